@@ -1,0 +1,102 @@
+//! What can be wrong with a layer.
+
+use crate::path::PathError;
+use orlop_spec::diagnose::kind_of_io;
+use orlop_spec::digest::Digest;
+use orlop_spec::{Diagnose, Fault, Kind};
+use std::io;
+
+/// What can be wrong with a layer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The blob or stream below failed.
+    #[error("cannot read the layer")]
+    Read(#[source] io::Error),
+    /// The output below failed.
+    #[error("cannot write the layer")]
+    Write(#[source] io::Error),
+    /// The uncompressed bytes are not what the config says.
+    #[error("the uncompressed layer is {found}, and the image's config says {expected}")]
+    WrongDiffId {
+        /// What the bytes hash to.
+        found: Box<Digest>,
+        /// What the config says.
+        expected: Box<Digest>,
+    },
+    /// A path that must not be in a layer.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// The tar framing is broken.
+    #[error("damaged tar at byte {offset}: {what}")]
+    Tar {
+        /// Where, in the uncompressed stream.
+        offset: u64,
+        /// What is broken.
+        what: &'static str,
+    },
+    /// The compressed framing is broken.
+    #[error("damaged {codec} data: {what}")]
+    Codec {
+        /// `gzip` or `zstd`.
+        codec: &'static str,
+        /// What is broken.
+        what: &'static str,
+    },
+    /// A limit was exceeded.
+    #[error("{what} exceeds the limit of {limit}")]
+    Limit {
+        /// What is too much.
+        what: &'static str,
+        /// The largest that is allowed.
+        limit: u64,
+    },
+    /// A whiteout that names nothing, `.`, `..` or a path.
+    #[error("the whiteout `{}` names no entry", crate::path::escape(.name))]
+    BadWhiteout {
+        /// The tar member's path.
+        name: Box<[u8]>,
+    },
+    /// Something about an entry is not allowed.
+    #[error("{path}: {what}")]
+    Entry {
+        /// The entry's path, escaped.
+        path: String,
+        /// What is wrong.
+        what: &'static str,
+    },
+}
+
+impl Diagnose for Error {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Read(error) | Self::Write(error) => kind_of_io(error),
+            Self::Limit { .. } => Kind::Limit,
+            Self::WrongDiffId { .. }
+            | Self::Path(_)
+            | Self::Tar { .. }
+            | Self::Codec { .. }
+            | Self::BadWhiteout { .. }
+            | Self::Entry { .. } => Kind::Integrity,
+        }
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Read(source) => Self::io("read the layer", source),
+            Error::Write(source) => Self::io("write the layer", source),
+            error => Self::new(error),
+        }
+    }
+}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Read(source) | Error::Write(source) => source,
+            error => Self::other(Fault::new(error)),
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Layers: bytes ↔ entries ↔ trees.
+//!
+//! Invariant: this crate opens no file and no socket and knows no JSON. A layer comes in as a `Read` and goes
+//! out as a `Write`; what a `.wh.` name means is decided here and nowhere else.
+#![forbid(unsafe_code)]
+
+pub mod entry;
+pub mod error;
+pub mod path;
+pub mod verified;
+
+pub use entry::{Chunk, Device, Entries, Entry, Kind, Meta, Time, Xattrs};
+pub use error::Error;
+pub use path::TreePath;
+pub use verified::Verified;

@@ -1,0 +1,63 @@
+//! Descriptors: a blob's name, size and kind (image-spec, `descriptor.md`).
+
+use crate::digest::AnyDigest;
+use crate::json::Extra;
+use crate::media_type::MediaType;
+use crate::platform::Platform;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Annotations: names to values, sorted (image-spec, `annotations.md`).
+pub type Annotations = BTreeMap<Box<str>, Box<str>>;
+
+/// Names a blob. Fields are written in the order of the specification.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Descriptor {
+    /// What the blob is.
+    pub media_type: MediaType,
+    /// The blob's name.
+    pub digest: AnyDigest,
+    /// Bytes of the blob.
+    pub size: u64,
+    /// Where else it may be fetched; never opened unless asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub urls: Vec<Box<str>>,
+    /// Free data about the blob.
+    #[serde(default, skip_serializing_if = "Annotations::is_empty")]
+    pub annotations: Annotations,
+    /// The blob itself in base64; must be equal to the content, is never added to existing content.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<Box<str>>,
+    /// For which machine the image is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Platform>,
+    /// Type of the artifact that a manifest holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<MediaType>,
+    /// What orlop has no name for.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+impl Descriptor {
+    /// A descriptor of which only the necessary is known.
+    pub fn new(media_type: MediaType, digest: impl Into<AnyDigest>, size: u64) -> Self {
+        Self {
+            media_type,
+            digest: digest.into(),
+            size,
+            urls: Vec::new(),
+            annotations: Annotations::new(),
+            data: None,
+            platform: None,
+            artifact_type: None,
+            extra: Extra::new(),
+        }
+    }
+
+    /// Whether both name the same bytes.
+    pub fn names_same_blob(&self, other: &Self) -> bool {
+        self.digest == other.digest && self.size == other.size
+    }
+}

@@ -1,0 +1,196 @@
+//! The ports: what a place that holds images must be able to do, whatever it is.
+//!
+//! ```text
+//! Source ──resolve──► Descriptor ──origin──► Origin ──open──► bytes ──► Verified ──► Sink::put
+//!                                                                        Draft  ──► Sink::begin
+//! ```
+//!
+//! Laws, checked by one conformance suite on every implementation:
+//! - children go before parents; [`Sink::finish`] comes once and last, and is atomic: before it, nobody sees
+//!   a new name; dropping a sink or a writer aborts it and leaves nothing visible;
+//! - a sink never stores a blob that is not what its descriptor says;
+//! - a source gives the bytes that it has; whoever reads them proves them.
+
+use crate::descriptor::Descriptor;
+use crate::diagnose::Fault;
+use crate::digest::AnyDigest;
+use std::fmt;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+/// A result of a port.
+pub type Result<T, E = Fault> = std::result::Result<T, E>;
+
+/// Which image of a place is meant.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub enum Selector {
+    /// The only one; an error that lists the names where there are several.
+    #[default]
+    Only,
+    /// By tag; in a Docker archive by `NAME:TAG`.
+    Tag(Box<str>),
+    /// The N-th of the list, from 0.
+    At(usize),
+    /// By digest.
+    Digest(AnyDigest),
+}
+
+impl fmt::Display for Selector {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Only => out.write_str("(the only image)"),
+            Self::Tag(tag) => out.write_str(tag),
+            Self::At(position) => write!(out, "@{position}"),
+            Self::Digest(digest) => write!(out, "@{digest}"),
+        }
+    }
+}
+
+/// Under which name an image is published.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Name {
+    /// Reachable by digest or position only.
+    Untagged,
+    /// By tag.
+    Tag(Box<str>),
+}
+
+/// A place that images come from.
+pub trait Source: Send + Sync {
+    /// The root of an image: a manifest or an index. More than one only where several entries bear one tag and
+    /// differ in platform; never none. Roots that are equal count once.
+    fn resolve(&self, selector: &Selector) -> Result<Vec<Descriptor>>;
+
+    /// Access to a blob's bytes. Costs little: that the blob is missing may show only when it is opened.
+    fn origin(&self, blob: &Descriptor) -> Result<Box<dyn Origin + '_>>;
+}
+
+/// A source that can list what it holds.
+pub trait Catalog: Source {
+    /// All entries in the order of the place, tagged or not; unknown media types included.
+    fn names(&self) -> Result<Vec<(Name, Descriptor)>>;
+
+    /// Descriptors of manifests whose subject is `digest`.
+    fn referrers(&self, digest: &AnyDigest) -> Result<Vec<Descriptor>>;
+}
+
+/// A blob's bytes, not proven yet.
+pub trait Origin: Send + Sync {
+    /// Reads from byte `at` on; may be called again, which is how a transfer is retried and resumed.
+    fn open(&self, at: u64) -> Result<Box<dyn Read + Send + '_>>;
+
+    /// The bytes as part of a local file, for reflink, link and `copy_file_range`.
+    fn local(&self) -> Option<LocalFile> {
+        None
+    }
+}
+
+/// A range of an open file.
+#[derive(Debug)]
+pub struct LocalFile {
+    /// The file, open for reading.
+    pub file: OwnedFd,
+    /// First byte.
+    pub at: u64,
+    /// Bytes.
+    pub size: u64,
+    /// Whether the range is the whole file, so that the file itself may be linked.
+    pub whole: bool,
+}
+
+/// How a sink may take bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Transfer {
+    /// Reflink where the file system can, else copy.
+    #[default]
+    Copy,
+    /// Hard link where both are on one file system, else as `Copy`.
+    Link,
+}
+
+/// What the caller knows about a blob beyond its descriptor.
+#[derive(Clone, Debug, Default)]
+pub struct Hints {
+    /// How bytes may be taken.
+    pub transfer: Transfer,
+}
+
+/// What a sink did with a blob.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Put {
+    /// It was there already.
+    Held,
+    /// A registry mounted it from another repository.
+    Mounted,
+    /// Reflinked or hard-linked; the content was proven.
+    Linked,
+    /// Bytes were moved and proven.
+    Copied,
+}
+
+/// A place that images go to.
+pub trait Sink: Send + Sync {
+    /// Takes a blob whose digest is known. Every byte is proven on its way, linked or copied.
+    fn put(&self, blob: &Descriptor, origin: &dyn Origin, hints: &Hints) -> Result<Put>;
+
+    /// Begins a blob whose digest is known only at its end.
+    fn begin(&self, hints: &Hints) -> Result<Box<dyn BlobWriter + '_>>;
+
+    /// Publishes `roots`; once, last, atomic.
+    fn finish(self: Box<Self>, roots: &[(Name, Descriptor)]) -> Result<()>;
+}
+
+/// A blob that is being written. Dropping it aborts.
+pub trait BlobWriter: Write + Send {
+    /// Ends the blob; it must be what `blob` says.
+    fn commit(self: Box<Self>, blob: &Descriptor) -> Result<()>;
+}
+
+/// A place whose names can be moved and removed.
+pub trait Keeper: Catalog {
+    /// Makes `name` point at `root`, which the place already holds.
+    fn assign(&self, name: &Name, root: &Descriptor) -> Result<()>;
+
+    /// Removes the entries that `selector` names; blobs stay until the next sweep.
+    fn forget(&self, selector: &Selector) -> Result<Vec<Descriptor>>;
+
+    /// Removes blobs that no name reaches and that are older than `grace`.
+    fn sweep(&self, grace: Duration, mode: Sweep) -> Result<Swept>;
+}
+
+/// Whether a sweep removes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Sweep {
+    /// It does.
+    #[default]
+    Remove,
+    /// It only tells.
+    DryRun,
+}
+
+/// What a sweep found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Blobs removed, or that would be.
+    pub removed: Vec<(AnyDigest, u64)>,
+    /// Blobs that are reached by no name but too young.
+    pub young: usize,
+    /// Other files removed: what a killed writer left behind.
+    pub litter: usize,
+}
+
+/// Bytes in memory are an origin.
+impl Origin for [u8] {
+    fn open(&self, at: u64) -> Result<Box<dyn Read + Send + '_>> {
+        let at = usize::try_from(at).unwrap_or(usize::MAX).min(self.len());
+        Ok(Box::new(&self[at..]))
+    }
+}
+
+/// Bytes in memory are an origin.
+impl Origin for Vec<u8> {
+    fn open(&self, at: u64) -> Result<Box<dyn Read + Send + '_>> {
+        self.as_slice().open(at)
+    }
+}
