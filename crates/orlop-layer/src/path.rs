@@ -170,7 +170,10 @@ mod tests {
         assert!(path("a/b").starts_with(&path("a")));
         assert!(path("a").starts_with(&path("")));
         assert!(!path("ab").starts_with(&path("a")));
-        assert_eq!(path("a/b").split().map(|(parent, name)| (parent, name.to_vec())), Some((path("a"), b"b".to_vec())));
+        assert_eq!(
+            path("a/b").split().map(|(parent, name)| (parent, name.to_vec())),
+            Some((path("a"), b"b".to_vec()))
+        );
     }
 
     #[test]

@@ -29,7 +29,12 @@ pub struct Config {
     #[serde(rename = "os.version", default, skip_serializing_if = "Option::is_none")]
     pub os_version: Option<Box<str>>,
     /// Features of the operating system.
-    #[serde(rename = "os.features", default, deserialize_with = "or_empty", skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        rename = "os.features",
+        default,
+        deserialize_with = "or_empty",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub os_features: Vec<Box<str>>,
     /// Variant of the processor.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -181,7 +181,9 @@ impl Diagnose for IoFailed {
 
     fn hint(&self) -> Option<String> {
         match self.source.kind() {
-            io::ErrorKind::StorageFull => Some("free some space, or name another folder with --tmpdir".into()),
+            io::ErrorKind::StorageFull => {
+                Some("free some space, or name another folder with --tmpdir".into())
+            }
             io::ErrorKind::PermissionDenied => Some("run as the owner of that path, or as root".into()),
             _ => None,
         }

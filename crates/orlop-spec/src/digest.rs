@@ -415,7 +415,16 @@ mod tests {
     fn item_8_the_grammar_of_digests() {
         assert_eq!(ABC.parse::<Digest>().map(|digest| digest.to_string()), Ok(ABC.to_owned()));
         for bad in [
-            "", "sha256", "sha256:", "sha256:abc", "SHA256:00", "sha256:../../etc", "+x:ab", "a b:cd", "foo:a/b", "foo:",
+            "",
+            "sha256",
+            "sha256:",
+            "sha256:abc",
+            "SHA256:00",
+            "sha256:../../etc",
+            "+x:ab",
+            "a b:cd",
+            "foo:a/b",
+            "foo:",
             "sha256:BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD",
         ] {
             assert!(bad.parse::<AnyDigest>().is_err(), "{bad}");
@@ -431,7 +440,8 @@ mod tests {
 
     #[test]
     fn chain_ids_fold_from_the_base() {
-        let layers = [DiffId(Digest::of(Algorithm::Sha256, b"a")), DiffId(Digest::of(Algorithm::Sha256, b"b"))];
+        let layers =
+            [DiffId(Digest::of(Algorithm::Sha256, b"a")), DiffId(Digest::of(Algorithm::Sha256, b"b"))];
         let expected = Digest::of(Algorithm::Sha256, format!("{} {}", layers[0], layers[1]).as_bytes());
         assert_eq!(ChainId::of(&layers), Some(ChainId(expected)));
         assert_eq!(ChainId::of(&layers[..1]), Some(ChainId(layers[0].0)));

@@ -1,8 +1,8 @@
 //! A document keeps the bytes that it came with: nothing is serialised again in order to be hashed.
 
 use crate::descriptor::Descriptor;
-use crate::digest::{Algorithm, AnyDigest, Digest, DigestError};
 use crate::diagnose::{Diagnose, Fault, Kind};
+use crate::digest::{Algorithm, AnyDigest, Digest, DigestError};
 use crate::json::JsonError;
 use crate::media_type::MediaType;
 use serde::Serialize;
@@ -71,7 +71,10 @@ impl<T> Deref for Document<T> {
 
 fn prove(raw: &[u8], descriptor: &Descriptor) -> Result<(), DocumentError> {
     if raw.len() as u64 != descriptor.size {
-        return Err(DocumentError::WrongSize { found: raw.len() as u64, expected: Box::new(descriptor.clone()) });
+        return Err(DocumentError::WrongSize {
+            found: raw.len() as u64,
+            expected: Box::new(descriptor.clone()),
+        });
     }
     if let AnyDigest::Known(expected) = &descriptor.digest {
         let found = Digest::of(expected.algorithm(), raw);

@@ -11,6 +11,7 @@ pub mod descriptor;
 pub mod diagnose;
 pub mod digest;
 pub mod document;
+pub mod graph;
 pub mod index;
 pub mod json;
 pub mod manifest;

@@ -166,7 +166,9 @@ mod tests {
     #[test]
     fn every_layer_type_is_known_and_no_other() {
         for compression in [Compression::None, Compression::Gzip, Compression::Zstd] {
-            let Role::Layer(layer) = MediaType::of_layer(compression).role() else { panic!("{compression:?}") };
+            let Role::Layer(layer) = MediaType::of_layer(compression).role() else {
+                panic!("{compression:?}")
+            };
             assert_eq!(layer.compression, compression);
         }
         assert_eq!(MediaType::new("application/vnd.oci.image.layer.v2.tar").role(), Role::Unknown);

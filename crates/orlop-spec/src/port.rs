@@ -137,6 +137,11 @@ pub trait Sink: Send + Sync {
     /// Begins a blob whose digest is known only at its end.
     fn begin(&self, hints: &Hints) -> Result<Box<dyn BlobWriter + '_>>;
 
+    /// How many blobs the sink takes at once; 1 where the order of arrival decides its bytes.
+    fn lanes(&self) -> usize {
+        usize::MAX
+    }
+
     /// Publishes `roots`; once, last, atomic.
     fn finish(self: Box<Self>, roots: &[(Name, Descriptor)]) -> Result<()>;
 }

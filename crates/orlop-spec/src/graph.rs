@@ -1,0 +1,173 @@
+//! The documents that a root reaches: indexes, manifests, and the blobs that they name.
+//!
+//! Invariant: a walk ends. Every blob is visited once, nesting is limited, and a digest that names one of its
+//! own ancestors cannot exist twice on a path, because visited documents are not opened again.
+
+use crate::context::{Context, Limits};
+use crate::descriptor::Descriptor;
+use crate::diagnose::{Diagnose, Fault, Kind};
+use crate::digest::AnyDigest;
+use crate::document::{Document, Parse};
+use crate::index::Index;
+use crate::manifest::Manifest;
+use crate::media_type::Role;
+use crate::port::{Result, Source};
+use std::collections::HashSet;
+use std::io::Read as _;
+
+/// Reads and proves one document.
+pub fn read<T: Parse>(limits: &Limits, source: &dyn Source, descriptor: &Descriptor) -> Result<Document<T>> {
+    Ok(Document::open(read_raw(limits, source, descriptor)?, descriptor.clone())?)
+}
+
+/// Reads the bytes of a blob that must fit the limit of documents, not proven yet.
+pub fn read_raw(limits: &Limits, source: &dyn Source, descriptor: &Descriptor) -> Result<Vec<u8>> {
+    if descriptor.size > limits.document {
+        return Err(Fault::new(TooLarge {
+            descriptor: Box::new(descriptor.clone()),
+            limit: limits.document,
+        }));
+    }
+    let mut raw = Vec::new();
+    let origin = source.origin(descriptor)?;
+    let read = origin.open(0)?.take(descriptor.size + 1).read_to_end(&mut raw);
+    read.map_err(|error| Fault::io(format!("read {}", descriptor.digest), error))?;
+    Ok(raw)
+}
+
+/// One blob of a walk.
+#[derive(Clone, Debug)]
+pub enum Node {
+    /// An index, after everything below it.
+    Index(Document<Index>),
+    /// A manifest, after its config and layers.
+    Manifest(Document<Manifest>),
+    /// A blob that a manifest names, or one of unknown type that an index names.
+    Blob(Descriptor),
+}
+
+impl Node {
+    /// The descriptor that names the blob.
+    pub fn descriptor(&self) -> &Descriptor {
+        match self {
+            Self::Index(document) => document.descriptor(),
+            Self::Manifest(document) => document.descriptor(),
+            Self::Blob(descriptor) => descriptor,
+        }
+    }
+}
+
+/// Which children of an index a walk enters.
+pub type Choose<'a> = &'a dyn Fn(&Document<Index>) -> Result<Vec<Descriptor>>;
+
+/// Every child.
+pub fn all(index: &Document<Index>) -> Result<Vec<Descriptor>> {
+    Ok(index.manifests.clone())
+}
+
+/// Everything that `root` reaches, children before parents, each blob once.
+pub fn walk(
+    cx: &Context<'_>,
+    source: &dyn Source,
+    root: &Descriptor,
+    choose: Choose<'_>,
+) -> Result<Vec<Node>> {
+    let mut walk = Walk { cx, source, choose, seen: HashSet::new(), nodes: Vec::new() };
+    walk.enter(root, 0)?;
+    Ok(walk.nodes)
+}
+
+struct Walk<'a> {
+    cx: &'a Context<'a>,
+    source: &'a dyn Source,
+    choose: Choose<'a>,
+    seen: HashSet<AnyDigest>,
+    nodes: Vec<Node>,
+}
+
+impl Walk<'_> {
+    fn enter(&mut self, descriptor: &Descriptor, depth: u32) -> Result<()> {
+        self.cx.cancel.check()?;
+        if !self.seen.insert(descriptor.digest.clone()) {
+            return Ok(());
+        }
+        match (descriptor.digest.known().is_ok(), descriptor.media_type.role()) {
+            (true, Role::Index) => self.index(descriptor, depth),
+            (true, Role::Manifest) => self.manifest(descriptor),
+            _ => {
+                self.nodes.push(Node::Blob(descriptor.clone()));
+                Ok(())
+            }
+        }
+    }
+
+    fn index(&mut self, descriptor: &Descriptor, depth: u32) -> Result<()> {
+        if depth >= self.cx.limits.index_depth {
+            return Err(Fault::new(TooDeep { limit: self.cx.limits.index_depth }));
+        }
+        let index = read::<Index>(self.cx.limits, self.source, descriptor)?;
+        for child in (self.choose)(&index)? {
+            self.enter(&child, depth + 1)?;
+        }
+        self.nodes.push(Node::Index(index));
+        Ok(())
+    }
+
+    fn manifest(&mut self, descriptor: &Descriptor) -> Result<()> {
+        let manifest = read::<Manifest>(self.cx.limits, self.source, descriptor)?;
+        if manifest.layers.len() > self.cx.limits.layers {
+            return Err(Fault::new(TooManyLayers { limit: self.cx.limits.layers }));
+        }
+        for blob in manifest.blobs() {
+            if self.seen.insert(blob.digest.clone()) {
+                self.nodes.push(Node::Blob(blob.clone()));
+            }
+        }
+        self.nodes.push(Node::Manifest(manifest));
+        Ok(())
+    }
+}
+
+/// A document is larger than the limit.
+#[derive(Debug, thiserror::Error)]
+#[error("{} is {} bytes long, and a document may have {limit}", descriptor.digest, descriptor.size)]
+pub struct TooLarge {
+    /// What was named.
+    pub descriptor: Box<Descriptor>,
+    /// Bytes allowed.
+    pub limit: u64,
+}
+
+/// Indexes are nested deeper than the limit.
+#[derive(Debug, thiserror::Error)]
+#[error("indexes are nested deeper than {limit}")]
+pub struct TooDeep {
+    /// Levels allowed.
+    pub limit: u32,
+}
+
+/// An image has more layers than the limit.
+#[derive(Debug, thiserror::Error)]
+#[error("the image has more than {limit} layers")]
+pub struct TooManyLayers {
+    /// Layers allowed.
+    pub limit: usize,
+}
+
+impl Diagnose for TooLarge {
+    fn kind(&self) -> Kind {
+        Kind::Limit
+    }
+}
+
+impl Diagnose for TooDeep {
+    fn kind(&self) -> Kind {
+        Kind::Limit
+    }
+}
+
+impl Diagnose for TooManyLayers {
+    fn kind(&self) -> Kind {
+        Kind::Limit
+    }
+}
