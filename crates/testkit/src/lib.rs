@@ -1,1 +1,28 @@
-//! Placeholder header, replaced with the first module.
+//! What orlop's tests stand on: scratch folders, commands with an end, peers, the torture tree, writers of
+//! images that nobody should write, and the report of what was proven.
+//!
+//! Invariant: nothing here calls a parser or a writer of orlop to make or to judge a fixture. A fixture that
+//! shares code with what it tests agrees with its mistakes. (Types of `orlop-spec` and digests are shared.)
+//! A fixture that cannot be made is a panic: a test without its ground must not go on.
+#![forbid(unsafe_code)]
+#![expect(clippy::missing_panics_doc, reason = "every function here panics where its fixture cannot be made")]
+
+pub mod command;
+pub mod peer;
+pub mod proof;
+pub mod scratch;
+
+pub use command::{Command, Finished, orlop};
+pub use peer::{Peer, peer};
+pub use scratch::{Scratch, scratch};
+
+/// Whether the long runs are asked for (`ORLOP_FULL` is set): ten times the cases, every point of a crash
+/// matrix instead of a sample.
+pub fn full() -> bool {
+    std::env::var_os("ORLOP_FULL").is_some_and(|value| !value.is_empty())
+}
+
+/// Whether the tests run as root of the first user namespace, so that owners, devices and mounts are possible.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
