@@ -8,9 +8,11 @@
 #![expect(clippy::missing_panics_doc, reason = "every function here panics where its fixture cannot be made")]
 
 pub mod command;
+pub mod dump;
 pub mod peer;
 pub mod proof;
 pub mod scratch;
+pub mod torture;
 
 pub use command::{Command, Finished, orlop};
 pub use peer::{Peer, peer};
