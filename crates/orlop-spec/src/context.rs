@@ -46,7 +46,7 @@ pub enum Event {
     /// The target had the blob, or took it without moving bytes.
     Reused {
         /// The blob.
-        blob: Descriptor,
+        blob: Box<Descriptor>,
         /// How.
         put: crate::port::Put,
     },

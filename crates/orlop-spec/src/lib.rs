@@ -18,6 +18,7 @@ pub mod manifest;
 pub mod media_type;
 pub mod platform;
 pub mod port;
+pub mod reference;
 
 pub use config::Config;
 pub use context::{Cancel, Cancelled, Context, Event, Limits, Observer};
@@ -29,3 +30,4 @@ pub use index::Index;
 pub use manifest::Manifest;
 pub use media_type::MediaType;
 pub use platform::Platform;
+pub use reference::Reference;
