@@ -8,7 +8,7 @@ use crate::digest::DiffId;
 use crate::document::{DocumentError, Parse};
 use crate::json::{self, Extra};
 use crate::media_type::MediaType;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -32,7 +32,7 @@ pub struct Config {
     #[serde(
         rename = "os.features",
         default,
-        deserialize_with = "or_empty",
+        deserialize_with = "json::or_empty",
         skip_serializing_if = "Vec::is_empty"
     )]
     pub os_features: Vec<Box<str>>,
@@ -45,7 +45,7 @@ pub struct Config {
     /// The layers.
     pub rootfs: RootFs,
     /// How the layers came to be, base first.
-    #[serde(default, deserialize_with = "or_empty", skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "json::or_empty", skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<History>,
     /// What orlop has no name for.
     #[serde(flatten)]
@@ -60,10 +60,10 @@ pub struct Execution {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<Box<str>>,
     /// `port`, `port/tcp`, `port/udp`; the values are empty objects.
-    #[serde(default, deserialize_with = "or_empty", skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, deserialize_with = "json::or_empty", skip_serializing_if = "BTreeMap::is_empty")]
     pub exposed_ports: BTreeMap<Box<str>, Value>,
     /// `NAME=VALUE`.
-    #[serde(default, deserialize_with = "or_empty", skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "json::or_empty", skip_serializing_if = "Vec::is_empty")]
     pub env: Vec<Box<str>>,
     /// First part of the command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -72,13 +72,13 @@ pub struct Execution {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cmd: Option<Vec<Box<str>>>,
     /// Folders that are to be mounts; the values are empty objects.
-    #[serde(default, deserialize_with = "or_empty", skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, deserialize_with = "json::or_empty", skip_serializing_if = "BTreeMap::is_empty")]
     pub volumes: BTreeMap<Box<str>, Value>,
     /// Where the command starts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<Box<str>>,
     /// Free data about the image.
-    #[serde(default, deserialize_with = "or_empty", skip_serializing_if = "Annotations::is_empty")]
+    #[serde(default, deserialize_with = "json::or_empty", skip_serializing_if = "Annotations::is_empty")]
     pub labels: Annotations,
     /// Signal that ends the container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -99,7 +99,7 @@ pub struct Execution {
 #[serde(rename_all = "PascalCase")]
 pub struct Healthcheck {
     /// `["NONE"]`, `["CMD", …]` or `["CMD-SHELL", text]`.
-    #[serde(default, deserialize_with = "or_empty", skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "json::or_empty", skip_serializing_if = "Vec::is_empty")]
     pub test: Vec<Box<str>>,
     /// Between checks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -125,7 +125,7 @@ pub struct RootFs {
     #[serde(rename = "type")]
     pub kind: Box<str>,
     /// One per layer, base first.
-    #[serde(deserialize_with = "or_empty")]
+    #[serde(deserialize_with = "json::or_empty")]
     pub diff_ids: Vec<DiffId>,
     /// What orlop has no name for.
     #[serde(flatten)]
@@ -174,8 +174,4 @@ impl Parse for Config {
         }
         Ok(config)
     }
-}
-
-fn or_empty<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(from: D) -> Result<T, D::Error> {
-    Option::deserialize(from).map(Option::unwrap_or_default)
 }

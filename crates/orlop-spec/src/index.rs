@@ -21,7 +21,8 @@ pub struct Index {
     /// Type of the artifact.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<MediaType>,
-    /// The manifests, or nested indexes, or anything.
+    /// The manifests, or nested indexes, or anything. umoci writes `null` where there are none.
+    #[serde(deserialize_with = "json::or_empty")]
     pub manifests: Vec<Descriptor>,
     /// The manifest that this one speaks about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -54,5 +55,19 @@ impl Parse for Index {
         let value = json::value(bytes)?;
         check_shape(&value, media_type, &["layers", "config"])?;
         Ok(json::parse(bytes)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn item_25_an_index_may_name_nothing() {
+        let parse = |text: &str| Index::parse(text.as_bytes(), &MediaType::new(crate::media_type::OCI_INDEX));
+        for text in [r#"{"schemaVersion":2,"manifests":null}"#, r#"{"schemaVersion":2,"manifests":[]}"#] {
+            assert!(parse(text).expect("valid").manifests.is_empty());
+        }
+        assert!(parse(r#"{"schemaVersion":2}"#).is_err());
     }
 }

@@ -1,7 +1,7 @@
 //! JSON as documents of images must be: I-JSON (RFC 7493): UTF-8, no byte-order mark, no name twice in one
 //! object; nested no deeper than 128. Keys are matched by exact case. The order of keys is kept.
 
-use serde::de::{DeserializeOwned, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use std::fmt;
 
@@ -25,6 +25,11 @@ pub fn print<T: serde::Serialize>(value: &T) -> Vec<u8> {
     serde_json::to_vec(value).expect("documents have string keys and finite numbers")
 }
 
+/// Reads `null` as nothing, as programs in Go write an empty list.
+pub(crate) fn or_empty<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(from: D) -> Result<T, D::Error> {
+    Option::deserialize(from).map(Option::unwrap_or_default)
+}
+
 /// Why bytes are no document.
 #[derive(Debug, thiserror::Error)]
 #[error("not a valid JSON document of its kind: {0}")]
@@ -33,7 +38,7 @@ pub struct JsonError(serde_json::Error);
 /// A value in which no object holds a name twice.
 struct Strict(Value);
 
-impl<'de> serde::Deserialize<'de> for Strict {
+impl<'de> Deserialize<'de> for Strict {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         from.deserialize_any(StrictVisitor).map(Self)
     }

@@ -13,7 +13,7 @@
 
 use crate::descriptor::Descriptor;
 use crate::diagnose::Fault;
-use crate::digest::AnyDigest;
+use crate::digest::{Algorithm, AnyDigest};
 use std::fmt;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
@@ -114,6 +114,8 @@ pub enum Transfer {
 pub struct Hints {
     /// How bytes may be taken.
     pub transfer: Transfer,
+    /// By which algorithm a blob that is begun will be named; another one costs a second pass.
+    pub algorithm: Algorithm,
 }
 
 /// What a sink did with a blob.
