@@ -8,6 +8,7 @@ pub mod entry;
 pub mod error;
 pub mod path;
 pub mod verified;
+pub mod whiteout;
 
 pub use entry::{Chunk, Device, Entries, Entry, Kind, Meta, Time, Xattrs};
 pub use error::Error;
