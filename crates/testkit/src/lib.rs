@@ -9,9 +9,11 @@
 
 pub mod command;
 pub mod dump;
+pub mod image;
 pub mod peer;
 pub mod proof;
 pub mod scratch;
+pub mod tarball;
 pub mod torture;
 
 pub use command::{Command, Finished, orlop};
