@@ -1,1 +1,28 @@
-//! Placeholder header, replaced with the first module.
+//! The kernel: confined paths, scans, unpacking, extended attributes, owners, locks, temporary files.
+//!
+//! Invariant: this is the only library crate that touches files. Every path below a [`Dir`] is resolved beneath
+//! its handle, every changing call passes [`seam`], and every system call goes through libc, so that fakeroot
+//! sees it. Symbolic links are followed where a comment says so and nowhere else.
+
+mod call;
+pub mod copy;
+pub mod dir;
+pub mod error;
+pub mod file;
+pub mod lock;
+pub mod random;
+mod remove;
+mod resolve;
+pub mod seam;
+pub mod stat;
+pub mod temp;
+
+pub use dir::Dir;
+pub use error::Error;
+pub use file::File;
+pub use lock::Lock;
+pub use stat::{FileKind, Stat};
+pub use temp::{Persist, Temp};
+
+/// A result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,237 @@
+//! The system calls of this crate that change something, each behind [`seam`], and the flags that never follow.
+//!
+//! Names are single components (or empty, for the handle itself); whoever calls has checked them.
+
+use crate::seam::{Operation, pass};
+use orlop_layer::{Device, Time};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{self, AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Timespec, Timestamps, Uid, XattrFlags};
+use rustix::io::{Errno, Result};
+
+/// Opens a folder for use as a handle.
+pub(crate) const FOLDER: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
+
+/// Opens a file for reading; never blocks on a fifo, never makes a terminal ours.
+pub(crate) const READ: OFlags = OFlags::RDONLY
+    .union(OFlags::CLOEXEC)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::NONBLOCK)
+    .union(OFlags::NOCTTY);
+
+/// Creates a file that must not exist.
+const CREATE: OFlags =
+    OFlags::RDWR.union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW).union(OFlags::CREATE).union(OFlags::EXCL);
+
+pub(crate) fn open_dir(at: impl AsFd, name: &[u8]) -> Result<OwnedFd> {
+    fs::openat(at, name, FOLDER, Mode::empty())
+}
+
+/// A fresh handle of the same folder, with a position and locks of its own.
+pub(crate) fn reopen(at: impl AsFd) -> Result<OwnedFd> {
+    fs::openat(at, c".", FOLDER, Mode::empty())
+}
+
+/// A handle that can be asked and renamed but not read; never has an effect on what it names.
+pub(crate) fn open_path(at: impl AsFd, name: &[u8]) -> Result<OwnedFd> {
+    fs::openat(at, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+}
+
+pub(crate) fn stat_at(at: impl AsFd, name: &[u8]) -> Result<fs::Stat> {
+    fs::statat(at, name, AtFlags::SYMLINK_NOFOLLOW)
+}
+
+pub(crate) fn create(at: impl AsFd, name: &[u8], mode: u16) -> Result<OwnedFd> {
+    pass(Operation::Create, name)?;
+    fs::openat(at, name, CREATE, bits(mode))
+}
+
+/// A file without a name in the file system of `at`; it is gone when it is closed.
+pub(crate) fn create_unnamed(at: impl AsFd, mode: u16) -> Result<OwnedFd> {
+    pass(Operation::Create, b"")?;
+    fs::openat(at, c".", OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, bits(mode))
+}
+
+pub(crate) fn make_dir(at: impl AsFd, name: &[u8], mode: u16) -> Result<()> {
+    pass(Operation::MakeDir, name)?;
+    fs::mkdirat(at, name, bits(mode))
+}
+
+pub(crate) fn make_node(at: impl AsFd, name: &[u8], kind: FileType, mode: u16, device: Device) -> Result<()> {
+    pass(Operation::MakeNode, name)?;
+    fs::mknodat(at, name, kind, bits(mode), fs::makedev(device.major, device.minor))
+}
+
+pub(crate) fn symlink(target: &[u8], at: impl AsFd, name: &[u8]) -> Result<()> {
+    pass(Operation::Symlink, name)?;
+    fs::symlinkat(target, at, name)
+}
+
+/// Gives `name` a further name; a symbolic link is linked itself.
+pub(crate) fn link(from: impl AsFd, name: &[u8], to: impl AsFd, new: &[u8]) -> Result<()> {
+    pass(Operation::Link, new)?;
+    fs::linkat(from, name, to, new, AtFlags::empty())
+}
+
+/// Gives an open file a name. `/proc` is how an ordinary user may do that.
+pub(crate) fn link_open(file: impl AsFd, to: impl AsFd, new: &[u8]) -> Result<()> {
+    pass(Operation::Link, new)?;
+    fs::linkat(fs::CWD, proc_path(file.as_fd()), to, new, AtFlags::SYMLINK_FOLLOW)
+}
+
+pub(crate) fn rename(from: impl AsFd, name: &[u8], to: impl AsFd, new: &[u8]) -> Result<()> {
+    pass(Operation::Rename, new)?;
+    fs::renameat(from, name, to, new)
+}
+
+/// Renames onto a name that must be free. Where the file system cannot do that in one step, files get the
+/// second name first, and folders rely on `rename` refusing everything but an empty folder.
+pub(crate) fn rename_new(from: impl AsFd, name: &[u8], to: impl AsFd, new: &[u8]) -> Result<()> {
+    pass(Operation::Rename, new)?;
+    let (from, to) = (from.as_fd(), to.as_fd());
+    match fs::renameat_with(from, name, to, new, RenameFlags::NOREPLACE) {
+        Err(Errno::INVAL | Errno::NOSYS) => {}
+        done => return done,
+    }
+    if FileType::from_raw_mode(stat_at(from, name)?.st_mode) == FileType::Directory {
+        return match stat_at(to, new) {
+            Ok(_) => Err(Errno::EXIST),
+            Err(Errno::NOENT) => fs::renameat(from, name, to, new),
+            Err(error) => Err(error),
+        };
+    }
+    fs::linkat(from, name, to, new, AtFlags::empty())?;
+    fs::unlinkat(from, name, AtFlags::empty())
+}
+
+pub(crate) fn exchange(from: impl AsFd, name: &[u8], to: impl AsFd, new: &[u8]) -> Result<()> {
+    pass(Operation::Rename, new)?;
+    fs::renameat_with(from, name, to, new, RenameFlags::EXCHANGE)
+}
+
+pub(crate) fn remove_file(at: impl AsFd, name: &[u8]) -> Result<()> {
+    pass(Operation::Remove, name)?;
+    fs::unlinkat(at, name, AtFlags::empty())
+}
+
+pub(crate) fn remove_dir(at: impl AsFd, name: &[u8]) -> Result<()> {
+    pass(Operation::Remove, name)?;
+    fs::unlinkat(at, name, AtFlags::REMOVEDIR)
+}
+
+pub(crate) fn write(file: impl AsFd, bytes: &[u8]) -> Result<usize> {
+    pass(Operation::Write, b"")?;
+    rustix::io::write(file, bytes)
+}
+
+pub(crate) fn write_at(file: impl AsFd, bytes: &[u8], at: u64) -> Result<usize> {
+    pass(Operation::Write, b"")?;
+    rustix::io::pwrite(file, bytes, at)
+}
+
+pub(crate) fn set_len(file: impl AsFd, length: u64) -> Result<()> {
+    pass(Operation::Resize, b"")?;
+    fs::ftruncate(file, length)
+}
+
+pub(crate) fn chmod(file: impl AsFd, mode: u16) -> Result<()> {
+    pass(Operation::SetMeta, b"")?;
+    fs::fchmod(file, bits(mode))
+}
+
+/// Sets the mode of what a path handle (`O_PATH`) names, which no call on the handle itself can.
+pub(crate) fn chmod_path(handle: BorrowedFd<'_>, mode: u16) -> Result<()> {
+    pass(Operation::SetMeta, b"")?;
+    fs::chmod(proc_path(handle), bits(mode))
+}
+
+pub(crate) fn chown(file: impl AsFd, uid: u32, gid: u32) -> Result<()> {
+    pass(Operation::SetMeta, b"")?;
+    fs::fchown(file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
+}
+
+pub(crate) fn chown_at(at: impl AsFd, name: &[u8], uid: u32, gid: u32) -> Result<()> {
+    pass(Operation::SetMeta, name)?;
+    fs::chownat(at, name, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)), AtFlags::SYMLINK_NOFOLLOW)
+}
+
+pub(crate) fn set_mtime(file: impl AsFd, mtime: Time) -> Result<()> {
+    pass(Operation::SetMeta, b"")?;
+    fs::futimens(file, &times(mtime))
+}
+
+pub(crate) fn set_mtime_at(at: impl AsFd, name: &[u8], mtime: Time) -> Result<()> {
+    pass(Operation::SetMeta, name)?;
+    fs::utimensat(at, name, &times(mtime), AtFlags::SYMLINK_NOFOLLOW)
+}
+
+pub(crate) fn set_xattr(file: impl AsFd, name: &[u8], value: &[u8]) -> Result<()> {
+    pass(Operation::SetXattr, name)?;
+    fs::fsetxattr(file, name, value, XattrFlags::empty())
+}
+
+pub(crate) fn remove_xattr(file: impl AsFd, name: &[u8]) -> Result<()> {
+    pass(Operation::SetXattr, name)?;
+    fs::fremovexattr(file, name)
+}
+
+/// Sets an attribute of what `name` is, a symbolic link included: the folder is reached through its handle, and
+/// the last component is not followed.
+pub(crate) fn set_xattr_at(at: impl AsFd, name: &[u8], xattr: &[u8], value: &[u8]) -> Result<()> {
+    pass(Operation::SetXattr, name)?;
+    fs::lsetxattr(proc_child(at.as_fd(), name), xattr, value, XattrFlags::empty())
+}
+
+pub(crate) fn sync(file: impl AsFd) -> Result<()> {
+    pass(Operation::Sync, b"")?;
+    fs::fsync(file)
+}
+
+pub(crate) fn sync_data(file: impl AsFd) -> Result<()> {
+    pass(Operation::Sync, b"")?;
+    fs::fdatasync(file)
+}
+
+pub(crate) fn sync_fs(file: impl AsFd) -> Result<()> {
+    pass(Operation::Sync, b"")?;
+    fs::syncfs(file)
+}
+
+pub(crate) fn share(from: impl AsFd, to: impl AsFd) -> Result<()> {
+    pass(Operation::Copy, b"")?;
+    fs::ioctl_ficlone(to, from)
+}
+
+pub(crate) fn copy_range(
+    from: impl AsFd,
+    from_at: &mut u64,
+    to: impl AsFd,
+    to_at: &mut u64,
+    length: usize,
+) -> Result<usize> {
+    pass(Operation::Copy, b"")?;
+    fs::copy_file_range(from, Some(from_at), to, Some(to_at), length)
+}
+
+/// The path of an open handle itself.
+pub(crate) fn proc_path(handle: BorrowedFd<'_>) -> Vec<u8> {
+    use std::os::fd::AsRawFd as _;
+    format!("/proc/self/fd/{}", handle.as_raw_fd()).into_bytes()
+}
+
+/// The path of `name` in an open folder.
+pub(crate) fn proc_child(folder: BorrowedFd<'_>, name: &[u8]) -> Vec<u8> {
+    let mut path = proc_path(folder);
+    path.push(b'/');
+    path.extend_from_slice(name);
+    path
+}
+
+fn bits(mode: u16) -> Mode {
+    Mode::from_raw_mode(fs::RawMode::from(mode))
+}
+
+fn times(mtime: Time) -> Timestamps {
+    let time = Timespec { tv_sec: mtime.seconds, tv_nsec: mtime.nanoseconds.into() };
+    Timestamps { last_access: time, last_modification: time }
+}

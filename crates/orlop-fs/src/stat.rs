@@ -1,0 +1,101 @@
+//! What is known about a file without opening it.
+
+use orlop_layer::{Device, Time};
+use rustix::fs::{FileType, RawMode};
+
+/// What a name stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FileKind {
+    /// A regular file.
+    File,
+    /// A folder.
+    Directory,
+    /// A symbolic link.
+    Symlink,
+    /// A character device.
+    CharDevice,
+    /// A block device.
+    BlockDevice,
+    /// A named pipe.
+    Fifo,
+    /// A socket.
+    Socket,
+}
+
+/// What is known about a file without opening it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// What it is.
+    pub kind: FileKind,
+    /// The twelve bits of the mode.
+    pub mode: u16,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Bytes.
+    pub size: u64,
+    /// Bytes that it occupies.
+    pub allocated: u64,
+    /// When the content changed.
+    pub mtime: Time,
+    /// When anything about it changed.
+    pub ctime: Time,
+    /// The file system it is on.
+    pub dev: u64,
+    /// Its number on that file system.
+    pub ino: u64,
+    /// How many names it has.
+    pub links: u64,
+    /// Which device it stands for.
+    pub device: Device,
+}
+
+impl Stat {
+    /// Whether both are about one file.
+    pub fn is_same_file(&self, other: &Self) -> bool {
+        (self.dev, self.ino) == (other.dev, other.ino)
+    }
+}
+
+#[expect(
+    clippy::unnecessary_cast,
+    clippy::cast_sign_loss,
+    clippy::cast_possible_truncation,
+    reason = "the widths of these fields differ between architectures; none holds more than the type here"
+)]
+impl From<rustix::fs::Stat> for Stat {
+    fn from(stat: rustix::fs::Stat) -> Self {
+        Self {
+            kind: FileKind::of(stat.st_mode as RawMode),
+            mode: (stat.st_mode & 0o7777) as u16,
+            uid: stat.st_uid,
+            gid: stat.st_gid,
+            size: stat.st_size as u64,
+            allocated: stat.st_blocks as u64 * 512,
+            mtime: Time { seconds: stat.st_mtime as i64, nanoseconds: stat.st_mtime_nsec as u32 },
+            ctime: Time { seconds: stat.st_ctime as i64, nanoseconds: stat.st_ctime_nsec as u32 },
+            dev: stat.st_dev as u64,
+            ino: stat.st_ino as u64,
+            links: stat.st_nlink as u64,
+            device: Device {
+                major: rustix::fs::major(stat.st_rdev as _),
+                minor: rustix::fs::minor(stat.st_rdev as _),
+            },
+        }
+    }
+}
+
+impl FileKind {
+    fn of(mode: RawMode) -> Self {
+        match FileType::from_raw_mode(mode) {
+            FileType::Directory => Self::Directory,
+            FileType::Symlink => Self::Symlink,
+            FileType::CharacterDevice => Self::CharDevice,
+            FileType::BlockDevice => Self::BlockDevice,
+            FileType::Fifo => Self::Fifo,
+            FileType::Socket => Self::Socket,
+            FileType::RegularFile | FileType::Unknown => Self::File,
+        }
+    }
+}
