@@ -1,8 +1,8 @@
 //! Bytes from file to file without passing through the program.
 
+use crate::Result;
 use crate::call;
 use crate::file::File;
-use crate::Result;
 use rustix::fd::AsFd;
 use rustix::io::Errno;
 

@@ -4,6 +4,7 @@
 //! but [`Dir::open`], [`Dir::create_all`] (paths that the user typed) and [`Dir::open_beneath`], which stays
 //! beneath the handle.
 
+use crate::Result;
 use crate::call;
 use crate::error::{Error, Shown};
 use crate::file::File;
@@ -12,7 +13,6 @@ use crate::remove;
 use crate::resolve::{Escape, resolve};
 use crate::stat::{FileKind, Stat};
 use crate::temp::Temp;
-use crate::Result;
 use orlop_layer::path::is_component;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{self, AtFlags, Mode, OFlags};

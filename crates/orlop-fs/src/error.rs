@@ -13,7 +13,8 @@ pub struct Shown(Box<[u8]>);
 impl Shown {
     /// The path `name` beneath `folder`.
     pub fn join(folder: &[u8], name: &[u8]) -> Self {
-        let slash: &[u8] = if folder.is_empty() || folder.ends_with(b"/") || name.is_empty() { b"" } else { b"/" };
+        let slash: &[u8] =
+            if folder.is_empty() || folder.ends_with(b"/") || name.is_empty() { b"" } else { b"/" };
         Self([folder, slash, name].concat().into())
     }
 

@@ -44,7 +44,11 @@ impl Found {
             Some((folder, name)) if is_file => {
                 let opened = openat(folder, &**name, flags | OFlags::NOFOLLOW, Mode::empty())?;
                 let (was, is) = (fstat(&self.handle)?, fstat(&opened)?);
-                if (was.st_dev, was.st_ino) == (is.st_dev, is.st_ino) { Ok(opened) } else { Err(Errno::AGAIN) }
+                if (was.st_dev, was.st_ino) == (is.st_dev, is.st_ino) {
+                    Ok(opened)
+                } else {
+                    Err(Errno::AGAIN)
+                }
             }
             // No regular file: a path handle is enough for the caller to refuse it by its kind.
             _ => rustix::io::fcntl_dupfd_cloexec(&self.handle, 0),

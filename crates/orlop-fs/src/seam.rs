@@ -86,7 +86,9 @@ pub fn from_text(text: &str) -> Option<Hook> {
     let next = move || count.fetch_add(1, Ordering::Relaxed) + 1;
     match what {
         "kill" => Some(Box::new(move |_, _| if next() == at { Verdict::Kill } else { Verdict::Go })),
-        "eio" => Some(Box::new(move |_, _| if next() == at { Verdict::Fail(libc::EIO) } else { Verdict::Go })),
+        "eio" => {
+            Some(Box::new(move |_, _| if next() == at { Verdict::Fail(libc::EIO) } else { Verdict::Go }))
+        }
         "enospc" => Some(Box::new(move |operation, _| {
             let full = next() >= at;
             if full && operation.takes_space() { Verdict::Fail(libc::ENOSPC) } else { Verdict::Go }
