@@ -1,3 +1,25 @@
-//! The binary.
+//! The binary: which personality, then one verb, then an exit code.
+//!
+//! Invariant: no logic about images lives in this crate. A verb's file turns arguments into one call of the
+//! `orlop` crate and prints its result; stdout is that result and nothing else.
+#![forbid(unsafe_code)]
+#![expect(unreachable_pub, reason = "in a binary, `pub` means: for the other modules")]
 
-fn main() {}
+mod cli;
+mod command;
+mod environment;
+mod error;
+mod flags;
+mod interrupt;
+mod manual;
+mod output;
+mod progress;
+mod reference;
+mod report;
+mod shell;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run(&environment::arguments())
+}

@@ -3,7 +3,7 @@
 //! Invariant: a [`TreePath`] is relative to the root, and holds no empty, `.` or `..` component and no NUL. It
 //! may hold any other bytes: names are not text.
 
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 use std::fmt;
 
 /// A path inside a tree; empty for the root.
@@ -139,6 +139,18 @@ pub fn escape(name: &[u8]) -> String {
     text
 }
 
+/// A message for eyes, in which names were escaped already: as [`escape`], but backslashes stay.
+pub fn printable(message: &str) -> Cow<'_, str> {
+    if !message.contains(is_unsafe_to_print) {
+        return Cow::Borrowed(message);
+    }
+    let parts = message.split_inclusive(is_unsafe_to_print).map(|part| {
+        let safe = part.trim_end_matches(is_unsafe_to_print);
+        format!("{safe}{}", escape(part[safe.len()..].as_bytes()))
+    });
+    Cow::Owned(parts.collect())
+}
+
 fn push_hex(text: &mut String, byte: u8) {
     use fmt::Write as _;
     write!(text, "\\x{byte:02x}").expect("a string takes everything");
@@ -181,5 +193,11 @@ mod tests {
         assert_eq!(escape(b"a\x1b]52;c;x\x07"), r"a\x1b]52;c;x\x07");
         assert_eq!(escape("\u{202e}é\u{9b}".as_bytes()), r"\xe2\x80\xaeé\xc2\x9b");
         assert_eq!(escape(b"\xff\\n"), r"\xff\x5cn");
+    }
+
+    #[test]
+    fn l1_a_message_with_escaped_names_is_not_escaped_twice() {
+        assert_eq!(printable(r"`\x1b` is gone"), r"`\x1b` is gone");
+        assert_eq!(printable("a\x1b[0m\nb\u{202e}"), r"a\x1b[0m\x0ab\xe2\x80\xae");
     }
 }

@@ -1,0 +1,62 @@
+//! The command line: one definition, from which help, manual pages, completions and the reference are made.
+
+use crate::command::{Outcome, Verb};
+use crate::report::{self, Style};
+use crate::shell::Shell;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
+use orlop_spec::Kind;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// Makes, reads, moves, keeps and converts OCI container images.
+#[derive(Parser)]
+#[command(
+    name = "orlop",
+    version,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    subcommand_value_name = "VERB",
+    subcommand_help_heading = "Verbs",
+    max_term_width = 100,
+    after_help = "`orlop VERB --help` tells more about a verb; `orlop man` prints the manual."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// Parses the arguments and does what they say.
+pub fn run(arguments: &[OsString]) -> ExitCode {
+    let style = Style::of(arguments);
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => return misused(&error, style),
+    };
+    let shell = Shell::new();
+    match cli.verb.run(&shell) {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Found) => Kind::Differs.exit_code().into(),
+        Err(fault) => report::failed(&fault, style),
+    }
+}
+
+/// The whole tree of commands, for the generators.
+pub fn definition() -> clap::Command {
+    let mut command = Cli::command();
+    command.build();
+    command
+}
+
+/// Help and version are results; everything else that clap says is misuse.
+fn misused(error: &clap::Error, style: Style) -> ExitCode {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            // A reader that has gone away has seen enough.
+            drop(error.print());
+            ExitCode::SUCCESS
+        }
+        _ => report::misused(error, style),
+    }
+}

@@ -1,0 +1,37 @@
+//! `orlop man [VERB]`, `orlop man --all DIR`
+
+use super::Outcome;
+use crate::error::Error;
+use crate::manual;
+use crate::shell::Shell;
+use clap::Args;
+use orlop_spec::Fault;
+use std::path::PathBuf;
+
+/// Print a manual page, or write all of them into a folder.
+#[derive(Args)]
+pub struct Arguments {
+    /// Verb whose page is printed; without one, the page of orlop itself
+    #[arg(conflicts_with = "all")]
+    verb: Option<String>,
+    /// Write every page into this folder
+    #[arg(long, value_name = "DIR")]
+    all: Option<PathBuf>,
+}
+
+pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
+    match &arguments.all {
+        Some(folder) => write_all(folder)?,
+        None => shell.print(&manual::page(arguments.verb.as_deref())?)?,
+    }
+    Ok(Outcome::Done)
+}
+
+fn write_all(folder: &std::path::Path) -> Result<(), Error> {
+    for (name, text) in manual::pages() {
+        let path = folder.join(name);
+        std::fs::write(&path, text)
+            .map_err(|source| Error::Page { path: path.display().to_string(), source })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,50 @@
+//! What can be wrong with a command line that its grammar allows, and with the terminal side.
+
+use orlop_spec::{Diagnose, Fault, Kind};
+use std::io;
+
+/// What can be wrong on the terminal side.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// `SOURCE_DATE_EPOCH` holds no number.
+    #[error("SOURCE_DATE_EPOCH is {0:?}, which is no number of seconds")]
+    BadEpoch(String),
+    /// The result could not be written.
+    #[error("cannot write to the standard output")]
+    Output(#[source] io::Error),
+    /// A file of the manual could not be written.
+    #[error("cannot write {path}")]
+    Page {
+        /// Which.
+        path: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// No verb of that name.
+    #[error("there is no verb {0:?}")]
+    UnknownVerb(String),
+}
+
+impl Diagnose for Error {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::BadEpoch(_) | Self::UnknownVerb(_) => Kind::Usage,
+            Self::Output(_) | Self::Page { .. } => Kind::Other,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::BadEpoch(_) => Some("SOURCE_DATE_EPOCH=$(date +%s), or unset it".into()),
+            Self::UnknownVerb(_) => Some("orlop --help lists the verbs".into()),
+            Self::Output(_) | Self::Page { .. } => None,
+        }
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self::new(error)
+    }
+}

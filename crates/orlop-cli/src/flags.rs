@@ -1,0 +1,95 @@
+//! Flags that several verbs share. A verb takes a group only when it honours every flag in it.
+
+use clap::{Args, ValueEnum};
+use orlop_spec::Limits;
+use std::num::NonZeroUsize;
+
+/// For verbs that move or read layers.
+#[derive(Args, Debug)]
+pub struct Work {
+    /// How progress is shown on stderr
+    #[arg(long, value_name = "HOW", default_value = "auto", help_heading = "Running")]
+    pub progress: ProgressStyle,
+    /// Threads that may work at once [default: one per processor]
+    #[arg(short, long, value_name = "N", help_heading = "Running")]
+    pub jobs: Option<NonZeroUsize>,
+    /// Most uncompressed bytes of one image, such as `20G` [default: no limit]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Limits")]
+    pub max_size: Option<u64>,
+    /// Most entries of one tree [default: 10000000]
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    pub max_entries: Option<u64>,
+}
+
+impl Work {
+    /// The limits that the flags set.
+    pub fn limits(&self) -> Limits {
+        let default = Limits::default();
+        Limits {
+            size: self.max_size.unwrap_or(default.size),
+            entries: self.max_entries.unwrap_or(default.entries),
+            ..default
+        }
+    }
+}
+
+/// How progress is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ProgressStyle {
+    /// Bars on a terminal, else plain.
+    Auto,
+    /// Bars.
+    Tty,
+    /// A line every few seconds.
+    Plain,
+    /// One JSON object per line for every event.
+    Json,
+    /// Nothing, and no account at the end.
+    None,
+}
+
+/// For verbs whose result is text.
+#[derive(Args, Debug)]
+pub struct Show {
+    /// Form of the result, and of an error
+    #[arg(long, value_name = "FORM", default_value = "human")]
+    pub format: Format,
+}
+
+/// Form of a result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For eyes; names are escaped.
+    Human,
+    /// One JSON document with a `version`, for programs.
+    Json,
+}
+
+/// Parses `123`, `10k`, `2M`, `20G`, `1T`: powers of 1024, as `dd` and `head` read them.
+fn parse_size(text: &str) -> Result<u64, String> {
+    let number = text.trim_end_matches(|last: char| "kKMGT".contains(last));
+    let unit = match &text[number.len()..] {
+        "" => 0,
+        "k" | "K" => 10,
+        "M" => 20,
+        "G" => 30,
+        "T" => 40,
+        _ => return Err("a size is a number and one of k, M, G, T".into()),
+    };
+    let count: u64 = number.parse().map_err(|_| "a size is a number and one of k, M, G, T")?;
+    count.checked_mul(1 << unit).ok_or_else(|| "the size does not fit 64 bits".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_one_unit() {
+        assert_eq!(parse_size("12"), Ok(12));
+        assert_eq!(parse_size("2M"), Ok(2 << 20));
+        for bad in ["", "M", "2MM", "2x", "-1", "99999999T"] {
+            assert!(parse_size(bad).is_err(), "{bad}");
+        }
+    }
+}

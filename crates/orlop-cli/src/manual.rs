@@ -1,0 +1,70 @@
+//! Manual pages: `orlop(1)`, and `orlop-VERB(1)` for every verb that help shows.
+
+use crate::cli;
+use crate::error::Error;
+use clap::Command;
+use clap_mangen::Man;
+use clap_mangen::roff::{Roff, bold, roman};
+use orlop_spec::Kind;
+
+/// Every page with its file name.
+pub fn pages() -> Vec<(String, String)> {
+    let command = cli::definition();
+    let verbs = shown(&command).map(|verb| (format!("orlop-{}.1", verb.get_name()), page_of_verb(verb)));
+    std::iter::once(("orlop.1".to_owned(), overview(&command))).chain(verbs).collect()
+}
+
+/// The page of a verb, or of orlop itself.
+pub fn page(verb: Option<&str>) -> Result<String, Error> {
+    let command = cli::definition();
+    let Some(name) = verb else { return Ok(overview(&command)) };
+    let verb = command.find_subcommand(name).ok_or_else(|| Error::UnknownVerb(name.to_owned()))?;
+    Ok(page_of_verb(verb))
+}
+
+/// The verbs that help shows.
+pub fn shown(command: &Command) -> impl Iterator<Item = &Command> {
+    command.get_subcommands().filter(|verb| !verb.is_hide_set())
+}
+
+fn overview(command: &Command) -> String {
+    let mut page = Vec::new();
+    render(&Man::new(command.clone()), &mut page);
+    page.extend_from_slice(exit_codes().to_roff().as_bytes());
+    text(page)
+}
+
+fn page_of_verb(verb: &Command) -> String {
+    let name = format!("orlop-{}", verb.get_name());
+    let usage = format!("orlop {}", verb.get_name());
+    let command = verb.clone().display_name(name).bin_name(usage);
+    let mut page = Vec::new();
+    render(&Man::new(command), &mut page);
+    let mut end = Roff::new();
+    end.control("SH", ["EXIT STATUS"]);
+    end.text([roman("One table for all verbs: see "), bold("orlop"), roman("(1).")]);
+    page.extend_from_slice(end.to_roff().as_bytes());
+    text(page)
+}
+
+fn render(man: &Man, page: &mut Vec<u8>) {
+    man.render(page).expect("memory takes everything");
+}
+
+fn exit_codes() -> Roff {
+    let mut section = Roff::new();
+    section.control("SH", ["EXIT STATUS"]);
+    let success = (0, "success");
+    for (code, meaning) in
+        std::iter::once(success).chain(Kind::ALL.map(|kind| (kind.exit_code(), kind.meaning())))
+    {
+        section.control("TP", []);
+        section.text([bold(code.to_string())]);
+        section.text([roman(meaning)]);
+    }
+    section
+}
+
+fn text(page: Vec<u8>) -> String {
+    String::from_utf8(page).expect("pages are made of text")
+}

@@ -1,0 +1,130 @@
+//! stdout: the result and nothing else.
+
+use crate::error::Error;
+use orlop_spec::Fault;
+use std::fmt::Write as _;
+use std::io::{self, BufWriter, StdoutLock, Write};
+
+/// Buffered stdout.
+pub struct Output(BufWriter<StdoutLock<'static>>);
+
+impl Output {
+    pub fn new() -> Self {
+        Self(BufWriter::with_capacity(64 << 10, io::stdout().lock()))
+    }
+
+    /// Writes what is still buffered; only now is the result known to be out.
+    pub fn end(mut self) -> Result<(), Fault> {
+        self.0.flush().map_err(|error| Error::Output(error).into())
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// On which side a column is flush.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Align {
+    /// Words.
+    Left,
+    /// Numbers.
+    Right,
+}
+
+/// A compact table: columns two spaces apart, a header in capitals, no lines.
+pub struct Table {
+    columns: Vec<(&'static str, Align)>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    pub fn new(columns: &[(&'static str, Align)]) -> Self {
+        Self { columns: columns.to_vec(), rows: Vec::new() }
+    }
+
+    /// One cell per column; cells hold no unescaped names.
+    pub fn row(&mut self, cells: Vec<String>) {
+        self.rows.push(cells);
+    }
+
+    /// The table as lines, without blanks at their ends.
+    pub fn print(&self) -> String {
+        let widths: Vec<usize> = (0..self.columns.len()).map(|column| self.width(column)).collect();
+        let header: Vec<&str> = self.columns.iter().map(|(title, _)| *title).collect();
+        let mut text = String::new();
+        self.line(&mut text, &widths, &header);
+        for row in &self.rows {
+            self.line(&mut text, &widths, &row.iter().map(String::as_str).collect::<Vec<_>>());
+        }
+        text
+    }
+
+    fn width(&self, column: usize) -> usize {
+        let cells = self.rows.iter().map(|row| row[column].chars().count());
+        cells.chain([self.columns[column].0.len()]).max().unwrap_or(0)
+    }
+
+    fn line(&self, text: &mut String, widths: &[usize], cells: &[&str]) {
+        let start = text.len();
+        for ((cell, width), (_, align)) in cells.iter().zip(widths).zip(&self.columns) {
+            match align {
+                Align::Left => write!(text, "{cell:<width$}  "),
+                Align::Right => write!(text, "{cell:>width$}  "),
+            }
+            .expect("a string takes everything");
+        }
+        text.truncate(start + text[start..].trim_end().len());
+        text.push('\n');
+    }
+}
+
+/// A size for eyes: `999 B`, `1.2 kB`, `345.6 MB`; powers of 1000, rounded down.
+pub fn size(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
+    if bytes < 1000 {
+        return format!("{bytes} B");
+    }
+    let mut tenths = bytes / 100;
+    let mut unit = 0;
+    while tenths >= 10_000 {
+        tenths /= 1000;
+        unit += 1;
+    }
+    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
+}
+
+/// The first twelve digits of a digest's hex, as tables show it.
+pub fn short(digest: &str) -> &str {
+    let hex = digest.split_once(':').map_or(digest, |(_, hex)| hex);
+    hex.get(..12).unwrap_or(hex)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_rounded_down_in_powers_of_a_thousand() {
+        let cases =
+            [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (999_999, "999.9 kB"), (1_000_000, "1.0 MB")];
+        for (bytes, text) in cases {
+            assert_eq!(size(bytes), text);
+        }
+        assert_eq!(size(u64::MAX), "18.4 EB");
+    }
+
+    #[test]
+    fn a_table_has_aligned_columns_and_no_blanks_at_the_end() {
+        let mut table = Table::new(&[("NAME", Align::Left), ("SIZE", Align::Right), ("NOTE", Align::Left)]);
+        table.row(vec!["a".into(), "12".into(), String::new()]);
+        table.row(vec!["longer".into(), "3".into(), "x".into()]);
+        assert_eq!(table.print(), "NAME    SIZE  NOTE\na         12\nlonger     3  x\n");
+    }
+}

@@ -1,0 +1,58 @@
+//! What a command is given: the way to stdout, and a context for the verbs of the library.
+
+use crate::error::Error;
+use crate::flags::Work;
+use crate::output::Output;
+use crate::progress::Progress;
+use crate::{environment, interrupt};
+use orlop_spec::{Context, Fault, Limits};
+use std::io;
+use std::num::NonZeroUsize;
+
+/// The outside of a running command.
+pub struct Shell(());
+
+impl Shell {
+    /// Asks nothing of the system.
+    pub fn new() -> Self {
+        Self(())
+    }
+
+    /// Buffered stdout, for a result that is written piece by piece; [`Output::end`] must be called.
+    #[expect(clippy::unused_self, reason = "whoever prints a result has been given the shell")]
+    pub fn output(&self) -> Output {
+        Output::new()
+    }
+
+    /// Writes a whole result to stdout.
+    pub fn print(&self, text: &str) -> Result<(), Fault> {
+        let mut output = self.output();
+        io::Write::write_all(&mut output, text.as_bytes()).map_err(Error::Output)?;
+        output.end()
+    }
+
+    /// Runs a verb that reads only documents: one thread, warnings but no progress.
+    #[expect(clippy::unused_self, reason = "a verb runs only where there is a shell")]
+    pub fn look<T>(&self, verb: impl FnOnce(&Context<'_>) -> Result<T, Fault>) -> Result<T, Fault> {
+        let progress = Progress::warnings_only();
+        let limits = Limits::default();
+        let workers = NonZeroUsize::MIN;
+        verb(&Context { observer: &progress, cancel: interrupt::cancel(), limits: &limits, workers })
+    }
+
+    /// Runs a verb that moves or reads layers: progress as the flags say, an account at the end.
+    #[expect(clippy::unused_self, reason = "a verb runs only where there is a shell")]
+    pub fn work<T>(
+        &self,
+        flags: &Work,
+        verb: impl FnOnce(&Context<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let progress = Progress::new(flags.progress);
+        let limits = flags.limits();
+        let workers = flags.jobs.unwrap_or_else(environment::processors);
+        let result =
+            verb(&Context { observer: &progress, cancel: interrupt::cancel(), limits: &limits, workers });
+        progress.end(if result.is_ok() { crate::progress::End::Whole } else { crate::progress::End::Failed });
+        result
+    }
+}
