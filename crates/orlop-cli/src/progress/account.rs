@@ -209,7 +209,7 @@ mod tests {
         account.take(&Event::Advanced { item: "a".into(), bytes: 2000 }, at(300));
         account.take(&Event::Finished { item: "a".into() }, at(600));
         let blob = Descriptor::new(MediaType::new("a/b"), Digest::of(Algorithm::Sha256, b"x"), 12);
-        account.take(&Event::Reused { blob, put: Put::Held }, at(700));
+        account.take(&Event::Reused { blob: Box::new(blob), put: Put::Held }, at(700));
         assert_eq!(
             account.for_eyes(at(1000)),
             "copy: 3.0 kB in 1 (0.50 s); reused: 12 B in 1; 1.00 s in all\n"
