@@ -116,3 +116,17 @@ pub trait Entries {
         0
     }
 }
+
+impl<E: Entries + ?Sized> Entries for Box<E> {
+    fn next_entry(&mut self) -> Result<Option<Entry>, Error> {
+        (**self).next_entry()
+    }
+
+    fn next_chunk(&mut self) -> Result<Option<Chunk<'_>>, Error> {
+        (**self).next_chunk()
+    }
+
+    fn offset(&self) -> u64 {
+        (**self).offset()
+    }
+}

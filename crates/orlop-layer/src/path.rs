@@ -146,7 +146,7 @@ pub fn printable(message: &str) -> Cow<'_, str> {
     }
     let parts = message.split_inclusive(is_unsafe_to_print).map(|part| {
         let safe = part.trim_end_matches(is_unsafe_to_print);
-        format!("{safe}{}", escape(part[safe.len()..].as_bytes()))
+        format!("{safe}{}", escape(&part.as_bytes()[safe.len()..]))
     });
     Cow::Owned(parts.collect())
 }

@@ -39,11 +39,11 @@ pub fn read_raw(limits: &Limits, source: &dyn Source, descriptor: &Descriptor) -
 #[derive(Clone, Debug)]
 pub enum Node {
     /// An index, after everything below it.
-    Index(Document<Index>),
+    Index(Box<Document<Index>>),
     /// A manifest, after its config and layers.
-    Manifest(Document<Manifest>),
+    Manifest(Box<Document<Manifest>>),
     /// A blob that a manifest names, or one of unknown type that an index names.
-    Blob(Descriptor),
+    Blob(Box<Descriptor>),
 }
 
 impl Node {
@@ -95,7 +95,7 @@ impl Walk<'_> {
             (true, Role::Index) => self.index(descriptor, depth),
             (true, Role::Manifest) => self.manifest(descriptor),
             _ => {
-                self.nodes.push(Node::Blob(descriptor.clone()));
+                self.nodes.push(Node::Blob(Box::new(descriptor.clone())));
                 Ok(())
             }
         }
@@ -109,7 +109,7 @@ impl Walk<'_> {
         for child in (self.choose)(&index)? {
             self.enter(&child, depth + 1)?;
         }
-        self.nodes.push(Node::Index(index));
+        self.nodes.push(Node::Index(Box::new(index)));
         Ok(())
     }
 
@@ -120,10 +120,10 @@ impl Walk<'_> {
         }
         for blob in manifest.blobs() {
             if self.seen.insert(blob.digest.clone()) {
-                self.nodes.push(Node::Blob(blob.clone()));
+                self.nodes.push(Node::Blob(Box::new(blob.clone())));
             }
         }
-        self.nodes.push(Node::Manifest(manifest));
+        self.nodes.push(Node::Manifest(Box::new(manifest)));
         Ok(())
     }
 }

@@ -1,1 +1,17 @@
-//! Placeholder header, replaced with the first module.
+//! The verbs of orlop: copy, build, unpack, bundle, and the looking and keeping ones.
+//!
+//! ```text
+//! reference ──► transport::open ──► Source ──► Image ──► layers ──► Tree ──► folder
+//!                                      ▲                    │
+//! reference ──► transport::create ──► Sink  ◄── Draft ◄─────┘
+//! ```
+//!
+//! Invariant: a verb sees ports only; the one place that knows which transport is which is [`transport`].
+//! Nothing here prints, reads the environment, or ends the process.
+#![forbid(unsafe_code)]
+
+pub mod copy;
+pub mod error;
+pub mod image;
+
+pub use error::Error;

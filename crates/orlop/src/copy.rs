@@ -1,0 +1,312 @@
+//! `copy`: moves images between holders of blobs; no byte changes.
+//!
+//! ```text
+//! roots ──walk──► blobs (largest first, in parallel) ──put──► documents (children first) ──► finish
+//! ```
+
+use crate::image::{is_nested, nested, no_platform};
+use orlop_spec::graph::{self, Node};
+use orlop_spec::index::Index;
+use orlop_spec::media_type::{Distribution, MediaType, OCI_INDEX, Role};
+use orlop_spec::platform::{self, Platform};
+use orlop_spec::port::{Hints, Name, Origin, Put, Result, Sink, Source, Transfer};
+use orlop_spec::{Algorithm, Context, Descriptor, Document, Event, Fault, Kind};
+use std::cell::RefCell;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// What of an image is copied, and how.
+#[derive(Clone, Debug, Default)]
+pub struct Copy {
+    /// Which platforms of an index.
+    pub platforms: Platforms,
+    /// What becomes of an index of which a part is copied.
+    pub subset: Subset,
+    /// How blobs are taken.
+    pub transfer: Transfer,
+}
+
+/// Which platforms of an index are meant.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Platforms {
+    /// All of them.
+    #[default]
+    All,
+    /// Those that are listed; each must be there.
+    Listed(Vec<Platform>),
+}
+
+/// What becomes of an index of which a part is copied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Subset {
+    /// It keeps its bytes and digest; some of what it names is not there.
+    #[default]
+    Sparse,
+    /// A smaller index is written, with another digest.
+    Prune,
+}
+
+/// What was copied.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Copied {
+    /// The roots at the target, in the order of the roots given.
+    pub roots: Vec<Descriptor>,
+    /// Blobs and bytes by what the target did with them.
+    pub account: Account,
+}
+
+/// Blobs and bytes by what a target did with them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Account {
+    /// Moved.
+    pub copied: Tally,
+    /// Linked or reflinked.
+    pub linked: Tally,
+    /// There already.
+    pub held: Tally,
+    /// Mounted from another repository.
+    pub mounted: Tally,
+}
+
+/// Blobs and their bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// How many.
+    pub blobs: u64,
+    /// Their sizes, added up.
+    pub bytes: u64,
+}
+
+impl Account {
+    fn add(&mut self, blob: &Descriptor, put: Put) {
+        let tally = match put {
+            Put::Copied => &mut self.copied,
+            Put::Linked => &mut self.linked,
+            Put::Held => &mut self.held,
+            Put::Mounted => &mut self.mounted,
+        };
+        tally.blobs += 1;
+        tally.bytes += blob.size;
+    }
+}
+
+/// Copies `roots` from `from` into `to`, and publishes each under its name.
+pub fn copy(
+    cx: &Context<'_>,
+    from: &dyn Source,
+    roots: &[(Name, Descriptor)],
+    to: Box<dyn Sink + '_>,
+    how: &Copy,
+) -> Result<Copied> {
+    let mut account = Account::default();
+    let mut published = Vec::with_capacity(roots.len());
+    for (name, root) in roots {
+        let (root, nodes) = plan(cx, from, root, how)?;
+        account = put_all(cx, from, &nodes, &*to, how.transfer, account)?;
+        published.push((name.clone(), root));
+    }
+    to.finish(&published)?;
+    Ok(Copied { roots: published.into_iter().map(|(_, root)| root).collect(), account })
+}
+
+/// The root as it will be at the target, and everything that it reaches, children first.
+fn plan(
+    cx: &Context<'_>,
+    from: &dyn Source,
+    root: &Descriptor,
+    how: &Copy,
+) -> Result<(Descriptor, Vec<Node>)> {
+    let Platforms::Listed(wanted) = &how.platforms else {
+        return Ok((root.clone(), graph::walk(cx, from, root, &graph::all)?));
+    };
+    let seen = RefCell::new((Vec::new(), Vec::new()));
+    let choose = |index: &Document<Index>| {
+        let (found, there) = &mut *seen.borrow_mut();
+        there.extend(index.manifests.iter().cloned());
+        Ok(chosen(index, wanted, found))
+    };
+    let mut nodes = graph::walk(cx, from, root, &choose)?;
+    let (found, there) = seen.into_inner();
+    if let Some(missing) = wanted.iter().find(|wanted| !there.is_empty() && !found.contains(wanted)) {
+        return Err(no_platform(missing, &there).into());
+    }
+    let root = match how.subset {
+        Subset::Sparse => root.clone(),
+        Subset::Prune => prune(root, wanted, &mut nodes),
+    };
+    Ok((root, nodes))
+}
+
+/// The children of an index for the platforms that are wanted, in the order of the index, and nested indexes.
+fn chosen<'w>(index: &Index, wanted: &'w [Platform], found: &mut Vec<&'w Platform>) -> Vec<Descriptor> {
+    let mut chosen: Vec<&Descriptor> = nested(index).collect();
+    for platform in wanted {
+        if let Ok(child) = platform::select(&index.manifests, platform)
+            && !is_nested(child)
+        {
+            found.push(platform);
+            chosen.push(child);
+        }
+    }
+    index.manifests.iter().filter(|child| chosen.contains(child)).cloned().collect()
+}
+
+/// Replaces the indexes of a walk by smaller ones that name only what was walked.
+fn prune(root: &Descriptor, wanted: &[Platform], nodes: &mut [Node]) -> Descriptor {
+    let mut current = root.clone();
+    let mut replaced: Vec<(Descriptor, Descriptor)> = Vec::new();
+    for node in nodes {
+        let Node::Index(index) = node else { continue };
+        let before = index.descriptor().clone();
+        let mut manifests = chosen(index, wanted, &mut Vec::new());
+        for child in &mut manifests {
+            if let Some((_, new)) = replaced.iter().find(|(old, _)| old.digest == child.digest) {
+                child.digest = new.digest.clone();
+                child.size = new.size;
+            }
+        }
+        if manifests == index.manifests {
+            continue;
+        }
+        let algorithm = before.digest.known().map_or(Algorithm::Sha256, |digest| digest.algorithm());
+        let media_type = index.media_type.clone().unwrap_or_else(|| MediaType::new(OCI_INDEX));
+        let value = Index { manifests, ..(**index).clone().into_value() };
+        let smaller = Document::print(value, media_type, algorithm);
+        if before.digest == current.digest {
+            current.digest = smaller.descriptor().digest.clone();
+            current.size = smaller.descriptor().size;
+        }
+        replaced.push((before, smaller.descriptor().clone()));
+        *node = Node::Index(Box::new(smaller));
+    }
+    current
+}
+
+/// Puts the nodes of a walk into a sink: blobs first, largest first and in parallel; then documents in order.
+pub(crate) fn put_all(
+    cx: &Context<'_>,
+    from: &dyn Source,
+    nodes: &[Node],
+    to: &dyn Sink,
+    transfer: Transfer,
+    account: Account,
+) -> Result<Account> {
+    let hints = Hints { transfer, ..Hints::default() };
+    let account = Mutex::new(account);
+    let put = |blob: &Descriptor, origin: &dyn Origin| -> Result<()> {
+        let put = put_one(cx, to, blob, origin, &hints)?;
+        account.lock().expect("no holder panics").add(blob, put);
+        Ok(())
+    };
+    let mut blobs: Vec<&Descriptor> =
+        nodes.iter().filter(|node| matches!(node, Node::Blob(_))).map(Node::descriptor).collect();
+    let lanes = to.lanes().min(cx.workers.get());
+    if lanes > 1 {
+        blobs.sort_by_key(|blob| std::cmp::Reverse(blob.size));
+    }
+    in_parallel(lanes, &blobs, |blob| {
+        let origin = from.origin(blob)?;
+        match put(blob, &*origin) {
+            Err(fault) if may_be_absent(blob, &fault) => {
+                cx.observer
+                    .event(Event::Warned(format!("{} is kept elsewhere and was not copied", blob.digest)));
+                Ok(())
+            }
+            result => result,
+        }
+    })?;
+    for node in nodes {
+        match node {
+            Node::Blob(_) => {}
+            Node::Index(document) => put(document.descriptor(), &document.raw().to_vec())?,
+            Node::Manifest(document) => put(document.descriptor(), &document.raw().to_vec())?,
+        }
+    }
+    Ok(account.into_inner().expect("no holder panics"))
+}
+
+fn put_one(
+    cx: &Context<'_>,
+    to: &dyn Sink,
+    blob: &Descriptor,
+    origin: &dyn Origin,
+    hints: &Hints,
+) -> Result<Put> {
+    cx.cancel.check()?;
+    let item = blob.digest.to_string();
+    if blob.digest.known().is_err() {
+        cx.observer.event(Event::Warned(format!("{item} cannot be proven: its algorithm is unknown")));
+    }
+    cx.observer.event(Event::Started { phase: "copy", item: item.clone(), total: Some(blob.size) });
+    let watched = Watched { cx, item: &item, inner: origin };
+    let put = to.put(blob, &watched, hints)?;
+    if put != Put::Copied {
+        cx.observer.event(Event::Reused { blob: Box::new(blob.clone()), put });
+    }
+    cx.observer.event(Event::Finished { item });
+    Ok(put)
+}
+
+/// Restricted layers stay where their `urls` say (image-spec, `layer.md`, "Non-Distributable Layers").
+fn may_be_absent(blob: &Descriptor, fault: &Fault) -> bool {
+    let restricted = matches!(blob.media_type.role(), Role::Layer(layer) if layer.distribution == Distribution::Restricted);
+    restricted && !blob.urls.is_empty() && fault.kind() == Kind::NotFound
+}
+
+/// Does `work` for every item, by at most `lanes` threads; the first error ends it.
+pub(crate) fn in_parallel<T: Sync>(
+    lanes: usize,
+    items: &[T],
+    work: impl Fn(&T) -> Result<()> + Sync,
+) -> Result<()> {
+    if lanes <= 1 || items.len() <= 1 {
+        return items.iter().try_for_each(work);
+    }
+    let next = AtomicUsize::new(0);
+    let failed: Mutex<Option<Fault>> = Mutex::new(None);
+    std::thread::scope(|scope| {
+        for _ in 0..lanes.min(items.len()) {
+            scope.spawn(|| {
+                while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if let Err(fault) = work(item) {
+                        next.store(items.len(), Ordering::Relaxed);
+                        failed.lock().expect("no holder panics").get_or_insert(fault);
+                    }
+                }
+            });
+        }
+    });
+    failed.into_inner().expect("no holder panics").map_or(Ok(()), Err)
+}
+
+/// An origin whose bytes are counted, and that stops when the user asks.
+struct Watched<'a> {
+    cx: &'a Context<'a>,
+    item: &'a str,
+    inner: &'a dyn Origin,
+}
+
+impl Origin for Watched<'_> {
+    fn open(&self, at: u64) -> Result<Box<dyn std::io::Read + Send + '_>> {
+        Ok(Box::new(Counted { cx: *self.cx, item: self.item, inner: self.inner.open(at)? }))
+    }
+
+    fn local(&self) -> Option<orlop_spec::port::LocalFile> {
+        self.inner.local()
+    }
+}
+
+struct Counted<'a> {
+    cx: Context<'a>,
+    item: &'a str,
+    inner: Box<dyn std::io::Read + Send + 'a>,
+}
+
+impl std::io::Read for Counted<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.cx.cancel.check().map_err(|cancelled| Fault::from(cancelled))?;
+        let count = self.inner.read(buffer)?;
+        self.cx.observer.event(Event::Advanced { item: self.item.to_owned(), bytes: count as u64 });
+        Ok(count)
+    }
+}
