@@ -57,6 +57,14 @@ pub enum Error {
         /// The tar member's path.
         name: Box<[u8]>,
     },
+    /// A hard link to what is neither in its layer nor below.
+    #[error("{path} is a hard link to {target}, which neither its layer nor one below holds")]
+    LinkToNothing {
+        /// The link's path, escaped.
+        path: String,
+        /// The target's path, escaped.
+        target: String,
+    },
     /// Something about an entry is not allowed.
     #[error("{path}: {what}")]
     Entry {
@@ -77,6 +85,7 @@ impl Diagnose for Error {
             | Self::Tar { .. }
             | Self::Codec { .. }
             | Self::BadWhiteout { .. }
+            | Self::LinkToNothing { .. }
             | Self::Entry { .. } => Kind::Integrity,
         }
     }

@@ -7,10 +7,12 @@
 pub mod entry;
 pub mod error;
 pub mod path;
+pub mod tree;
 pub mod verified;
 pub mod whiteout;
 
 pub use entry::{Chunk, Device, Entries, Entry, Kind, Meta, Time, Xattrs};
 pub use error::Error;
 pub use path::TreePath;
+pub use tree::Tree;
 pub use verified::Verified;
