@@ -5,7 +5,7 @@ use crate::report::{self, Style};
 use crate::shell::Shell;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
-use orlop_spec::Kind;
+use orlop::spec::Kind;
 use std::ffi::OsString;
 use std::process::ExitCode;
 

@@ -7,7 +7,7 @@ mod version;
 
 use crate::shell::Shell;
 use clap::Subcommand;
-use orlop_spec::Fault;
+use orlop::spec::Fault;
 
 /// Everything that can be asked for, in the order of the manual.
 #[derive(Subcommand)]

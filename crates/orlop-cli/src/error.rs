@@ -1,6 +1,6 @@
 //! What can be wrong with a command line that its grammar allows, and with the terminal side.
 
-use orlop_spec::{Diagnose, Fault, Kind};
+use orlop::spec::{Diagnose, Fault, Kind};
 use std::io;
 
 /// What can be wrong on the terminal side.
@@ -12,15 +12,6 @@ pub enum Error {
     /// The result could not be written.
     #[error("cannot write to the standard output")]
     Output(#[source] io::Error),
-    /// A file of the manual could not be written.
-    #[error("cannot write {path}")]
-    Page {
-        /// Which.
-        path: String,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
     /// No verb of that name.
     #[error("there is no verb {0:?}")]
     UnknownVerb(String),
@@ -30,7 +21,7 @@ impl Diagnose for Error {
     fn kind(&self) -> Kind {
         match self {
             Self::BadEpoch(_) | Self::UnknownVerb(_) => Kind::Usage,
-            Self::Output(_) | Self::Page { .. } => Kind::Other,
+            Self::Output(_) => Kind::Other,
         }
     }
 
@@ -38,7 +29,7 @@ impl Diagnose for Error {
         match self {
             Self::BadEpoch(_) => Some("SOURCE_DATE_EPOCH=$(date +%s), or unset it".into()),
             Self::UnknownVerb(_) => Some("orlop --help lists the verbs".into()),
-            Self::Output(_) | Self::Page { .. } => None,
+            Self::Output(_) => None,
         }
     }
 }

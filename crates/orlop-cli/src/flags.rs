@@ -1,7 +1,7 @@
 //! Flags that several verbs share. A verb takes a group only when it honours every flag in it.
 
 use clap::{Args, ValueEnum};
-use orlop_spec::Limits;
+use orlop::spec::Limits;
 use std::num::NonZeroUsize;
 
 /// For verbs that move or read layers.

@@ -1,12 +1,14 @@
 //! SIGINT and SIGTERM ask the running verb to stop; a second one kills.
 
-use orlop_spec::Cancel;
+use orlop::fs::sys;
+use orlop::spec::{Cancel, Fault};
 
 static CANCEL: Cancel = Cancel::new();
 
-/// The flag that the verbs look at.
-pub fn cancel() -> &'static Cancel {
-    &CANCEL
+/// The flag that the verbs look at, set by signals from now on.
+pub fn cancel() -> Result<&'static Cancel, Fault> {
+    sys::cancel_on_signals(&CANCEL)?;
+    Ok(&CANCEL)
 }
 
 /// Whether the user asked to stop.

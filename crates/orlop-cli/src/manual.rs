@@ -5,7 +5,7 @@ use crate::error::Error;
 use clap::Command;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
-use orlop_spec::Kind;
+use orlop::spec::Kind;
 
 /// Every page with its file name.
 pub fn pages() -> Vec<(String, String)> {

@@ -1,7 +1,7 @@
 //! stdout: the result and nothing else.
 
 use crate::error::Error;
-use orlop_spec::Fault;
+use orlop::spec::Fault;
 use std::fmt::Write as _;
 use std::io::{self, BufWriter, StdoutLock, Write};
 

@@ -3,7 +3,7 @@
 use crate::manual::shown;
 use crate::{cli, report};
 use clap::{Arg, Command};
-use orlop_spec::Kind;
+use orlop::spec::Kind;
 use std::fmt::Write as _;
 
 /// `docs/reference/cli.md`

@@ -9,8 +9,8 @@
 //! With `--format json` the same is one object on one line of stderr; `docs/reference/json.md` describes it.
 
 use crate::{environment, interrupt};
-use orlop_layer::path::printable;
-use orlop_spec::{Diagnose as _, Fault, Kind};
+use orlop::layer::path::printable;
+use orlop::spec::{Diagnose as _, Fault, Kind};
 use serde_json::json;
 use std::error::Error;
 use std::ffi::OsString;
@@ -170,7 +170,7 @@ fn paint(text: &str, colour: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use orlop_spec::diagnose::IoFailed;
+    use orlop::spec::diagnose::IoFailed;
 
     fn broken() -> Fault {
         Fault::new(IoFailed { what: "read \x1b[2Jx".into(), source: io::ErrorKind::PermissionDenied.into() })

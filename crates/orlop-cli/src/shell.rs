@@ -5,7 +5,7 @@ use crate::flags::Work;
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::{environment, interrupt};
-use orlop_spec::{Context, Fault, Limits};
+use orlop::spec::{Context, Fault, Limits};
 use std::io;
 use std::num::NonZeroUsize;
 
@@ -37,7 +37,7 @@ impl Shell {
         let progress = Progress::warnings_only();
         let limits = Limits::default();
         let workers = NonZeroUsize::MIN;
-        verb(&Context { observer: &progress, cancel: interrupt::cancel(), limits: &limits, workers })
+        verb(&Context { observer: &progress, cancel: interrupt::cancel()?, limits: &limits, workers })
     }
 
     /// Runs a verb that moves or reads layers: progress as the flags say, an account at the end.
@@ -51,7 +51,7 @@ impl Shell {
         let limits = flags.limits();
         let workers = flags.jobs.unwrap_or_else(environment::processors);
         let result =
-            verb(&Context { observer: &progress, cancel: interrupt::cancel(), limits: &limits, workers });
+            verb(&Context { observer: &progress, cancel: interrupt::cancel()?, limits: &limits, workers });
         progress.end(if result.is_ok() { crate::progress::End::Whole } else { crate::progress::End::Failed });
         result
     }

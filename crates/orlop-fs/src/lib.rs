@@ -10,11 +10,13 @@ pub mod dir;
 pub mod error;
 pub mod file;
 pub mod lock;
+pub mod machine;
 pub mod random;
 mod remove;
 mod resolve;
 pub mod seam;
 pub mod stat;
+pub mod sys;
 pub mod temp;
 
 pub use dir::Dir;

@@ -15,3 +15,5 @@ pub mod error;
 pub mod image;
 
 pub use error::Error;
+// What a caller needs to name: it depends on this crate alone.
+pub use {orlop_fs as fs, orlop_layer as layer, orlop_spec as spec};

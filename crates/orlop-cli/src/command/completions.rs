@@ -4,7 +4,7 @@ use super::Outcome;
 use crate::cli;
 use crate::shell::Shell;
 use clap::Args;
-use orlop_spec::Fault;
+use orlop::spec::Fault;
 
 /// Print completions for a shell.
 #[derive(Args)]

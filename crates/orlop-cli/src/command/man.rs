@@ -1,12 +1,12 @@
 //! `orlop man [VERB]`, `orlop man --all DIR`
 
 use super::Outcome;
-use crate::error::Error;
 use crate::manual;
 use crate::shell::Shell;
 use clap::Args;
-use orlop_spec::Fault;
-use std::path::PathBuf;
+use orlop::fs::{Dir, Persist};
+use orlop::spec::Fault;
+use std::path::{Path, PathBuf};
 
 /// Print a manual page, or write all of them into a folder.
 #[derive(Args)]
@@ -27,11 +27,12 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     Ok(Outcome::Done)
 }
 
-fn write_all(folder: &std::path::Path) -> Result<(), Error> {
+fn write_all(folder: &Path) -> Result<(), Fault> {
+    let folder = Dir::create_all(folder)?;
     for (name, text) in manual::pages() {
-        let path = folder.join(name);
-        std::fs::write(&path, text)
-            .map_err(|source| Error::Page { path: path.display().to_string(), source })?;
+        let page = folder.create_temp()?;
+        page.file().write_at(text.as_bytes(), 0)?;
+        page.persist(name, Persist::Replace)?;
     }
     Ok(())
 }

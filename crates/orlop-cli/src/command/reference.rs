@@ -4,7 +4,7 @@ use super::Outcome;
 use crate::reference;
 use crate::shell::Shell;
 use clap::{Args, ValueEnum};
-use orlop_spec::Fault;
+use orlop::spec::Fault;
 
 /// Print a page of the reference in Markdown.
 #[derive(Args)]

@@ -4,7 +4,7 @@ use super::Outcome;
 use crate::flags::{Format, Show};
 use crate::shell::Shell;
 use clap::Args;
-use orlop_spec::Fault;
+use orlop::spec::Fault;
 use serde_json::json;
 
 /// Print the version.

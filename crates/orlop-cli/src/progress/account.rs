@@ -1,8 +1,8 @@
 //! The sum of all events: bytes by fate, seconds by phase, losses by kind.
 
 use crate::output::size;
-use orlop_spec::Event;
-use orlop_spec::port::Put;
+use orlop::spec::Event;
+use orlop::spec::port::Put;
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
@@ -191,7 +191,7 @@ pub fn word(put: Put) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use orlop_spec::{Algorithm, Descriptor, Digest, MediaType};
+    use orlop::spec::{Algorithm, Descriptor, Digest, MediaType};
     use std::time::Duration;
 
     fn started(item: &str, total: Option<u64>) -> Event {

@@ -1,0 +1,58 @@
+//! The only unsafe code of orlop: system calls that have no safe face elsewhere.
+
+use crate::Result;
+use crate::error::Error;
+use orlop_spec::Cancel;
+use std::mem::MaybeUninit;
+use std::sync::OnceLock;
+
+/// What the handler sets.
+static CANCEL: OnceLock<&'static Cancel> = OnceLock::new();
+
+/// Makes the first SIGINT and the first SIGTERM set `cancel`; the second one of its kind kills. A system call that
+/// waits is interrupted, so that an operation that waits for a lock ends too. Done once per process; later calls
+/// change nothing.
+pub fn cancel_on_signals(cancel: &'static Cancel) -> Result<()> {
+    if CANCEL.set(cancel).is_err() {
+        return Ok(());
+    }
+    cancel_on(libc::SIGINT, "SIGINT")?;
+    cancel_on(libc::SIGTERM, "SIGTERM")
+}
+
+#[expect(unsafe_code, reason = "rustix has no face for sigaction")]
+fn cancel_on(signal: libc::c_int, name: &str) -> Result<()> {
+    // SAFETY: all bytes zero is a `sigaction` without flags, mask and handler.
+    let mut action: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
+    action.sa_sigaction = set_cancel as extern "C" fn(libc::c_int) as usize;
+    action.sa_flags = libc::SA_RESETHAND;
+    // SAFETY: both pointers are valid or null, and the handler only loads and stores atomics.
+    if unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) } == 0 {
+        return Ok(());
+    }
+    Err(Error::io("handle", name, std::io::Error::last_os_error()))
+}
+
+/// Runs between any two instructions: touches atomics only.
+extern "C" fn set_cancel(_: libc::c_int) {
+    if let Some(cancel) = CANCEL.get() {
+        cancel.set();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::process::{Signal, getpid, kill_process};
+
+    #[test]
+    fn the_first_signal_asks_to_stop() {
+        static FLAG: Cancel = Cancel::new();
+        cancel_on_signals(&FLAG).expect("the system takes handlers");
+        assert!(FLAG.check().is_ok());
+        kill_process(getpid(), Signal::TERM).expect("a process may signal itself");
+        while FLAG.check().is_ok() {
+            std::thread::yield_now();
+        }
+    }
+}
