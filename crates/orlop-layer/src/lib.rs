@@ -7,6 +7,7 @@
 pub mod entry;
 pub mod error;
 pub mod path;
+pub mod tar;
 pub mod tree;
 pub mod verified;
 pub mod whiteout;

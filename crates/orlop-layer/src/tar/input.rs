@@ -1,0 +1,89 @@
+//! The stream below the reader: counts bytes, and lends them out of the caller's buffer without a copy.
+
+use super::BLOCK;
+use super::header::Block;
+use crate::error::Error;
+use std::io::{BufRead, ErrorKind};
+
+pub(super) struct Input<R> {
+    inner: R,
+    offset: u64,
+    /// Bytes that were lent out and are gone with the next call.
+    lent: usize,
+}
+
+impl<R: BufRead> Input<R> {
+    pub(super) fn new(inner: R) -> Self {
+        Self { inner, offset: 0, lent: 0 }
+    }
+
+    /// Where the next byte lies.
+    pub(super) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// The next block; `None` where the stream ends before it.
+    pub(super) fn block(&mut self) -> Result<Option<Block>, Error> {
+        if self.fill()?.is_empty() {
+            return Ok(None);
+        }
+        let mut block = [0; BLOCK];
+        self.exact(&mut block, "the archive ends inside a header")?;
+        Ok(Some(block))
+    }
+
+    /// Fills `out`.
+    pub(super) fn exact(&mut self, mut out: &mut [u8], what: &'static str) -> Result<(), Error> {
+        while !out.is_empty() {
+            let piece = self.piece(out.len() as u64, what)?;
+            let (head, rest) = out.split_at_mut(piece.len());
+            head.copy_from_slice(piece);
+            out = rest;
+        }
+        Ok(())
+    }
+
+    /// At least one and at most `most` bytes, still in the buffer below.
+    pub(super) fn piece(&mut self, most: u64, what: &'static str) -> Result<&[u8], Error> {
+        let offset = self.offset;
+        let there = self.fill()?.len();
+        if there == 0 {
+            return Err(Error::Tar { offset, what });
+        }
+        let count = usize::try_from(most).unwrap_or(usize::MAX).min(there);
+        self.lent = count;
+        self.offset += count as u64;
+        let bytes = self.inner.fill_buf().map_err(Error::Read)?;
+        Ok(&bytes[..count])
+    }
+
+    /// Passes over `count` bytes.
+    pub(super) fn skip(&mut self, mut count: u64, what: &'static str) -> Result<(), Error> {
+        while count > 0 {
+            count -= self.piece(count, what)?.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Reads to the end, so that everything below has seen every byte.
+    pub(super) fn drain(&mut self) -> Result<(), Error> {
+        loop {
+            let count = self.fill()?.len();
+            if count == 0 {
+                return Ok(());
+            }
+            self.lent = count;
+            self.offset += count as u64;
+        }
+    }
+
+    fn fill(&mut self) -> Result<&[u8], Error> {
+        self.inner.consume(std::mem::take(&mut self.lent));
+        while let Err(error) = self.inner.fill_buf() {
+            if error.kind() != ErrorKind::Interrupted {
+                return Err(Error::Read(error));
+            }
+        }
+        self.inner.fill_buf().map_err(Error::Read)
+    }
+}
