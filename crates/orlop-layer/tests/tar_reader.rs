@@ -103,7 +103,7 @@ fn list_within(bytes: &[u8], limits: &Limits) -> Result<Vec<(Entry, Vec<u8>)>, E
             match chunk {
                 Chunk::Data(bytes) => content.extend_from_slice(bytes),
                 Chunk::Hole(length) => {
-                    content.resize(content.len() + usize::try_from(length).expect("small"), 0)
+                    content.resize(content.len() + usize::try_from(length).expect("small"), 0);
                 }
             }
         }

@@ -66,7 +66,7 @@ impl<'a> Header<'a> {
     /// The twelve bits; old archives store the file type above them.
     pub(super) fn mode(&self) -> Result<u16, Error> {
         let mode = self.number(100..108, "the mode is no number")?;
-        Ok((mode & 0o7777) as u16)
+        Ok(u16::try_from(mode & 0o7777).expect("twelve bits"))
     }
 
     /// The owner.

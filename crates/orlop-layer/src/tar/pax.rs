@@ -118,10 +118,11 @@ impl Pax {
             b"RHT.security.selinux" if !value.is_empty() => {
                 self.acls.insert(b"security.selinux"[..].into(), [value, b"\0"].concat().into());
             }
-            _ => match key.strip_prefix(b"GNU.sparse.") {
-                Some(key) => self.sparse.apply(key, value, limits)?,
-                None => {}
-            },
+            _ => {
+                if let Some(key) = key.strip_prefix(b"GNU.sparse.") {
+                    self.sparse.apply(key, value, limits)?;
+                }
+            }
         }
         Ok(())
     }
@@ -193,8 +194,7 @@ enum Wrong {
 impl Wrong {
     fn at(self, offset: u64) -> Error {
         match self {
-            Self::Value(what) => Error::Tar { offset, what },
-            Self::Other(Error::Tar { what, .. }) => Error::Tar { offset, what },
+            Self::Value(what) | Self::Other(Error::Tar { what, .. }) => Error::Tar { offset, what },
             Self::Other(error) => error,
         }
     }
@@ -336,15 +336,12 @@ fn unescape(name: &[u8], known: impl Fn(u8) -> bool) -> Cow<'_, [u8]> {
             [b'%', high, low, ..] => hex(*high).zip(hex(*low)).map(|(high, low)| high << 4 | low),
             _ => None,
         };
-        match code.filter(|code| known(*code)) {
-            Some(code) => {
-                plain.push(code);
-                rest = &rest[3..];
-            }
-            None => {
-                plain.push(*first);
-                rest = after;
-            }
+        if let Some(code) = code.filter(|code| known(*code)) {
+            plain.push(code);
+            rest = &rest[3..];
+        } else {
+            plain.push(*first);
+            rest = after;
         }
     }
     Cow::Owned(plain)

@@ -27,7 +27,7 @@ pub(super) struct Run {
 /// The runs of one file, while they are read.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Runs {
-    runs: Vec<Run>,
+    list: Vec<Run>,
     /// Runs seen, those of no bytes too.
     count: usize,
     end: u64,
@@ -48,7 +48,7 @@ impl Runs {
         self.end = end;
         self.stored += run.length;
         if run.length > 0 {
-            self.runs.push(run);
+            self.list.push(run);
         }
         Ok(())
     }
@@ -58,7 +58,7 @@ impl Runs {
         if self.end > size || self.stored != stored {
             return Err(Error::Tar { offset, what: "the runs of a sparse file do not fit its size" });
         }
-        Ok(self.runs)
+        Ok(self.list)
     }
 }
 
