@@ -54,7 +54,11 @@ pub fn tar(members: impl IntoIterator<Item = Member>) -> Vec<u8> {
 
 /// An archive without its end.
 pub fn cut(members: impl IntoIterator<Item = Member>) -> Vec<u8> {
-    members.into_iter().flat_map(Member::into_bytes).collect()
+    let mut bytes = Vec::new();
+    for member in members {
+        bytes.extend_from_slice(&member.into_bytes());
+    }
+    bytes
 }
 
 impl Member {
@@ -196,7 +200,7 @@ impl Member {
             self = self.set(CHECKSUM, format!("{sum:06o}\0 "));
         }
         let mut bytes = self.header.to_vec();
-        bytes.extend(&self.content);
+        bytes.extend_from_slice(&self.content);
         if self.padded {
             bytes.resize(bytes.len().next_multiple_of(512), 0);
         }
