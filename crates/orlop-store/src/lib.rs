@@ -1,1 +1,16 @@
-//! Placeholder header, replaced with the first module.
+//! Content on disk: OCI layouts, archives, and the forms of other tools, behind the ports of `orlop-spec`.
+//!
+//! Invariant: a name is absent, or old, or new and whole, whatever happens while it is written. Every file
+//! operation goes through `orlop-fs`; nothing here looks at the clock, the environment or the network.
+#![forbid(unsafe_code)]
+
+mod blobs;
+pub mod error;
+mod index_file;
+pub mod layout;
+mod reach;
+mod select;
+mod take;
+
+pub use error::Error;
+pub use layout::{Layout, LayoutSink, Options};

@@ -1,0 +1,209 @@
+//! What can be wrong with a place on disk that holds images.
+
+use orlop_spec::document::DocumentError;
+use orlop_spec::{AnyDigest, Diagnose, Fault, Kind};
+use std::fmt;
+use std::path::PathBuf;
+
+/// What can be wrong with a place on disk that holds images.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The folder or archive lacks a part that makes it one.
+    #[error("{} is no {what}: `{missing}` is missing", .place.display())]
+    Incomplete {
+        /// Where.
+        place: PathBuf,
+        /// What it should be.
+        what: &'static str,
+        /// What is not there.
+        missing: &'static str,
+    },
+    /// The form is newer than this program, or something else altogether.
+    #[error("{} says that it is {found:?}, and only {understood} is understood", .file.display())]
+    UnknownVersion {
+        /// The file that says so.
+        file: PathBuf,
+        /// What it says.
+        found: String,
+        /// What is read.
+        understood: &'static str,
+    },
+    /// A file that gives names or marks the form is not what it must be.
+    #[error("{} is damaged", .file.display())]
+    Damaged {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        #[source]
+        source: DocumentError,
+    },
+    /// A blob is not there.
+    #[error("the blob {digest} is missing: there is no {}", .path.display())]
+    BlobMissing {
+        /// The blob.
+        digest: AnyDigest,
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// The place holds no image at all.
+    #[error("{} holds no image", .place.display())]
+    Empty {
+        /// Where.
+        place: PathBuf,
+    },
+    /// Nothing bears the name.
+    #[error("{} has no image {wanted:?}", .place.display())]
+    NoSuchImage {
+        /// Where.
+        place: PathBuf,
+        /// What was asked for.
+        wanted: String,
+        /// What is there.
+        known: Names,
+    },
+    /// No name was given, and there are several images.
+    #[error("{} holds {count} images, and none was chosen", .place.display())]
+    SeveralImages {
+        /// Where.
+        place: PathBuf,
+        /// How many.
+        count: usize,
+        /// What is there.
+        known: Names,
+    },
+    /// Several entries bear one name and are no choice by platform.
+    #[error("{} has {count} different images of the name {name:?}", .place.display())]
+    Ambiguous {
+        /// Where.
+        place: PathBuf,
+        /// The name.
+        name: Box<str>,
+        /// How many.
+        count: usize,
+    },
+    /// A tag that must not be written.
+    #[error("{tag:?} cannot be a tag here: {law}")]
+    BadTag {
+        /// The tag.
+        tag: Box<str>,
+        /// What is allowed.
+        law: &'static str,
+    },
+    /// The folder is in use for something else.
+    #[error("{} is no {what}, and not empty", .path.display())]
+    Occupied {
+        /// The folder.
+        path: PathBuf,
+        /// What it should be.
+        what: &'static str,
+    },
+    /// Writers are at work for longer than one waits.
+    #[error("{} is being written by somebody else", .place.display())]
+    Busy {
+        /// Where.
+        place: PathBuf,
+    },
+    /// A program that knows no lock writes all the time.
+    #[error("{} changes faster than it can be written", .file.display())]
+    Unsteady {
+        /// The file.
+        file: PathBuf,
+    },
+    /// A form that holds one image was given several.
+    #[error("{} can hold one image, not {count}", .place.display())]
+    OneImageOnly {
+        /// Where.
+        place: PathBuf,
+        /// How many were given.
+        count: usize,
+    },
+    /// A member of an archive is not what it must be.
+    #[error("{}: the member `{member}` {what}", .place.display())]
+    Member {
+        /// The archive.
+        place: PathBuf,
+        /// Name of the member, escaped.
+        member: String,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// An earlier blob failed, so the archive that is being written cannot become whole.
+    #[error("the archive {} was given up after an earlier error", .place.display())]
+    GivenUp {
+        /// The archive.
+        place: PathBuf,
+    },
+    /// What a stream brings cannot be changed in place.
+    #[error("{} is a stream and cannot be changed", .place.display())]
+    NotKept {
+        /// The archive.
+        place: PathBuf,
+    },
+}
+
+impl Diagnose for Error {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Empty { .. } | Self::NoSuchImage { .. } => Kind::NotFound,
+            Self::Incomplete { .. }
+            | Self::Damaged { .. }
+            | Self::BlobMissing { .. }
+            | Self::Member { .. } => Kind::Integrity,
+            Self::SeveralImages { .. }
+            | Self::Ambiguous { .. }
+            | Self::BadTag { .. }
+            | Self::OneImageOnly { .. }
+            | Self::NotKept { .. } => Kind::Usage,
+            Self::UnknownVersion { .. }
+            | Self::Occupied { .. }
+            | Self::Busy { .. }
+            | Self::Unsteady { .. }
+            | Self::GivenUp { .. } => Kind::Other,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoSuchImage { known, .. } | Self::SeveralImages { known, .. } if !known.is_empty() => {
+                Some(format!("it has {known}"))
+            }
+            Self::SeveralImages { .. } => Some("choose one by its position: `:@0` is the first".into()),
+            Self::Ambiguous { .. } => Some("choose one by its digest, or by its position: `:@0`".into()),
+            Self::BlobMissing { .. } => Some("name the folder that has it with --shared-blobs".into()),
+            Self::Occupied { .. } => Some("name a folder that is empty or does not exist".into()),
+            Self::Busy { .. } => Some("run it again when the other command has ended".into()),
+            _ => None,
+        }
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self::new(error)
+    }
+}
+
+/// Names to choose from, in a message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names(pub Vec<Box<str>>);
+
+impl Names {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Display for Names {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 10;
+        for (position, name) in self.0.iter().take(SHOWN).enumerate() {
+            let comma = if position == 0 { "" } else { ", " };
+            write!(out, "{comma}{name:?}")?;
+        }
+        match self.0.len().checked_sub(SHOWN) {
+            None | Some(0) => Ok(()),
+            Some(more) => write!(out, " and {more} more"),
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Writing into a layout: blobs first, names last.
+
+use super::{BLOBS, INDEX, Layout, MARKER, MARKER_CONTENT, Options};
+use crate::blobs::Blobs;
+use crate::error::Error;
+use crate::index_file::IndexFile;
+use orlop_fs::lock::{Share, Wait};
+use orlop_fs::{Dir, Lock, Persist, temp};
+use orlop_spec::Descriptor;
+use orlop_spec::port::{BlobWriter, Hints, Name, Origin, Put, Result, Sink};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+/// How often `index.json` is tried when programs that know no lock write it too.
+const ATTEMPTS: usize = 100;
+
+/// Writes blobs and names into a layout.
+///
+/// Dropped without [`Sink::finish`], it leaves blobs that nothing names, which a rerun finds and a sweep
+/// removes; a layout that it made goes as a whole.
+#[derive(Debug)]
+pub struct LayoutSink {
+    layout: Layout,
+    /// Shared, on the folder: no sweep runs beside a writer.
+    lock: Option<Lock>,
+    made: Made,
+    /// As the user named it: what was made must be found again to be removed.
+    path: PathBuf,
+}
+
+/// What a sink made, and so takes back when it is dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Made {
+    Nothing,
+    /// The layout, in a folder that was there.
+    Layout,
+    /// The folder too.
+    Folder,
+}
+
+impl LayoutSink {
+    pub(super) fn create(path: &Path, options: &Options) -> Result<Self> {
+        let shared = options.shared_blobs.as_ref().map(Dir::create_all).transpose()?;
+        let (folder, lock, made) = open_locked(path)?;
+        let layout = Layout::at(folder, shared, options);
+        let mut sink = Self { layout, lock, made, path: path.into() };
+        if sink.layout.folder().try_stat(MARKER)?.is_none() {
+            sink.make_layout()?;
+        } else {
+            sink.made = Made::Nothing;
+        }
+        sink.layout.check_form()?;
+        Ok(sink)
+    }
+
+    /// Makes a layout in a folder that is empty, or holds a part of what a killed writer made here.
+    fn make_layout(&mut self) -> Result<()> {
+        let folder = self.layout.folder();
+        let is_part =
+            |name: &[u8]| [BLOBS.as_bytes(), INDEX.as_bytes()].contains(&name) || temp::is_temp_name(name);
+        if !folder.list()?.iter().all(|name| is_part(name)) {
+            self.made = Made::Nothing;
+            return Err(Error::Occupied { path: folder.path().into(), what: "OCI layout" }.into());
+        }
+        if self.made == Made::Nothing {
+            self.made = Made::Layout;
+        }
+        folder.make_or_open_dir(BLOBS, 0o777)?;
+        write_new(folder, INDEX, &IndexFile::new().print())?;
+        write_new(folder, MARKER, MARKER_CONTENT)
+    }
+
+    /// Takes a layout back that this sink made, unless somebody else uses it or gave it names.
+    fn take_back(&mut self) -> Result<()> {
+        drop(self.lock.take());
+        let folder = self.layout.folder();
+        let Some(_alone) = folder.lock(Share::Exclusive, Wait::No)? else { return Ok(()) };
+        if folder.try_stat(INDEX)?.is_some() && !self.layout.read_index()?.entries().is_empty() {
+            return Ok(());
+        }
+        for name in [MARKER, INDEX, BLOBS] {
+            folder.remove_all(name)?;
+        }
+        if let (Made::Folder, Some(name)) = (self.made, self.path.file_name()) {
+            parent_of(&self.path)?.remove_dir(name.as_encoded_bytes())?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for LayoutSink {
+    fn drop(&mut self) {
+        if self.made != Made::Nothing {
+            // A layout that cannot be taken back is empty and valid, and the next writer uses it.
+            self.take_back().ok();
+        }
+    }
+}
+
+impl Sink for LayoutSink {
+    fn put(&self, blob: &Descriptor, origin: &dyn Origin, hints: &Hints) -> Result<Put> {
+        self.layout.target().put(blob, origin, hints)
+    }
+
+    fn begin(&self, hints: &Hints) -> Result<Box<dyn BlobWriter + '_>> {
+        self.layout.target().begin(hints)
+    }
+
+    fn finish(mut self: Box<Self>, roots: &[(Name, Descriptor)]) -> Result<()> {
+        for (_, root) in roots {
+            self.layout.open_blob(root)?;
+        }
+        self.layout.target().sync()?;
+        self.layout.change_index(&mut |index| index.publish(roots))?;
+        self.made = Made::Nothing;
+        Ok(())
+    }
+}
+
+impl Layout {
+    /// Where new blobs go.
+    fn target(&self) -> &Blobs {
+        self.shared.as_ref().unwrap_or(&self.blobs)
+    }
+
+    /// Reads `index.json`, changes it, and replaces it; nobody's change is lost.
+    pub(super) fn change_index<T>(
+        &self,
+        change: &mut dyn FnMut(&mut IndexFile) -> Result<T, Error>,
+    ) -> Result<T> {
+        let folder = self.folder();
+        let _alone = folder.lock_file(MARKER, Share::Exclusive, Wait::Yes)?;
+        for _ in 0..ATTEMPTS {
+            let before = self.read_file(INDEX, self.limits.document)?;
+            let mut index = self.parse_index(&before)?;
+            let outcome = change(&mut index)?;
+            let after = index.print();
+            if after == before || self.replace_index(&before, &after)? == Replaced::Done {
+                return Ok(outcome);
+            }
+        }
+        Err(Error::Unsteady { file: self.path().join(INDEX) }.into())
+    }
+
+    fn replace_index(&self, before: &[u8], after: &[u8]) -> Result<Replaced> {
+        let folder = self.folder();
+        let mut temp = folder.create_temp()?;
+        temp.write_all(after).map_err(|error| orlop_fs::Error::io("write", folder.shown(INDEX), error))?;
+        temp.file().set_mode(folder.stat(INDEX)?.mode)?;
+        temp.file().sync_data()?;
+        if self.read_file(INDEX, self.limits.document)? != before {
+            return Ok(Replaced::Disturbed);
+        }
+        temp.persist(INDEX, Persist::Replace)?;
+        folder.sync()?;
+        Ok(Replaced::Done)
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Replaced {
+    Done,
+    /// A program that knows no lock wrote in between.
+    Disturbed,
+}
+
+/// The folder, made where it is missing, and the lock of a writer on it.
+fn open_locked(path: &Path) -> Result<(Dir, Option<Lock>, Made)> {
+    loop {
+        let (folder, made) = open_or_make(path)?;
+        let lock = folder.lock(Share::Shared, Wait::Yes)?;
+        // A writer that gave up may have removed the folder before the lock was ours.
+        if folder.stat_self()?.links != 0 {
+            return Ok((folder, lock, made));
+        }
+    }
+}
+
+fn open_or_make(path: &Path) -> Result<(Dir, Made)> {
+    match (Dir::open(path), path.file_name()) {
+        (Err(error), Some(name)) if error.is_not_found() => {
+            match parent_of(path)?.make_dir(name.as_encoded_bytes(), 0o777) {
+                Ok(()) => Ok((Dir::open(path)?, Made::Folder)),
+                Err(error) if error.is_exists() => Ok((Dir::open(path)?, Made::Nothing)),
+                Err(error) => Err(error.into()),
+            }
+        }
+        (opened, _) => Ok((opened?, Made::Nothing)),
+    }
+}
+
+fn parent_of(path: &Path) -> Result<Dir> {
+    Ok(Dir::create_all(path.parent().unwrap_or(Path::new("")))?)
+}
+
+/// Writes a small file that appears whole; one that is there stays.
+pub(crate) fn write_new(folder: &Dir, name: &str, content: &[u8]) -> Result<()> {
+    let mut temp = folder.create_temp()?;
+    temp.write_all(content).map_err(|error| orlop_fs::Error::io("write", folder.shown(name), error))?;
+    temp.file().sync_data()?;
+    match temp.persist(name, Persist::New) {
+        Err(error) if !error.is_exists() => Err(error.into()),
+        _ => Ok(folder.sync()?),
+    }
+}

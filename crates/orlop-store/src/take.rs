@@ -1,0 +1,165 @@
+//! How bytes come into a file: linked, shared, copied in the kernel, or streamed; proven in every case.
+
+use orlop_fs::copy::{self, Cheap};
+use orlop_fs::{Dir, File};
+use orlop_layer::Verified;
+use orlop_layer::verified::{Damage, Damaged};
+use orlop_spec::digest::Hasher;
+use orlop_spec::document::DocumentError;
+use orlop_spec::port::{Hints, LocalFile, Put, Result, Transfer};
+use orlop_spec::{AnyDigest, Descriptor, Digest, Fault};
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::thread;
+
+/// One step of hashing or copying.
+const STEP: usize = 256 << 10;
+/// Below this a thread costs more than it saves.
+const SMALL: u64 = 1 << 20;
+
+/// Proves that a file is the blob.
+pub(crate) fn prove(file: &File, blob: &Descriptor) -> Result<()> {
+    check_size(file.size()?, blob)?;
+    check_digest(hash(file, 0, blob)?, blob)
+}
+
+/// Gives the file itself a further name, where that was asked for and is possible.
+pub(crate) fn link(
+    local: &LocalFile,
+    blob: &Descriptor,
+    hints: &Hints,
+    folder: &Dir,
+    name: &str,
+) -> Result<Cheap> {
+    if hints.transfer != Transfer::Link || !local.whole {
+        return Ok(Cheap::NotHere);
+    }
+    prove(&own_handle(local)?, blob)?;
+    match copy::link(&local.file, folder, name) {
+        Err(error) if error.is_exists() => Ok(Cheap::NotHere),
+        outcome => Ok(outcome?),
+    }
+}
+
+/// Copies a part of a local file into `to`, which is empty. The source is hashed meanwhile on a thread of its
+/// own: it is in memory then, and the copy may share its blocks.
+pub(crate) fn copy(local: &LocalFile, blob: &Descriptor, to: &File) -> Result<Put> {
+    check_size(local.size, blob)?;
+    let from = own_handle(local)?;
+    if blob.size < SMALL {
+        let put = move_range(local, &from, to)?;
+        check_digest(hash(&from, local.at, blob)?, blob)?;
+        return Ok(put);
+    }
+    thread::scope(|threads| {
+        let hashed = threads.spawn(|| hash(&from, local.at, blob));
+        let put = move_range(local, &from, to);
+        let hashed = hashed.join().expect("hashing does not panic");
+        let put = put?;
+        check_digest(hashed?, blob)?;
+        Ok(put)
+    })
+}
+
+/// Copies what a reader gives, proving it on its way.
+pub(crate) fn stream(mut from: impl Read, blob: &Descriptor, to: &mut dyn Write) -> Result<()> {
+    let failed = |error| Fault::io(format!("copy {}", blob.digest), error);
+    match &blob.digest {
+        AnyDigest::Known(_) => {
+            pump(&mut Verified::new(from, blob)?, to).map_err(failed)?;
+        }
+        AnyDigest::Other(_) => {
+            let mut bounded = from.by_ref().take(blob.size.saturating_add(1));
+            check_size(pump(&mut bounded, to).map_err(failed)?, blob)?;
+        }
+    }
+    Ok(())
+}
+
+/// Bytes from a reader to a writer, in steps that suit both hashing and writing.
+fn pump(from: &mut dyn Read, to: &mut dyn Write) -> io::Result<u64> {
+    let mut buffer = vec![0; STEP];
+    let mut total = 0;
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => return Ok(total),
+            Ok(count) => {
+                to.write_all(&buffer[..count])?;
+                total += count as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn move_range(local: &LocalFile, from: &File, to: &File) -> Result<Put> {
+    if local.whole && copy::reflink(local.file.as_fd(), to)? == Cheap::Done {
+        return Ok(Put::Linked);
+    }
+    match copy::copy_range(local.file.as_fd(), local.at, to, local.size)? {
+        Some(count) if count == local.size => {}
+        // The source became shorter while it was read; the proof says so.
+        Some(_) => {}
+        None => copy_by_hand(from, local, to)?,
+    }
+    Ok(Put::Copied)
+}
+
+fn copy_by_hand(from: &File, local: &LocalFile, to: &File) -> Result<()> {
+    read_range(from, local.at, local.size, &mut |at, bytes| Ok(to.write_at(bytes, at)?))
+}
+
+/// The digest of as many bytes as the blob has; `None` for an algorithm that proves nothing.
+fn hash(file: &File, at: u64, blob: &Descriptor) -> Result<Option<Digest>> {
+    let AnyDigest::Known(expected) = &blob.digest else { return Ok(None) };
+    let mut hasher = Hasher::new(expected.algorithm());
+    read_range(file, at, blob.size, &mut |_, bytes| {
+        hasher.update(bytes);
+        Ok(())
+    })?;
+    Ok(Some(hasher.finish()))
+}
+
+/// Shows the bytes of a range in steps, each with its place in the range; fewer where the file ends early.
+fn read_range(file: &File, at: u64, size: u64, take: &mut dyn FnMut(u64, &[u8]) -> Result<()>) -> Result<()> {
+    let mut buffer = vec![0; STEP];
+    let mut done = 0;
+    while done < size {
+        let step = usize::try_from(size - done).unwrap_or(STEP).min(STEP);
+        let count = file.read_at(&mut buffer[..step], at + done)?;
+        if count == 0 {
+            break;
+        }
+        take(done, &buffer[..count])?;
+        done += count as u64;
+    }
+    Ok(())
+}
+
+fn own_handle(local: &LocalFile) -> Result<File> {
+    let handle = local.file.try_clone().map_err(|error| Fault::io("open the blob", error))?;
+    Ok(File::from_handle(handle, "the blob"))
+}
+
+/// A size that is not the blob's is found before anything is hashed (image-spec, `descriptor.md`).
+pub(crate) fn check_size(found: u64, blob: &Descriptor) -> Result<()> {
+    if found == blob.size {
+        return Ok(());
+    }
+    let AnyDigest::Known(digest) = blob.digest else {
+        return Err(DocumentError::WrongSize { found, expected: Box::new(blob.clone()) }.into());
+    };
+    let damage = if found < blob.size { Damage::Short { found } } else { Damage::Long };
+    Err(Fault::new(Damaged { blob: digest, size: blob.size, damage }))
+}
+
+pub(crate) fn check_digest(found: Option<Digest>, blob: &Descriptor) -> Result<()> {
+    match (found, &blob.digest) {
+        (Some(found), AnyDigest::Known(expected)) if found != *expected => {
+            let damage = Damage::Digest { found: Box::new(found) };
+            Err(Fault::new(Damaged { blob: *expected, size: blob.size, damage }))
+        }
+        _ => Ok(()),
+    }
+}
