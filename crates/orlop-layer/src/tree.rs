@@ -14,13 +14,18 @@
 //! The rules by which one becomes the other are in `docs/decisions/merge-engine.md`.
 
 mod arena;
+mod both;
 mod builder;
 mod children;
+mod diff;
+mod id;
+mod listing;
 mod stack;
 mod trail;
 mod walk;
 
 pub use builder::Builder;
+pub use listing::Entries;
 pub use walk::Walk;
 
 use crate::entry::{Device, Meta};
