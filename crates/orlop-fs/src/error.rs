@@ -1,5 +1,6 @@
 //! What can go wrong with files.
 
+use orlop_layer::TreePath;
 use orlop_layer::path::escape;
 use orlop_spec::diagnose::kind_of_io;
 use orlop_spec::{Cancelled, Diagnose, Fault, Kind};
@@ -24,9 +25,9 @@ impl Shown {
     }
 }
 
-impl<T: AsRef<[u8]> + ?Sized> From<&T> for Shown {
-    fn from(path: &T) -> Self {
-        Self(path.as_ref().into())
+impl From<&[u8]> for Shown {
+    fn from(path: &[u8]) -> Self {
+        Self(path.into())
     }
 }
 
@@ -79,6 +80,22 @@ pub enum Error {
         /// The largest that is allowed.
         limit: u64,
     },
+    /// A file or folder was changed by somebody else during a scan.
+    #[error("{0} changed while it was read")]
+    Changed(Shown),
+    /// Names that an image cannot hold, because they mean a removal there.
+    #[error("{count} names begin with `.wh.`, which means a removal in an image: {}", .first.join(", "))]
+    Unrepresentable {
+        /// How many there are.
+        count: usize,
+        /// The first of them, escaped.
+        first: Vec<String>,
+    },
+    /// Under fakeroot, but linked statically.
+    #[error(
+        "fakeroot is active, and this statically linked program cannot see the owners and devices that it pretends"
+    )]
+    FakerootUnseen,
     /// The user asked to stop.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
@@ -103,9 +120,32 @@ impl Error {
         self.io_kind() == Some(io::ErrorKind::NotFound)
     }
 
+    /// Whether permission was missing.
+    pub fn is_denied(&self) -> bool {
+        self.io_kind() == Some(io::ErrorKind::PermissionDenied)
+    }
+
     /// Whether something is there already.
     pub fn is_exists(&self) -> bool {
         self.io_kind() == Some(io::ErrorKind::AlreadyExists)
+    }
+}
+
+impl Error {
+    pub(crate) fn unrepresentable(paths: &[TreePath]) -> Self {
+        const MOST: usize = 100;
+        let first = paths.iter().take(MOST).map(ToString::to_string).collect();
+        Self::Unrepresentable { count: paths.len(), first }
+    }
+
+    /// As an error of a stream of entries that is read.
+    pub(crate) fn into_read(self) -> orlop_layer::Error {
+        orlop_layer::Error::Read(self.into())
+    }
+
+    /// As an error of a visitor that writes.
+    pub(crate) fn into_write(self) -> orlop_layer::Error {
+        orlop_layer::Error::Write(self.into())
     }
 }
 
@@ -116,7 +156,22 @@ impl Diagnose for Error {
             Self::TooLarge { .. } => Kind::Limit,
             Self::Cancelled(_) => Kind::Interrupted,
             Self::Escapes { .. } => Kind::Integrity,
-            Self::NotRegular(_) | Self::NotAName(_) => Kind::Other,
+            Self::NotRegular(_)
+            | Self::NotAName(_)
+            | Self::Changed(_)
+            | Self::Unrepresentable { .. }
+            | Self::FakerootUnseen => Kind::Other,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Unrepresentable { .. } => Some("leave them out with --unrepresentable skip".into()),
+            Self::FakerootUnseen => Some(
+                "use a dynamically linked build, or pack the tree with `tar` and build from `tar:FILE`"
+                    .into(),
+            ),
+            _ => None,
         }
     }
 }
@@ -134,11 +189,5 @@ impl From<Error> for Fault {
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         Fault::from(error).into()
-    }
-}
-
-impl From<Error> for orlop_layer::Error {
-    fn from(error: Error) -> Self {
-        Self::Write(error.into())
     }
 }

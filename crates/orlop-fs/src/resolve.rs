@@ -26,6 +26,9 @@ pub(crate) enum Escape {
     Refuse,
     /// The folder itself, as after `chroot`.
     Root,
+    /// An absolute link means the folder itself, but `..` at the top and the folder's own `/proc` are errors:
+    /// at run time another file system stands there.
+    Watch,
 }
 
 /// What a path leads to.
@@ -77,7 +80,7 @@ pub(crate) fn resolve(root: &Dir, path: &[u8], escape: Escape) -> Result<Found> 
     let mut links = 0;
     while let Some(name) = todo.pop_front() {
         if &*name == b".." {
-            if stack.len() == 1 && escape == Escape::Refuse {
+            if stack.len() == 1 && escape != Escape::Root {
                 return Err(escapes());
             }
             if stack.len() > 1 {
@@ -85,6 +88,9 @@ pub(crate) fn resolve(root: &Dir, path: &[u8], escape: Escape) -> Result<Found> 
             }
             place = None;
             continue;
+        }
+        if stack.len() == 1 && escape == Escape::Watch && &*name == b"proc" {
+            return Err(escapes());
         }
         let folder = stack.last().expect("the root stays");
         let next = call::open_path(folder, &name).map_err(&failed)?;

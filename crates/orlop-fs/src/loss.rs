@@ -1,0 +1,151 @@
+//! What could not be kept: counted by kind, with a few examples, and told to the observer.
+
+use orlop_layer::path::escape;
+use orlop_spec::{Event, Observer};
+use std::collections::BTreeMap;
+
+/// Losses of one kind that are told one by one.
+const EXAMPLES: usize = 8;
+
+/// What kind of thing could not be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum LossKind {
+    /// An owner that the caller cannot set.
+    Owner,
+    /// A device that the caller cannot make.
+    Device,
+    /// A socket, which no image can hold.
+    Socket,
+    /// A name that an image cannot hold.
+    Name,
+    /// An attribute that the kernel refused.
+    Xattr,
+    /// An attribute that belongs to an overlay mount and not to the tree.
+    OverlayXattr,
+    /// An attribute that belongs to the host and not to the tree.
+    HostXattr,
+    /// A time that the file system cannot hold.
+    Time,
+}
+
+impl LossKind {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Device => "device",
+            Self::Socket => "socket",
+            Self::Name => "name",
+            Self::Xattr => "xattr",
+            Self::OverlayXattr => "overlay xattr",
+            Self::HostXattr => "host xattr",
+            Self::Time => "time",
+        }
+    }
+}
+
+/// The losses of one kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Loss {
+    /// How many.
+    pub count: u64,
+    /// The first paths, escaped.
+    pub examples: Vec<String>,
+}
+
+/// Everything that could not be kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Losses(BTreeMap<LossKind, Loss>);
+
+impl Losses {
+    /// Counts one loss; the first few of a kind are told at once.
+    pub fn add(&mut self, kind: LossKind, path: &[u8], why: &str, observer: &dyn Observer) {
+        self.add_named(kind, kind.word(), path, why, observer);
+    }
+
+    /// As [`Losses::add`], for an attribute.
+    pub fn add_xattr(
+        &mut self,
+        kind: LossKind,
+        xattr: &[u8],
+        path: &[u8],
+        why: &str,
+        observer: &dyn Observer,
+    ) {
+        self.add_named(kind, &format!("xattr {}", escape(xattr)), path, why, observer);
+    }
+
+    fn add_named(&mut self, kind: LossKind, what: &str, path: &[u8], why: &str, observer: &dyn Observer) {
+        let loss = self.0.entry(kind).or_default();
+        loss.count += 1;
+        if loss.examples.len() < EXAMPLES {
+            let path = if path.is_empty() { "/".into() } else { escape(path) };
+            loss.examples.push(path.clone());
+            observer.event(Event::Lost { what: what.into(), path, why: why.into() });
+        }
+    }
+
+    /// Tells the sums of those kinds of which not every loss was told.
+    pub fn sum_up(&self, observer: &dyn Observer) {
+        for (kind, loss) in self.iter().filter(|(_, loss)| loss.count > EXAMPLES as u64) {
+            let untold = loss.count - EXAMPLES as u64;
+            observer.event(Event::Warned(format!("not kept: {} more of kind `{}`", untold, kind.word())));
+        }
+    }
+
+    /// By kind.
+    pub fn iter(&self) -> impl Iterator<Item = (LossKind, &Loss)> {
+        self.0.iter().map(|(kind, loss)| (*kind, loss))
+    }
+
+    /// How many of a kind.
+    pub fn count(&self, kind: LossKind) -> u64 {
+        self.0.get(&kind).map_or(0, |loss| loss.count)
+    }
+
+    /// Whether everything was kept.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds the losses of another part of the work; they were told already.
+    pub fn merge(&mut self, other: &Self) {
+        for (kind, loss) in other.iter() {
+            let sum = self.0.entry(kind).or_default();
+            sum.count += loss.count;
+            let room = EXAMPLES.saturating_sub(sum.examples.len());
+            sum.examples.extend(loss.examples.iter().take(room).cloned());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    struct Heard(Mutex<Vec<Event>>);
+
+    impl Observer for Heard {
+        fn event(&self, event: Event) {
+            self.0.lock().expect("one thread").push(event);
+        }
+    }
+
+    #[test]
+    fn all_are_counted_and_few_are_told() {
+        let heard = Heard(Mutex::default());
+        let mut losses = Losses::default();
+        for _ in 0..20 {
+            losses.add(LossKind::Owner, b"a\x1b", "no privilege", &heard);
+        }
+        losses.sum_up(&heard);
+        let events = heard.0.lock().expect("one thread");
+        assert_eq!((losses.count(LossKind::Owner), events.len()), (20, EXAMPLES + 1));
+        let expected =
+            Event::Lost { what: "owner".into(), path: r"a\x1b".into(), why: "no privilege".into() };
+        assert_eq!(events[0], expected);
+        assert_eq!(events[EXAMPLES], Event::Warned("not kept: 12 more of kind `owner`".into()));
+    }
+}
