@@ -239,14 +239,14 @@ impl Dir {
     /// Locks this folder. `None` where somebody else holds it and `wait` is [`Wait::No`].
     pub fn lock(&self, share: Share, wait: Wait) -> Result<Option<Lock>> {
         let handle = call::reopen(self).map_err(self.failed("open", b""))?;
-        lock::lock(handle, share, wait).map_err(self.failed("lock", b""))
+        lock::lock(handle, self.shown(""), share, wait)
     }
 
     /// Locks a regular file of this folder, which must exist.
     pub fn lock_file(&self, name: impl AsRef<[u8]>, share: Share, wait: Wait) -> Result<Option<Lock>> {
         let name = name.as_ref();
         let file = self.open_file(name)?;
-        lock::lock(file.into(), share, wait).map_err(self.failed("lock", name))
+        lock::lock(file.into(), self.shown(name), share, wait)
     }
 
     /// Bytes that the caller may still write on the file system of this folder.

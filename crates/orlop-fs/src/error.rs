@@ -25,9 +25,9 @@ impl Shown {
     }
 }
 
-impl From<&[u8]> for Shown {
-    fn from(path: &[u8]) -> Self {
-        Self(path.into())
+impl<T: AsRef<[u8]> + ?Sized> From<&T> for Shown {
+    fn from(path: &T) -> Self {
+        Self(path.as_ref().into())
     }
 }
 

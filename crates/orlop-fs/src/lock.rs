@@ -1,9 +1,12 @@
 //! Locks between processes: `flock` on a folder or a file, held as long as the guard lives, and given back by
 //! the kernel when its holder dies.
 
+use crate::Result;
+use crate::error::{Error, Shown};
+use orlop_spec::Cancelled;
 use rustix::fd::OwnedFd;
 use rustix::fs::{FlockOperation, flock};
-use rustix::io::{Errno, Result};
+use rustix::io::Errno;
 
 /// Whether others may hold the lock as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,20 +33,18 @@ pub struct Lock {
     _handle: OwnedFd,
 }
 
-/// Locks a handle that was opened for this alone.
-pub(crate) fn lock(handle: OwnedFd, share: Share, wait: Wait) -> Result<Option<Lock>> {
+/// Locks a handle that was opened for this alone. Only a signal that asks to stop interrupts the wait.
+pub(crate) fn lock(handle: OwnedFd, shown: Shown, share: Share, wait: Wait) -> Result<Option<Lock>> {
     let operation = match (share, wait) {
         (Share::Shared, Wait::Yes) => FlockOperation::LockShared,
         (Share::Exclusive, Wait::Yes) => FlockOperation::LockExclusive,
         (Share::Shared, Wait::No) => FlockOperation::NonBlockingLockShared,
         (Share::Exclusive, Wait::No) => FlockOperation::NonBlockingLockExclusive,
     };
-    loop {
-        match flock(&handle, operation) {
-            Ok(()) => return Ok(Some(Lock { _handle: handle })),
-            Err(Errno::WOULDBLOCK) => return Ok(None),
-            Err(Errno::INTR) => {}
-            Err(error) => return Err(error),
-        }
+    match flock(&handle, operation) {
+        Ok(()) => Ok(Some(Lock { _handle: handle })),
+        Err(Errno::WOULDBLOCK) => Ok(None),
+        Err(Errno::INTR) => Err(Error::Cancelled(Cancelled)),
+        Err(error) => Err(Error::io("lock", shown, error)),
     }
 }
