@@ -103,16 +103,19 @@ pub struct Healthcheck {
     pub test: Vec<Box<str>>,
     /// Between checks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub interval: Option<u64>,
+    pub interval: Option<i64>,
     /// For one check.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timeout: Option<u64>,
+    pub timeout: Option<i64>,
     /// Before failures count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub start_period: Option<u64>,
+    pub start_period: Option<i64>,
+    /// Between checks while failures do not count yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_interval: Option<i64>,
     /// Failures until unhealthy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retries: Option<u64>,
+    pub retries: Option<i64>,
     /// What orlop has no name for.
     #[serde(flatten)]
     pub extra: Extra,

@@ -5,12 +5,14 @@
 //! Its laws are those of the OCI image specification 1.1.
 #![forbid(unsafe_code)]
 
+pub mod change;
 pub mod config;
 pub mod context;
 pub mod descriptor;
 pub mod diagnose;
 pub mod digest;
 pub mod document;
+pub mod edit;
 pub mod graph;
 pub mod index;
 pub mod json;
@@ -19,6 +21,8 @@ pub mod media_type;
 pub mod platform;
 pub mod port;
 pub mod reference;
+pub mod time;
+pub mod user;
 
 pub use config::Config;
 pub use context::{Cancel, Cancelled, Context, Event, Limits, Observer};
@@ -31,3 +35,4 @@ pub use manifest::Manifest;
 pub use media_type::MediaType;
 pub use platform::Platform;
 pub use reference::Reference;
+pub use time::Timestamp;

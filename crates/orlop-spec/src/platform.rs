@@ -141,22 +141,27 @@ impl Platform {
         Self::new(os, machine, None).normalized()
     }
 
-    /// The one spelling of a platform: lower case, Go's names, no variant where it is the plainest one of its
-    /// architecture, but `v7` for `arm`.
+    /// The same platform in Go's names: `x86_64` becomes `amd64`, `armv7l` becomes `arm` with the variant `v7`.
+    /// A variant that nobody said is not made up.
     #[must_use]
-    pub fn normalized(&self) -> Self {
+    pub fn in_go_names(&self) -> Self {
         let said = self.architecture.to_ascii_lowercase();
-        let (architecture, implied) = MACHINES
-            .iter()
-            .find(|(machine, ..)| *machine == said)
-            .map_or((&*said, None), |(_, go, variant)| (go, *variant));
+        let machine = MACHINES.iter().find(|(machine, ..)| *machine == said);
+        let (architecture, implied) = machine.map_or((&*said, None), |(_, go, variant)| (go, *variant));
         let os = match &*self.os.to_ascii_lowercase() {
             "macos" => "darwin".into(),
             os => os.into(),
         };
-        let variant = self.variant.as_deref().filter(|said| !said.is_empty()).or(implied);
-        let variant = normal_variant(architecture, variant);
+        let variant = self.variant.clone().filter(|said| !said.is_empty()).or(implied.map(Into::into));
         Self { architecture: architecture.into(), os, variant, ..self.clone() }
+    }
+
+    /// The one spelling of a platform: lower case, Go's names, no variant where it is the plainest one of its
+    /// architecture, but `v7` for `arm`.
+    #[must_use]
+    pub fn normalized(&self) -> Self {
+        let named = self.in_go_names();
+        Self { variant: normal_variant(&named.architecture, named.variant.as_deref()), ..named }
     }
 
     /// Whether Go knows the architecture; what it does not know, other tools will not match.
