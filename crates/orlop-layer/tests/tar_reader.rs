@@ -291,8 +291,7 @@ fn j6_owners_that_overflow_are_refused() {
 
 #[test]
 fn item_47_and_p5_whiteouts_name_one_plain_component() {
-    for bad in [&b".wh."[..], b"d/.wh.", b".wh..", b".wh...", b"d/.wh..wh.x", b".wh.d/x", b"d/.wh..wh..opq/x"]
-    {
+    for bad in [&b".wh."[..], b"d/.wh.", b".wh..", b".wh...", b".wh.d/x", b"d/.wh..wh..opq/x"] {
         let tar = Archive::default().file(bad, b"").end();
         assert!(matches!(list(&tar), Err(Error::BadWhiteout { .. })), "{}", bad.escape_ascii());
     }

@@ -8,10 +8,10 @@ use super::input::Input;
 use super::pax::{Pax, Scope, SparseForm};
 use super::sparse::{self, Run, Runs};
 use super::{BLOCK, padding};
-use crate::entry::{Chunk, Device, Entries, Entry, Kind, Meta, Xattrs};
+use crate::entry::{Chunk, Device, Entries, Entry, Kind, Meta};
 use crate::error::Error;
 use crate::path::TreePath;
-use crate::whiteout::{self, Marker};
+use crate::whiteout::{self, Member};
 use orlop_spec::Limits;
 use std::io::BufRead;
 
@@ -52,6 +52,7 @@ impl<R: BufRead> Reader<R> {
         }
     }
 
+    /// The next member; `None` for one that is no entry, and at the end.
     fn member(&mut self) -> Result<Option<Entry>, Error> {
         self.start = self.input.offset();
         let mut about = About::default();
@@ -62,7 +63,7 @@ impl<R: BufRead> Reader<R> {
             };
             let header = Header::parse(&block, offset)?;
             if !self.extension(&header, &mut about)? {
-                return self.entry(&header, about).map(Some);
+                return self.entry(&header, about);
             }
         }
     }
@@ -136,7 +137,7 @@ impl<R: BufRead> Reader<R> {
         Ok(content)
     }
 
-    fn entry(&mut self, header: &Header<'_>, about: About) -> Result<Entry, Error> {
+    fn entry(&mut self, header: &Header<'_>, about: About) -> Result<Option<Entry>, Error> {
         self.spent.entries += 1;
         within(self.spent.entries, self.limits.entries, "the number of entries of the archive")?;
         let About { pax, name, link } = about;
@@ -149,10 +150,37 @@ impl<R: BufRead> Reader<R> {
         if name.is_empty() {
             return Err(header.damaged("a member has no name"));
         }
-        let (path, marker) = placed(&name, self.limits.depth)?;
-        let kind = self.kind(header, &name, link, &mut pax)?;
-        let meta = meta(header, &mut pax)?;
-        self.marked(Entry { path, meta, kind }, marker)
+        let path = TreePath::parse(&name)?;
+        within(path.components().count() as u64, self.limits.depth as u64, "the depth of a path")?;
+        let (path, marker) = match whiteout::read_member(&path)? {
+            Member::Plain => (path, None),
+            Member::Whiteout(path) => (path, Some(Kind::Whiteout)),
+            Member::Opaque(path) => (path, Some(Kind::Opaque)),
+            Member::Private => return self.silent(header, &name, link, &mut pax).map(|()| None),
+        };
+        let kind = match marker {
+            None => self.kind(header, &name, link, &mut pax)?,
+            Some(marker) => self.silent(header, &name, link, &mut pax).map(|()| marker)?,
+        };
+        if path.is_root() && !matches!(kind, Kind::Directory | Kind::Opaque) {
+            return Err(Error::Entry { path: path.to_string(), what: "the root can only be a folder" });
+        }
+        Ok(Some(Entry { path, meta: meta(header, &mut pax)?, kind }))
+    }
+
+    /// A member whose name alone counts. AUFS wrote its markers as hard links to each other.
+    fn silent(
+        &mut self,
+        header: &Header<'_>,
+        name: &[u8],
+        link: Vec<u8>,
+        pax: &mut Pax,
+    ) -> Result<(), Error> {
+        if header.flag() != b'1' {
+            self.kind(header, name, link, pax)?;
+            self.content.silence();
+        }
+        Ok(())
     }
 
     /// What the member is. Leaves `content` as the reader's way through it.
@@ -220,34 +248,17 @@ impl<R: BufRead> Reader<R> {
         within(self.spent.content, self.limits.size, "the content of the layer")?;
         Ok(Kind::File { size })
     }
-
-    /// A marker takes the place of whatever the member was; its content means nothing.
-    fn marked(&mut self, mut entry: Entry, marker: Placed) -> Result<Entry, Error> {
-        entry.kind = match marker {
-            Placed::Whiteout => Kind::Whiteout,
-            Placed::Opaque => Kind::Opaque,
-            Placed::Entry if entry.path.is_root() && entry.kind != Kind::Directory => {
-                return Err(Error::Entry { path: "/".into(), what: "the root can only be a folder" });
-            }
-            Placed::Entry | Placed::Private => return Ok(entry),
-        };
-        self.content.silence();
-        Ok(entry)
-    }
 }
 
 impl<R: BufRead> Entries for Reader<R> {
     fn next_entry(&mut self) -> Result<Option<Entry>, Error> {
-        loop {
-            if self.at_end {
-                return Ok(None);
-            }
+        while !self.at_end {
             self.input.skip(self.content.rest(), IN_CONTENT)?;
-            match self.member()? {
-                Some(entry) if is_private(&entry.path) => {}
-                entry => return Ok(entry),
+            if let Some(entry) = self.member()? {
+                return Ok(Some(entry));
             }
         }
+        Ok(None)
     }
 
     fn next_chunk(&mut self) -> Result<Option<Chunk<'_>>, Error> {
@@ -281,15 +292,6 @@ impl About {
     }
 }
 
-/// What a member's name says that it is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Placed {
-    Entry,
-    Whiteout,
-    Opaque,
-    Private,
-}
-
 /// A pax record and a GNU long name may both be there; readers disagree which one counts.
 fn one_name(
     header: &Header<'_>,
@@ -302,39 +304,13 @@ fn one_name(
     }
 }
 
-/// The path of the entry that the member is, or is about.
-fn placed(name: &[u8], depth: usize) -> Result<(TreePath, Placed), Error> {
-    let path = TreePath::parse(name)?;
-    within(path.components().count() as u64, depth as u64, "the depth of a path")?;
-    if is_private(&path) {
-        return Ok((path, Placed::Private));
-    }
-    let Some((parent, last)) = path.split() else { return Ok((path, Placed::Entry)) };
-    let bad = || Error::BadWhiteout { name: name.into() };
-    if parent.components().any(whiteout::is_reserved) {
-        return Err(bad());
-    }
-    match whiteout::parse(last).map_err(|_| bad())? {
-        Marker::Plain => Ok((path, Placed::Entry)),
-        Marker::Whiteout(removed) => Ok((parent.join(removed), Placed::Whiteout)),
-        Marker::Opaque => Ok((parent, Placed::Opaque)),
-        Marker::Private => Err(bad()),
-    }
-}
-
-/// AUFS kept its own files at the root of a layer; docker and containerd pass over them.
-fn is_private(path: &TreePath) -> bool {
-    path.components().next().is_some_and(|first| whiteout::parse(first) == Ok(Marker::Private))
-}
-
 fn meta(header: &Header<'_>, pax: &mut Pax) -> Result<Meta, Error> {
-    let xattrs: Xattrs = pax.xattrs();
     Ok(Meta {
         mode: header.mode()?,
         uid: pax.uid.map_or_else(|| header.uid(), Ok)?,
         gid: pax.gid.map_or_else(|| header.gid(), Ok)?,
         mtime: pax.mtime.map_or_else(|| header.mtime(), Ok)?,
-        xattrs,
+        xattrs: pax.xattrs(),
     })
 }
 
@@ -343,7 +319,7 @@ fn hard_link(header: &Header<'_>, target: &[u8]) -> Result<Kind, Error> {
     if target.is_root() {
         return Err(header.damaged("a hard link has no target"));
     }
-    if target.components().any(whiteout::is_reserved) {
+    if whiteout::holds_reserved(&target) {
         return Err(Error::BadWhiteout { name: target.as_bytes().into() });
     }
     Ok(Kind::HardLink { target })
