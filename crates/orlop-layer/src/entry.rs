@@ -40,7 +40,7 @@ pub struct Meta {
 }
 
 /// Numbers of a device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Device {
     /// Which driver.
     pub major: u32,

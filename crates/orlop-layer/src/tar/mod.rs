@@ -17,8 +17,10 @@ mod input;
 mod pax;
 mod reader;
 mod sparse;
+mod writer;
 
 pub use reader::Reader;
+pub use writer::Writer;
 
 /// Every header, and every content with its padding, is a multiple of this.
 const BLOCK: usize = 512;
