@@ -9,6 +9,7 @@
 
 pub mod command;
 pub mod dump;
+pub mod engine;
 pub mod hostile;
 pub mod image;
 pub mod peer;
