@@ -15,6 +15,7 @@ pub mod image;
 pub mod peer;
 pub mod proof;
 pub mod scratch;
+pub mod suites;
 pub mod tarball;
 pub mod torture;
 

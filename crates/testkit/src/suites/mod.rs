@@ -1,0 +1,179 @@
+//! The laws of the ports (`orlop_spec::port`) as functions over a place, run on every implementation and on one
+//! in memory.
+//!
+//! Invariant: a law knows the ports and nothing else. What differs between places is said by [`Place`], in the
+//! words of `cli.md`: how many images one holds, and whether writing again adds or replaces.
+
+mod keeper;
+pub mod memory;
+mod sink;
+mod source;
+
+pub use keeper::keeper;
+pub use sink::sink;
+pub use source::source;
+
+use orlop_spec::media_type::{MediaType, OCI_CONFIG, OCI_LAYER, OCI_MANIFEST};
+use orlop_spec::port::{Catalog, Hints, Keeper, Name, Result, Selector, Sink, Source};
+use orlop_spec::{Algorithm, Descriptor, Digest, Fault, Manifest, json};
+use std::io::Read as _;
+
+/// A place under test; empty when it is made.
+pub trait Place {
+    /// Opens it for writing, and makes it where it is missing.
+    fn sink(&self) -> Result<Box<dyn Sink + '_>>;
+
+    /// Opens it for reading.
+    fn catalog(&self) -> Result<Box<dyn Catalog + '_>>;
+
+    /// Opens it for changing names, where that is possible. By its clock everything it holds is older than an
+    /// hour.
+    fn keeper(&self) -> Result<Option<Box<dyn Keeper + '_>>> {
+        Ok(None)
+    }
+
+    /// How many images it holds.
+    fn holds(&self) -> Holds {
+        Holds::Many
+    }
+
+    /// What becomes of images that were there when another is written.
+    fn again(&self) -> Again {
+        Again::Adds
+    }
+
+    /// A tag in the spelling that comes back.
+    fn tag(&self, text: &str) -> Name {
+        Name::Tag(text.into())
+    }
+}
+
+/// How many images a place holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holds {
+    /// One, without a name.
+    One,
+    /// Any number, with names.
+    Many,
+}
+
+/// What becomes of images that were there when another is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// They stay.
+    Adds,
+    /// They are gone.
+    Replaces,
+}
+
+/// Makes an empty place.
+pub type Fresh<'a> = &'a dyn Fn() -> Box<dyn Place>;
+
+/// A small image in memory: what is put, and what must come back.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// The root's descriptor.
+    pub root: Descriptor,
+    /// Every blob with its content, children before parents.
+    pub blobs: Vec<(Descriptor, Vec<u8>)>,
+}
+
+impl Sample {
+    /// An image with a layer that others have too and one of its own.
+    pub fn new(content: &str) -> Self {
+        Self::about(content, Algorithm::Sha256, None)
+    }
+
+    /// An image named by another algorithm, or one that speaks about another manifest.
+    pub fn about(content: &str, algorithm: Algorithm, subject: Option<Descriptor>) -> Self {
+        let config = format!(
+            r#"{{"architecture":"amd64","os":"linux","author":"{content}","rootfs":{{"type":"layers","diff_ids":["{}","{}"]}}}}"#,
+            Digest::of(algorithm, b"a layer that others have too"),
+            Digest::of(algorithm, content.as_bytes()),
+        );
+        let blob = |kind, bytes: &[u8]| (describe(kind, algorithm, bytes), bytes.to_vec());
+        let mut blobs = vec![
+            blob(OCI_LAYER, b"a layer that others have too"),
+            blob(OCI_LAYER, content.as_bytes()),
+            blob(OCI_CONFIG, config.as_bytes()),
+        ];
+        let mut manifest = Manifest::new(blobs[2].0.clone(), vec![blobs[0].0.clone(), blobs[1].0.clone()]);
+        manifest.subject = subject;
+        blobs.push(blob(OCI_MANIFEST, &json::print(&manifest)));
+        Self { root: blobs[3].0.clone(), blobs }
+    }
+
+    /// Puts every blob; nothing is published.
+    pub fn put(&self, sink: &dyn Sink) {
+        for (blob, content) in &self.blobs {
+            sink.put(blob, content, &Hints::default()).expect("a right blob is taken");
+        }
+    }
+
+    /// Puts every blob and publishes the root.
+    pub fn publish(&self, place: &dyn Place, name: &Name) {
+        let sink = place.sink().expect("the place opens for writing");
+        self.put(&*sink);
+        sink.finish(&[(name.clone(), self.root.clone())]).expect("a whole image is published");
+    }
+
+    /// Whether every blob comes back as it was put.
+    pub fn check(&self, source: &dyn Source) {
+        for (blob, content) in &self.blobs {
+            assert_eq!(
+                read(source, blob).as_deref().map_err(Fault::kind),
+                Ok(&content[..]),
+                "{}",
+                blob.digest
+            );
+        }
+    }
+}
+
+/// Names bytes.
+pub fn describe(kind: &str, algorithm: Algorithm, bytes: &[u8]) -> Descriptor {
+    Descriptor::new(MediaType::new(kind), Digest::of(algorithm, bytes), bytes.len() as u64)
+}
+
+/// All bytes of a blob, as the source has them.
+pub fn read(source: &dyn Source, blob: &Descriptor) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let origin = source.origin(blob)?;
+    let mut reader = origin.open(0)?;
+    reader.read_to_end(&mut bytes).map_err(|error| Fault::io("read", error))?;
+    Ok(bytes)
+}
+
+/// The name under which a place keeps its first image.
+fn first_name(place: &dyn Place) -> Name {
+    match place.holds() {
+        Holds::One => Name::Untagged,
+        Holds::Many => place.tag("first"),
+    }
+}
+
+/// What asks for a name.
+fn asks_for(name: &Name) -> Selector {
+    match name {
+        Name::Untagged => Selector::Only,
+        Name::Tag(tag) => Selector::Tag(tag.clone()),
+    }
+}
+
+/// The only root of a name; its annotations aside, which are the place's own.
+fn root_of(source: &dyn Source, name: &Name) -> Result<Descriptor> {
+    let mut roots = source.resolve(&asks_for(name))?;
+    assert_eq!(roots.len(), 1, "one root was published under {name:?}");
+    roots[0].annotations.clear();
+    Ok(roots.remove(0))
+}
+
+/// The names of a place and what they stand for; a place that cannot be opened yet holds nothing.
+fn listing(place: &dyn Place) -> Vec<(Name, Descriptor)> {
+    let names = place.catalog().and_then(|catalog| catalog.names());
+    let mut names = names.unwrap_or_default();
+    for (_, root) in &mut names {
+        root.annotations.clear();
+    }
+    names
+}

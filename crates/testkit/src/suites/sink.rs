@@ -1,0 +1,217 @@
+//! What a sink must do, and must never do.
+
+use super::{Again, Fresh, Holds, Place, Sample, describe, first_name, listing, read, root_of};
+use orlop_spec::media_type::{OCI_LAYER, OCI_MANIFEST};
+use orlop_spec::port::{Hints, Name, Origin, Put, Result, Sink};
+use orlop_spec::{Algorithm, AnyDigest, Descriptor, Fault, Kind};
+use std::io::{self, Read, Write as _};
+use std::thread;
+
+/// Runs every law of sinks on places of one kind; how many there are.
+pub fn sink(fresh: Fresh<'_>) -> usize {
+    let laws: &[fn(&dyn Place)] = &[
+        nothing_is_seen_before_the_end,
+        a_dropped_sink_leaves_what_was,
+        wrong_bytes_are_refused,
+        a_failing_origin_leaves_nothing,
+        a_blob_that_is_there_is_held,
+        a_begun_blob_is_what_its_commit_says,
+        a_begun_blob_may_be_named_by_any_algorithm,
+        a_dropped_writer_leaves_nothing,
+        an_empty_blob_is_a_blob,
+        item_10_an_unknown_algorithm_is_carried_by_size,
+        a_root_that_was_not_put_is_not_published,
+        blobs_may_arrive_at_once,
+        writing_again_adds_or_replaces,
+        a_tag_moves,
+    ];
+    for law in laws {
+        law(&*fresh());
+    }
+    laws.len()
+}
+
+fn opened(place: &dyn Place) -> Box<dyn Sink + '_> {
+    place.sink().expect("the place opens for writing")
+}
+
+fn nothing_is_seen_before_the_end(place: &dyn Place) {
+    let sample = Sample::new("unseen");
+    let sink = opened(place);
+    sample.put(&*sink);
+    assert_eq!(listing(place), []);
+    sink.finish(&[(first_name(place), sample.root.clone())]).expect("a whole image is published");
+    assert_eq!(listing(place), [(first_name(place), sample.root)]);
+}
+
+fn a_dropped_sink_leaves_what_was(place: &dyn Place) {
+    let (old, new) = (Sample::new("old"), Sample::new("new"));
+    new.put(&*opened(place));
+    assert_eq!(listing(place), []);
+    old.publish(place, &first_name(place));
+    new.put(&*opened(place));
+    assert_eq!(listing(place), [(first_name(place), old.root.clone())]);
+    old.check(&*place.catalog().expect("it was published"));
+}
+
+fn wrong_bytes_are_refused(place: &dyn Place) {
+    let content = vec![7; 3 << 20];
+    let right = describe(OCI_LAYER, Algorithm::Sha256, &content);
+    let mut flipped = content.clone();
+    flipped[2 << 20] ^= 1;
+    for wrong in [&flipped[..], &content[1..], &[&content[..], b"x"].concat(), b""] {
+        let sink = opened(place);
+        let kind = sink.put(&right, &wrong.to_vec(), &Hints::default()).map_err(|fault| fault.kind());
+        assert_eq!(kind, Err(Kind::Integrity));
+        drop(sink);
+        let kept = place.catalog().and_then(|catalog| read(&*catalog, &right));
+        assert!(kept.is_err(), "refused bytes got a name");
+    }
+}
+
+/// Gives some bytes, then fails.
+struct Torn;
+
+impl Origin for Torn {
+    fn open(&self, _: u64) -> Result<Box<dyn Read + Send + '_>> {
+        struct Fails;
+        impl Read for Fails {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::other(Fault::io("read", io::Error::from(io::ErrorKind::ConnectionReset))))
+            }
+        }
+        Ok(Box::new((&b"ab"[..]).chain(Fails)))
+    }
+}
+
+fn a_failing_origin_leaves_nothing(place: &dyn Place) {
+    let blob = describe(OCI_LAYER, Algorithm::Sha256, b"abc");
+    let sink = opened(place);
+    let put = sink.put(&blob, &Torn, &Hints::default());
+    assert_eq!(put.map_err(|fault| fault.kind()), Err(Kind::Other), "the origin's own error comes out");
+    drop(sink);
+    assert!(place.catalog().and_then(|catalog| read(&*catalog, &blob)).is_err());
+}
+
+fn a_blob_that_is_there_is_held(place: &dyn Place) {
+    let blob = describe(OCI_LAYER, Algorithm::Sha256, b"abc");
+    let sink = opened(place);
+    let put = |content: &[u8]| sink.put(&blob, &content.to_vec(), &Hints::default()).expect("a right blob");
+    assert_ne!(put(b"abc"), Put::Held);
+    assert_eq!(put(b"not looked at"), Put::Held);
+}
+
+fn a_begun_blob_is_what_its_commit_says(place: &dyn Place) {
+    let sample = Sample::new("begun");
+    for wrong in ["begin", "begun!", ""] {
+        let sink = opened(place);
+        let mut writer = sink.begin(&Hints::default()).expect("a blob begins");
+        writer.write_all(wrong.as_bytes()).expect("bytes are taken");
+        let committed = writer.commit(&sample.blobs[1].0).map_err(|fault| fault.kind());
+        assert_eq!(committed, Err(Kind::Integrity), "{wrong}");
+    }
+    let sink = opened(place);
+    for (blob, content) in &sample.blobs {
+        let mut writer = sink.begin(&Hints::default()).expect("a blob begins");
+        content.chunks(3).for_each(|piece| writer.write_all(piece).expect("bytes are taken"));
+        writer.commit(blob).expect("the bytes are the blob");
+    }
+    sink.finish(&[(first_name(place), sample.root.clone())]).expect("a whole image is published");
+    sample.check(&*place.catalog().expect("it was published"));
+}
+
+fn a_begun_blob_may_be_named_by_any_algorithm(place: &dyn Place) {
+    let sample = Sample::about("a strong image", Algorithm::Sha384, None);
+    let sink = opened(place);
+    for (blob, content) in &sample.blobs {
+        let mut writer = sink.begin(&Hints::default()).expect("a blob begins");
+        writer.write_all(content).expect("bytes are taken");
+        writer.commit(blob).expect("the bytes are the blob");
+    }
+    sink.finish(&[(first_name(place), sample.root.clone())]).expect("a whole image is published");
+    sample.check(&*place.catalog().expect("it was published"));
+}
+
+fn a_dropped_writer_leaves_nothing(place: &dyn Place) {
+    let sample = Sample::new("whole");
+    let sink = opened(place);
+    let mut writer = sink.begin(&Hints::default()).expect("a blob begins");
+    writer.write_all(b"half a blob").expect("bytes are taken");
+    drop(writer);
+    sample.put(&*sink);
+    sink.finish(&[(first_name(place), sample.root.clone())]).expect("a dropped writer hinders nobody");
+    let half = describe(OCI_LAYER, Algorithm::Sha256, b"half a blob");
+    assert!(read(&*place.catalog().expect("it was published"), &half).is_err());
+}
+
+/// An image of one more blob.
+fn publish_with(place: &dyn Place, blob: &Descriptor, content: &[u8]) {
+    let sample = Sample::new("carrier");
+    let sink = opened(place);
+    sink.put(blob, &content.to_vec(), &Hints::default()).expect("a right blob is taken");
+    sample.put(&*sink);
+    sink.finish(&[(first_name(place), sample.root)]).expect("a whole image is published");
+}
+
+fn an_empty_blob_is_a_blob(place: &dyn Place) {
+    let blob = describe(OCI_LAYER, Algorithm::Sha256, b"");
+    publish_with(place, &blob, b"");
+    let bytes = read(&*place.catalog().expect("it was published"), &blob);
+    assert_eq!(bytes.map_err(|fault| fault.kind()), Ok(Vec::new()));
+}
+
+fn item_10_an_unknown_algorithm_is_carried_by_size(place: &dyn Place) {
+    let mut blob = describe(OCI_LAYER, Algorithm::Sha256, b"abc");
+    blob.digest = AnyDigest::Other("foo+bar:abc".into());
+    let sink = opened(place);
+    assert!(sink.put(&blob, &b"abcd".to_vec(), &Hints::default()).is_err(), "the size is all there is");
+    drop(sink);
+    publish_with(place, &blob, b"abc");
+    let bytes = read(&*place.catalog().expect("it was published"), &blob);
+    assert_eq!(bytes.map_err(|fault| fault.kind()), Ok(b"abc".to_vec()));
+}
+
+fn a_root_that_was_not_put_is_not_published(place: &dyn Place) {
+    let absent = describe(OCI_MANIFEST, Algorithm::Sha256, b"{}");
+    let finished = opened(place).finish(&[(first_name(place), absent)]);
+    assert_eq!(finished.map_err(|fault| fault.kind()), Err(Kind::Integrity));
+    assert_eq!(listing(place), []);
+}
+
+fn blobs_may_arrive_at_once(place: &dyn Place) {
+    let samples: Vec<_> = (0..8).map(|number| Sample::new(&format!("image {number}"))).collect();
+    let sink = opened(place);
+    let together = &*sink;
+    thread::scope(|threads| {
+        for sample in &samples {
+            threads.spawn(move || sample.put(together));
+        }
+    });
+    sink.finish(&[(first_name(place), samples[0].root.clone())]).expect("a whole image is published");
+    let catalog = place.catalog().expect("it was published");
+    samples[0].check(&*catalog);
+}
+
+fn writing_again_adds_or_replaces(place: &dyn Place) {
+    let (one, two) = (Sample::new("one"), Sample::new("two"));
+    let first = first_name(place);
+    let second = if place.holds() == Holds::One { Name::Untagged } else { place.tag("second") };
+    one.publish(place, &first);
+    two.publish(place, &second);
+    let expected = match place.again() {
+        Again::Adds => vec![(first, one.root), (second, two.root.clone())],
+        Again::Replaces => vec![(second, two.root.clone())],
+    };
+    assert_eq!(listing(place), expected);
+    two.check(&*place.catalog().expect("it was published"));
+}
+
+fn a_tag_moves(place: &dyn Place) {
+    let (one, two, name) = (Sample::new("one"), Sample::new("two"), first_name(place));
+    one.publish(place, &name);
+    two.publish(place, &name);
+    two.publish(place, &name);
+    let catalog = place.catalog().expect("it was published");
+    assert_eq!(root_of(&*catalog, &name).map_err(|fault| fault.kind()), Ok(two.root.clone()));
+    assert_eq!(listing(place), [(name, two.root)]);
+}
