@@ -1,6 +1,7 @@
 //! stdout: the result and nothing else.
 
 use crate::error::Error;
+use orlop::layer::path::printable;
 use orlop::spec::Fault;
 use std::fmt::Write as _;
 use std::io::{self, BufWriter, StdoutLock, Write};
@@ -49,9 +50,9 @@ impl Table {
         Self { columns: columns.to_vec(), rows: Vec::new() }
     }
 
-    /// One cell per column; cells hold no unescaped names.
-    pub fn row(&mut self, cells: Vec<String>) {
-        self.rows.push(cells);
+    /// One cell per column; what comes from outside is escaped.
+    pub fn row<const N: usize>(&mut self, cells: [String; N]) {
+        self.rows.push(cells.iter().map(|cell| printable(cell).into_owned()).collect());
     }
 
     /// The table as lines, without blanks at their ends.
@@ -82,6 +83,34 @@ impl Table {
         }
         text.truncate(start + text[start..].trim_end().len());
         text.push('\n');
+    }
+}
+
+/// Named values, one per line; a value of several lines is continued under its first one.
+#[derive(Default)]
+pub struct Fields(Vec<(&'static str, String)>);
+
+impl Fields {
+    /// A value from outside; it is escaped. Nothing is shown for nothing.
+    pub fn add(&mut self, name: &'static str, value: Option<impl AsRef<str>>) {
+        if let Some(value) = value {
+            self.0.push((name, printable(value.as_ref()).into_owned()));
+        }
+    }
+
+    /// Values from outside under one name.
+    pub fn all(&mut self, name: &'static str, values: impl IntoIterator<Item = impl AsRef<str>>) {
+        let mut name = name;
+        for value in values {
+            self.add(name, Some(value));
+            name = "";
+        }
+    }
+
+    /// The fields as lines.
+    pub fn print(&self) -> String {
+        let width = self.0.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+        self.0.iter().map(|(name, value)| format!("{name:<width$}  {value}\n")).collect()
     }
 }
 
@@ -123,8 +152,8 @@ mod tests {
     #[test]
     fn a_table_has_aligned_columns_and_no_blanks_at_the_end() {
         let mut table = Table::new(&[("NAME", Align::Left), ("SIZE", Align::Right), ("NOTE", Align::Left)]);
-        table.row(vec!["a".into(), "12".into(), String::new()]);
-        table.row(vec!["longer".into(), "3".into(), "x".into()]);
+        table.row(["a".into(), "12".into(), String::new()]);
+        table.row(["longer".into(), "3".into(), "x".into()]);
         assert_eq!(table.print(), "NAME    SIZE  NOTE\na         12\nlonger     3  x\n");
     }
 }

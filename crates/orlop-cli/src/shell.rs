@@ -25,9 +25,9 @@ impl Shell {
     }
 
     /// Writes a whole result to stdout.
-    pub fn print(&self, text: &str) -> Result<(), Fault> {
+    pub fn print(&self, result: impl AsRef<[u8]>) -> Result<(), Fault> {
         let mut output = self.output();
-        io::Write::write_all(&mut output, text.as_bytes()).map_err(Error::Output)?;
+        io::Write::write_all(&mut output, result.as_ref()).map_err(Error::Output)?;
         output.end()
     }
 

@@ -13,6 +13,8 @@
 pub mod copy;
 pub mod error;
 pub mod image;
+pub mod inspect;
+pub mod keep;
 
 pub use error::Error;
 // What a caller needs to name: it depends on this crate alone.

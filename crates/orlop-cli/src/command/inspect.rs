@@ -1,0 +1,148 @@
+//! `orlop inspect REF`
+
+use super::Outcome;
+use crate::flags::{Format, OnePlatform, Place, Show};
+use crate::output::{Align, Fields, Table, size};
+use crate::shell::Shell;
+use clap::Args;
+use orlop::inspect::{Inspection, inspect, raw};
+use orlop::spec::config::Execution;
+use orlop::spec::manifest::Manifest;
+use orlop::spec::{Descriptor, Fault};
+use serde_json::{Value, json};
+
+/// Tell what a name means: digest, platforms, config, layers.
+#[derive(Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    platform: OnePlatform,
+    #[command(flatten)]
+    show: Show,
+    /// Print the bytes of the manifest or index, as they are
+    #[arg(long, conflicts_with = "format")]
+    raw: bool,
+    /// Print the bytes of the config, as they are
+    #[arg(long, conflicts_with_all = ["format", "raw"])]
+    config: bool,
+}
+
+pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
+    let bytes = shell.look(|cx| {
+        let place = arguments.place.open(cx)?;
+        let host = arguments.platform.platform();
+        let found = inspect(cx, place.source(), place.selector(), arguments.platform.wanted(&host))?;
+        match document(arguments, &found)? {
+            Some(document) => raw(cx, place.source(), document),
+            None => Ok(summary(&place.name(), &found, arguments.show.format).into_bytes()),
+        }
+    })?;
+    shell.print(&bytes)?;
+    Ok(Outcome::Done)
+}
+
+/// The document whose bytes are asked for.
+fn document<'f>(arguments: &Arguments, found: &'f Inspection) -> Result<Option<&'f Descriptor>, Fault> {
+    if arguments.config {
+        return found.image_config().map(Some);
+    }
+    let named = if arguments.platform.is_given() { found.manifest.as_ref().map(|it| it.descriptor()) } else { None };
+    Ok(arguments.raw.then(|| named.unwrap_or(&found.root)))
+}
+
+fn summary(name: &str, found: &Inspection, format: Format) -> String {
+    match format {
+        Format::Human => for_eyes(name, found),
+        Format::Json => format!("{}\n", for_programs(name, found)),
+    }
+}
+
+fn for_eyes(name: &str, found: &Inspection) -> String {
+    let mut fields = Fields::default();
+    fields.add("Name", Some(name));
+    fields.add("Digest", Some(found.root.digest.to_string()));
+    fields.add("Type", Some(found.root.media_type.as_str()));
+    let mut text = String::new();
+    if let Some(index) = &found.index {
+        fields.all("Annotations", pairs(&index.annotations));
+        text += &format!("\n{}", platforms(&index.manifests));
+    }
+    if let Some(manifest) = &found.manifest {
+        image_fields(&mut fields, found, manifest);
+        text += &format!("\n{}", layers(manifest));
+    }
+    fields.print() + &text
+}
+
+fn image_fields(fields: &mut Fields, found: &Inspection, manifest: &Manifest) {
+    if found.index.is_some() {
+        fields.add("Manifest", found.manifest.as_ref().map(|manifest| manifest.descriptor().digest.to_string()));
+    }
+    fields.add("Artifact", manifest.artifact_type.as_ref().map(|kind| kind.as_str()));
+    fields.add("Config", Some(manifest.config.digest.to_string()));
+    if let Some(config) = &found.config {
+        fields.add("Platform", Some(orlop::image::platform_of(config).to_string()));
+        fields.add("Created", config.created.as_deref());
+        fields.add("Author", config.author.as_deref());
+        fields.add("Size", Some(size_of(manifest)));
+        execution_fields(fields, config.config.as_ref().unwrap_or(&Execution::default()));
+    }
+    fields.all("Annotations", pairs(&manifest.annotations));
+}
+
+fn execution_fields(fields: &mut Fields, execution: &Execution) {
+    let words = |words: &Option<Vec<Box<str>>>| words.as_ref().map(|words| json!(words).to_string());
+    fields.add("Entrypoint", words(&execution.entrypoint));
+    fields.add("Cmd", words(&execution.cmd));
+    fields.add("User", execution.user.as_deref());
+    fields.add("WorkingDir", execution.working_dir.as_deref());
+    fields.add("StopSignal", execution.stop_signal.as_deref());
+    fields.all("Env", &execution.env);
+    fields.all("Ports", execution.exposed_ports.keys());
+    fields.all("Volumes", execution.volumes.keys());
+    fields.all("Labels", pairs(&execution.labels));
+}
+
+fn pairs(map: &orlop::spec::descriptor::Annotations) -> impl Iterator<Item = String> {
+    map.iter().map(|(key, value)| format!("{key}={value}"))
+}
+
+fn size_of(manifest: &Manifest) -> String {
+    let bytes = manifest.layers.iter().fold(0, |sum: u64, layer| sum.saturating_add(layer.size));
+    format!("{} in {} layers", size(bytes), manifest.layers.len())
+}
+
+fn platforms(manifests: &[Descriptor]) -> String {
+    let mut table =
+        Table::new(&[("PLATFORM", Align::Left), ("DIGEST", Align::Left), ("SIZE", Align::Right), ("TYPE", Align::Left)]);
+    for entry in manifests {
+        let platform = entry.platform.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
+        table.row([platform, entry.digest.to_string(), size(entry.size), entry.media_type.to_string()]);
+    }
+    table.print()
+}
+
+fn layers(manifest: &Manifest) -> String {
+    let mut table =
+        Table::new(&[("LAYER", Align::Right), ("DIGEST", Align::Left), ("SIZE", Align::Right), ("TYPE", Align::Left)]);
+    for (position, layer) in manifest.layers.iter().enumerate() {
+        table.row([position.to_string(), layer.digest.to_string(), size(layer.size), layer.media_type.to_string()]);
+    }
+    table.print()
+}
+
+fn for_programs(name: &str, found: &Inspection) -> Value {
+    json!({
+        "version": 1,
+        "name": name,
+        "digest": found.root.digest,
+        "media_type": found.root.media_type,
+        "size": found.root.size,
+        "index": found.index.as_ref().map(|index| &**index),
+        "manifest": found.manifest.as_ref().map(|manifest| &**manifest),
+        "manifest_digest": found.manifest.as_ref().map(|manifest| manifest.descriptor().digest.clone()),
+        "platform": found.config.as_ref().map(|config| orlop::image::platform_of(config).to_string()),
+        "config": found.config.as_ref().map(|config| &**config),
+    })
+}
