@@ -16,6 +16,6 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut cli::definition(), "orlop", &mut script);
-    shell.print(&String::from_utf8_lossy(&script))?;
+    shell.print(script)?;
     Ok(Outcome::Done)
 }

@@ -22,7 +22,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     match &arguments.all {
         Some(folder) => write_all(folder)?,
-        None => shell.print(&manual::page(arguments.verb.as_deref())?)?,
+        None => shell.print(manual::page(arguments.verb.as_deref())?)?,
     }
     Ok(Outcome::Done)
 }

@@ -23,7 +23,7 @@ enum Page {
 }
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
-    shell.print(&match arguments.page {
+    shell.print(match arguments.page {
         Page::Cli => reference::command_line(),
         Page::ExitCodes => reference::exit_codes(),
     })?;

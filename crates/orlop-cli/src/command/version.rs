@@ -16,7 +16,7 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     let version = env!("CARGO_PKG_VERSION");
-    shell.print(&match arguments.show.format {
+    shell.print(match arguments.show.format {
         Format::Human => format!("orlop {version}\n"),
         Format::Json => format!("{}\n", json!({ "version": 1, "orlop": version })),
     })?;
