@@ -94,6 +94,21 @@ pub fn lost_features(losses: &[Loss]) -> Vec<&'static str> {
     names
 }
 
+/// Gives everything below `root` to another user, and sets again the bits that this takes away.
+pub fn give_away(root: &Path, uid: u32, gid: u32) {
+    let mode = fs::symlink_metadata(root).expect("there").permissions();
+    let link = fs::symlink_metadata(root).expect("there").is_symlink();
+    std::os::unix::fs::lchown(root, Some(uid), Some(gid)).expect("root may");
+    if !link {
+        fs::set_permissions(root, mode).expect("root may");
+    }
+    if root.is_dir() && !link {
+        for entry in fs::read_dir(root).expect("a folder").flatten() {
+            give_away(&entry.path(), uid, gid);
+        }
+    }
+}
+
 /// Makes the tree in the new folder `root`, and says what is in it.
 pub fn make(root: &Path, power: Power) -> Vec<Feature> {
     fs::create_dir(root).unwrap_or_else(|error| panic!("cannot create {}: {error}", root.display()));

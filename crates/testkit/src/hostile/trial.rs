@@ -73,7 +73,7 @@ impl Trial {
         let done = self.execute(command);
         let mut wrong = always(&done);
         wrong.extend(self.judge(case, &done, &target));
-        wrong.extend(self.also_validate(case, &source));
+        wrong.extend(self.look(case, &source));
         wrong.extend(
             differences(&self.before, &dump(&self.canary()), &[]).iter().map(|d| format!("canary: {d:?}")),
         );
@@ -153,19 +153,25 @@ impl Trial {
         changed.map(|name| format!("the blob {} was changed", name.display()))
     }
 
-    /// `validate` looks at the same input: it never falls over, and finds what `unpack` refused for its bytes.
-    fn also_validate(&self, case: &Case, source: &str) -> Vec<String> {
-        if case.verb != Verb::Unpack || !case.name.ends_with("gzip") && !case.item.starts_with(['J', 'D']) {
+    /// The looking verbs see the same input: they never fall over, and `validate` finds what `unpack` refused for
+    /// its bytes.
+    fn look(&self, case: &Case, source: &str) -> Vec<String> {
+        if case.verb != Verb::Unpack || case.name.ends_with("/plain") || case.name.ends_with("/zstd") {
             return Vec::new();
         }
-        let done = self.execute(orlop().args(["validate", source]));
-        let mut wrong = always(&done);
-        let bytes = Expected::Refused(vec![Kind::Integrity]);
-        if done.success() && case.expected == bytes && !case.item.starts_with('P') {
-            wrong.push("validate found nothing".into());
-        }
-        if !wrong.is_empty() {
-            wrong.push(format!("{done}"));
+        let mut wrong = Vec::new();
+        for verb in ["validate", "inspect", "ls"] {
+            let place = if verb == "ls" { source.trim_end_matches(":latest") } else { source };
+            let done = self.execute(orlop().args([verb, place]));
+            let mut found = always(&done);
+            let bytes = Expected::Refused(vec![Kind::Integrity]);
+            if verb == "validate" && done.success() && case.expected == bytes && !case.item.starts_with('P') {
+                found.push("validate found nothing".into());
+            }
+            if !found.is_empty() {
+                found.push(format!("{done}"));
+            }
+            wrong.extend(found);
         }
         wrong
     }
