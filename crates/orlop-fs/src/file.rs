@@ -5,8 +5,10 @@ use crate::call;
 use crate::error::{Error, Shown};
 use crate::stat::{FileKind, Stat};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{self, SeekFrom as Position};
+use rustix::fs::{self, Mode, OFlags, SeekFrom as Position};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 
 /// An open file. Reading and writing go through libc, writing through the seam as well.
 #[derive(Debug)]
@@ -24,6 +26,14 @@ impl File {
     pub(crate) fn regular(handle: OwnedFd, path: Shown) -> Result<Self> {
         let file = Self { handle, path };
         if file.stat()?.kind == FileKind::File { Ok(file) } else { Err(Error::NotRegular(file.path)) }
+    }
+
+    /// Opens a file that the user named, for reading: symbolic links are followed, and a pipe is read as one.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref().as_os_str().as_bytes();
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY;
+        let handle = fs::open(path, flags, Mode::empty()).map_err(|error| Error::io("open", path, error))?;
+        Ok(Self::from_handle(handle, path))
     }
 
     /// Wraps an open file; `path` is for messages.

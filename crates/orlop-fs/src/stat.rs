@@ -1,7 +1,11 @@
 //! What is known about a file without opening it.
 
+use crate::Result;
+use crate::error::Error;
 use orlop_layer::{Device, Time};
 use rustix::fs::{FileType, RawMode};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 
 /// What a name stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,6 +24,12 @@ pub enum FileKind {
     Fifo,
     /// A socket.
     Socket,
+}
+
+/// Looks at a path that the user named; symbolic links are followed.
+pub fn at(path: impl AsRef<Path>) -> Result<Stat> {
+    let path = path.as_ref().as_os_str().as_bytes();
+    rustix::fs::stat(path).map(Stat::from).map_err(|error| Error::io("look at", path, error))
 }
 
 /// What is known about a file without opening it.

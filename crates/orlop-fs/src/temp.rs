@@ -10,6 +10,7 @@ use crate::file::File;
 use crate::{Result, random};
 use rustix::fd::AsFd as _;
 use std::io::{self, Write};
+use std::ops::Deref;
 
 /// How the names of temporary files begin.
 pub const PREFIX: &str = ".orlop-tmp-";
@@ -31,15 +32,37 @@ pub enum Persist {
 /// A file without a name of its own yet. Dropping it removes it.
 #[derive(Debug)]
 pub struct Temp<'a> {
-    folder: &'a Dir,
+    folder: Folder<'a>,
     file: File,
     /// Where the file system has no nameless files.
     name: Option<Vec<u8>>,
 }
 
+/// The folder that the file will be in.
+#[derive(Debug)]
+enum Folder<'a> {
+    Borrowed(&'a Dir),
+    Own(Box<Dir>),
+}
+
+impl Deref for Folder<'_> {
+    type Target = Dir;
+
+    fn deref(&self) -> &Dir {
+        match self {
+            Self::Borrowed(folder) => folder,
+            Self::Own(folder) => folder,
+        }
+    }
+}
+
 impl<'a> Temp<'a> {
     pub(crate) fn create(folder: &'a Dir) -> Result<Self> {
-        match call::create_unnamed(folder, 0o666) {
+        Self::create_in(Folder::Borrowed(folder))
+    }
+
+    fn create_in(folder: Folder<'a>) -> Result<Self> {
+        match call::create_unnamed(&*folder, 0o666) {
             Ok(handle) => {
                 let file = File::new(handle, folder.shown("(temporary file)"));
                 Ok(Self { folder, file, name: None })
@@ -51,6 +74,11 @@ impl<'a> Temp<'a> {
             }
             Err(error) => Err(folder.failed("create a temporary file in", b"")(error)),
         }
+    }
+
+    /// A file that keeps its folder open itself.
+    pub fn create_own(folder: Dir) -> Result<Temp<'static>> {
+        Temp::create_in(Folder::Own(Box::new(folder)))
     }
 
     /// The file.
@@ -71,8 +99,8 @@ impl<'a> Temp<'a> {
 
     fn persist_new(&self, new: &[u8]) -> Result<()> {
         match &self.name {
-            None => call::link_open(&self.file, self.folder, new),
-            Some(name) => call::rename_new(self.folder, name, self.folder, new),
+            None => call::link_open(&self.file, &*self.folder, new),
+            Some(name) => call::rename_new(&*self.folder, name, &*self.folder, new),
         }
         .map_err(self.folder.failed("create", new))
     }
@@ -81,11 +109,11 @@ impl<'a> Temp<'a> {
     fn persist_over(&mut self, new: &[u8]) -> Result<()> {
         if self.name.is_none() {
             let name = random::name(PREFIX);
-            call::link_open(&self.file, self.folder, &name).map_err(self.folder.failed("create", new))?;
+            call::link_open(&self.file, &*self.folder, &name).map_err(self.folder.failed("create", new))?;
             self.name = Some(name);
         }
         let name = self.name.as_deref().expect("it has a name by now");
-        call::rename(self.folder, name, self.folder, new).map_err(self.folder.failed("replace", new))
+        call::rename(&*self.folder, name, &*self.folder, new).map_err(self.folder.failed("replace", new))
     }
 }
 
