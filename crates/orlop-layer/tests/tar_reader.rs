@@ -1,7 +1,7 @@
 //! Laws of the tar reader, on archives built byte by byte.
 
 use orlop_layer::tar::Reader;
-use orlop_layer::{Chunk, Entries, Entry, Error, Kind};
+use orlop_layer::{Chunk, Entries, Entry, Error, Kind, Meta, TreePath};
 use orlop_spec::Limits;
 
 /// An archive under construction.
@@ -470,4 +470,30 @@ fn global_records_hold_for_what_follows() {
     let tar = tar.pax(&[("uid", b"8")]).file(b"b", b"").pax(&[("uid", b"")]).file(b"c", b"").end();
     let uids: Vec<_> = list(&tar).expect("good").iter().map(|(entry, _)| entry.meta.uid).collect();
     assert_eq!(uids, [7, 8, 0]);
+}
+
+#[test]
+fn content_can_be_passed_over_without_reading_it() {
+    use orlop_layer::tar::{Order, Writer};
+    let entry = |name: &str, size| Entry {
+        path: TreePath::parse(name.as_bytes()).expect("a path"),
+        meta: Meta { mode: 0o644, ..Meta::default() },
+        kind: Kind::File { size },
+    };
+    let mut writer = Writer::in_order(Vec::new(), Order::Callers);
+    for (name, content) in [("b", &[b'x'; 1000][..]), ("empty", b""), ("a", b"last")] {
+        writer.entry(&entry(name, content.len() as u64)).expect("any order");
+        writer.data(content).expect("as long as announced");
+    }
+    let bytes = writer.finish().expect("a vector takes all");
+    let mut reader = Reader::new(std::io::Cursor::new(&bytes), &Limits::default());
+    let mut found = Vec::new();
+    while let Some(entry) = reader.next_entry().expect("a right archive") {
+        let Kind::File { size } = entry.kind else { panic!("only files were written") };
+        let at = reader.seek_over().expect("a cursor seeks").expect("in one piece");
+        let at = usize::try_from(at).expect("small");
+        found.push((entry.path.to_string(), bytes[at..at + usize::try_from(size).expect("small")].to_vec()));
+    }
+    assert_eq!(found[0], ("b".into(), vec![b'x'; 1000]));
+    assert_eq!(found[1..], [("empty".into(), Vec::new()), ("a".into(), b"last".to_vec())]);
 }

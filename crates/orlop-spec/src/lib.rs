@@ -21,6 +21,7 @@ pub mod media_type;
 pub mod platform;
 pub mod port;
 pub mod reference;
+pub mod runtime;
 pub mod time;
 pub mod user;
 

@@ -3,7 +3,7 @@
 use super::BLOCK;
 use super::header::Block;
 use crate::error::Error;
-use std::io::{BufRead, ErrorKind};
+use std::io::{BufRead, ErrorKind, Seek};
 
 pub(super) struct Input<R> {
     inner: R,
@@ -75,6 +75,19 @@ impl<R: BufRead> Input<R> {
             self.lent = count;
             self.offset += count as u64;
         }
+    }
+
+    /// Passes over `count` bytes, which may lie beyond the end.
+    pub(super) fn seek(&mut self, count: u64) -> Result<(), Error>
+    where
+        R: Seek,
+    {
+        self.inner.consume(std::mem::take(&mut self.lent));
+        let by = i64::try_from(count)
+            .map_err(|_| Error::Tar { offset: self.offset, what: "a size is too large" })?;
+        self.inner.seek_relative(by).map_err(Error::Read)?;
+        self.offset += count;
+        Ok(())
     }
 
     fn fill(&mut self) -> Result<&[u8], Error> {

@@ -20,7 +20,7 @@ mod sparse;
 mod writer;
 
 pub use reader::Reader;
-pub use writer::Writer;
+pub use writer::{Order, Writer};
 
 /// Every header, and every content with its padding, is a multiple of this.
 const BLOCK: usize = 512;

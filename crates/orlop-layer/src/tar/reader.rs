@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::path::TreePath;
 use crate::whiteout::{self, Member};
 use orlop_spec::Limits;
-use std::io::BufRead;
+use std::io::{BufRead, Seek};
 
 const IN_CONTENT: &str = "the archive ends inside the content of a file";
 
@@ -250,6 +250,17 @@ impl<R: BufRead> Reader<R> {
     }
 }
 
+impl<R: BufRead + Seek> Reader<R> {
+    /// Passes over the content of the file that came last without reading it. Where it lies in the input, if
+    /// it is there in one piece; that the input is long enough is the caller's to check.
+    pub fn seek_over(&mut self) -> Result<Option<u64>, Error> {
+        let at = self.content.is_whole().then(|| self.input.offset());
+        let rest = self.content.rest();
+        self.input.seek(rest)?;
+        Ok(at)
+    }
+}
+
 impl<R: BufRead> Entries for Reader<R> {
     fn next_entry(&mut self) -> Result<Option<Entry>, Error> {
         while !self.at_end {
@@ -409,6 +420,11 @@ impl Content {
     fn silence(&mut self) {
         let (stored, padding) = (self.stored, self.padding);
         *self = Self { stored, padding, ..Self::default() };
+    }
+
+    /// Whether all bytes of the file are in the archive, and none of them was given.
+    fn is_whole(&self) -> bool {
+        self.at == 0 && self.stored == self.size
     }
 
     /// What is left up to the next header; the content is then done.

@@ -28,13 +28,28 @@ pub struct Writer<W> {
     /// Where the last entry stands in the order; that of the next one is built in the other.
     last: Vec<u8>,
     next: Vec<u8>,
+    order: Order,
+}
+
+/// In which order entries come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// The one of a layer; another is refused.
+    Canonical,
+    /// The caller's. Archives of images have one of their own: names come last.
+    Callers,
 }
 
 impl<W: Write> Writer<W> {
     /// Writes to `out`, which should buffer.
     pub fn new(out: W) -> Self {
+        Self::in_order(out, Order::Canonical)
+    }
+
+    /// Writes to `out` in an order that may be the caller's.
+    pub fn in_order(out: W, order: Order) -> Self {
         let (last, next) = (Vec::new(), Vec::new());
-        Self { out, offset: 0, path: TreePath::root(), missing: 0, padding: 0, last, next }
+        Self { out, offset: 0, path: TreePath::root(), missing: 0, padding: 0, last, next, order }
     }
 
     /// Bytes that were written: where the next entry will begin, once the content before it is whole.
@@ -91,7 +106,7 @@ impl<W: Write> Writer<W> {
 
     fn check_order(&mut self, entry: &Entry) -> Result<(), Error> {
         place(entry, &mut self.next);
-        if self.offset > 0 && self.next <= self.last {
+        if self.order == Order::Canonical && self.offset > 0 && self.next <= self.last {
             let what = "the entry comes twice, or out of the order of a canonical tar";
             return Err(Error::Entry { path: entry.path.to_string(), what });
         }

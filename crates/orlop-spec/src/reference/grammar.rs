@@ -7,6 +7,7 @@ use super::repository::is_tag;
 use super::{File, Reference, ReferenceError, Repository, Transport};
 use crate::digest::{Algorithm, AnyDigest};
 use crate::port::Selector;
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -58,7 +59,8 @@ type Result<T> = std::result::Result<T, ReferenceError>;
 impl Grammar<'_> {
     /// Parses one reference.
     pub fn parse(&self, text: &OsStr) -> Result<Reference> {
-        let whole = Text(text.as_bytes());
+        let without_alias = Text(text.as_bytes()).without_alias();
+        let whole = Text(&without_alias);
         match whole.0 {
             b"" => return Err(ReferenceError::Empty),
             b"-" => return self.lone_stream(),
@@ -97,7 +99,6 @@ impl Grammar<'_> {
             },
             b"oci" if rest.starts_with(b"//") => Err(ReferenceError::OciSlashes(Text(&rest.0[2..]).lossy())),
             b"oci" => self.layout(whole, rest, cut),
-            b"ocidir" if rest.starts_with(b"//") => self.layout(whole, rest.without_slashes(), cut),
             b"oci-archive" => {
                 let (file, tag) = self.file(rest, "oci-archive")?;
                 cut.select(whole, Transport::OciArchive(file), tag)
@@ -324,11 +325,11 @@ impl<'a> Text<'a> {
         self.0.strip_prefix(start).map(Self)
     }
 
-    /// What follows `//`, with one slash left at most, so that it cannot look like `oci://`.
-    fn without_slashes(self) -> Self {
-        let rest = &self.0[2..];
-        let slashes = rest.iter().take_while(|byte| **byte == b'/').count();
-        Self(&rest[slashes.saturating_sub(1)..])
+    /// `ocidir://DIR` is `oci:DIR`; of several slashes one is left, so that it is not taken for `oci://`.
+    fn without_alias(self) -> Cow<'a, [u8]> {
+        let Some(folder) = self.after(b"ocidir://") else { return self.0.into() };
+        let slashes = folder.0.iter().take_while(|byte| **byte == b'/').count();
+        [b"oci:", &folder.0[slashes.saturating_sub(1)..]].concat().into()
     }
 
     fn lossy(self) -> Box<str> {
