@@ -16,6 +16,7 @@ pub struct Command {
     shown: String,
     input: Vec<u8>,
     time: Duration,
+    interrupt: Option<Duration>,
 }
 
 /// The binary under test: `ORLOP_BIN`, or what cargo built beside this test program.
@@ -39,7 +40,7 @@ impl Command {
         let mut inner = process::Command::new(program.as_ref());
         inner.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let shown = program.as_ref().to_string_lossy().into_owned();
-        Self { inner, shown, input: Vec::new(), time: Duration::from_secs(120) }
+        Self { inner, shown, input: Vec::new(), time: Duration::from_secs(120), interrupt: None }
     }
 
     /// One more argument.
@@ -84,6 +85,13 @@ impl Command {
         self
     }
 
+    /// Sends SIGINT, as `^C` does, after some time.
+    #[must_use]
+    pub fn interrupt(mut self, after: Duration) -> Self {
+        self.interrupt = Some(after);
+        self
+    }
+
     /// The same program under a prefix such as `prlimit --as=N` or `setpriv … --`.
     #[must_use]
     pub fn under<A: AsRef<OsStr>>(self, prefix: impl IntoIterator<Item = A>) -> Self {
@@ -91,6 +99,7 @@ impl Command {
         words.push(self.inner.get_program().to_owned());
         words.extend(self.inner.get_args().map(ToOwned::to_owned));
         let mut outer = Self::new(&words[0]).args(&words[1..]).input(self.input).time(self.time);
+        outer.interrupt = self.interrupt;
         for (name, value) in self.inner.get_envs() {
             match value {
                 Some(value) => outer.inner.env(name, value),
@@ -123,8 +132,12 @@ impl Command {
     /// # Panics
     /// When the program cannot be started.
     pub fn run(self) -> Finished {
-        let Self { mut inner, shown, input, time } = self;
-        let child = inner.spawn().unwrap_or_else(|error| panic!("cannot run `{shown}`: {error}"));
+        let Self { mut inner, shown, input, time, interrupt } = self;
+        let mut child = inner.spawn().unwrap_or_else(|error| panic!("cannot run `{shown}`: {error}"));
+        if let Some(after) = interrupt {
+            wait_for(&mut child, after);
+            let _ = kill_process_group(Pid::from_child(&child), Signal::INT);
+        }
         finish(child, shown, input, time)
     }
 
@@ -160,18 +173,26 @@ fn collect(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<Vec<u8>> 
     })
 }
 
+/// The status, and whether the time was over.
 fn wait(child: &mut Child, time: Duration) -> (ExitStatus, bool) {
+    if let Some(status) = wait_for(child, time) {
+        return (status, false);
+    }
+    drop(Group(Pid::from_child(child)));
+    (child.wait().expect("our own child"), true)
+}
+
+fn wait_for(child: &mut Child, time: Duration) -> Option<ExitStatus> {
     let end = Instant::now() + time;
     let mut pause = Duration::from_millis(1);
     while Instant::now() < end {
         if let Some(status) = child.try_wait().expect("our own child") {
-            return (status, false);
+            return Some(status);
         }
-        thread::sleep(pause);
+        thread::sleep(pause.min(end.saturating_duration_since(Instant::now())));
         pause = (pause * 2).min(Duration::from_millis(20));
     }
-    drop(Group(Pid::from_child(child)));
-    (child.wait().expect("our own child"), true)
+    None
 }
 
 /// A process group that ends when this is dropped: what a program leaves behind would hold its pipes open.
@@ -256,6 +277,12 @@ mod tests {
         let start = Instant::now();
         Command::new("sh").args(["-c", "sleep 100 & exit 0"]).ok();
         assert!(start.elapsed() < Duration::from_secs(20));
+    }
+
+    #[test]
+    fn an_interrupt_arrives() {
+        let done = Command::new("sleep").arg("100").interrupt(Duration::from_millis(50)).run();
+        assert_eq!(done.signal(), Some(2));
     }
 
     #[test]
