@@ -32,6 +32,19 @@ pub fn processors() -> NonZeroUsize {
     std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
+/// `ORLOP_FAULT`: what the crash tests do to a file operation. A released binary does not know the variable.
+///
+/// # Panics
+/// When the text is no fault: a crash test that injects nothing proves nothing.
+#[cfg(debug_assertions)]
+pub fn arm_faults() {
+    use orlop::fs::seam;
+    if let Some(text) = variable("ORLOP_FAULT") {
+        let fault = text.to_str().and_then(seam::from_text);
+        seam::install(fault.expect("ORLOP_FAULT is kill:N, eio:N or enospc:N"));
+    }
+}
+
 /// A variable that is set and not empty.
 fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())

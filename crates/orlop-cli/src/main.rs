@@ -21,5 +21,7 @@ mod shell;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    #[cfg(debug_assertions)]
+    environment::arm_faults();
     cli::run(&environment::arguments())
 }
