@@ -1,6 +1,7 @@
 //! What can be wrong with a layer.
 
 use crate::path::PathError;
+use orlop_spec::context::Cancelled;
 use orlop_spec::diagnose::kind_of_io;
 use orlop_spec::digest::Digest;
 use orlop_spec::{Diagnose, Fault, Kind};
@@ -43,6 +44,12 @@ pub enum Error {
         /// What is broken.
         what: &'static str,
     },
+    /// A codec that is not one of ours, or has not this level.
+    #[error("{text:?} is no codec")]
+    UnknownCodec {
+        /// What was given.
+        text: Box<str>,
+    },
     /// A limit was exceeded.
     #[error("{what} exceeds the limit of {limit}")]
     Limit {
@@ -75,11 +82,19 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// The user asked to stop.
+    pub(crate) fn cancelled(cancelled: Cancelled) -> Self {
+        Self::Read(Fault::from(cancelled).into())
+    }
+}
+
 impl Diagnose for Error {
     fn kind(&self) -> Kind {
         match self {
             Self::Read(error) | Self::Write(error) => kind_of_io(error),
             Self::Limit { .. } => Kind::Limit,
+            Self::UnknownCodec { .. } => Kind::Usage,
             Self::WrongDiffId { .. }
             | Self::Path(_)
             | Self::Tar { .. }
@@ -87,6 +102,15 @@ impl Diagnose for Error {
             | Self::BadWhiteout { .. }
             | Self::LinkToNothing { .. }
             | Self::Entry { .. } => Kind::Integrity,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::UnknownCodec { .. } => {
+                Some("say none, gzip, gzip:1 to gzip:12, zstd, or zstd:1 to zstd:22".into())
+            }
+            _ => None,
         }
     }
 }

@@ -4,14 +4,22 @@
 //! out as a `Write`; what a `.wh.` name means is decided here and nowhere else.
 #![forbid(unsafe_code)]
 
+mod buffers;
+pub mod codec;
+pub mod decode;
+pub mod encode;
 pub mod entry;
 pub mod error;
+mod hashed;
 pub mod path;
 pub mod tar;
 pub mod tree;
 pub mod verified;
 pub mod whiteout;
 
+pub use codec::Codec;
+pub use decode::{Decode, Decoded, Stages, Visit, decode};
+pub use encode::{Encode, Encoded, encode};
 pub use entry::{Chunk, Device, Entries, Entry, Kind, Meta, Time, Xattrs};
 pub use error::Error;
 pub use path::TreePath;

@@ -26,6 +26,11 @@ impl<R: Read> Verified<R> {
         Ok(Self { inner, expected, size: blob.size, seen: 0, hasher })
     }
 
+    /// What the blob must hash to.
+    pub fn digest(&self) -> Digest {
+        self.expected
+    }
+
     /// Reads what is left, so that the verdict on the digest is known even when a decoder gave up before.
     pub fn drain(&mut self) -> io::Result<()> {
         io::copy(self, &mut io::sink()).map(drop)

@@ -13,7 +13,7 @@ use std::io::Write;
 
 /// Sizes from here on do not fit eleven octal digits.
 const LARGE: u64 = 1 << 33;
-const ZEROS: [u8; 64 * BLOCK] = [0; 64 * BLOCK];
+static ZEROS: [u8; 64 * BLOCK] = [0; 64 * BLOCK];
 
 /// Writes a tar in its canonical form.
 #[derive(Debug)]
@@ -52,15 +52,12 @@ impl<W: Write> Writer<W> {
         Self { out, offset: 0, path: TreePath::root(), missing: 0, padding: 0, last, next, order }
     }
 
-    /// Bytes that were written: where the next entry will begin, once the content before it is whole.
-    pub fn offset(&self) -> u64 {
-        self.offset
-    }
-
     /// Writes an entry. Entries come folder by folder, each folder first: its opaque marker, its whiteouts, then
-    /// everything in it, sorted by the bytes of the names. No path comes twice.
-    pub fn entry(&mut self, entry: &Entry) -> Result<(), Error> {
+    /// everything in it, sorted by the bytes of the names. No path comes twice. Gives the offset where the entry
+    /// begins.
+    pub fn entry(&mut self, entry: &Entry) -> Result<u64, Error> {
         self.end_content()?;
+        let offset = self.offset;
         self.check_order(entry)?;
         let member = Member::of(entry)?;
         if !member.records.is_empty() {
@@ -70,7 +67,7 @@ impl<W: Write> Writer<W> {
         self.path = entry.path.clone();
         self.missing = member.size;
         self.padding = padding(member.size);
-        Ok(())
+        Ok(offset)
     }
 
     /// Writes a piece of the content of the file that came last.
