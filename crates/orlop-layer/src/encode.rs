@@ -72,8 +72,8 @@ pub fn encode(entries: &mut dyn Entries, how: &Encode<'_>, out: &mut dyn Write) 
 }
 
 /// Compresses a tar that is kept as it is.
-pub fn compress(tar: &mut dyn Read, how: &Encode<'_>, out: &mut dyn Write) -> Result<Compressed, Error> {
-    press::press(how, out, |out| copy(tar, out)).map(|((), compressed)| compressed)
+pub fn recompress(input: &mut dyn Read, how: &Encode<'_>, out: &mut dyn Write) -> Result<Compressed, Error> {
+    press::press(how, out, |out| copy(input, out)).map(|((), compressed)| compressed)
 }
 
 fn write(
@@ -106,10 +106,10 @@ fn time(entry: &Entry) -> Option<Time> {
     (!matches!(entry.kind, Kind::Whiteout | Kind::Opaque)).then_some(entry.meta.mtime)
 }
 
-fn copy(tar: &mut dyn Read, out: &mut dyn Write) -> Result<(), Error> {
+fn copy(input: &mut dyn Read, out: &mut dyn Write) -> Result<(), Error> {
     let mut buffer = vec![0; crate::codec::BUFFER];
     loop {
-        match tar.read(&mut buffer) {
+        match input.read(&mut buffer) {
             Ok(0) => return Ok(()),
             Ok(count) => out.write_all(&buffer[..count]).map_err(Error::Write)?,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}

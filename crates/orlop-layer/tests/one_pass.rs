@@ -1,7 +1,7 @@
 //! Laws of `decode` and `encode`: both digests are proven, errors come back as they are, bytes do not depend on
 //! threads.
 
-use orlop_layer::encode::compress;
+use orlop_layer::encode::recompress;
 use orlop_layer::{
     Chunk, Codec, Decode, Decoded, Encode, Encoded, Entries, Entry, Error, Kind, Meta, Stages, Time,
     TreePath, Verified, Visit, decode, encode,
@@ -214,7 +214,7 @@ fn a_tar_is_compressed_as_it_is() {
             progress: &|_| (),
         };
         let mut blob = Vec::new();
-        let compressed = compress(&mut &tar[..], &how, &mut blob).expect("compresses");
+        let compressed = recompress(&mut &tar[..], &how, &mut blob).expect("compresses");
         assert_eq!(compressed.diff_id.0, Digest::of(Algorithm::Sha512, &tar));
         assert_eq!(compressed.blob.digest, Digest::of(Algorithm::Sha512, &blob).into());
         let mut back = Vec::new();
@@ -389,7 +389,7 @@ fn d2_gzip_members_follow_each_other_and_nothing_else_does() {
         let (codec, algorithm, workers) = (Codec::default(), Algorithm::Sha256, NonZeroUsize::MIN);
         let how = Encode { codec, algorithm, workers, limits: &limits, cancel: &cancel, progress: &|_| () };
         let mut blob = Vec::new();
-        compress(&mut &bytes[..], &how, &mut blob).expect("compresses");
+        recompress(&mut &bytes[..], &how, &mut blob).expect("compresses");
         blob
     };
     let read = |blob: &[u8]| {
