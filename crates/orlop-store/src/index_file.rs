@@ -84,7 +84,11 @@ impl IndexFile {
         if gone.is_empty() {
             return Err(select::no_such(place, &self.entries, selector));
         }
-        Ok(gone.into_iter().rev().map(|position| self.remove(position).1).rev().collect())
+        // From the end, so that the positions that are still to come stay true.
+        let mut removed: Vec<Descriptor> =
+            gone.into_iter().rev().map(|position| self.remove(position).1).collect();
+        removed.reverse();
+        Ok(removed)
     }
 
     fn add_untagged(&mut self, root: &Descriptor) {
@@ -228,6 +232,17 @@ mod tests {
         assert_eq!(names(&index), [(tag("a"), root("1")), (tag("a"), root("2")), (tag("b"), root("9"))]);
         index.publish(&[(tag("a"), root("3"))]).expect("a good tag");
         assert_eq!(names(&index), [(tag("a"), root("3")), (tag("b"), root("9"))]);
+    }
+
+    #[test]
+    fn every_entry_of_a_digest_is_forgotten_at_once() {
+        let mut index = IndexFile::new();
+        index
+            .publish(&[(tag("a"), root("1")), (tag("b"), root("2")), (tag("c"), root("1"))])
+            .expect("good tags");
+        let gone = index.forget(Path::new("x"), &Selector::Digest(root("1").digest)).expect("they are there");
+        assert_eq!(gone.len(), 2);
+        assert_eq!(names(&index), [(tag("b"), root("2"))]);
     }
 
     #[test]
