@@ -148,7 +148,7 @@ impl Default for Limits {
             index_depth: 16,
             layers: 4096,
             entries: 10_000_000,
-            size: u64::MAX,
+            size: 1 << 40,
             header: 1 << 20,
             headers: 1 << 30,
             path: 1 << 16,

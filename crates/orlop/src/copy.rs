@@ -168,7 +168,7 @@ fn prune(root: &Descriptor, wanted: &[Platform], nodes: &mut [Node]) -> Descript
         if manifests == index.manifests {
             continue;
         }
-        let algorithm = before.digest.known().map_or(Algorithm::Sha256, |digest| digest.algorithm());
+        let algorithm = before.digest.known().map_or(Algorithm::Sha256, orlop_spec::Digest::algorithm);
         let media_type = index.media_type.clone().unwrap_or_else(|| MediaType::new(OCI_INDEX));
         let value = Index { manifests, ..(**index).clone().into_value() };
         let smaller = Document::print(value, media_type, algorithm);
@@ -304,7 +304,7 @@ struct Counted<'a> {
 
 impl std::io::Read for Counted<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        self.cx.cancel.check().map_err(|cancelled| Fault::from(cancelled))?;
+        self.cx.cancel.check().map_err(Fault::from)?;
         let count = self.inner.read(buffer)?;
         self.cx.observer.event(Event::Advanced { item: self.item.to_owned(), bytes: count as u64 });
         Ok(count)

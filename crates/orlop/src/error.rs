@@ -42,6 +42,12 @@ pub enum Error {
         /// Diff ids of the config.
         diff_ids: usize,
     },
+    /// A transport that orlop reads references of, and cannot reach.
+    #[error("`{name}:` is a transport that this version of orlop does not open")]
+    NoTransport {
+        /// The word before the colon.
+        name: &'static str,
+    },
     /// More layers than the limit.
     #[error("the image has more than {limit} layers")]
     TooManyLayers {
@@ -71,7 +77,7 @@ impl Diagnose for Error {
         match self {
             Self::LayerCount { .. } | Self::DigestChanges { .. } => Kind::Integrity,
             Self::TooManyLayers { .. } => Kind::Limit,
-            Self::Unfit { .. } => Kind::Usage,
+            Self::Unfit { .. } | Self::NoTransport { .. } => Kind::Usage,
             Self::NotAnImage { .. } | Self::Artifact { .. } | Self::UnknownLayer { .. } => Kind::Other,
         }
     }
@@ -81,6 +87,9 @@ impl Diagnose for Error {
             Self::Unfit { hint, .. } => Some((*hint).into()),
             Self::UnknownLayer { .. } | Self::Artifact { .. } => {
                 Some("`orlop copy` carries it unchanged; `orlop inspect --raw` shows the manifest".into())
+            }
+            Self::NoTransport { .. } => {
+                Some("it opens oci:, oci-archive:, docker-archive:, dir:, rootfs: and tar:".into())
             }
             _ => None,
         }

@@ -10,11 +10,22 @@
 //! Nothing here prints, reads the environment, or ends the process.
 #![forbid(unsafe_code)]
 
+pub mod build;
+pub mod check;
 pub mod copy;
+pub mod diff;
+pub mod draft;
+mod elf;
 pub mod error;
+pub mod hashed;
 pub mod image;
 pub mod inspect;
 pub mod keep;
+pub mod layers;
+pub mod spool;
+pub mod tar_tree;
+pub mod transport;
+pub mod trees;
 
 pub use error::Error;
 // What a caller needs to name: it depends on this crate alone.

@@ -1,0 +1,181 @@
+//! `build`: folders and tars become layers, and layers an image.
+//!
+//! ```text
+//! input ──Entries──► encode (tar → diff id → blocks in parallel → digest) ──► Sink::begin ──► Draft ──► Sink::finish
+//! ```
+
+use crate::draft::Draft;
+use crate::elf::ElfWatch;
+use crate::image::Image;
+use orlop_layer::Entries;
+use orlop_layer::codec::Codec;
+use orlop_layer::encode::{Encode, Encoded, encode};
+use orlop_spec::config::History;
+use orlop_spec::descriptor::Annotations;
+use orlop_spec::digest::DiffId;
+use orlop_spec::edit::Edit;
+use orlop_spec::graph::Node;
+use orlop_spec::index::Index;
+use orlop_spec::media_type::{MediaType, OCI_INDEX};
+use orlop_spec::platform::Platform;
+use orlop_spec::port::{Hints, Name, Result, Sink, Transfer};
+use orlop_spec::time::Timestamp;
+use orlop_spec::{Algorithm, Context, Descriptor, Document, Event};
+
+/// What to build: one image for one platform.
+pub struct Build<'a> {
+    /// What the image is put on; nothing for an image of its own.
+    pub base: Option<Image<'a>>,
+    /// For which machine.
+    pub platform: Platform,
+    /// The new layers, base first.
+    pub inputs: Vec<Input<'a>>,
+    /// What the user says about the config.
+    pub edit: Edit,
+    /// Annotations of the manifest.
+    pub annotations: Annotations,
+}
+
+/// One layer to be.
+pub struct Input<'a> {
+    /// What the user called it; said in messages only, never in the image.
+    pub name: String,
+    /// Its entries in canonical order.
+    pub entries: Box<dyn Entries + 'a>,
+}
+
+/// How layers are written.
+#[derive(Clone, Debug, Default)]
+pub struct Form {
+    /// How layers are compressed.
+    pub codec: Codec,
+    /// How everything is named.
+    pub algorithm: Algorithm,
+}
+
+/// What was built.
+#[derive(Clone, Debug)]
+pub struct Built {
+    /// The manifest, or the index of several.
+    pub root: Descriptor,
+    /// Layers written.
+    pub layers: Vec<Layer>,
+}
+
+/// A layer that was written.
+#[derive(Clone, Debug)]
+pub struct Layer {
+    /// The blob.
+    pub blob: Descriptor,
+    /// Digest of the uncompressed tar.
+    pub diff_id: DiffId,
+    /// Bytes of the uncompressed tar.
+    pub size: u64,
+}
+
+/// Builds one image, or an index of several, and publishes it.
+pub fn build(
+    cx: &Context<'_>,
+    images: Vec<Build<'_>>,
+    form: &Form,
+    to: Box<dyn Sink + '_>,
+    names: &[Name],
+) -> Result<Built> {
+    let mut layers = Vec::new();
+    let mut roots = Vec::new();
+    let single = images.len() == 1;
+    for image in images {
+        roots.push(build_one(cx, image, form, &*to, &mut layers)?);
+    }
+    let root = if single { roots.remove(0) } else { put_index(roots, form.algorithm, &*to)? };
+    let published: Vec<(Name, Descriptor)> = names.iter().map(|name| (name.clone(), root.clone())).collect();
+    to.finish(&published)?;
+    Ok(Built { root, layers })
+}
+
+fn build_one(
+    cx: &Context<'_>,
+    image: Build<'_>,
+    form: &Form,
+    to: &dyn Sink,
+    layers: &mut Vec<Layer>,
+) -> Result<Descriptor> {
+    let mut draft = match &image.base {
+        Some(base) => {
+            put_base(cx, base, to)?;
+            Draft::from(base)
+        }
+        None => Draft::scratch(image.platform.clone()),
+    };
+    draft.set_platform(&image.platform);
+    draft.edit(&image.edit)?;
+    let platform = draft.platform();
+    let mut encoded = Vec::with_capacity(image.inputs.len());
+    for input in image.inputs {
+        encoded.push(put_layer(cx, input, &platform, form, to)?);
+    }
+    let created =
+        image.edit.created.or_else(|| newest(&encoded)).map(|time| time.to_string().into_boxed_str());
+    for layer in &encoded {
+        let step = History {
+            created: created.clone(),
+            created_by: Some("orlop build".into()),
+            ..History::default()
+        };
+        draft.append(layer.blob.clone(), layer.diff_id, step);
+        layers.push(Layer { blob: layer.blob.clone(), diff_id: layer.diff_id, size: layer.size });
+    }
+    if created.is_some() {
+        draft.config().created = created;
+    }
+    draft.annotations().extend(image.annotations);
+    draft.write(to, form.algorithm)
+}
+
+/// The newest time in the inputs, in whole seconds; nothing where there is no input, or only times that no
+/// calendar has.
+fn newest(layers: &[Encoded]) -> Option<Timestamp> {
+    let newest = layers.iter().filter_map(|layer| layer.newest).max()?;
+    Timestamp::new(newest.seconds, 0).ok()
+}
+
+/// Writes one layer into the sink.
+fn put_layer(
+    cx: &Context<'_>,
+    input: Input<'_>,
+    platform: &Platform,
+    form: &Form,
+    to: &dyn Sink,
+) -> Result<Encoded> {
+    let Input { name, entries } = input;
+    cx.observer.event(Event::Started { phase: "build", item: name.clone(), total: None });
+    let mut entries = ElfWatch::new(entries, platform, cx.observer);
+    let mut out = to.begin(&Hints::default())?;
+    let progress = |bytes| cx.observer.event(Event::Advanced { item: name.clone(), bytes });
+    let how = Encode {
+        codec: form.codec,
+        algorithm: form.algorithm,
+        workers: cx.workers,
+        limits: cx.limits,
+        cancel: cx.cancel,
+        progress: &progress,
+    };
+    let encoded = encode(&mut entries, &how, &mut out)?;
+    out.commit(&encoded.blob)?;
+    cx.observer.event(Event::Finished { item: name.clone() });
+    Ok(encoded)
+}
+
+/// Carries the base's layers over; its config and manifest are replaced by ours.
+fn put_base(cx: &Context<'_>, base: &Image<'_>, to: &dyn Sink) -> Result<()> {
+    let nodes: Vec<Node> =
+        base.manifest().layers.iter().map(|blob| Node::Blob(Box::new(blob.clone()))).collect();
+    crate::copy::put_all(cx, base.source(), &nodes, to, Transfer::Copy, crate::copy::Account::default())
+        .map(drop)
+}
+
+fn put_index(manifests: Vec<Descriptor>, algorithm: Algorithm, to: &dyn Sink) -> Result<Descriptor> {
+    let index = Document::print(Index::new(manifests), MediaType::new(OCI_INDEX), algorithm);
+    crate::draft::put(to, &index)?;
+    Ok(index.descriptor().clone())
+}

@@ -1,0 +1,132 @@
+//! A draft: an image that is being made, from nothing or from another image.
+//!
+//! Invariant: config and manifest are printed once, at the end, by the order of their types; history and layers
+//! stay in step.
+
+use crate::image::{Image, platform_of};
+use orlop_spec::config::{Config, History, RootFs};
+use orlop_spec::descriptor::Annotations;
+use orlop_spec::digest::DiffId;
+use orlop_spec::edit::Edit;
+use orlop_spec::json::Extra;
+use orlop_spec::manifest::Manifest;
+use orlop_spec::media_type::{MediaType, OCI_CONFIG, OCI_MANIFEST, Role};
+use orlop_spec::platform::Platform;
+use orlop_spec::port::{Hints, Result, Sink};
+use orlop_spec::{Algorithm, Descriptor, Document};
+
+/// An image that is being made.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    config: Config,
+    layers: Vec<Descriptor>,
+    annotations: Annotations,
+}
+
+impl Draft {
+    /// An image without layers.
+    pub fn scratch(platform: Platform) -> Self {
+        let config = Config {
+            created: None,
+            author: None,
+            architecture: platform.architecture,
+            os: platform.os,
+            os_version: platform.os_version,
+            os_features: platform.os_features,
+            variant: platform.variant,
+            config: None,
+            rootfs: RootFs { kind: "layers".into(), diff_ids: Vec::new(), extra: Extra::new() },
+            history: Vec::new(),
+            extra: Extra::new(),
+        };
+        Self { config, layers: Vec::new(), annotations: Annotations::new() }
+    }
+
+    /// An image that begins as `base`. Layers get the names that OCI gives to their forms; their bytes stay.
+    pub fn from(base: &Image<'_>) -> Self {
+        Self {
+            config: base.config().clone().into_value(),
+            layers: base.manifest().layers.iter().map(as_oci).collect(),
+            annotations: base.manifest().annotations.clone(),
+        }
+    }
+
+    /// The config, to be changed.
+    pub fn config(&mut self) -> &mut Config {
+        &mut self.config
+    }
+
+    /// For which machine the image is.
+    pub fn platform(&self) -> Platform {
+        platform_of(&self.config)
+    }
+
+    /// Says for which machine the image is.
+    pub fn set_platform(&mut self, platform: &Platform) {
+        let Platform { architecture, os, os_version, os_features, variant, extra: _ } = platform.clone();
+        self.config = Config { architecture, os, os_version, os_features, variant, ..self.config.clone() };
+    }
+
+    /// Changes the config as the user says.
+    pub fn edit(&mut self, edit: &Edit) -> Result<()> {
+        self.config = edit.apply(self.config.clone())?;
+        Ok(())
+    }
+
+    /// Annotations of the manifest, to be changed.
+    pub fn annotations(&mut self) -> &mut Annotations {
+        &mut self.annotations
+    }
+
+    /// Puts a layer on top, and the step that made it.
+    pub fn append(&mut self, blob: Descriptor, diff_id: DiffId, step: History) {
+        self.complete_history();
+        self.layers.push(blob);
+        self.config.rootfs.diff_ids.push(diff_id);
+        self.config.history.push(step);
+    }
+
+    /// Adds a step that made no layer.
+    pub fn note(&mut self, step: History) {
+        self.complete_history();
+        self.config.history.push(History { empty_layer: Some(true), ..step });
+    }
+
+    /// Prints config and manifest into `to`, which holds the layers; gives the manifest's descriptor with the
+    /// platform in it.
+    pub fn write(self, to: &dyn Sink, algorithm: Algorithm) -> Result<Descriptor> {
+        let platform = self.platform();
+        let config = Document::print(self.config, MediaType::new(OCI_CONFIG), algorithm);
+        put(to, &config)?;
+        let mut manifest = Manifest::new(config.descriptor().clone(), self.layers);
+        manifest.annotations = self.annotations;
+        let manifest = Document::print(manifest, MediaType::new(OCI_MANIFEST), algorithm);
+        put(to, &manifest)?;
+        Ok(Descriptor { platform: Some(platform), ..manifest.descriptor().clone() })
+    }
+
+    /// A base without any history gets one step for each layer, so that the counts agree (image-spec,
+    /// `config.md`, "history").
+    fn complete_history(&mut self) {
+        if self.config.history.is_empty() {
+            self.config.history = vec![History::default(); self.layers.len()];
+        }
+    }
+}
+
+/// Puts a document that orlop printed.
+pub(crate) fn put<T>(to: &dyn Sink, document: &Document<T>) -> Result<()> {
+    to.put(document.descriptor(), &document.raw().to_vec(), &Hints::default()).map(drop)
+}
+
+/// The descriptor of a layer of a Docker image in OCI's words.
+fn as_oci(layer: &Descriptor) -> Descriptor {
+    match layer.media_type.role() {
+        Role::Layer(form)
+            if layer.media_type.as_str().starts_with("application/vnd.docker.image.rootfs.diff") =>
+        {
+            Descriptor { media_type: MediaType::of_layer(form.compression), ..layer.clone() }
+        }
+        _ => layer.clone(),
+    }
+}

@@ -1,0 +1,97 @@
+//! Opens the layers of an image: every blob in one verified pass, several at once.
+
+use crate::copy::in_parallel;
+use crate::error::Error;
+use crate::image::{Image, Layer};
+use orlop_layer::decode::{Decode, Stages, Visit, decode};
+use orlop_layer::tree::Tree;
+use orlop_layer::{Error as LayerError, Verified};
+use orlop_spec::port::Result;
+use orlop_spec::{Context, Event};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The trees of an image's layers, base first, and how many bytes they are uncompressed.
+#[derive(Debug)]
+pub struct Layers {
+    /// One tree per layer, not stacked yet.
+    pub trees: Vec<Tree>,
+    /// Uncompressed bytes of each layer.
+    pub sizes: Vec<u64>,
+}
+
+/// What is done with one layer: it is given the layer's number and a function that decodes and proves the layer
+/// before a visitor. What the visitor has done counts only after that function has returned well.
+pub type Each<'a> = &'a (dyn Fn(u16, &mut dyn FnMut(&mut dyn Visit) -> Result<()>) -> Result<()> + Sync);
+
+/// Decodes and proves every layer.
+pub fn open(cx: &Context<'_>, phase: &'static str, image: &Image<'_>, each: Each<'_>) -> Result<Layers> {
+    let layers = image.layers()?;
+    let mut order: Vec<u16> = (0..u16::try_from(layers.len()).map_err(|_| too_many(cx))?).collect();
+    order.sort_by_key(|index| std::cmp::Reverse(layers[usize::from(*index)].blob.size));
+    let lanes = cx.workers.get().min(layers.len());
+    let stages = if lanes < cx.workers.get() { Stages::Pipelined } else { Stages::One };
+    let done: Vec<Mutex<Option<(Tree, u64)>>> = layers.iter().map(|_| Mutex::new(None)).collect();
+    let total = AtomicU64::new(0);
+    in_parallel(lanes, &order, |index| {
+        let slot = usize::from(*index);
+        each(*index, &mut |visitor| {
+            let decoded = open_one(cx, phase, image, &layers[slot], *index, stages, visitor)?;
+            if total.fetch_add(decoded.1, Ordering::Relaxed).saturating_add(decoded.1) > cx.limits.size {
+                return Err(
+                    LayerError::Limit { what: "the size of all layers", limit: cx.limits.size }.into()
+                );
+            }
+            *done[slot].lock().expect("no holder panics") = Some(decoded);
+            Ok(())
+        })
+    })?;
+    let done = done.into_iter().map(|slot| slot.into_inner().expect("no holder panics"));
+    let (trees, sizes) = done.map(|slot| slot.expect("every layer was decoded")).unzip();
+    Ok(Layers { trees, sizes })
+}
+
+/// The merged tree of an image; contents are proven and passed over.
+pub fn merged(cx: &Context<'_>, image: &Image<'_>) -> Result<Tree> {
+    Ok(stack(open(cx, "read", image, &|_, decode| decode(&mut ()))?.trees)?)
+}
+
+/// Stacks the trees of layers, base first; no layers give an empty root.
+pub fn stack(trees: impl IntoIterator<Item = Tree>) -> Result<Tree, LayerError> {
+    let mut trees = trees.into_iter();
+    let base = trees.next().unwrap_or_default();
+    let base = Tree::default().stack(base)?;
+    trees.try_fold(base, Tree::stack)
+}
+
+fn open_one(
+    cx: &Context<'_>,
+    phase: &'static str,
+    image: &Image<'_>,
+    layer: &Layer<'_>,
+    index: u16,
+    stages: Stages,
+    visitor: &mut dyn Visit,
+) -> Result<(Tree, u64)> {
+    let item = layer.blob.digest.to_string();
+    cx.observer.event(Event::Started { phase, item: item.clone(), total: Some(layer.blob.size) });
+    let origin = image.source().origin(layer.blob)?;
+    let mut blob = Verified::new(origin.open(0)?, layer.blob)?;
+    let progress = |bytes| cx.observer.event(Event::Advanced { item: item.clone(), bytes });
+    let how = Decode {
+        compression: layer.compression,
+        expected: Some(layer.diff_id),
+        layer: index,
+        limits: cx.limits,
+        cancel: cx.cancel,
+        stages,
+        progress: &progress,
+    };
+    let decoded = decode(&mut blob, &how, visitor)?;
+    cx.observer.event(Event::Finished { item: item.clone() });
+    Ok((decoded.tree, decoded.size))
+}
+
+fn too_many(cx: &Context<'_>) -> Error {
+    Error::TooManyLayers { limit: cx.limits.layers.min(usize::from(u16::MAX)) }
+}

@@ -1,0 +1,133 @@
+//! From a reference to the place that it names. The one match on a transport of the whole project: whoever adds
+//! a place adds it here, and every verb works on it.
+
+use crate::error::Error;
+use crate::trees::{FolderTree, TarFile, TreeSource};
+use orlop_fs::{Dir, FileKind};
+use orlop_layer::Time;
+use orlop_spec::Limits;
+use orlop_spec::port::{Catalog, Keeper, Result, Sink};
+use orlop_spec::reference::{Bare, File, Grammar, LoneStream, Reference, Sought, Transport};
+use orlop_store::layout::{self, Layout};
+use std::ffi::OsStr;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+/// What places need from outside: folders, streams and the time, handed in by the program.
+pub struct Outside<'a> {
+    /// Where spools without a name are made.
+    pub tmpdir: PathBuf,
+    /// A second folder of blobs for layouts.
+    pub shared_blobs: Option<PathBuf>,
+    /// The present time; decides only how old a blob is for a sweep.
+    pub now: Time,
+    /// What documents may cost.
+    pub limits: Limits,
+    /// Opens standard input, for `-` as a source.
+    pub stdin: &'a (dyn Fn() -> Box<dyn Read + Send> + Sync),
+    /// Opens standard output, for `-` as a target.
+    pub stdout: &'a (dyn Fn() -> Box<dyn Write + Send> + Sync),
+}
+
+impl Outside<'_> {
+    /// A file without a name in `tmpdir`.
+    pub fn spool(&self) -> Result<orlop_fs::File> {
+        Ok(Dir::open(&self.tmpdir)?.spool()?)
+    }
+
+    fn layout(&self) -> layout::Options {
+        layout::Options {
+            shared_blobs: self.shared_blobs.clone(),
+            limits: self.limits.clone(),
+            now: self.now,
+        }
+    }
+}
+
+/// A place that images or trees come from.
+pub enum Opened {
+    /// Holds blobs.
+    Blobs(Box<dyn Catalog>),
+    /// Holds a tree.
+    Tree(Box<dyn TreeSource>),
+}
+
+/// A place that images or trees go to.
+pub enum Created {
+    /// Holds blobs.
+    Blobs(Box<dyn Sink>),
+    /// A folder that becomes a root filesystem.
+    Folder(PathBuf),
+    /// A tar that becomes a root filesystem.
+    Tar(File),
+}
+
+/// Parses a reference; looks at the disk only where a colon could end a path or belong to it.
+pub fn parse(text: &OsStr, bare: Bare, lone_stream: LoneStream) -> Result<Reference> {
+    let grammar = Grammar { bare, lone_stream, exists: &exists };
+    Ok(grammar.parse(text)?)
+}
+
+fn exists(sought: Sought, path: &Path) -> bool {
+    match sought {
+        Sought::Layout => Dir::open(path).is_ok_and(|folder| Layout::is_at(&folder)),
+        Sought::File => matches!(orlop_fs::stat::at(path), Ok(stat) if stat.kind == FileKind::File),
+        Sought::Anything => orlop_fs::stat::at(path).is_ok(),
+    }
+}
+
+/// Opens the place for reading.
+pub fn open(reference: &Reference, outside: &Outside<'_>) -> Result<Opened> {
+    let blobs = |place: Box<dyn Catalog>| Ok(Opened::Blobs(place));
+    match &reference.transport {
+        Transport::Layout(path) => blobs(Box::new(Layout::open(path, &outside.layout())?)),
+        Transport::Rootfs(path) => Ok(Opened::Tree(Box::new(FolderTree::open(path)?))),
+        Transport::Tar(file) => Ok(Opened::Tree(Box::new(TarFile::open(file, outside)?))),
+        Transport::Local(path) => open_local(reference, path, outside),
+        other => Err(absent(other)),
+    }
+}
+
+/// What is at a path is found from its content.
+fn open_local(reference: &Reference, path: &Path, outside: &Outside<'_>) -> Result<Opened> {
+    let transport = match orlop_fs::stat::at(path)?.kind {
+        FileKind::Directory if Layout::is_at(&Dir::open(path)?) => Transport::Layout(path.into()),
+        FileKind::Directory => Transport::Rootfs(path.into()),
+        _ => Transport::Tar(File::Path(path.into())),
+    };
+    open(&Reference { transport, ..reference.clone() }, outside)
+}
+
+/// Opens the place for writing.
+pub fn create(reference: &Reference, outside: &Outside<'_>) -> Result<Created> {
+    match &reference.transport {
+        Transport::Layout(path) => Ok(Created::Blobs(Box::new(Layout::create(path, &outside.layout())?))),
+        Transport::Rootfs(path) => Ok(Created::Folder(path.clone())),
+        Transport::Tar(file) => Ok(Created::Tar(file.clone())),
+        Transport::Local(_) => Err(Error::Unfit {
+            what: "a path alone does not say what is to be made there",
+            hint: "put a transport before it, for example oci:PATH, oci-archive:PATH or docker-archive:PATH",
+        }
+        .into()),
+        other => Err(absent(other)),
+    }
+}
+
+/// Opens the place for changing its names.
+pub fn keep(reference: &Reference, outside: &Outside<'_>) -> Result<Box<dyn Keeper>> {
+    match &reference.transport {
+        Transport::Layout(path) => Ok(Box::new(Layout::open(path, &outside.layout())?)),
+        Transport::Local(path) if Layout::is_at(&Dir::open(path)?) => {
+            Ok(Box::new(Layout::open(path, &outside.layout())?))
+        }
+        _ => Err(Error::Unfit {
+            what: "names can be changed in layout folders",
+            hint: "copy the image into a layout first: orlop copy SRC oci:DIR:TAG",
+        }
+        .into()),
+    }
+}
+
+fn absent(transport: &Transport) -> orlop_spec::Fault {
+    Error::NoTransport { name: transport.name() }.into()
+}

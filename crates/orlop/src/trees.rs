@@ -1,0 +1,105 @@
+//! Places that hold a tree and no manifest: inputs of a draft.
+
+use crate::tar_tree::{self, TarTree};
+use crate::transport::Outside;
+use orlop_fs::glob::Glob;
+use orlop_fs::owner::Owner;
+use orlop_fs::scan::{Scan, ScanOptions, Unreadable, Unrepresentable};
+use orlop_fs::{Dir, File};
+use orlop_layer::{Entries, TreePath};
+use orlop_spec::port::Result;
+use orlop_spec::{Context, Fault, reference};
+use std::io::Read;
+use std::path::Path;
+use std::sync::{Mutex, OnceLock};
+
+/// How a tree is read.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// What owners the entries get.
+    pub owner: Owner,
+    /// What to do with names that an image cannot hold.
+    pub unrepresentable: Unrepresentable,
+    /// What is left out.
+    pub exclude: Vec<Glob>,
+}
+
+impl Default for Reading {
+    fn default() -> Self {
+        Self { owner: Owner::Exact, unrepresentable: Unrepresentable::Refuse, exclude: Vec::new() }
+    }
+}
+
+impl Reading {
+    /// Whether the path, or a folder that it is in, is excluded.
+    pub fn leaves_out(&self, path: &TreePath) -> bool {
+        let bytes = path.as_bytes();
+        let ends = (0..bytes.len()).filter(|at| bytes[*at] == b'/').chain([bytes.len()]);
+        !self.exclude.is_empty()
+            && ends.map(|end| &bytes[..end]).any(|part| self.exclude.iter().any(|glob| glob.matches(part)))
+    }
+}
+
+/// A place that holds a tree.
+pub trait TreeSource: Send + Sync {
+    /// The entries in canonical order. May be called again.
+    fn entries<'a>(&'a self, cx: &Context<'a>, how: &'a Reading) -> Result<Box<dyn Entries + 'a>>;
+}
+
+/// A folder.
+pub struct FolderTree(Dir);
+
+impl FolderTree {
+    /// Opens a folder.
+    pub fn open(path: &Path) -> Result<Self> {
+        Ok(Self(Dir::open(path)?))
+    }
+}
+
+impl TreeSource for FolderTree {
+    fn entries<'a>(&'a self, cx: &Context<'a>, how: &'a Reading) -> Result<Box<dyn Entries + 'a>> {
+        let options = ScanOptions {
+            owner: how.owner,
+            unrepresentable: how.unrepresentable,
+            unreadable: Unreadable::Lend,
+            exclude: &how.exclude,
+            observer: cx.observer,
+            cancel: cx.cancel,
+            ..ScanOptions::default()
+        };
+        Ok(Box::new(Scan::open(&self.0, options)?))
+    }
+}
+
+/// A tar, read whole when its entries are asked for first: they come in another order than they stand in it.
+pub struct TarFile {
+    input: Mutex<Option<(Box<dyn Read + Send>, File)>>,
+    read: OnceLock<TarTree>,
+}
+
+impl TarFile {
+    /// Opens a tar, compressed or not.
+    pub fn open(file: &reference::File, outside: &Outside<'_>) -> Result<Self> {
+        let input: Box<dyn Read + Send> = match file {
+            reference::File::Path(path) => Box::new(File::open(path)?),
+            reference::File::Stream => (outside.stdin)(),
+        };
+        Ok(Self { input: Mutex::new(Some((input, outside.spool()?))), read: OnceLock::new() })
+    }
+
+    fn tree(&self, cx: &Context<'_>, how: &Reading) -> Result<&TarTree> {
+        let mut input = self.input.lock().expect("no holder panics");
+        if let Some((input, spool)) = input.take() {
+            let tree = tar_tree::read(cx, input, spool, how)?;
+            self.read.set(tree).expect("set once, under the lock");
+        }
+        self.read.get().ok_or_else(|| Fault::new(orlop_spec::Cancelled))
+    }
+}
+
+impl TreeSource for TarFile {
+    fn entries<'a>(&'a self, cx: &Context<'a>, how: &'a Reading) -> Result<Box<dyn Entries + 'a>> {
+        let TarTree { tree, spool } = self.tree(cx, how)?;
+        Ok(Box::new(spool.entries(tree)))
+    }
+}
