@@ -3,6 +3,7 @@
 //! Names are single components (or empty, for the handle itself); whoever calls has checked them.
 
 use crate::seam::{Operation, pass};
+use crate::sys;
 use orlop_layer::{Device, Time};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{
@@ -138,7 +139,7 @@ pub(crate) fn set_len(file: impl AsFd, length: u64) -> Result<()> {
 
 pub(crate) fn chmod(file: impl AsFd, mode: u16) -> Result<()> {
     pass(Operation::SetMeta, b"")?;
-    fs::fchmod(file, bits(mode))
+    sys::fchmod(file.as_fd(), mode)
 }
 
 /// Sets the mode of what a path handle (`O_PATH`) names, which no call on the handle itself can.
@@ -149,7 +150,7 @@ pub(crate) fn chmod_path(handle: BorrowedFd<'_>, mode: u16) -> Result<()> {
 
 pub(crate) fn chown(file: impl AsFd, uid: u32, gid: u32) -> Result<()> {
     pass(Operation::SetMeta, b"")?;
-    fs::fchown(file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
+    sys::fchown(file.as_fd(), uid, gid)
 }
 
 pub(crate) fn chown_at(at: impl AsFd, name: &[u8], uid: u32, gid: u32) -> Result<()> {

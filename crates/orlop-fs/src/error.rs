@@ -96,6 +96,49 @@ pub enum Error {
         "fakeroot is active, and this statically linked program cannot see the owners and devices that it pretends"
     )]
     FakerootUnseen,
+    /// An owner that the caller cannot give a file.
+    #[error("cannot give {path} to {uid}:{gid}")]
+    Owner {
+        /// The path in the tree.
+        path: Shown,
+        /// Owner.
+        uid: u32,
+        /// Group.
+        gid: u32,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// Capabilities of a file in a form that no kernel knows.
+    #[error("{0} has damaged capabilities (`security.capability`)")]
+    BadCapability(Shown),
+    /// A name was taken that the tree has free: the file system holds both for one.
+    #[error(
+        "{0} meets another name of its folder on this file system, which tells no case or form of letters apart"
+    )]
+    Collision(Shown),
+    /// A tree names a content that no layer left.
+    #[error("{path} has its content in layer {layer}, which was not written")]
+    MissingContent {
+        /// The path in the tree.
+        path: Shown,
+        /// The layer, from 0.
+        layer: u16,
+    },
+    /// The tree has no such folder.
+    #[error("the tree has no folder {0}")]
+    NoFolderInTree(Shown),
+    /// A target that is no folder.
+    #[error("{0} exists and is no folder")]
+    NotAFolder(Shown),
+    /// A target that is not empty.
+    #[error("{0} is not empty")]
+    NotEmpty(Shown),
+    /// A target that should be replaced, but is a mount point, or its parent cannot be written.
+    #[error(
+        "{0} cannot be replaced in one step: it is a mount point, or the folder above it cannot be written"
+    )]
+    CannotExchange(Shown),
     /// The user asked to stop.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
@@ -155,8 +198,15 @@ impl Diagnose for Error {
             Self::Io { source, .. } => kind_of_io(source),
             Self::TooLarge { .. } => Kind::Limit,
             Self::Cancelled(_) => Kind::Interrupted,
-            Self::Escapes { .. } => Kind::Integrity,
-            Self::NotRegular(_)
+            Self::Escapes { .. } | Self::BadCapability(_) => Kind::Integrity,
+            Self::NoFolderInTree(_) => Kind::NotFound,
+            Self::Owner { .. }
+            | Self::Collision(_)
+            | Self::MissingContent { .. }
+            | Self::NotAFolder(_)
+            | Self::NotEmpty(_)
+            | Self::CannotExchange(_)
+            | Self::NotRegular(_)
             | Self::NotAName(_)
             | Self::Changed(_)
             | Self::Unrepresentable { .. }
@@ -171,6 +221,13 @@ impl Diagnose for Error {
                 "use a dynamically linked build, or pack the tree with `tar` and build from `tar:FILE`"
                     .into(),
             ),
+            Self::Owner { .. } => Some(
+                "keep the owners beside the files with --owner record, or drop them with --owner squash"
+                    .into(),
+            ),
+            Self::NotEmpty(_) => Some("exchange it with --replace".into()),
+            Self::CannotExchange(_) => Some("empty it, and unpack without --replace".into()),
+            Self::Collision(_) => Some("unpack to a file system that tells all names apart".into()),
             _ => None,
         }
     }

@@ -22,6 +22,7 @@ mod resolve;
 pub mod rooted;
 pub mod scan;
 pub mod seam;
+pub mod staging;
 pub mod stat;
 pub mod sys;
 pub mod temp;

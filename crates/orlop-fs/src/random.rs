@@ -6,9 +6,10 @@ use rustix::rand::{GetRandomFlags, getrandom};
 const DIGITS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
 /// `prefix` and twelve random digits (60 bits).
-pub fn name(prefix: &str) -> Vec<u8> {
+pub fn name(prefix: impl AsRef<[u8]>) -> Vec<u8> {
+    let prefix = prefix.as_ref();
     let mut name = Vec::with_capacity(prefix.len() + 12);
-    name.extend_from_slice(prefix.as_bytes());
+    name.extend_from_slice(prefix);
     name.extend(bytes::<12>().iter().map(|byte| DIGITS[usize::from(byte & 31)]));
     name
 }

@@ -3,6 +3,8 @@
 use crate::Result;
 use crate::error::Error;
 use orlop_spec::Cancel;
+use rustix::fd::{AsRawFd as _, BorrowedFd};
+use rustix::io::Errno;
 use std::mem::MaybeUninit;
 use std::sync::OnceLock;
 
@@ -38,6 +40,28 @@ extern "C" fn set_cancel(_: libc::c_int) {
     if let Some(cancel) = CANCEL.get() {
         cancel.set();
     }
+}
+
+/// Sets the mode of an open file. As `rustix::fs::fchmod`, which goes past libc, so that fakeroot does not see it.
+#[expect(unsafe_code, reason = "rustix makes this call past libc")]
+pub(crate) fn fchmod(file: BorrowedFd<'_>, mode: u16) -> rustix::io::Result<()> {
+    // SAFETY: the descriptor is open as long as it is borrowed.
+    outcome(unsafe { libc::fchmod(file.as_raw_fd(), libc::mode_t::from(mode)) })
+}
+
+/// Sets the owner of an open file. As `rustix::fs::fchown`, which goes past libc, so that fakeroot does not see it.
+#[expect(unsafe_code, reason = "rustix makes this call past libc")]
+pub(crate) fn fchown(file: BorrowedFd<'_>, uid: u32, gid: u32) -> rustix::io::Result<()> {
+    // SAFETY: the descriptor is open as long as it is borrowed.
+    outcome(unsafe { libc::fchown(file.as_raw_fd(), uid, gid) })
+}
+
+fn outcome(returned: libc::c_int) -> rustix::io::Result<()> {
+    if returned == 0 {
+        return Ok(());
+    }
+    let error = std::io::Error::last_os_error();
+    Err(Errno::from_io_error(&error).unwrap_or(Errno::IO))
 }
 
 #[cfg(test)]

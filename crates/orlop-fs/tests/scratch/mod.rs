@@ -80,7 +80,7 @@ pub(crate) fn again_as(who: Who, test: &str) -> bool {
         Who::Root if is_root && !is_faked => return true,
         Who::Nobody if !is_root => return true,
         Who::Root => {
-            eprintln!("skipped: {test} needs root");
+            testkit::proof::not_offered(&format!("files: {test}"), "the tests do not run as root");
             return false;
         }
         Who::Nobody | Who::Fakeroot if is_root => {
@@ -98,5 +98,6 @@ pub(crate) fn again_as(who: Who, test: &str) -> bool {
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "as {who:?}: {text}");
     assert!(text.contains("1 passed"), "as {who:?} the test did not run: {text}");
+    testkit::proof::ran(&format!("files: {test}"), 1);
     false
 }

@@ -1,0 +1,393 @@
+//! Puts the merged tree together from what the layers left on the disk.
+//!
+//! The layer with the most files becomes the root where it lies. Then, in this order:
+//!
+//! ```text
+//! clear     of that layer's files, those that the merged tree has elsewhere go to its spill, those that it has
+//!           nowhere are removed, and folders that are none in the merged tree as well
+//! build     along the merged tree: missing folders are made, contents of other layers are renamed in, links and
+//!           devices are made, further names linked
+//! finish    folders get owner, attributes, mode and time, the deepest first
+//! ```
+//!
+//! Invariant: nothing is ever replaced. A name that is taken although the merged tree has it free means that the
+//! file system holds two names for one (it folds case, or normalises), which is an error.
+
+use super::cursor::Cursor;
+use super::descent::{Descent, Step};
+use super::layer::{Written, split};
+use super::meta::{Setter, failed};
+use super::places::{FolderId, Place, SPILL};
+use crate::call;
+use crate::error::Error;
+use crate::loss::LossKind;
+use crate::{Dir, Result};
+use orlop_layer::tree::{Content, Inode, InodeId, InodeKind, Tree};
+use orlop_layer::{Device, Meta};
+use rustix::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use rustix::fs::FileType;
+use rustix::io::Errno;
+use std::collections::{HashMap, HashSet};
+
+/// The work of putting one tree together.
+pub(super) struct Assembly<'a, 'b> {
+    merged: &'a Tree,
+    /// The folder of the merged tree that becomes the root.
+    top: InodeId,
+    layers: &'a [Written],
+    sources: Vec<Source>,
+    host: Option<Host>,
+    root: &'a Dir,
+    setter: &'a mut Setter<'b>,
+    /// Where inodes with several names have their first.
+    first: HashMap<InodeId, Vec<u8>>,
+}
+
+/// The folders of one layer, as contents are taken out of them.
+struct Source {
+    folders: Cursor<()>,
+    spill: Dir,
+}
+
+/// The layer that becomes the root where it lies.
+struct Host {
+    index: usize,
+    /// Its folder that is the root.
+    base: FolderId,
+    /// Of each of its folders, whether it lies within the base.
+    inside: Vec<bool>,
+    /// Contents that had to leave their places.
+    moved: HashSet<u32>,
+}
+
+/// Where a content is before its name is made.
+enum Home {
+    /// Where it belongs already.
+    Here,
+    /// In the root, under another of its names: its folder's path within the root, and its name.
+    Named(Vec<u8>, Vec<u8>),
+    /// Outside the root, to be renamed in: the index of its layer.
+    Away(usize),
+}
+
+impl<'a, 'b> Assembly<'a, 'b> {
+    /// `base` is the folder of the host layer that becomes the root, where one does.
+    pub(super) fn new(
+        merged: &'a Tree,
+        top: InodeId,
+        layers: &'a [Written],
+        folders: Vec<(OwnedFd, Dir)>,
+        root: &'a Dir,
+        base: Option<(usize, FolderId)>,
+        setter: &'a mut Setter<'b>,
+    ) -> Self {
+        let sources = folders
+            .into_iter()
+            .map(|(root, spill)| Source { folders: Cursor::new(root, ()), spill })
+            .collect();
+        let host = base.map(|(index, base)| Host::new(index, base, &layers[index]));
+        Self { merged, top, layers, sources, host, root, setter, first: HashMap::new() }
+    }
+
+    pub(super) fn run(&mut self) -> Result<()> {
+        if let Some(mut host) = self.host.take() {
+            self.clear(&mut host)?;
+            self.host = Some(host);
+        }
+        self.build()?;
+        self.finish()
+    }
+
+    fn clear(&mut self, host: &mut Host) -> Result<()> {
+        let written = &self.layers[host.index];
+        let places = &written.places;
+        let twins = host.twins(self.merged, self.top, written);
+        let live = self.live(written.layer);
+        let source = &mut self.sources[host.index];
+        for place in
+            places.files().filter(|place| place.folder != SPILL && host.inside[place.folder as usize])
+        {
+            self.setter.apply().cancel.check()?;
+            if is_in_place(self.merged, &twins, written, place) {
+                continue;
+            }
+            let folder = places.path(place.folder);
+            source.go(&folder)?;
+            if live.contains(&place.ordinal) {
+                let new = place.ordinal.to_string();
+                call::rename_new(source.folders.here(), place.name, &source.spill, new.as_bytes())
+                    .map_err(failed("move away", place.name))?;
+                host.moved.insert(place.ordinal);
+            } else {
+                call::remove_file(source.folders.here(), place.name).map_err(failed("remove", place.name))?;
+            }
+        }
+        for (parent, name, id) in places.folders().rev() {
+            if host.inside[id as usize] && twins[id as usize].is_none() {
+                source.go(&places.path(parent))?;
+                call::remove_dir(source.folders.here(), name).map_err(failed("remove the folder", name))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Which contents of a layer the tree holds.
+    fn live(&self, layer: u16) -> HashSet<u32> {
+        let contents = Descent::new(self.merged, self.top).filter_map(|step| match step {
+            Step::Leaf(_, id) => content(self.merged.inode(id)),
+            _ => None,
+        });
+        contents.filter(|content| content.layer == layer).map(|content| content.ordinal).collect()
+    }
+
+    fn build(&mut self) -> Result<()> {
+        let base = self.host.as_ref().map(|host| host.base);
+        let mut at = Cursor::new(reopen(self.root)?, base);
+        // A second cursor goes where further names are linked from.
+        let mut links = Cursor::new(reopen(self.root)?, ());
+        for step in Descent::new(self.merged, self.top) {
+            match step {
+                Step::Enter(name, _) => self.enter(&mut at, name)?,
+                Step::Leaf(name, id) => {
+                    self.setter.apply().cancel.check()?;
+                    self.leaf(&at, &mut links, name, id)?;
+                }
+                Step::Leave(id) if id != self.top => drop(at.leave().map_err(failed("leave", at.path()))?),
+                Step::Leave(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn enter(&self, at: &mut Cursor<Option<FolderId>>, name: &[u8]) -> Result<()> {
+        let known = self.host.as_ref().zip(at.about());
+        let id = known.and_then(|(host, folder)| self.layers[host.index].places.folder(folder, name));
+        if id.is_none() {
+            let made = call::make_dir(at.here(), name, 0o700);
+            made.map_err(taken("create the folder", &join(at.path(), name)))?;
+        }
+        let handle =
+            call::open_dir(at.here(), name).map_err(failed("open the folder", &join(at.path(), name)))?;
+        at.enter(name, handle, id);
+        Ok(())
+    }
+
+    fn leaf(
+        &mut self,
+        at: &Cursor<Option<FolderId>>,
+        links: &mut Cursor<()>,
+        name: &[u8],
+        id: InodeId,
+    ) -> Result<()> {
+        let path = join(at.path(), name);
+        let merged = self.merged;
+        let has_names = merged.names(id) > 1;
+        if let Some(first) = self.first.get(&id).filter(|_| has_names) {
+            let (folder, target) = split(first);
+            return link(links, folder, target, at.here(), name, &path);
+        }
+        let inode = merged.inode(id);
+        let made = match &inode.kind {
+            InodeKind::File(content) => self.content(at, links, name, *content, &path)?,
+            kind => self.special(at.here(), name, kind, &inode.meta, &path)?,
+        };
+        if has_names && made == Made::Yes {
+            self.first.insert(id, path);
+        }
+        Ok(())
+    }
+
+    fn content(
+        &mut self,
+        at: &Cursor<Option<FolderId>>,
+        links: &mut Cursor<()>,
+        name: &[u8],
+        content: Content,
+        path: &[u8],
+    ) -> Result<Made> {
+        match self.home(at.about(), name, content, path)? {
+            Home::Here => {}
+            Home::Named(folder, other) => link(links, &folder, &other, at.here(), name, path)?,
+            Home::Away(index) => {
+                let (layer, source) = (&self.layers[index], &mut self.sources[index]);
+                let is_moved = self.host.as_ref().is_some_and(|host| host.has_moved(index, content.ordinal));
+                let place = layer.places.find(content.ordinal).expect("it has a home");
+                let spilled = content.ordinal.to_string();
+                let renamed = if is_moved || place.folder == SPILL {
+                    call::rename_new(&source.spill, spilled.as_bytes(), at.here(), name)
+                } else {
+                    source.go(&layer.places.path(place.folder))?;
+                    call::rename_new(source.folders.here(), place.name, at.here(), name)
+                };
+                renamed.map_err(taken("create", path))?;
+            }
+        }
+        Ok(Made::Yes)
+    }
+
+    fn home(&self, folder: Option<FolderId>, name: &[u8], content: Content, path: &[u8]) -> Result<Home> {
+        let index = self.layers.iter().position(|written| written.layer == content.layer);
+        let place = index.and_then(|index| self.layers[index].places.find(content.ordinal));
+        let (Some(index), Some(place)) = (index, place) else {
+            return Err(Error::MissingContent { path: path.into(), layer: content.layer });
+        };
+        let Some(host) = self.host.as_ref().filter(|host| host.holds(index, place.folder, content.ordinal))
+        else {
+            return Ok(Home::Away(index));
+        };
+        if Some(place.folder) == folder && place.name == name {
+            return Ok(Home::Here);
+        }
+        let places = &self.layers[index].places;
+        let (whole, base) = (places.path(place.folder), places.path(host.base));
+        let within = whole.strip_prefix(base.as_slice()).expect("it lies within the base");
+        Ok(Home::Named(within.strip_prefix(b"/").unwrap_or(within).to_vec(), place.name.to_vec()))
+    }
+
+    /// Everything that has neither content nor children.
+    fn special(
+        &mut self,
+        at: BorrowedFd<'_>,
+        name: &[u8],
+        kind: &InodeKind,
+        meta: &Meta,
+        path: &[u8],
+    ) -> Result<Made> {
+        let none = Device { major: 0, minor: 0 };
+        let (node, device) = match kind {
+            InodeKind::Symlink(target) => {
+                call::symlink(target, at, name).map_err(taken("create", path))?;
+                self.setter.symlink(at, name, path, meta)?;
+                return Ok(Made::Yes);
+            }
+            InodeKind::CharDevice(device) => (FileType::CharacterDevice, *device),
+            InodeKind::BlockDevice(device) => (FileType::BlockDevice, *device),
+            InodeKind::Fifo => (FileType::Fifo, none),
+            // None of the others is in a stacked tree.
+            _ => return Ok(Made::No),
+        };
+        match call::make_node(at, name, node, meta.mode & 0o777, device) {
+            Ok(()) => self.setter.node(at, name, path, meta)?,
+            Err(Errno::PERM) if node != FileType::Fifo => {
+                let why = "making devices needs the capability CAP_MKNOD";
+                self.setter.losses.add(LossKind::Device, path, why, self.setter.apply().observer);
+                return Ok(Made::No);
+            }
+            Err(error) => return Err(taken("create", path)(error)),
+        }
+        Ok(Made::Yes)
+    }
+
+    /// The top itself is finished by whoever publishes it.
+    fn finish(&mut self) -> Result<()> {
+        let mut at = Cursor::new(reopen(self.root)?, ());
+        for step in Descent::new(self.merged, self.top) {
+            match step {
+                Step::Enter(name, _) => {
+                    let opened = call::open_dir(at.here(), name);
+                    let handle = opened.map_err(failed("open the folder", &join(at.path(), name)))?;
+                    at.enter(name, handle, ());
+                }
+                Step::Leave(id) if id != self.top => {
+                    let path = at.path().to_vec();
+                    let folder = at.leave().map_err(failed("leave", &path))?;
+                    self.setter.folder(folder.as_fd(), &path, &self.merged.inode(id).meta)?;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a name came to be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Made {
+    Yes,
+    No,
+}
+
+impl Host {
+    fn new(index: usize, base: FolderId, layer: &Written) -> Self {
+        let mut inside = vec![false; layer.places.folder_count()];
+        inside[base as usize] = true;
+        for (parent, _, id) in layer.places.folders() {
+            inside[id as usize] |= inside[parent as usize];
+        }
+        Self { index, base, inside, moved: HashSet::new() }
+    }
+
+    /// The folder of the merged tree for each folder on the disk; `None` where it is none there.
+    fn twins(&self, merged: &Tree, top: InodeId, layer: &Written) -> Vec<Option<InodeId>> {
+        let mut twins = vec![None; layer.places.folder_count()];
+        twins[self.base as usize] = Some(top);
+        for (parent, name, id) in layer.places.folders().filter(|(_, _, id)| *id != self.base) {
+            let twin = twins[parent as usize].and_then(|folder| merged.child(folder, name));
+            twins[id as usize] = twin.filter(|twin| merged.inode(*twin).is_directory());
+        }
+        twins
+    }
+
+    /// Whether a content of the layer with this index is in the root already.
+    fn holds(&self, index: usize, folder: FolderId, ordinal: u32) -> bool {
+        index == self.index
+            && folder != SPILL
+            && self.inside[folder as usize]
+            && !self.moved.contains(&ordinal)
+    }
+
+    fn has_moved(&self, index: usize, ordinal: u32) -> bool {
+        index == self.index && self.moved.contains(&ordinal)
+    }
+}
+
+impl Source {
+    fn go(&mut self, path: &[u8]) -> Result<()> {
+        let open = |at: &Cursor<()>, name: &[u8]| Ok((call::open_dir(at.here(), name)?, ()));
+        self.folders.go(path, open).map_err(failed("open the folder", path))
+    }
+}
+
+/// Whether a content of the host lies where the merged tree has it.
+fn is_in_place(merged: &Tree, twins: &[Option<InodeId>], host: &Written, place: Place<'_>) -> bool {
+    let found = twins[place.folder as usize].and_then(|folder| merged.child(folder, place.name));
+    let content = found.and_then(|id| content(merged.inode(id)));
+    content.is_some_and(|content| (content.layer, content.ordinal) == (host.layer, place.ordinal))
+}
+
+/// Gives what lies at `folder` and `target` of the root a further name.
+fn link(
+    links: &mut Cursor<()>,
+    folder: &[u8],
+    target: &[u8],
+    at: BorrowedFd<'_>,
+    name: &[u8],
+    path: &[u8],
+) -> Result<()> {
+    let open = |at: &Cursor<()>, name: &[u8]| Ok((call::open_dir(at.here(), name)?, ()));
+    links.go(folder, open).map_err(failed("open the folder", folder))?;
+    call::link(links.here(), target, at, name).map_err(taken("link", path))
+}
+
+/// An error of a call that makes a name which must be free.
+fn taken(action: &'static str, path: &[u8]) -> impl Fn(Errno) -> Error {
+    move |error| match error {
+        Errno::EXIST | Errno::NOTEMPTY => Error::Collision(path.into()),
+        error => failed(action, path)(error),
+    }
+}
+
+fn content(inode: &Inode) -> Option<Content> {
+    match inode.kind {
+        InodeKind::File(content) => Some(content),
+        _ => None,
+    }
+}
+
+fn reopen(folder: &Dir) -> Result<OwnedFd> {
+    call::reopen(folder).map_err(folder.failed("open", b""))
+}
+
+fn join(folder: &[u8], name: &[u8]) -> Vec<u8> {
+    if folder.is_empty() { name.to_vec() } else { [folder, b"/", name].concat() }
+}

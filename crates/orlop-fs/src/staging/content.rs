@@ -1,0 +1,126 @@
+//! The content of one new file: bytes as they come, long runs of zeros left out as holes.
+
+use crate::call;
+use rustix::fd::OwnedFd;
+use rustix::io::{Errno, Result};
+
+/// Zeros of this length, at a multiple of it, become a hole: a block of most file systems.
+const BLOCK: usize = 4096;
+
+/// A file that is being written.
+pub(super) struct Output {
+    file: OwnedFd,
+    /// Where the next byte belongs.
+    at: u64,
+    /// Where the file ends now.
+    end: u64,
+}
+
+impl Output {
+    pub(super) fn new(file: OwnedFd) -> Self {
+        Self { file, at: 0, end: 0 }
+    }
+
+    pub(super) fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
+        while !bytes.is_empty() {
+            let (length, holds) = self.run(bytes);
+            match holds {
+                Holds::Zeros => self.skip(length as u64),
+                Holds::Data => self.put(&bytes[..length])?,
+            }
+            bytes = &bytes[length..];
+        }
+        Ok(())
+    }
+
+    pub(super) fn skip(&mut self, length: u64) {
+        self.at += length;
+    }
+
+    /// The file, as long as it should be.
+    pub(super) fn finish(self) -> Result<OwnedFd> {
+        if self.end < self.at {
+            call::set_len(&self.file, self.at)?;
+        }
+        Ok(self.file)
+    }
+
+    /// The first run of `bytes` that is all zero blocks, or has none.
+    fn run(&self, bytes: &[u8]) -> (usize, Holds) {
+        let past = usize::try_from(self.at % BLOCK as u64).expect("less than a block");
+        let mut length = if past == 0 { 0 } else { BLOCK - past };
+        if length >= bytes.len() {
+            return (bytes.len(), Holds::Data);
+        }
+        let is_zero = |at: usize| bytes.get(at..at + BLOCK).is_some_and(is_zero_block);
+        let holds = if length == 0 && is_zero(0) { Holds::Zeros } else { Holds::Data };
+        if holds == Holds::Zeros {
+            while is_zero(length) {
+                length += BLOCK;
+            }
+            return (length, holds);
+        }
+        while length < bytes.len() && !is_zero(length) {
+            length += BLOCK;
+        }
+        (length.min(bytes.len()), holds)
+    }
+
+    fn put(&mut self, mut bytes: &[u8]) -> Result<()> {
+        while !bytes.is_empty() {
+            // The position of the handle follows as long as there are no holes, and saves the kernel nothing:
+            // one call for both keeps this simple.
+            match call::write_at(&self.file, bytes, self.at) {
+                Ok(count) => {
+                    bytes = &bytes[count..];
+                    self.at += count as u64;
+                    self.end = self.at;
+                }
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Holds {
+    Data,
+    Zeros,
+}
+
+/// Most blocks of data show it in their first bytes.
+fn is_zero_block(block: &[u8]) -> bool {
+    block[0] == 0 && block[1..] == block[..block.len() - 1]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn runs(at: u64, bytes: &[u8]) -> Vec<(usize, bool)> {
+        let file = call::open_dir(rustix::fs::CWD, b".").expect("there");
+        let mut output = Output { file, at, end: 0 };
+        let (mut found, mut rest) = (Vec::new(), bytes);
+        while !rest.is_empty() {
+            let (length, holds) = output.run(rest);
+            found.push((length, holds == Holds::Zeros));
+            output.at += length as u64;
+            rest = &rest[length..];
+        }
+        found
+    }
+
+    #[test]
+    fn zero_blocks_are_found_at_multiples_only() {
+        let mut bytes = vec![1; 5 * BLOCK];
+        bytes[BLOCK..3 * BLOCK].fill(0);
+        assert_eq!(runs(0, &bytes), [(BLOCK, false), (2 * BLOCK, true), (2 * BLOCK, false)]);
+        // Shifted by ten bytes, only one block is zero from edge to edge.
+        let shifted = [(2 * BLOCK - 10, false), (BLOCK, true), (2 * BLOCK + 10, false)];
+        assert_eq!(runs(10, &bytes), shifted);
+        assert_eq!(runs(0, &[0; 100]), [(100, false)]);
+        assert_eq!(runs(0, &[0; 2 * BLOCK]), [(2 * BLOCK, true)]);
+    }
+}

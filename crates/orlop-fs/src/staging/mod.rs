@@ -1,0 +1,240 @@
+//! Unpacking: contents are written while layers are decoded, the tree is put together when all are proven, and
+//! appears at its place in one step.
+//!
+//! ```text
+//! .NAME.orlop-xxxxxxxxxxxx/     beside the target NAME (or in it, see below), mode 0700, locked
+//!     L0/  L0.spill/            what layer 0 holds, see `places`
+//!     L1/  L1.spill/
+//!     root/                     where no layer can become the root
+//!     out/                      the target itself, where the root is only a folder of it (a bundle)
+//! ```
+//!
+//! Invariants:
+//! - nothing is visible at the target before [`Staging::publish`], and after a failure or a drop everything is
+//!   as it was; what a killed run left is known by its free lock, and the next run removes it;
+//! - no system call takes a path from a layer: folders are entered one by one, and nothing is followed.
+//!
+//! A target that is missing is renamed to; an empty one is renamed over; with [`Existing::Replace`] whatever is
+//! there is exchanged. Where the target is a mount point, or its parent cannot be written, an empty target is
+//! filled from inside: a locked file [`MARKER`] comes first and goes last.
+
+mod assemble;
+mod content;
+mod cursor;
+mod descent;
+mod layer;
+mod meta;
+mod places;
+mod publish;
+mod target;
+
+pub use layer::{LayerWriter, Written};
+
+use crate::error::Error;
+use crate::lock::Lock;
+use crate::loss::Losses;
+use crate::owner::Owner;
+use crate::{Dir, Result, call};
+use assemble::Assembly;
+use meta::Setter;
+use orlop_layer::tree::{InodeId, Tree};
+use orlop_layer::{Meta, TreePath};
+use orlop_spec::{Cancel, Observer};
+use rustix::fd::OwnedFd;
+use target::Way;
+
+/// Says in a target that is filled from inside that it is not whole.
+pub const MARKER: &str = ".orlop-incomplete";
+
+/// What to do with a target that is there and not empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Existing {
+    /// It is an error.
+    #[default]
+    Refuse,
+    /// It is exchanged for the new tree, and removed.
+    Replace,
+}
+
+/// Whether the tree survives a loss of power.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Sync {
+    /// As far as the kernel has written it.
+    #[default]
+    No,
+    /// The file system is forced to the disk before the tree appears, and the name after it.
+    Yes,
+}
+
+/// How a tree is put on the disk.
+#[derive(Clone)]
+pub struct Apply<'a> {
+    /// What is done about owners.
+    pub owner: Owner,
+    /// The folder of the tree that becomes the root; all of it where this is the root.
+    pub subdir: TreePath,
+    /// The root becomes a folder of this name in the target, rather than the target itself.
+    pub nest: Option<&'a str>,
+    /// Hears of losses.
+    pub observer: &'a dyn Observer,
+    /// Stops the work.
+    pub cancel: &'a Cancel,
+}
+
+/// Stops nothing.
+static NEVER: Cancel = Cancel::new();
+
+impl Default for Apply<'_> {
+    fn default() -> Self {
+        Self { owner: Owner::Exact, subdir: TreePath::root(), nest: None, observer: &(), cancel: &NEVER }
+    }
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// What could not be kept.
+    pub losses: Losses,
+}
+
+/// A tree on its way to the disk. Dropping it removes everything.
+pub struct Staging<'a> {
+    way: Way,
+    folder: Dir,
+    name: Vec<u8>,
+    apply: Apply<'a>,
+    ready: Option<Ready>,
+    _lock: Lock,
+}
+
+/// A tree that was put together.
+struct Ready {
+    /// Where the published folder lies: a folder of the staging, and its name there.
+    place: (Dir, Vec<u8>),
+    /// The root of the tree.
+    root: Dir,
+    meta: Meta,
+    /// The target, where the root is only a folder of it.
+    outer: Option<Dir>,
+}
+
+impl<'a> Staging<'a> {
+    /// Begins a tree that is to be `name` of `parent`.
+    pub fn create(parent: &Dir, name: &[u8], existing: Existing, apply: Apply<'a>) -> Result<Self> {
+        let way = Way::find(parent, parent.plain(name)?, existing)?;
+        if let Way::Inside { .. } = way {
+            let text = format!("{} is filled from inside, not in one step", parent.shown(name));
+            apply.observer.event(orlop_spec::Event::Warned(text));
+        }
+        let (folder, name, lock) = target::stage(way.home(), &way.prefix())?;
+        Ok(Self { way, folder, name, apply, ready: None, _lock: lock })
+    }
+
+    /// Takes the `number`th layer, from 0. Several may be written at the same time.
+    pub fn layer(&self, number: u16) -> Result<LayerWriter<'a>> {
+        let root = self.folder.make_or_open_dir(layer_name(number), 0o700)?;
+        let spill = self.folder.make_or_open_dir(spill_name(number), 0o700)?;
+        let root = call::reopen(&root).map_err(root.failed("open", b""))?;
+        Ok(LayerWriter::new(root, spill, &self.apply))
+    }
+
+    /// Puts the merged tree together from the layers that were written. May be done once.
+    pub fn assemble(&mut self, merged: &Tree, layers: &[Written]) -> Result<Report> {
+        let top = self.top(merged)?;
+        let base = self.base(merged, top, layers);
+        let (parent, name) = self.root_place(layers, base)?;
+        let root = parent.open_dir(&name)?;
+        let mut setter = Setter::new(&self.apply);
+        for written in layers {
+            setter.losses.merge(&written.losses);
+        }
+        let folders = layers.iter().map(|written| self.handles(written.layer)).collect::<Result<_>>()?;
+        Assembly::new(merged, top, layers, folders, &root, base, &mut setter).run()?;
+        let meta = merged.inode(top).meta.clone();
+        self.ready = Some(self.finish_root((parent, name), root, meta, &mut setter)?);
+        setter.losses.sum_up(self.apply.observer);
+        Ok(Report { losses: setter.losses })
+    }
+
+    /// The root of the tree that was put together, before it is published.
+    pub fn root(&self) -> Option<&Dir> {
+        self.ready.as_ref().map(|ready| &ready.root)
+    }
+
+    /// The folder that becomes the target, where the root is only a folder of it: files may be added here.
+    pub fn outer(&self) -> Option<&Dir> {
+        self.ready.as_ref().and_then(|ready| ready.outer.as_ref())
+    }
+
+    fn top(&self, merged: &Tree) -> Result<InodeId> {
+        let subdir = &self.apply.subdir;
+        let found = merged.resolve(subdir.as_bytes()).filter(|id| merged.inode(*id).is_directory());
+        found.ok_or_else(|| Error::NoFolderInTree(subdir.as_bytes().into()))
+    }
+
+    /// The layer with the most files, and its folder that becomes the root.
+    fn base(&self, merged: &Tree, top: InodeId, layers: &[Written]) -> Option<(usize, u32)> {
+        let largest = layers.iter().enumerate().max_by_key(|(_, written)| written.places.file_count());
+        let (index, written) = largest?;
+        let subdir = self.apply.subdir.as_bytes();
+        // A folder that is reached over links lies elsewhere.
+        let is_plain = merged.locate(subdir) == Some(top);
+        written.places.at(subdir).filter(|_| is_plain).map(|folder| (index, folder))
+    }
+
+    /// The folder and name of what becomes the root.
+    fn root_place(&self, layers: &[Written], base: Option<(usize, u32)>) -> Result<(Dir, Vec<u8>)> {
+        let Some((index, folder)) = base else {
+            self.folder.make_dir("root", 0o700)?;
+            return Ok((self.folder.try_clone()?, b"root".to_vec()));
+        };
+        let layer = layer_name(layers[index].layer);
+        let path = layers[index].places.path(folder);
+        let mut names: Vec<&[u8]> = vec![layer.as_bytes()];
+        names.extend(path.split(|byte| *byte == b'/').filter(|name| !name.is_empty()));
+        let name = names.pop().expect("the layer itself at least").to_vec();
+        let parent = names.iter().try_fold(self.folder.try_clone()?, |folder, name| folder.open_dir(name))?;
+        Ok((parent, name))
+    }
+
+    /// The root gets everything that it should have but, where that would keep it from being renamed, its mode.
+    fn finish_root(
+        &self,
+        place: (Dir, Vec<u8>),
+        root: Dir,
+        meta: Meta,
+        setter: &mut Setter<'_>,
+    ) -> Result<Ready> {
+        let movable = Meta { mode: meta.mode | 0o700, ..meta.clone() };
+        setter.folder(rustix::fd::AsFd::as_fd(&root), b"", &movable)?;
+        let Some(nest) = self.apply.nest else { return Ok(Ready { place, root, meta, outer: None }) };
+        self.folder.make_dir("out", 0o755)?;
+        let outer = self.folder.open_dir("out")?;
+        place.0.rename_new(&place.1, &outer, nest)?;
+        call::chmod(&root, meta.mode).map_err(root.failed("set the mode of", b""))?;
+        let place = (self.folder.try_clone()?, b"out".to_vec());
+        let meta = Meta { mode: outer.stat_self()?.mode, ..Meta::default() };
+        Ok(Ready { place, root, meta, outer: Some(outer) })
+    }
+
+    fn handles(&self, number: u16) -> Result<(OwnedFd, Dir)> {
+        let root = self.folder.open_dir(layer_name(number))?;
+        let root = call::reopen(&root).map_err(root.failed("open", b""))?;
+        Ok((root, self.folder.open_dir(spill_name(number))?))
+    }
+}
+
+impl Drop for Staging<'_> {
+    fn drop(&mut self) {
+        // What cannot be removed now, the next run removes.
+        self.way.home().remove_all(&self.name).ok();
+    }
+}
+
+fn layer_name(number: u16) -> String {
+    format!("L{number}")
+}
+
+fn spill_name(number: u16) -> String {
+    format!("L{number}.spill")
+}

@@ -1,0 +1,139 @@
+//! Which way leads to a target, and the locked folder where the tree is made.
+
+use super::{Existing, MARKER};
+use crate::error::Error;
+use crate::lock::{Lock, Share, Wait};
+use crate::stat::FileKind;
+use crate::{Dir, Result, random};
+use rustix::fs::{AtFlags, StatxAttributes, StatxFlags, statx};
+
+/// How the tree gets to its place.
+pub(super) enum Way {
+    /// Made beside the target and renamed to it.
+    Beside { parent: Dir, name: Vec<u8>, onto: Onto },
+    /// Made inside the target, which is empty.
+    Inside { target: Dir },
+}
+
+/// What is at the target now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Onto {
+    Nothing,
+    EmptyFolder,
+    Exchange,
+}
+
+impl Way {
+    pub(super) fn find(parent: &Dir, name: &[u8], existing: Existing) -> Result<Self> {
+        let beside = |onto| Ok(Self::Beside { parent: parent.try_clone()?, name: name.to_vec(), onto });
+        let Some(stat) = parent.try_stat(name)? else { return beside(Onto::Nothing) };
+        if stat.kind != FileKind::Directory {
+            return Err(Error::NotAFolder(parent.shown(name)));
+        }
+        let target = parent.open_dir(name)?;
+        let is_empty = is_empty(&target)?;
+        let is_movable = parent.is_writable() && !is_mount_point(&target);
+        match (is_empty, existing) {
+            (true, _) if is_movable => beside(Onto::EmptyFolder),
+            (true, _) => Ok(Self::Inside { target }),
+            (false, Existing::Replace) if is_movable => beside(Onto::Exchange),
+            (false, Existing::Replace) => Err(Error::CannotExchange(parent.shown(name))),
+            (false, Existing::Refuse) => Err(Error::NotEmpty(parent.shown(name))),
+        }
+    }
+
+    /// The folder that holds the staging folder.
+    pub(super) fn home(&self) -> &Dir {
+        match self {
+            Self::Beside { parent, .. } => parent,
+            Self::Inside { target } => target,
+        }
+    }
+
+    /// How the staging folders of this target begin. A long name is cut: names have at most 255 bytes.
+    pub(super) fn prefix(&self) -> Vec<u8> {
+        const LONGEST: usize = 200;
+        match self {
+            Self::Beside { name, .. } => [b".", &name[..name.len().min(LONGEST)], b".orlop-"].concat(),
+            Self::Inside { .. } => b".orlop-".to_vec(),
+        }
+    }
+}
+
+/// Makes a folder of a name that nobody has, and locks it. What killed runs left is removed first.
+pub(super) fn stage(home: &Dir, prefix: &[u8]) -> Result<(Dir, Vec<u8>, Lock)> {
+    remove_stale(home, prefix)?;
+    loop {
+        let name = random::name(prefix);
+        home.make_dir(&name, 0o700)?;
+        let folder = home.open_dir(&name)?;
+        let lock = folder.lock(Share::Exclusive, Wait::No)?;
+        // Between making and locking, another run may have taken the folder for a stale one.
+        let is_ours = home
+            .try_stat(&name)?
+            .is_some_and(|stat| folder.stat_self().is_ok_and(|own| own.is_same_file(&stat)));
+        if let (Some(lock), true) = (lock, is_ours) {
+            bare(&folder)?;
+            return Ok((folder, name, lock));
+        }
+    }
+}
+
+/// A folder may inherit a group, a setgid bit and a default ACL from its parent, and hand them on. Layers say
+/// what their files are, so the inheritance ends here.
+fn bare(folder: &Dir) -> Result<()> {
+    use crate::call;
+    use rustix::io::Errno;
+    match call::remove_xattr(folder, b"system.posix_acl_default") {
+        Ok(()) | Err(Errno::NODATA | Errno::OPNOTSUPP) => {}
+        Err(error) => return Err(folder.failed("remove the default ACL of", b"")(error)),
+    }
+    let group = rustix::process::getegid().as_raw();
+    let is = folder.stat_self()?;
+    if is.gid != group {
+        call::chown(folder, is.uid, group).map_err(folder.failed("set the group of", b""))?;
+    }
+    if is.mode != 0o700 {
+        call::chmod(folder, 0o700).map_err(folder.failed("set the mode of", b""))?;
+    }
+    Ok(())
+}
+
+fn remove_stale(home: &Dir, prefix: &[u8]) -> Result<()> {
+    let is_staging = |name: &[u8]| {
+        let random = name.strip_prefix(prefix).unwrap_or_default();
+        random.len() == 12 && random.iter().all(u8::is_ascii_alphanumeric)
+    };
+    for name in home.list()?.iter().filter(|name| is_staging(name)) {
+        let Ok(folder) = home.open_dir(name) else { continue };
+        if let Ok(Some(_lock)) = folder.lock(Share::Exclusive, Wait::No) {
+            home.remove_all(name)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a target holds nothing but what a killed run left in it, which is removed.
+fn is_empty(target: &Dir) -> Result<bool> {
+    remove_stale(target, b".orlop-").or_else(|error| if error.is_denied() { Ok(()) } else { Err(error) })?;
+    let Some(_) = target.try_stat(MARKER)? else { return target.is_empty() };
+    let Some(_lock) = target.lock_file(MARKER, Share::Exclusive, Wait::No)? else { return Ok(false) };
+    for name in target.list()?.iter().filter(|name| ***name != *MARKER.as_bytes()) {
+        target.remove_all(name)?;
+    }
+    target.remove_file(MARKER)?;
+    Ok(true)
+}
+
+/// Whether another file system begins at a folder. Where the kernel does not say, its parent's device tells.
+fn is_mount_point(folder: &Dir) -> bool {
+    match statx(folder, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS) {
+        Ok(found) if found.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT) => {
+            found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT)
+        }
+        _ => {
+            let above = rustix::fs::statat(folder, c"..", AtFlags::empty());
+            above.is_ok_and(|above| folder.stat_self().is_ok_and(|own| own.dev != above.st_dev))
+        }
+    }
+}

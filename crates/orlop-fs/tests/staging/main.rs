@@ -1,0 +1,6 @@
+//! Unpacking on a real file system: as root, as an ordinary user, and under fakeroot.
+
+mod laws;
+mod layers;
+#[path = "../scratch/mod.rs"]
+mod scratch;
