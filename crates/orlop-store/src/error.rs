@@ -98,12 +98,6 @@ pub enum Error {
         /// What it should be.
         what: &'static str,
     },
-    /// Writers are at work for longer than one waits.
-    #[error("{} is being written by somebody else", .place.display())]
-    Busy {
-        /// Where.
-        place: PathBuf,
-    },
     /// A program that knows no lock writes all the time.
     #[error("{} changes faster than it can be written", .file.display())]
     Unsteady {
@@ -157,7 +151,6 @@ impl Diagnose for Error {
             | Self::NotKept { .. } => Kind::Usage,
             Self::UnknownVersion { .. }
             | Self::Occupied { .. }
-            | Self::Busy { .. }
             | Self::Unsteady { .. }
             | Self::GivenUp { .. } => Kind::Other,
         }
@@ -172,7 +165,6 @@ impl Diagnose for Error {
             Self::Ambiguous { .. } => Some("choose one by its digest, or by its position: `:@0`".into()),
             Self::BlobMissing { .. } => Some("name the folder that has it with --shared-blobs".into()),
             Self::Occupied { .. } => Some("name a folder that is empty or does not exist".into()),
-            Self::Busy { .. } => Some("run it again when the other command has ended".into()),
             _ => None,
         }
     }

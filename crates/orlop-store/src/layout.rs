@@ -17,13 +17,12 @@ pub use write::LayoutSink;
 use crate::blobs::{Blobs, FileOrigin, Shape};
 use crate::error::Error;
 use crate::index_file::IndexFile;
-use crate::{reach, select};
+use crate::{catalog, reach};
 use orlop_fs::{Dir, File, FileKind};
 use orlop_layer::Time;
 use orlop_spec::document::DocumentError;
-use orlop_spec::media_type::{MediaType, OCI_MANIFEST};
 use orlop_spec::port::{Catalog, LocalFile, Name, Origin, Result, Selector, Source};
-use orlop_spec::{AnyDigest, Descriptor, Digest, Limits, json};
+use orlop_spec::{AnyDigest, Descriptor, Limits, json};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -154,39 +153,12 @@ impl Layout {
         }
         Err(self.blobs.missing(blob).into())
     }
-
-    /// A digest that no entry bears: a document that an entry reaches, else any document of the layout.
-    fn resolve_digest(&self, index: &IndexFile, digest: &AnyDigest) -> Result<Option<Descriptor>> {
-        let roots = index.entries().iter().map(|(_, root)| root.clone());
-        if let Some(found) = reach::find(self, &self.limits, roots, digest)? {
-            return Ok(Some(found));
-        }
-        let AnyDigest::Known(expected) = digest else { return Ok(None) };
-        let mut blob = Descriptor::new(MediaType::new(OCI_MANIFEST), *expected, 0);
-        let mut file = match self.open_blob(&blob) {
-            Err(fault) if reach::is_missing(&fault) => return Ok(None),
-            file => file?,
-        };
-        let bytes = file.read_to_limit(self.limits.document)?;
-        blob.size = bytes.len() as u64;
-        crate::take::check_digest(Some(Digest::of(expected.algorithm(), &bytes)), &blob)?;
-        Ok(reach::media_type_of(&bytes).map(|media_type| Descriptor { media_type, ..blob }))
-    }
 }
 
 impl Source for Layout {
     fn resolve(&self, selector: &Selector) -> Result<Vec<Descriptor>> {
         let index = self.read_index()?;
-        let refused = match select::select(self.path(), index.entries(), selector) {
-            Ok(roots) => return Ok(roots),
-            Err(error) => error,
-        };
-        if let Selector::Digest(digest) = selector
-            && let Some(root) = self.resolve_digest(&index, digest)?
-        {
-            return Ok(vec![root]);
-        }
-        Err(refused.into())
+        catalog::resolve(self.path(), self, &self.limits, index.entries(), selector)
     }
 
     fn origin(&self, blob: &Descriptor) -> Result<Box<dyn Origin + '_>> {

@@ -4,7 +4,10 @@
 //! operation goes through `orlop-fs`; nothing here looks at the clock, the environment or the network.
 #![forbid(unsafe_code)]
 
+pub mod archive;
 mod blobs;
+mod catalog;
+pub mod docker_archive;
 pub mod error;
 mod index_file;
 pub mod layout;
@@ -12,5 +15,7 @@ mod reach;
 mod select;
 mod take;
 
+pub use archive::{ArchiveSink, OciArchive};
+pub use docker_archive::DockerArchive;
 pub use error::Error;
 pub use layout::{Layout, LayoutSink, Options};

@@ -4,7 +4,7 @@ use orlop_fs::copy::{self, Cheap};
 use orlop_fs::{Dir, File};
 use orlop_layer::Verified;
 use orlop_layer::verified::{Damage, Damaged};
-use orlop_spec::digest::Hasher;
+use orlop_spec::digest::{Algorithm, Hasher};
 use orlop_spec::document::DocumentError;
 use orlop_spec::port::{Hints, LocalFile, Put, Result, Transfer};
 use orlop_spec::{AnyDigest, Descriptor, Digest, Fault};
@@ -112,13 +112,20 @@ fn copy_by_hand(from: &File, local: &LocalFile, to: &File) -> Result<()> {
 
 /// The digest of as many bytes as the blob has; `None` for an algorithm that proves nothing.
 fn hash(file: &File, at: u64, blob: &Descriptor) -> Result<Option<Digest>> {
-    let AnyDigest::Known(expected) = &blob.digest else { return Ok(None) };
-    let mut hasher = Hasher::new(expected.algorithm());
-    read_range(file, at, blob.size, &mut |_, bytes| {
+    match &blob.digest {
+        AnyDigest::Known(expected) => hash_range(file, at, blob.size, expected.algorithm()).map(Some),
+        AnyDigest::Other(_) => Ok(None),
+    }
+}
+
+/// The digest of a part of a file.
+pub(crate) fn hash_range(file: &File, at: u64, size: u64, algorithm: Algorithm) -> Result<Digest> {
+    let mut hasher = Hasher::new(algorithm);
+    read_range(file, at, size, &mut |_, bytes| {
         hasher.update(bytes);
         Ok(())
     })?;
-    Ok(Some(hasher.finish()))
+    Ok(hasher.finish())
 }
 
 /// Shows the bytes of a range in steps, each with its place in the range; fewer where the file ends early.

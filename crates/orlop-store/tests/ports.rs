@@ -1,9 +1,12 @@
 //! Every form on disk keeps the laws of the ports.
 
 use orlop_layer::Time;
-use orlop_spec::port::{Catalog, Keeper, Result, Sink};
-use orlop_store::{Layout, Options};
-use testkit::suites::{self, Place};
+use orlop_spec::port::{Catalog, Keeper, Name, Result, Sink};
+use orlop_store::{DockerArchive, Layout, OciArchive, Options, archive};
+use std::cell::RefCell;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+use testkit::suites::{self, Again, Place};
 use testkit::{Scratch, proof, scratch};
 
 /// By this clock everything was made long ago: the year 2100.
@@ -60,4 +63,110 @@ fn layouts_with_shared_blobs() {
     let fresh = || -> Box<dyn Place> { Box::new(Sharing(scratch())) };
     let laws = suites::source(&fresh) + suites::sink(&fresh);
     proof::ran("ports: OCI layout with shared blobs", laws);
+}
+
+fn archive_options(scratch: &Scratch) -> archive::Options {
+    archive::Options { tmpdir: scratch.root().into(), limits: orlop_spec::Limits::default() }
+}
+
+struct InTar(Scratch);
+
+impl Place for InTar {
+    fn sink(&self) -> Result<Box<dyn Sink + '_>> {
+        Ok(Box::new(OciArchive::create(self.0.path("a.tar"), &archive_options(&self.0))?))
+    }
+
+    fn catalog(&self) -> Result<Box<dyn Catalog + '_>> {
+        Ok(Box::new(OciArchive::open(self.0.path("a.tar"), &archive_options(&self.0))?))
+    }
+
+    fn keeper(&self) -> Result<Option<Box<dyn Keeper + '_>>> {
+        Ok(Some(Box::new(OciArchive::open(self.0.path("a.tar"), &archive_options(&self.0))?)))
+    }
+
+    fn again(&self) -> Again {
+        Again::Replaces
+    }
+}
+
+#[test]
+fn oci_archives() {
+    let fresh = || -> Box<dyn Place> { Box::new(InTar(scratch())) };
+    let laws = suites::source(&fresh) + suites::sink(&fresh) + suites::keeper(&fresh);
+    proof::ran("ports: OCI archive", laws);
+}
+
+struct Saved(Scratch);
+
+impl Place for Saved {
+    fn sink(&self) -> Result<Box<dyn Sink + '_>> {
+        Ok(Box::new(DockerArchive::create(self.0.path("a.tar"), &archive_options(&self.0))?))
+    }
+
+    fn catalog(&self) -> Result<Box<dyn Catalog + '_>> {
+        Ok(Box::new(DockerArchive::open(self.0.path("a.tar"), &archive_options(&self.0))?))
+    }
+
+    fn keeper(&self) -> Result<Option<Box<dyn Keeper + '_>>> {
+        Ok(Some(Box::new(DockerArchive::open(self.0.path("a.tar"), &archive_options(&self.0))?)))
+    }
+
+    fn again(&self) -> Again {
+        Again::Replaces
+    }
+
+    fn tag(&self, text: &str) -> Name {
+        Name::Tag(format!("docker.io/library/{text}:latest").into())
+    }
+}
+
+#[test]
+fn docker_archives() {
+    let fresh = || -> Box<dyn Place> { Box::new(Saved(scratch())) };
+    let laws = suites::source(&fresh) + suites::sink(&fresh) + suites::keeper(&fresh);
+    proof::ran("ports: Docker archive", laws);
+}
+
+/// What a stream takes, readable afterwards.
+#[derive(Clone, Default)]
+struct Pipe(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Pipe {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("no writer panics").write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Archives that come and go as streams, wrapped on the way.
+struct Streamed(Scratch, RefCell<Pipe>, fn(&[u8]) -> Vec<u8>);
+
+impl Place for Streamed {
+    fn sink(&self) -> Result<Box<dyn Sink + '_>> {
+        let pipe = Pipe::default();
+        *self.1.borrow_mut() = pipe.clone();
+        Ok(Box::new(OciArchive::write(Box::new(pipe), &archive_options(&self.0))?))
+    }
+
+    fn catalog(&self) -> Result<Box<dyn Catalog + '_>> {
+        let bytes = self.2(&self.1.borrow().0.lock().expect("no writer panics"));
+        Ok(Box::new(OciArchive::read(&bytes[..], &archive_options(&self.0))?))
+    }
+
+    fn again(&self) -> Again {
+        Again::Replaces
+    }
+}
+
+#[test]
+fn streamed_archives_plain_and_wrapped() {
+    let mut laws = 0;
+    for wrap in [<[u8]>::to_vec, testkit::image::gzip, testkit::image::zstd] {
+        let fresh = || -> Box<dyn Place> { Box::new(Streamed(scratch(), RefCell::default(), wrap)) };
+        laws += suites::source(&fresh);
+    }
+    proof::ran("ports: OCI archive as a stream", laws);
 }

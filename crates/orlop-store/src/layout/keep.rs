@@ -1,19 +1,14 @@
 //! Moving names, and removing what no name reaches.
 
 use super::{BLOBS, Layout};
-use crate::error::Error;
 use crate::reach::{self, Damage};
 use orlop_fs::lock::{Share, Wait};
-use orlop_fs::{Dir, FileKind, Lock, Stat, temp};
+use orlop_fs::{Dir, FileKind, Stat, temp};
 use orlop_layer::Time;
 use orlop_spec::port::{Catalog as _, Keeper, Name, Result, Selector, Sweep, Swept};
 use orlop_spec::{AnyDigest, Descriptor};
 use std::collections::HashSet;
 use std::time::Duration;
-
-/// How long a sweep waits for writers, and how often it looks.
-const PATIENCE: Duration = Duration::from_secs(10);
-const STEP: Duration = Duration::from_millis(20);
 
 impl Keeper for Layout {
     fn assign(&self, name: &Name, root: &Descriptor) -> Result<()> {
@@ -28,7 +23,7 @@ impl Keeper for Layout {
     }
 
     fn sweep(&self, grace: Duration, mode: Sweep) -> Result<Swept> {
-        let _alone = self.wait_until_alone()?;
+        let _alone = self.folder().lock(Share::Exclusive, Wait::Yes)?;
         let roots = self.names()?.into_iter().map(|(_, root)| root);
         let kept = reach::reach(self, &self.limits, roots, Damage::Refuse, &mut |_, _| ())?;
         let pinned = pinned(self.folder())?;
@@ -40,22 +35,6 @@ impl Keeper for Layout {
             broom.litter(&algorithm.folder)?;
         }
         Ok(broom.swept)
-    }
-}
-
-impl Layout {
-    fn wait_until_alone(&self) -> Result<Lock> {
-        let mut waited = Duration::ZERO;
-        loop {
-            if let Some(lock) = self.folder().lock(Share::Exclusive, Wait::No)? {
-                return Ok(lock);
-            }
-            if waited >= PATIENCE {
-                return Err(Error::Busy { place: self.path().into() }.into());
-            }
-            std::thread::sleep(STEP);
-            waited += STEP;
-        }
     }
 }
 

@@ -1,0 +1,198 @@
+//! An OCI layout in a tar (`docs/formats/oci-archive.md`).
+//!
+//! ```text
+//! oci-layout │ blobs/ │ blobs/sha256/ │ blobs/sha256/HEX … │ index.json │ end
+//! ```
+//!
+//! Invariant: `index.json` is the last member that orlop writes, so an archive that was cut is no archive; a file
+//! is replaced whole or not at all.
+
+mod input;
+pub(crate) mod members;
+pub(crate) mod sink;
+
+pub use input::Options;
+pub use sink::ArchiveSink;
+
+pub(crate) use input::{open as open_input, unwrap as unwrap_input};
+
+use crate::catalog;
+use crate::error::Error;
+use crate::index_file::IndexFile;
+use crate::layout::{INDEX, MARKER};
+use crate::reach::{self, Damage};
+use members::Members;
+use orlop_fs::File;
+use orlop_spec::media_type::MediaType;
+use orlop_spec::port::{
+    Catalog, Hints, Keeper, Name, Origin, Result, Selector, Sink as _, Source, Sweep, Swept,
+};
+use orlop_spec::{AnyDigest, Descriptor};
+use sink::{Form, blob_name};
+use std::collections::HashSet;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// An OCI archive, open for reading; its names may be changed where it is a file.
+#[derive(Debug)]
+pub struct OciArchive {
+    options: Options,
+    /// Where it is; nowhere for a stream.
+    path: Option<PathBuf>,
+    /// Replaced when the archive is written anew.
+    content: Mutex<Arc<Content>>,
+}
+
+#[derive(Debug)]
+struct Content {
+    members: Members,
+    index: IndexFile,
+}
+
+impl OciArchive {
+    /// Opens an archive that exists, plain or compressed.
+    pub fn open(path: impl AsRef<Path>, options: &Options) -> Result<Self> {
+        let path = path.as_ref();
+        let content = Content::read(open_input(path, options)?, path, options)?;
+        Ok(Self::new(content, Some(path.into()), options))
+    }
+
+    /// Reads an archive from a stream, plain or compressed, into a file without a name.
+    pub fn read(stream: impl Read + Send, options: &Options) -> Result<Self> {
+        let content = Content::read(unwrap_input(stream, options)?, Path::new("-"), options)?;
+        Ok(Self::new(content, None, options))
+    }
+
+    /// A new archive at a path.
+    pub fn create(path: impl AsRef<Path>, options: &Options) -> Result<ArchiveSink> {
+        ArchiveSink::at_path(path.as_ref(), Form::Oci, options)
+    }
+
+    /// A new archive on a stream.
+    pub fn write(stream: Box<dyn Write + Send>, options: &Options) -> Result<ArchiveSink> {
+        ArchiveSink::to_stream(stream, Form::Oci, options)
+    }
+
+    fn new(content: Content, path: Option<PathBuf>, options: &Options) -> Self {
+        Self { options: options.clone(), path, content: Mutex::new(Arc::new(content)) }
+    }
+
+    fn content(&self) -> Arc<Content> {
+        self.content.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Writes the archive anew with another index and the blobs that are wanted, in their order.
+    fn rewrite(&self, index: &IndexFile, wanted: &dyn Fn(&AnyDigest) -> bool) -> Result<()> {
+        let old = self.content();
+        let Some(path) = &self.path else {
+            return Err(Error::NotKept { place: old.members.place().into() }.into());
+        };
+        let sink = Self::create(path, &self.options)?;
+        for (digest, size) in old.members.blobs() {
+            if wanted(&digest) {
+                let blob = Descriptor::new(MediaType::new(""), digest, size);
+                sink.put(&blob, &*self.origin(&blob)?, &Hints::default())?;
+            }
+        }
+        sink.finish_with(index)?;
+        let new = Content::read(open_input(path, &self.options)?, path, &self.options)?;
+        *self.content.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
+        Ok(())
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut IndexFile) -> Result<T, Error>) -> Result<T> {
+        let mut index = self.content().index.clone();
+        let outcome = change(&mut index)?;
+        self.rewrite(&index, &|_| true)?;
+        Ok(outcome)
+    }
+}
+
+impl Content {
+    fn read(file: File, place: &Path, options: &Options) -> Result<Self> {
+        let members = Members::scan(file, place, &options.limits)?;
+        let incomplete = |missing| Error::Incomplete { place: place.into(), what: "OCI archive", missing };
+        let limit = options.limits.document;
+        members.read(MARKER, limit)?.ok_or_else(|| incomplete(MARKER))?;
+        let bytes = members.read(INDEX, limit)?.ok_or_else(|| incomplete(INDEX))?;
+        let damaged = |source| Error::Damaged { file: place.join(INDEX), source };
+        let index = IndexFile::parse(&bytes).map_err(damaged)?;
+        Ok(Self { members, index })
+    }
+
+    fn roots(&self) -> impl Iterator<Item = Descriptor> {
+        self.index.entries().iter().map(|(_, root)| root.clone())
+    }
+}
+
+impl Source for OciArchive {
+    fn resolve(&self, selector: &Selector) -> Result<Vec<Descriptor>> {
+        let content = self.content();
+        let place = content.members.place();
+        catalog::resolve(place, self, &self.options.limits, content.index.entries(), selector)
+    }
+
+    fn origin(&self, blob: &Descriptor) -> Result<Box<dyn Origin + '_>> {
+        Ok(Box::new(self.content().members.blob(&blob.digest)?))
+    }
+}
+
+impl Catalog for OciArchive {
+    fn names(&self) -> Result<Vec<(Name, Descriptor)>> {
+        Ok(self.content().index.entries().to_vec())
+    }
+
+    fn referrers(&self, digest: &AnyDigest) -> Result<Vec<Descriptor>> {
+        reach::referrers(self, &self.options.limits, self.content().roots(), digest)
+    }
+}
+
+impl Keeper for OciArchive {
+    fn assign(&self, name: &Name, root: &Descriptor) -> Result<()> {
+        self.origin(root)?;
+        self.change(|index| index.publish(&[(name.clone(), root.clone())]))
+    }
+
+    fn forget(&self, selector: &Selector) -> Result<Vec<Descriptor>> {
+        let place = self.content().members.place().to_owned();
+        self.change(|index| index.forget(&place, selector))
+    }
+
+    /// An archive has no writer at work, so nothing in it is too young.
+    fn sweep(&self, _: Duration, mode: Sweep) -> Result<Swept> {
+        let content = self.content();
+        let limits = &self.options.limits;
+        let kept: HashSet<AnyDigest> =
+            reach::reach(self, limits, content.roots(), Damage::Refuse, &mut |_, _| ())?;
+        let removed: Vec<_> =
+            content.members.blobs().into_iter().filter(|(digest, _)| !kept.contains(digest)).collect();
+        if mode == Sweep::Remove && !removed.is_empty() {
+            self.rewrite(&content.index, &|digest| kept.contains(digest))?;
+        }
+        Ok(Swept { removed, ..Swept::default() })
+    }
+}
+
+impl Members {
+    /// The blob of a digest, where the archive has it.
+    pub(crate) fn blob(&self, digest: &AnyDigest) -> Result<crate::blobs::FileOrigin> {
+        let name = blob_name(digest);
+        let missing = || Error::BlobMissing { digest: digest.clone(), path: self.place().join(&name) };
+        let range = self.find(&name)?.ok_or_else(missing)?;
+        self.origin(range)
+    }
+
+    /// Every blob of the archive, in its order.
+    pub(crate) fn blobs(&self) -> Vec<(AnyDigest, u64)> {
+        let blob = |name: &str| {
+            let digest: AnyDigest = name.strip_prefix("blobs/")?.replacen('/', ":", 1).parse().ok()?;
+            let range = self.find(name).ok()??;
+            Some((range.at, digest, range.size))
+        };
+        let mut blobs: Vec<_> = self.names().filter_map(blob).collect();
+        blobs.sort_unstable();
+        blobs.into_iter().map(|(_, digest, size)| (digest, size)).collect()
+    }
+}
