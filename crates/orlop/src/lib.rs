@@ -26,6 +26,7 @@ pub mod spool;
 pub mod tar_tree;
 pub mod transport;
 pub mod trees;
+pub mod unpack;
 
 pub use error::Error;
 // What a caller needs to name: it depends on this crate alone.

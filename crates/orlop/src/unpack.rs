@@ -1,0 +1,143 @@
+//! `unpack` and `bundle`: an image becomes a root filesystem.
+//!
+//! ```text
+//! layers ──decode, in parallel──► staging: contents    ┐
+//!             └─► trees ──stack──► the merged tree ────┴─► assemble ──► (config.json) ──► publish
+//! ```
+//!
+//! Invariant: nothing appears at the target before every layer was proven and the tree is whole.
+
+use crate::error::Error;
+use crate::image::Image;
+use crate::layers;
+use orlop_fs::Dir;
+use orlop_fs::owner::Owner;
+use orlop_fs::rooted::read_small;
+use orlop_fs::staging::{Apply, Existing, Report, Staging, Sync, Written};
+use orlop_layer::TreePath;
+use orlop_layer::tree::{InodeKind, Tree};
+use orlop_spec::port::Result;
+use orlop_spec::runtime::{self, Rootfs};
+use orlop_spec::{Context, Event, Fault};
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Mutex;
+
+/// The folder of a bundle that holds the root filesystem.
+pub const ROOTFS: &str = "rootfs";
+/// The file of a bundle that a runtime reads.
+pub const CONFIG: &str = "config.json";
+/// Bytes of `/etc/passwd` and `/etc/group` that are read.
+const ACCOUNTS: u64 = 16 << 20;
+
+/// How a tree is put on the disk.
+#[derive(Clone, Debug)]
+pub struct Unpack {
+    /// What is done about owners.
+    pub owner: Owner,
+    /// What to do with a target that is there.
+    pub existing: Existing,
+    /// Whether the tree survives a loss of power.
+    pub sync: Sync,
+    /// The folder of the image that is unpacked; all of it where this is the root.
+    pub subdir: TreePath,
+}
+
+/// What was unpacked.
+#[derive(Clone, Debug)]
+pub struct Unpacked {
+    /// Paths of the merged tree.
+    pub entries: u64,
+    /// What could not be kept.
+    pub report: Report,
+}
+
+/// Unpacks the root filesystem of an image as `target`.
+pub fn unpack(cx: &Context<'_>, image: &Image<'_>, target: &Path, how: &Unpack) -> Result<Unpacked> {
+    let (parent, name) = place(target)?;
+    let mut staging = Staging::create(&parent, name, how.existing, apply(cx, how, None))?;
+    let (tree, report) = fill(cx, image, &mut staging)?;
+    staging.publish(how.sync)?;
+    Ok(Unpacked { entries: tree.len(), report })
+}
+
+/// Unpacks an image as a runtime's bundle: `rootfs` and `config.json` in the folder `target`.
+pub fn bundle(
+    cx: &Context<'_>,
+    image: &Image<'_>,
+    target: &Path,
+    how: &Unpack,
+    options: &runtime::Options,
+) -> Result<Unpacked> {
+    let (parent, name) = place(target)?;
+    let mut staging = Staging::create(&parent, name, how.existing, apply(cx, how, Some(ROOTFS)))?;
+    let (tree, report) = fill(cx, image, &mut staging)?;
+    let root = staging.root().expect("the tree was put together");
+    let config = runtime_config(cx, image, &tree, root, options)?;
+    write_config(staging.outer().expect("a bundle has a folder around its root"), &config)?;
+    staging.publish(how.sync)?;
+    Ok(Unpacked { entries: tree.len(), report })
+}
+
+/// The folder that the target is in, and its name there.
+fn place(target: &Path) -> Result<(Dir, &[u8])> {
+    let Some(name) = target.file_name() else {
+        let (what, hint) = ("the target has no name of its own", "name the folder, not `.` or `..`");
+        return Err(Error::Unfit { what, hint }.into());
+    };
+    let parent = target.parent().unwrap_or(Path::new("."));
+    Ok((Dir::open(parent)?, name.as_encoded_bytes()))
+}
+
+fn apply<'a>(cx: &Context<'a>, how: &Unpack, nest: Option<&'a str>) -> Apply<'a> {
+    let Context { observer, cancel, .. } = *cx;
+    Apply { owner: how.owner, subdir: how.subdir.clone(), nest, observer, cancel }
+}
+
+/// Decodes the layers into the staging and puts the merged tree together.
+fn fill(cx: &Context<'_>, image: &Image<'_>, staging: &mut Staging<'_>) -> Result<(Tree, Report)> {
+    let written: Mutex<Vec<(u16, Written)>> = Mutex::default();
+    let opened = layers::open(cx, "unpack", image, &|layer, decode| {
+        let mut writer = staging.layer(layer)?;
+        decode(&mut writer)?;
+        let finished = writer.finish(layer)?;
+        written.lock().expect("no holder panics").push((layer, finished));
+        Ok(())
+    })?;
+    let merged = layers::stack(opened.trees)?;
+    let mut written = written.into_inner().expect("no holder panics");
+    written.sort_by_key(|(layer, _)| *layer);
+    let written: Vec<Written> = written.into_iter().map(|(_, written)| written).collect();
+    cx.cancel.check()?;
+    let report = staging.assemble(&merged, &written)?;
+    Ok((merged, report))
+}
+
+/// The runtime's configuration, with accounts and links of the image itself.
+fn runtime_config(
+    cx: &Context<'_>,
+    image: &Image<'_>,
+    tree: &Tree,
+    root: &Dir,
+    options: &runtime::Options,
+) -> Result<Vec<u8>> {
+    let passwd = read_small(root, "/etc/passwd", ACCOUNTS)?;
+    let group = read_small(root, "/etc/group", ACCOUNTS)?;
+    let link = |path: &[u8]| match &tree.inode(tree.locate(path)?).kind {
+        InodeKind::Symlink(target) => Some(target.to_vec()),
+        _ => None,
+    };
+    let rootfs = Rootfs { passwd: passwd.as_deref(), group: group.as_deref(), link: &link };
+    let runtime = runtime::convert(image.config(), &rootfs, options)?;
+    if !runtime.lost_groups.is_empty() {
+        let text = format!("groups {:?} of the user are not mapped and were left out", runtime.lost_groups);
+        cx.observer.event(Event::Warned(text));
+    }
+    Ok(runtime.to_bytes())
+}
+
+fn write_config(folder: &Dir, config: &[u8]) -> Result<()> {
+    let mut file = folder.create_file(CONFIG, 0o644)?;
+    file.write_all(config).map_err(|error| Fault::io(format!("write {CONFIG}"), error))?;
+    Ok(())
+}
