@@ -1,8 +1,18 @@
 //! The verbs, one file each: arguments, a call of the library, the printed result.
 
+mod cat;
 mod completions;
+mod digest;
+mod du;
+mod files;
+mod gc;
+mod inspect;
+mod ls;
 mod man;
 mod reference;
+mod rm;
+mod tag;
+mod untag;
 mod version;
 
 use crate::shell::Shell;
@@ -12,6 +22,18 @@ use orlop::spec::Fault;
 /// Everything that can be asked for, in the order of the manual.
 #[derive(Subcommand)]
 pub enum Verb {
+    Inspect(inspect::Arguments),
+    #[command(aliases = ["list-tags", "list"])]
+    Ls(ls::Arguments),
+    Digest(digest::Arguments),
+    Files(files::Arguments),
+    Cat(cat::Arguments),
+    Du(du::Arguments),
+    Tag(tag::Arguments),
+    Untag(untag::Arguments),
+    #[command(alias = "delete")]
+    Rm(rm::Arguments),
+    Gc(gc::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
     Version(version::Arguments),
@@ -32,6 +54,16 @@ impl Verb {
     /// Does it.
     pub fn run(self, shell: &Shell) -> Result<Outcome, Fault> {
         match self {
+            Self::Inspect(arguments) => inspect::run(&arguments, shell),
+            Self::Ls(arguments) => ls::run(&arguments, shell),
+            Self::Digest(arguments) => digest::run(&arguments, shell),
+            Self::Files(arguments) => files::run(&arguments, shell),
+            Self::Cat(arguments) => cat::run(&arguments, shell),
+            Self::Du(arguments) => du::run(&arguments, shell),
+            Self::Tag(arguments) => tag::run(&arguments, shell),
+            Self::Untag(arguments) => untag::run(&arguments, shell),
+            Self::Rm(arguments) => rm::run(&arguments, shell),
+            Self::Gc(arguments) => gc::run(&arguments, shell),
             Self::Completions(arguments) => completions::run(&arguments, shell),
             Self::Man(arguments) => man::run(&arguments, shell),
             Self::Version(arguments) => version::run(&arguments, shell),

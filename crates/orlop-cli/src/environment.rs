@@ -1,9 +1,17 @@
 //! The only place that reads the environment. Nothing is read before a command asks for it.
 
 use crate::error::Error;
+use orlop::fs::machine::machine;
+use orlop::layer::Time;
+use orlop::spec::Platform;
+use orlop::spec::time::Timestamp;
 use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::num::NonZeroUsize;
+use std::os::fd::AsFd;
 use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The arguments, the program's name first.
 pub fn arguments() -> Vec<OsString> {
@@ -11,10 +19,10 @@ pub fn arguments() -> Vec<OsString> {
 }
 
 /// `SOURCE_DATE_EPOCH`: seconds since 1970 (reproducible-builds.org, version 1.1).
-pub fn source_date_epoch() -> Result<Option<i64>, Error> {
+pub fn source_date_epoch() -> Result<Option<Timestamp>, Error> {
     let Some(text) = variable("SOURCE_DATE_EPOCH") else { return Ok(None) };
-    let seconds = text.to_str().and_then(|text| text.parse().ok());
-    seconds.map(Some).ok_or_else(|| Error::BadEpoch(text.to_string_lossy().into_owned()))
+    let text = text.to_string_lossy();
+    Timestamp::from_epoch(&text).map(Some).map_err(Error::BadEpoch)
 }
 
 /// Where spools go: `TMPDIR`, else `/var/tmp`, because layers are large and `/tmp` is often memory.
@@ -43,6 +51,37 @@ pub fn arm_faults() {
         let fault = text.to_str().and_then(seam::from_text);
         seam::install(fault.expect("ORLOP_FAULT is kill:N, eio:N or enospc:N"));
     }
+}
+
+/// The platform of this machine, as its kernel calls it.
+pub fn host() -> Platform {
+    Platform::from_machine("linux", &machine())
+}
+
+/// The present time.
+pub fn now() -> Time {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Time { seconds: i64::try_from(since.as_secs()).unwrap_or(i64::MAX), nanoseconds: since.subsec_nanos() }
+}
+
+/// Standard input without a buffer.
+pub fn stdin() -> Box<dyn Read + Send> {
+    match duplicate(io::stdin()) {
+        Ok(file) => Box::new(file),
+        Err(_) => Box::new(io::stdin()),
+    }
+}
+
+/// Standard output without a buffer.
+pub fn stdout() -> Box<dyn Write + Send> {
+    match duplicate(io::stdout()) {
+        Ok(file) => Box::new(file),
+        Err(_) => Box::new(io::stdout()),
+    }
+}
+
+fn duplicate(stream: impl AsFd) -> io::Result<File> {
+    stream.as_fd().try_clone_to_owned().map(File::from)
 }
 
 /// A variable that is set and not empty.

@@ -1,5 +1,6 @@
 //! What can be wrong with a command line that its grammar allows, and with the terminal side.
 
+use orlop::spec::time::TimeError;
 use orlop::spec::{Diagnose, Fault, Kind};
 use std::io;
 
@@ -7,8 +8,8 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// `SOURCE_DATE_EPOCH` holds no number.
-    #[error("SOURCE_DATE_EPOCH is {0:?}, which is no number of seconds")]
-    BadEpoch(String),
+    #[error("cannot read SOURCE_DATE_EPOCH")]
+    BadEpoch(#[source] TimeError),
     /// The result could not be written.
     #[error("cannot write to the standard output")]
     Output(#[source] io::Error),

@@ -1,5 +1,9 @@
 //! Flags that several verbs share. A verb takes a group only when it honours every flag in it.
 
+mod place;
+
+pub use place::{OnePlatform, Place, published};
+
 use clap::{Args, ValueEnum};
 use orlop::spec::Limits;
 use std::num::NonZeroUsize;

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use orlop::layer::path::printable;
-use orlop::spec::Fault;
+use orlop::spec::{Fault, MediaType};
 use std::fmt::Write as _;
 use std::io::{self, BufWriter, StdoutLock, Write};
 
@@ -52,7 +52,7 @@ impl Table {
 
     /// One cell per column; what comes from outside is escaped.
     pub fn row<const N: usize>(&mut self, cells: [String; N]) {
-        self.rows.push(cells.iter().map(|cell| printable(cell).into_owned()).collect());
+        self.rows.push(cells.into_iter().map(|cell| printable(&cell).into_owned()).collect());
     }
 
     /// The table as lines, without blanks at their ends.
@@ -110,7 +110,8 @@ impl Fields {
     /// The fields as lines.
     pub fn print(&self) -> String {
         let width = self.0.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-        self.0.iter().map(|(name, value)| format!("{name:<width$}  {value}\n")).collect()
+        let line = |(name, value): &(&str, String)| format!("{name:<width$}  {value}\n");
+        self.0.iter().map(line).collect::<Vec<_>>().concat()
     }
 }
 
@@ -129,10 +130,10 @@ pub fn size(bytes: u64) -> String {
     format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
 }
 
-/// The first twelve digits of a digest's hex, as tables show it.
-pub fn short(digest: &str) -> &str {
-    let hex = digest.split_once(':').map_or(digest, |(_, hex)| hex);
-    hex.get(..12).unwrap_or(hex)
+/// A media type as tables show it: without what all of them begin with.
+pub fn short_type(media_type: &MediaType) -> String {
+    let text = media_type.as_str();
+    text.strip_prefix("application/vnd.").unwrap_or(text).to_owned()
 }
 
 #[cfg(test)]

@@ -217,5 +217,8 @@ fn name_for_bar(item: &str) -> String {
 
 /// Escapes what is within lines, and keeps the lines.
 fn printable_lines(text: &str) -> String {
-    text.lines().map(|line| format!("{}\n", printable(line))).collect()
+    text.split_inclusive('\n')
+        .map(|line| format!("{}\n", printable(line.trim_end_matches('\n'))))
+        .collect::<Vec<_>>()
+        .concat()
 }

@@ -82,7 +82,9 @@ fn every_shown_verb_has_a_manual_page_and_completions_exist_for_every_shell() {
     assert!(orlop().arg("man").ok().out().contains("130"), "the table of exit codes is in orlop(1)");
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let script = orlop().args(["completions", shell]).ok().out();
-        verbs().iter().for_each(|verb| assert!(script.contains(verb.as_str()), "{shell}: {verb}"));
+        for verb in verbs() {
+            assert!(script.contains(&verb), "{shell}: {verb}");
+        }
     }
 }
 

@@ -56,6 +56,16 @@ pub enum Name {
     Tag(Box<str>),
 }
 
+impl Name {
+    /// The tag, where there is one.
+    pub fn tag(&self) -> Option<&str> {
+        match self {
+            Self::Untagged => None,
+            Self::Tag(tag) => Some(tag),
+        }
+    }
+}
+
 /// A place that images come from.
 pub trait Source: Send + Sync {
     /// The root of an image: a manifest or an index. More than one only where several entries bear one tag and

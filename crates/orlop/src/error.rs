@@ -62,6 +62,18 @@ pub enum Error {
         /// What to type instead.
         hint: &'static str,
     },
+    /// No such path in the image.
+    #[error("the image holds no {path}")]
+    NoFile {
+        /// The path, escaped.
+        path: String,
+    },
+    /// A path that is no regular file.
+    #[error("{path} is no regular file in the image")]
+    NotAFile {
+        /// The path, escaped.
+        path: String,
+    },
     /// Bytes that were named differ from those that would be copied.
     #[error("the digest would change from {from} to {to}")]
     DigestChanges {
@@ -75,10 +87,14 @@ pub enum Error {
 impl Diagnose for Error {
     fn kind(&self) -> Kind {
         match self {
+            Self::NoFile { .. } => Kind::NotFound,
             Self::LayerCount { .. } | Self::DigestChanges { .. } => Kind::Integrity,
             Self::TooManyLayers { .. } => Kind::Limit,
             Self::Unfit { .. } | Self::NoTransport { .. } => Kind::Usage,
-            Self::NotAnImage { .. } | Self::Artifact { .. } | Self::UnknownLayer { .. } => Kind::Other,
+            Self::NotAnImage { .. }
+            | Self::Artifact { .. }
+            | Self::UnknownLayer { .. }
+            | Self::NotAFile { .. } => Kind::Other,
         }
     }
 
@@ -87,6 +103,9 @@ impl Diagnose for Error {
             Self::Unfit { hint, .. } => Some((*hint).into()),
             Self::UnknownLayer { .. } | Self::Artifact { .. } => {
                 Some("`orlop copy` carries it unchanged; `orlop inspect --raw` shows the manifest".into())
+            }
+            Self::NoFile { .. } | Self::NotAFile { .. } => {
+                Some("`orlop files REF` lists what there is".into())
             }
             Self::NoTransport { .. } => {
                 Some("it opens oci:, oci-archive:, docker-archive:, dir:, rootfs: and tar:".into())

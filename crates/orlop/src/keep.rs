@@ -5,6 +5,20 @@ use orlop_spec::descriptor::Descriptor;
 use orlop_spec::port::{Keeper, Name, Result, Selector, Sweep, Swept};
 use std::time::Duration;
 
+const NO_TAG: Error =
+    Error::Unfit { what: "only a tag can be taken away", hint: "name it: orlop untag oci:DIR:TAG" };
+
+/// What is removed is named: the only image of a place may be another one by now.
+const NO_IMAGE: Error = Error::Unfit {
+    what: "no image of the place is named",
+    hint: "name it by tag or digest: orlop rm oci:DIR:TAG; `orlop ls` lists them",
+};
+
+const ONE_IMAGE: Error = Error::Unfit {
+    what: "a place is swept as a whole, not one image of it",
+    hint: "remove the image first, then sweep: orlop rm oci:DIR:TAG, orlop gc oci:DIR",
+};
+
 /// One tag may stand at several entries, one per platform; a further name is given to one of them.
 const SEVERAL: Error = Error::Unfit {
     what: "several images bear that tag",
@@ -20,22 +34,32 @@ pub fn tag(place: &dyn Keeper, selector: &Selector, tags: &[Box<str>]) -> Result
     Ok(root)
 }
 
-/// Takes a tag away. What it named stays in the place, without a name unless another tag names it.
-pub fn untag(place: &dyn Keeper, tag: &str) -> Result<Vec<Descriptor>> {
-    let selector = Selector::Tag(tag.into());
-    for root in place.resolve(&selector)? {
-        place.assign(&Name::Untagged, &root)?;
+/// Takes a tag away. What it named stays as long as another name reaches it; else the next [`gc`] removes it.
+pub fn untag(place: &dyn Keeper, selector: &Selector) -> Result<Vec<Descriptor>> {
+    match selector {
+        Selector::Tag(_) => place.forget(selector),
+        _ => Err(NO_TAG.into()),
     }
-    place.forget(&selector)
 }
 
-/// Removes entries: by tag those of that tag, by digest or position every entry of that image. Their blobs stay
-/// until the next [`gc`].
-pub fn remove(place: &dyn Keeper, selector: &Selector) -> Result<Vec<Descriptor>> {
-    place.forget(selector)
+/// Removes an image under all its names, and tells them. Its blobs stay until the next [`gc`].
+pub fn remove(place: &dyn Keeper, selector: &Selector) -> Result<Vec<(Name, Descriptor)>> {
+    if *selector == Selector::Only {
+        return Err(NO_IMAGE.into());
+    }
+    let mut gone = Vec::new();
+    for root in place.resolve(selector)? {
+        let of_image = |(_, entry): &(Name, Descriptor)| entry.digest == root.digest;
+        gone.extend(place.names()?.into_iter().filter(of_image));
+        place.forget(&Selector::Digest(root.digest))?;
+    }
+    Ok(gone)
 }
 
 /// Removes blobs that no name reaches and that are older than `grace`.
-pub fn gc(place: &dyn Keeper, grace: Duration, mode: Sweep) -> Result<Swept> {
-    place.sweep(grace, mode)
+pub fn gc(place: &dyn Keeper, selector: &Selector, grace: Duration, mode: Sweep) -> Result<Swept> {
+    match selector {
+        Selector::Only => place.sweep(grace, mode),
+        _ => Err(ONE_IMAGE.into()),
+    }
 }

@@ -64,6 +64,19 @@ pub fn stack(trees: impl IntoIterator<Item = Tree>) -> Result<Tree, LayerError> 
     trees.try_fold(base, Tree::stack)
 }
 
+/// Decodes and proves one layer, such as one whose entries are known already.
+pub fn open_at(
+    cx: &Context<'_>,
+    phase: &'static str,
+    image: &Image<'_>,
+    index: u16,
+    visitor: &mut dyn Visit,
+) -> Result<()> {
+    let layers = image.layers()?;
+    let stages = if cx.workers.get() > 1 { Stages::Pipelined } else { Stages::One };
+    open_one(cx, phase, image, &layers[usize::from(index)], index, stages, visitor).map(drop)
+}
+
 fn open_one(
     cx: &Context<'_>,
     phase: &'static str,

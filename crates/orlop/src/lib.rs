@@ -11,12 +11,15 @@
 #![forbid(unsafe_code)]
 
 pub mod build;
+pub mod cat;
 pub mod check;
 pub mod copy;
 pub mod diff;
 pub mod draft;
+pub mod du;
 mod elf;
 pub mod error;
+pub mod files;
 pub mod hashed;
 pub mod image;
 pub mod inspect;

@@ -2,13 +2,14 @@
 
 use super::Outcome;
 use crate::flags::{Format, OnePlatform, Place, Show};
-use crate::output::{Align, Fields, Table, size};
+use crate::output::{Align, Fields, Table, short_type, size};
 use crate::shell::Shell;
 use clap::Args;
 use orlop::inspect::{Inspection, inspect, raw};
 use orlop::spec::config::Execution;
 use orlop::spec::manifest::Manifest;
-use orlop::spec::{Descriptor, Fault};
+use orlop::spec::reference::Reference;
+use orlop::spec::{Descriptor, Document, Fault, MediaType};
 use serde_json::{Value, json};
 
 /// Tell what a name means: digest, platforms, config, layers.
@@ -35,7 +36,7 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
         let found = inspect(cx, place.source(), place.selector(), arguments.platform.wanted(&host))?;
         match document(arguments, &found)? {
             Some(document) => raw(cx, place.source(), document),
-            None => Ok(summary(&place.name(), &found, arguments.show.format).into_bytes()),
+            None => Ok(summary(place.reference(), &found, arguments.show.format).into_bytes()),
         }
     })?;
     shell.print(&bytes)?;
@@ -47,39 +48,44 @@ fn document<'f>(arguments: &Arguments, found: &'f Inspection) -> Result<Option<&
     if arguments.config {
         return found.image_config().map(Some);
     }
-    let named = if arguments.platform.is_given() { found.manifest.as_ref().map(|it| it.descriptor()) } else { None };
+    let named =
+        if arguments.platform.is_given() { found.manifest.as_ref().map(Document::descriptor) } else { None };
     Ok(arguments.raw.then(|| named.unwrap_or(&found.root)))
 }
 
-fn summary(name: &str, found: &Inspection, format: Format) -> String {
+fn summary(name: &Reference, found: &Inspection, format: Format) -> String {
     match format {
         Format::Human => for_eyes(name, found),
         Format::Json => format!("{}\n", for_programs(name, found)),
     }
 }
 
-fn for_eyes(name: &str, found: &Inspection) -> String {
+fn for_eyes(name: &Reference, found: &Inspection) -> String {
     let mut fields = Fields::default();
-    fields.add("Name", Some(name));
+    fields.add("Name", Some(name.to_string()));
     fields.add("Digest", Some(found.root.digest.to_string()));
     fields.add("Type", Some(found.root.media_type.as_str()));
-    let mut text = String::new();
+    let mut tables = Vec::new();
     if let Some(index) = &found.index {
         fields.all("Annotations", pairs(&index.annotations));
-        text += &format!("\n{}", platforms(&index.manifests));
+        tables.push(platforms(&index.manifests));
     }
     if let Some(manifest) = &found.manifest {
         image_fields(&mut fields, found, manifest);
-        text += &format!("\n{}", layers(manifest));
+        tables.push(layers(manifest));
     }
-    fields.print() + &text
+    tables.insert(0, fields.print());
+    tables.join("\n")
 }
 
 fn image_fields(fields: &mut Fields, found: &Inspection, manifest: &Manifest) {
     if found.index.is_some() {
-        fields.add("Manifest", found.manifest.as_ref().map(|manifest| manifest.descriptor().digest.to_string()));
+        fields.add(
+            "Manifest",
+            found.manifest.as_ref().map(|manifest| manifest.descriptor().digest.to_string()),
+        );
     }
-    fields.add("Artifact", manifest.artifact_type.as_ref().map(|kind| kind.as_str()));
+    fields.add("Artifact", manifest.artifact_type.as_ref().map(MediaType::as_str));
     fields.add("Config", Some(manifest.config.digest.to_string()));
     if let Some(config) = &found.config {
         fields.add("Platform", Some(orlop::image::platform_of(config).to_string()));
@@ -110,39 +116,55 @@ fn pairs(map: &orlop::spec::descriptor::Annotations) -> impl Iterator<Item = Str
 
 fn size_of(manifest: &Manifest) -> String {
     let bytes = manifest.layers.iter().fold(0, |sum: u64, layer| sum.saturating_add(layer.size));
-    format!("{} in {} layers", size(bytes), manifest.layers.len())
+    match manifest.layers.len() {
+        1 => format!("{} in 1 layer", size(bytes)),
+        count => format!("{} in {count} layers", size(bytes)),
+    }
 }
 
 fn platforms(manifests: &[Descriptor]) -> String {
-    let mut table =
-        Table::new(&[("PLATFORM", Align::Left), ("DIGEST", Align::Left), ("SIZE", Align::Right), ("TYPE", Align::Left)]);
+    let mut table = Table::new(&[
+        ("PLATFORM", Align::Left),
+        ("DIGEST", Align::Left),
+        ("SIZE", Align::Right),
+        ("TYPE", Align::Left),
+    ]);
     for entry in manifests {
         let platform = entry.platform.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
-        table.row([platform, entry.digest.to_string(), size(entry.size), entry.media_type.to_string()]);
+        table.row([platform, entry.digest.to_string(), size(entry.size), short_type(&entry.media_type)]);
     }
     table.print()
 }
 
 fn layers(manifest: &Manifest) -> String {
-    let mut table =
-        Table::new(&[("LAYER", Align::Right), ("DIGEST", Align::Left), ("SIZE", Align::Right), ("TYPE", Align::Left)]);
+    let mut table = Table::new(&[
+        ("LAYER", Align::Right),
+        ("DIGEST", Align::Left),
+        ("SIZE", Align::Right),
+        ("TYPE", Align::Left),
+    ]);
     for (position, layer) in manifest.layers.iter().enumerate() {
-        table.row([position.to_string(), layer.digest.to_string(), size(layer.size), layer.media_type.to_string()]);
+        table.row([
+            position.to_string(),
+            layer.digest.to_string(),
+            size(layer.size),
+            short_type(&layer.media_type),
+        ]);
     }
     table.print()
 }
 
-fn for_programs(name: &str, found: &Inspection) -> Value {
+fn for_programs(name: &Reference, found: &Inspection) -> Value {
     json!({
         "version": 1,
-        "name": name,
+        "name": name.to_string(),
         "digest": found.root.digest,
         "media_type": found.root.media_type,
         "size": found.root.size,
-        "index": found.index.as_ref().map(|index| &**index),
-        "manifest": found.manifest.as_ref().map(|manifest| &**manifest),
+        "index": found.index.as_deref(),
+        "manifest": found.manifest.as_deref(),
         "manifest_digest": found.manifest.as_ref().map(|manifest| manifest.descriptor().digest.clone()),
         "platform": found.config.as_ref().map(|config| orlop::image::platform_of(config).to_string()),
-        "config": found.config.as_ref().map(|config| &**config),
+        "config": found.config.as_deref(),
     })
 }

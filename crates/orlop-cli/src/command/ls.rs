@@ -2,7 +2,7 @@
 
 use super::Outcome;
 use crate::flags::{Format, Place, Show};
-use crate::output::{Align, Table, size};
+use crate::output::{Align, Table, short_type, size};
 use crate::shell::Shell;
 use clap::Args;
 use orlop::spec::port::Name;
@@ -19,7 +19,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
-    let names = shell.look(|cx| arguments.place.catalog(cx)?.names())?;
+    let names = shell.look(|cx| arguments.place.open(cx)?.catalog().names())?;
     shell.print(match arguments.show.format {
         Format::Human => table(&names),
         Format::Json => {
@@ -34,26 +34,19 @@ fn table(names: &[(Name, Descriptor)]) -> String {
     let columns = ["TAG", "DIGEST", "PLATFORM", "TYPE"].map(|title| (title, Align::Left));
     let mut table = Table::new(&[columns.as_slice(), &[("SIZE", Align::Right)]].concat());
     for (name, root) in names {
-        let tag = tag(name).unwrap_or("-").to_owned();
+        let tag = name.tag().unwrap_or("-").to_owned();
         let platform = root.platform.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
-        table.row([tag, root.digest.to_string(), platform, root.media_type.to_string(), size(root.size)]);
+        table.row([tag, root.digest.to_string(), platform, short_type(&root.media_type), size(root.size)]);
     }
     table.print()
 }
 
 fn image(name: &Name, root: &Descriptor) -> Value {
     json!({
-        "tag": tag(name),
+        "tag": name.tag(),
         "digest": root.digest,
         "media_type": root.media_type,
         "size": root.size,
         "platform": root.platform.as_ref().map(ToString::to_string),
     })
-}
-
-fn tag(name: &Name) -> Option<&str> {
-    match name {
-        Name::Tag(tag) => Some(tag),
-        Name::Untagged => None,
-    }
 }

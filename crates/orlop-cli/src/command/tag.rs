@@ -1,7 +1,7 @@
 //! `orlop tag REF TAG…`
 
 use super::Outcome;
-use crate::flags::Place;
+use crate::flags::{Place, published};
 use crate::shell::Shell;
 use clap::Args;
 use orlop::spec::Fault;
@@ -17,10 +17,10 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
-    let lines = shell.look(|cx| {
-        let place = arguments.place.keeper(cx)?;
-        let root = orlop::keep::tag(place.keeper(), place.selector(), &arguments.tags)?;
-        Ok(arguments.tags.iter().map(|tag| place.published(tag, &root.digest)).collect::<String>())
+    let lines: String = shell.look(|cx| {
+        let place = arguments.place.keep(cx)?;
+        let root = orlop::keep::tag(&*place.keeper, &place.reference.selector, &arguments.tags)?;
+        Ok(arguments.tags.iter().map(|tag| published(&place.reference, Some(tag), &root.digest)).collect())
     })?;
     shell.print(lines)?;
     Ok(Outcome::Done)

@@ -1,0 +1,26 @@
+//! `orlop untag REF`
+
+use super::Outcome;
+use crate::flags::{Place, published};
+use crate::shell::Shell;
+use clap::Args;
+use orlop::spec::Fault;
+
+/// Take a tag away; the image stays under its other names.
+///
+/// An image without any name is removed by the next `gc`.
+#[derive(Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    place: Place,
+}
+
+pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
+    let lines: String = shell.look(|cx| {
+        let place = arguments.place.keep(cx)?;
+        let roots = orlop::keep::untag(&*place.keeper, &place.reference.selector)?;
+        Ok(roots.iter().map(|root| published(&place.reference, None, &root.digest)).collect())
+    })?;
+    shell.print(lines)?;
+    Ok(Outcome::Done)
+}

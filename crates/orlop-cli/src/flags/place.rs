@@ -1,0 +1,157 @@
+//! Where images are: a reference, and what its place needs from outside.
+
+use crate::environment;
+use clap::Args;
+use orlop::fs::File;
+use orlop::inspect::Wanted;
+use orlop::layer::path::printable;
+use orlop::spec::port::{Catalog, Keeper, Selector, Source};
+use orlop::spec::reference::{Bare, LoneStream, Reference};
+use orlop::spec::{AnyDigest, Context, Fault, Limits, Platform};
+use orlop::transport::{self, Opened, Outside};
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+/// What places need from outside.
+#[derive(Args, Debug)]
+pub struct Places {
+    /// Folder for temporary files [default: $TMPDIR, else /var/tmp]
+    #[arg(long, value_name = "DIR", help_heading = "Places")]
+    pub tmpdir: Option<PathBuf>,
+    /// A second folder of blobs, which layouts share
+    #[arg(long, value_name = "DIR", help_heading = "Places")]
+    pub shared_blobs: Option<PathBuf>,
+}
+
+impl Places {
+    /// What the library is handed.
+    pub fn outside(&self, limits: &Limits) -> Outside<'static> {
+        Outside {
+            tmpdir: self.tmpdir.clone().unwrap_or_else(environment::temporary_folder),
+            shared_blobs: self.shared_blobs.clone(),
+            now: environment::now(),
+            limits: limits.clone(),
+            stdin: &environment::stdin,
+            stdout: &environment::stdout,
+        }
+    }
+
+    /// Opens a place that holds blobs, for reading.
+    pub fn open(&self, text: &OsStr, cx: &Context<'_>) -> Result<Image, Fault> {
+        let reference = transport::parse(text, Bare::Registry, LoneStream::Refused)?;
+        match transport::open(&reference, &self.outside(cx.limits))? {
+            Opened::Blobs(catalog) => Ok(Image { reference, catalog }),
+            Opened::Tree(_) => Err(HOLDS_A_TREE.into()),
+        }
+    }
+}
+
+const HOLDS_A_TREE: orlop::Error = orlop::Error::Unfit {
+    what: "that place holds files and no image",
+    hint: "make an image of it first: orlop build PLACE oci:DIR:TAG",
+};
+
+/// One image.
+#[derive(Args, Debug)]
+pub struct Place {
+    /// The image
+    #[arg(value_name = "REF")]
+    reference: OsString,
+    #[command(flatten)]
+    places: Places,
+}
+
+impl Place {
+    /// Opens the place of the image for reading.
+    pub fn open(&self, cx: &Context<'_>) -> Result<Image, Fault> {
+        self.places.open(&self.reference, cx)
+    }
+
+    /// A file without a name, for bytes that must wait.
+    pub fn spool(&self, cx: &Context<'_>) -> Result<File, Fault> {
+        self.places.outside(cx.limits).spool()
+    }
+
+    /// Opens the place of the image for changing its names.
+    pub fn keep(&self, cx: &Context<'_>) -> Result<Kept, Fault> {
+        let reference = transport::parse(&self.reference, Bare::Store, LoneStream::Refused)?;
+        let keeper = transport::keep(&reference, &self.places.outside(cx.limits))?;
+        Ok(Kept { reference, keeper })
+    }
+}
+
+/// A place that is open for reading, and which image of it is meant.
+pub struct Image {
+    reference: Reference,
+    catalog: Box<dyn Catalog>,
+}
+
+impl Image {
+    /// The place.
+    pub fn source(&self) -> &dyn Source {
+        &*self.catalog
+    }
+
+    /// The place, with its names.
+    pub fn catalog(&self) -> &dyn Catalog {
+        &*self.catalog
+    }
+
+    /// Which image of the place.
+    pub fn selector(&self) -> &Selector {
+        &self.reference.selector
+    }
+
+    /// The reference.
+    pub fn reference(&self) -> &Reference {
+        &self.reference
+    }
+}
+
+/// A place whose names can be changed.
+pub struct Kept {
+    /// The reference.
+    pub reference: Reference,
+    /// The place.
+    pub keeper: Box<dyn Keeper>,
+}
+
+/// The line that a writer prints: `REF@DIGEST`.
+pub fn published(reference: &Reference, tag: Option<&str>, digest: &AnyDigest) -> String {
+    let selector = Selector::Digest(digest.clone());
+    let named = Reference { transport: reference.transport.clone(), selector, tag: tag.map(Into::into) };
+    format!("{}\n", printable(&named.to_string()))
+}
+
+/// For verbs that need one platform of an index.
+#[derive(Args, Debug)]
+pub struct OnePlatform {
+    /// Platform within an index, as OS/ARCHITECTURE[/VARIANT] or `host` [default: host]
+    #[arg(long, value_name = "PLATFORM", value_parser = platform)]
+    platform: Option<Platform>,
+}
+
+impl OnePlatform {
+    /// The platform that is meant.
+    pub fn platform(&self) -> Platform {
+        self.platform.clone().unwrap_or_else(environment::host)
+    }
+
+    /// What is asked for, and whether it was.
+    pub fn wanted<'p>(&self, platform: &'p Platform) -> Wanted<'p> {
+        if self.is_given() { Wanted::Asked(platform) } else { Wanted::Host(platform) }
+    }
+
+    /// Whether a platform was asked for.
+    pub fn is_given(&self) -> bool {
+        self.platform.is_some()
+    }
+}
+
+/// Parses one platform.
+pub fn platform(text: &str) -> Result<Platform, String> {
+    if text == "host" {
+        return Ok(environment::host());
+    }
+    text.parse().map_err(|error: orlop::spec::platform::PlatformError| error.to_string())
+}
