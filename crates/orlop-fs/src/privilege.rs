@@ -1,5 +1,6 @@
 //! What the process may do, read from its capabilities and not from its user id.
 
+use rustix::process::{Resource, getegid, geteuid, getrlimit};
 use rustix::thread::{CapabilitySet, capabilities};
 
 /// What the calling thread may do to files.
@@ -23,4 +24,14 @@ impl Privileges {
             read_all: held.contains(CapabilitySet::DAC_OVERRIDE),
         }
     }
+}
+
+/// User and group that the caller acts as.
+pub fn ids() -> (u32, u32) {
+    (geteuid().as_raw(), getegid().as_raw())
+}
+
+/// The hard limit of open files, `RLIMIT_NOFILE`; `None` where there is none.
+pub fn open_files_limit() -> Option<u64> {
+    getrlimit(Resource::Nofile).maximum
 }

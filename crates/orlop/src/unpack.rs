@@ -7,19 +7,17 @@
 //!
 //! Invariant: nothing appears at the target before every layer was proven and the tree is whole.
 
-use crate::error::Error;
 use crate::image::Image;
 use crate::layers;
 use orlop_fs::Dir;
 use orlop_fs::owner::Owner;
 use orlop_fs::rooted::read_small;
-use orlop_fs::staging::{Apply, Existing, Report, Staging, Sync, Written};
+use orlop_fs::staging::{Apply, Durable, Existing, Report, Staging, Written};
 use orlop_layer::TreePath;
 use orlop_layer::tree::{InodeKind, Tree};
 use orlop_spec::port::Result;
 use orlop_spec::runtime::{self, Rootfs};
-use orlop_spec::{Context, Event, Fault};
-use std::io::Write as _;
+use orlop_spec::{Context, Event};
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -38,7 +36,7 @@ pub struct Unpack {
     /// What to do with a target that is there.
     pub existing: Existing,
     /// Whether the tree survives a loss of power.
-    pub sync: Sync,
+    pub sync: Durable,
     /// The folder of the image that is unpacked; all of it where this is the root.
     pub subdir: TreePath,
 }
@@ -54,8 +52,7 @@ pub struct Unpacked {
 
 /// Unpacks the root filesystem of an image as `target`.
 pub fn unpack(cx: &Context<'_>, image: &Image<'_>, target: &Path, how: &Unpack) -> Result<Unpacked> {
-    let (parent, name) = place(target)?;
-    let mut staging = Staging::create(&parent, name, how.existing, apply(cx, how, None))?;
+    let mut staging = Staging::create(target, how.existing, apply(cx, how))?;
     let (tree, report) = fill(cx, image, &mut staging)?;
     staging.publish(how.sync)?;
     Ok(Unpacked { entries: tree.len(), report })
@@ -69,29 +66,18 @@ pub fn bundle(
     how: &Unpack,
     options: &runtime::Options,
 ) -> Result<Unpacked> {
-    let (parent, name) = place(target)?;
-    let mut staging = Staging::create(&parent, name, how.existing, apply(cx, how, Some(ROOTFS)))?;
+    let mut staging = Staging::create(target, how.existing, apply(cx, how))?;
     let (tree, report) = fill(cx, image, &mut staging)?;
     let root = staging.root().expect("the tree was put together");
     let config = runtime_config(cx, image, &tree, root, options)?;
-    write_config(staging.outer().expect("a bundle has a folder around its root"), &config)?;
+    staging.wrap(ROOTFS, &[(CONFIG, &config)])?;
     staging.publish(how.sync)?;
     Ok(Unpacked { entries: tree.len(), report })
 }
 
-/// The folder that the target is in, and its name there.
-fn place(target: &Path) -> Result<(Dir, &[u8])> {
-    let Some(name) = target.file_name() else {
-        let (what, hint) = ("the target has no name of its own", "name the folder, not `.` or `..`");
-        return Err(Error::Unfit { what, hint }.into());
-    };
-    let parent = target.parent().unwrap_or(Path::new("."));
-    Ok((Dir::open(parent)?, name.as_encoded_bytes()))
-}
-
-fn apply<'a>(cx: &Context<'a>, how: &Unpack, nest: Option<&'a str>) -> Apply<'a> {
+fn apply<'a>(cx: &Context<'a>, how: &Unpack) -> Apply<'a> {
     let Context { observer, cancel, .. } = *cx;
-    Apply { owner: how.owner, subdir: how.subdir.clone(), nest, observer, cancel }
+    Apply { owner: how.owner, subdir: how.subdir.clone(), observer, cancel }
 }
 
 /// Decodes the layers into the staging and puts the merged tree together.
@@ -134,10 +120,4 @@ fn runtime_config(
         cx.observer.event(Event::Warned(text));
     }
     Ok(runtime.to_bytes())
-}
-
-fn write_config(folder: &Dir, config: &[u8]) -> Result<()> {
-    let mut file = folder.create_file(CONFIG, 0o644)?;
-    file.write_all(config).map_err(|error| Fault::io(format!("write {CONFIG}"), error))?;
-    Ok(())
 }

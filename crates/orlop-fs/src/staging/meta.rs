@@ -8,6 +8,7 @@ use crate::call;
 use crate::error::Error;
 use crate::loss::{LossKind, Losses};
 use crate::owner::{self, Owner};
+use crate::privilege;
 use crate::stat::Stat;
 use crate::xattr::{self, Belongs};
 use crate::{Dir, Result};
@@ -15,7 +16,6 @@ use orlop_layer::{Meta, Time};
 use rustix::fd::BorrowedFd;
 use rustix::fs;
 use rustix::io::Errno;
-use rustix::process::{getegid, geteuid};
 
 /// Sets what entries say about files; counts what cannot be set.
 pub(super) struct Setter<'a> {
@@ -29,8 +29,7 @@ pub(super) struct Setter<'a> {
 
 impl<'a> Setter<'a> {
     pub(super) fn new(apply: &Apply<'a>) -> Self {
-        let caller = (geteuid().as_raw(), getegid().as_raw());
-        Self { apply: apply.clone(), losses: Losses::default(), caller, umask: umask() }
+        Self { apply: apply.clone(), losses: Losses::default(), caller: privilege::ids(), umask: umask() }
     }
 
     pub(super) fn apply(&self) -> &Apply<'a> {

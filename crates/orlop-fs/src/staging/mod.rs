@@ -6,7 +6,7 @@
 //!     L0/  L0.spill/            what layer 0 holds, see `places`
 //!     L1/  L1.spill/
 //!     root/                     where no layer can become the root
-//!     out/                      the target itself, where the root is only a folder of it (a bundle)
+//!     out/                      the target itself, where the root is wrapped into it (a bundle)
 //! ```
 //!
 //! Invariants:
@@ -38,9 +38,11 @@ use crate::{Dir, Result, call};
 use assemble::Assembly;
 use meta::Setter;
 use orlop_layer::tree::{InodeId, Tree};
-use orlop_layer::{Meta, TreePath};
-use orlop_spec::{Cancel, Observer};
-use rustix::fd::OwnedFd;
+use orlop_layer::{Meta, Time, TreePath};
+use orlop_spec::{Cancel, Event, Observer};
+use rustix::fd::{AsFd as _, OwnedFd};
+use std::io::Write as _;
+use std::path::Path;
 use target::Way;
 
 /// Says in a target that is filled from inside that it is not whole.
@@ -58,7 +60,7 @@ pub enum Existing {
 
 /// Whether the tree survives a loss of power.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Sync {
+pub enum Durable {
     /// As far as the kernel has written it.
     #[default]
     No,
@@ -73,8 +75,6 @@ pub struct Apply<'a> {
     pub owner: Owner,
     /// The folder of the tree that becomes the root; all of it where this is the root.
     pub subdir: TreePath,
-    /// The root becomes a folder of this name in the target, rather than the target itself.
-    pub nest: Option<&'a str>,
     /// Hears of losses.
     pub observer: &'a dyn Observer,
     /// Stops the work.
@@ -86,7 +86,7 @@ static NEVER: Cancel = Cancel::new();
 
 impl Default for Apply<'_> {
     fn default() -> Self {
-        Self { owner: Owner::Exact, subdir: TreePath::root(), nest: None, observer: &(), cancel: &NEVER }
+        Self { owner: Owner::Exact, subdir: TreePath::root(), observer: &(), cancel: &NEVER }
     }
 }
 
@@ -113,18 +113,22 @@ struct Ready {
     place: (Dir, Vec<u8>),
     /// The root of the tree.
     root: Dir,
-    meta: Meta,
-    /// The target, where the root is only a folder of it.
+    /// What the root is to have when it has its place.
+    mode: u16,
+    mtime: Time,
+    /// The target, where the root was wrapped.
     outer: Option<Dir>,
 }
 
 impl<'a> Staging<'a> {
-    /// Begins a tree that is to be `name` of `parent`.
-    pub fn create(parent: &Dir, name: &[u8], existing: Existing, apply: Apply<'a>) -> Result<Self> {
-        let way = Way::find(parent, parent.plain(name)?, existing)?;
+    /// Begins a tree that is to be at `target`, a path that the user named. Whether it may be there is checked now;
+    /// publishing checks again.
+    pub fn create(target: impl AsRef<Path>, existing: Existing, apply: Apply<'a>) -> Result<Self> {
+        let (parent, name) = target::place(target.as_ref())?;
+        let way = Way::find(&parent, &name, existing)?;
         if let Way::Inside { .. } = way {
-            let text = format!("{} is filled from inside, not in one step", parent.shown(name));
-            apply.observer.event(orlop_spec::Event::Warned(text));
+            let text = format!("{} is filled from inside, not in one step", parent.shown(&name));
+            apply.observer.event(Event::Warned(text));
         }
         let (folder, name, lock) = target::stage(way.home(), &way.prefix())?;
         Ok(Self { way, folder, name, apply, ready: None, _lock: lock })
@@ -150,20 +154,35 @@ impl<'a> Staging<'a> {
         }
         let folders = layers.iter().map(|written| self.handles(written.layer)).collect::<Result<_>>()?;
         Assembly::new(merged, top, layers, folders, &root, base, &mut setter).run()?;
-        let meta = merged.inode(top).meta.clone();
-        self.ready = Some(self.finish_root((parent, name), root, meta, &mut setter)?);
+        self.ready = Some(finish_root((parent, name), root, &merged.inode(top).meta, &mut setter)?);
         setter.losses.sum_up(self.apply.observer);
         Ok(Report { losses: setter.losses })
     }
 
-    /// The root of the tree that was put together, before it is published.
+    /// The root of the tree that was put together, before it is published: `None` before that.
     pub fn root(&self) -> Option<&Dir> {
         self.ready.as_ref().map(|ready| &ready.root)
     }
 
-    /// The folder that becomes the target, where the root is only a folder of it: files may be added here.
-    pub fn outer(&self) -> Option<&Dir> {
-        self.ready.as_ref().and_then(|ready| ready.outer.as_ref())
+    /// Makes the root a folder of the target, beside other files: a bundle has its root in `rootfs`, and
+    /// `config.json` beside it. Done after the tree was put together, and once.
+    ///
+    /// # Panics
+    /// Without a tree that was put together before.
+    pub fn wrap(&mut self, root: &str, files: &[(&str, &[u8])]) -> Result<()> {
+        let ready = self.ready.as_mut().expect("a tree is put together before it is wrapped");
+        self.folder.make_dir("out", 0o755)?;
+        let outer = self.folder.open_dir("out")?;
+        for (name, content) in files {
+            let mut file = outer.create_file(name, 0o644)?;
+            file.write_all(content).map_err(|error| Error::io("write", outer.shown(name), error))?;
+        }
+        let (folder, name) = &ready.place;
+        folder.rename_new(name, &outer, root)?;
+        call::chmod(&ready.root, ready.mode).map_err(ready.root.failed("set the mode of", b""))?;
+        ready.place = (self.folder.try_clone()?, b"out".to_vec());
+        ready.outer = Some(outer);
+        Ok(())
     }
 
     fn top(&self, merged: &Tree) -> Result<InodeId> {
@@ -197,31 +216,18 @@ impl<'a> Staging<'a> {
         Ok((parent, name))
     }
 
-    /// The root gets everything that it should have but, where that would keep it from being renamed, its mode.
-    fn finish_root(
-        &self,
-        place: (Dir, Vec<u8>),
-        root: Dir,
-        meta: Meta,
-        setter: &mut Setter<'_>,
-    ) -> Result<Ready> {
-        let movable = Meta { mode: meta.mode | 0o700, ..meta.clone() };
-        setter.folder(rustix::fd::AsFd::as_fd(&root), b"", &movable)?;
-        let Some(nest) = self.apply.nest else { return Ok(Ready { place, root, meta, outer: None }) };
-        self.folder.make_dir("out", 0o755)?;
-        let outer = self.folder.open_dir("out")?;
-        place.0.rename_new(&place.1, &outer, nest)?;
-        call::chmod(&root, meta.mode).map_err(root.failed("set the mode of", b""))?;
-        let place = (self.folder.try_clone()?, b"out".to_vec());
-        let meta = Meta { mode: outer.stat_self()?.mode, ..Meta::default() };
-        Ok(Ready { place, root, meta, outer: Some(outer) })
-    }
-
     fn handles(&self, number: u16) -> Result<(OwnedFd, Dir)> {
         let root = self.folder.open_dir(layer_name(number))?;
         let root = call::reopen(&root).map_err(root.failed("open", b""))?;
         Ok((root, self.folder.open_dir(spill_name(number))?))
     }
+}
+
+/// The root gets everything that it should have but, where that would keep it from being renamed, its mode.
+fn finish_root(place: (Dir, Vec<u8>), root: Dir, meta: &Meta, setter: &mut Setter<'_>) -> Result<Ready> {
+    let movable = Meta { mode: meta.mode | 0o700, ..meta.clone() };
+    setter.folder(root.as_fd(), b"", &movable)?;
+    Ok(Ready { place, root, mode: meta.mode, mtime: meta.mtime, outer: None })
 }
 
 impl Drop for Staging<'_> {

@@ -2,7 +2,7 @@
 
 use super::meta::failed;
 use super::target::{Onto, Way};
-use super::{MARKER, Ready, Staging, Sync};
+use super::{Durable, MARKER, Ready, Staging};
 use crate::error::Error;
 use crate::lock::{Share, Wait};
 use crate::{Dir, Result, call};
@@ -14,17 +14,17 @@ impl Staging<'_> {
     ///
     /// # Panics
     /// Without a tree that was put together before.
-    pub fn publish(mut self, sync: Sync) -> Result<Dir> {
+    pub fn publish(mut self, durable: Durable) -> Result<Dir> {
         let ready = self.ready.take().expect("a tree is put together before it is published");
         self.apply.cancel.check()?;
-        if sync == Sync::Yes {
+        if durable == Durable::Yes {
             self.folder.sync_fs()?;
         }
         let target = match &self.way {
             Way::Beside { parent, name, onto } => beside(&ready, parent, name, *onto)?,
             Way::Inside { target } => self.inside(&ready, target)?,
         };
-        if sync == Sync::Yes {
+        if durable == Durable::Yes {
             target.sync()?;
             self.way.home().sync()?;
         }
@@ -49,7 +49,7 @@ impl Staging<'_> {
         target.remove_file(MARKER)?;
         outcome?;
         if ready.outer.is_none() {
-            call::set_mtime(target, ready.meta.mtime).map_err(target.failed("set the time of", b""))?;
+            call::set_mtime(target, ready.mtime).map_err(target.failed("set the time of", b""))?;
         }
         target.try_clone()
     }
@@ -71,8 +71,8 @@ fn beside(ready: &Ready, parent: &Dir, name: &[u8], onto: Onto) -> Result<Dir> {
         call::reopen(ready.outer.as_ref().unwrap_or(&ready.root)).map_err(parent.failed("open", name))?,
         parent.shown(name).as_bytes(),
     );
-    if ready.outer.is_none() && ready.meta.mode & 0o700 != 0o700 {
-        call::chmod(&target, ready.meta.mode).map_err(parent.failed("set the mode of", name))?;
+    if ready.outer.is_none() && ready.mode & 0o700 != 0o700 {
+        call::chmod(&target, ready.mode).map_err(parent.failed("set the mode of", name))?;
     }
     Ok(target)
 }
@@ -109,7 +109,7 @@ fn fill(from: &Dir, target: &Dir, ready: &Ready) -> Result<()> {
     {
         call::set_xattr(target, name, value).map_err(target.failed("set an attribute of", b""))?;
     }
-    call::chmod(target, ready.meta.mode).map_err(target.failed("set the mode of", b""))
+    call::chmod(target, ready.mode).map_err(target.failed("set the mode of", b""))
 }
 
 /// Moving a folder changes its `..`, which its owner must be allowed to write.

@@ -4,8 +4,13 @@ use super::{Existing, MARKER};
 use crate::error::Error;
 use crate::lock::{Lock, Share, Wait};
 use crate::stat::FileKind;
-use crate::{Dir, Result, random};
-use rustix::fs::{AtFlags, StatxAttributes, StatxFlags, statx};
+use crate::{Dir, Result, call, random};
+use rustix::fd::AsFd as _;
+use rustix::fs::{AtFlags, StatxAttributes, StatxFlags, readlink, statx};
+use rustix::io::Errno;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 
 /// How the tree gets to its place.
 pub(super) enum Way {
@@ -21,6 +26,23 @@ pub(super) enum Onto {
     Nothing,
     EmptyFolder,
     Exchange,
+}
+
+/// The folder and the name of a target that the user named. One that is there is found by where it really is, so
+/// that `.`, `x/..` and links to folders have a name too.
+pub(super) fn place(target: &Path) -> Result<(Dir, Vec<u8>)> {
+    let real = match Dir::open(target) {
+        Ok(folder) => {
+            let path = call::proc_path(folder.as_fd());
+            readlink(path, Vec::new()).map_err(folder.failed("look at", b""))?.into_bytes()
+        }
+        Err(_) => target.as_os_str().as_bytes().to_vec(),
+    };
+    let real = Path::new(OsStr::from_bytes(&real));
+    let Some(name) = real.file_name() else {
+        return Err(Error::NotAName(target.as_os_str().as_bytes().into()));
+    };
+    Ok((Dir::open(real.parent().unwrap_or(Path::new("")))?, name.as_bytes().to_vec()))
 }
 
 impl Way {
@@ -82,8 +104,6 @@ pub(super) fn stage(home: &Dir, prefix: &[u8]) -> Result<(Dir, Vec<u8>, Lock)> {
 /// A folder may inherit a group, a setgid bit and a default ACL from its parent, and hand them on. Layers say
 /// what their files are, so the inheritance ends here.
 fn bare(folder: &Dir) -> Result<()> {
-    use crate::call;
-    use rustix::io::Errno;
     match call::remove_xattr(folder, b"system.posix_acl_default") {
         Ok(()) | Err(Errno::NODATA | Errno::OPNOTSUPP) => {}
         Err(error) => return Err(folder.failed("remove the default ACL of", b"")(error)),

@@ -4,7 +4,7 @@ use crate::layers::{Layer, at, stage, unpack};
 use crate::scratch::{Scratch, Who, again_as};
 use orlop_fs::loss::LossKind;
 use orlop_fs::owner::Owner;
-use orlop_fs::staging::{Apply, Existing, MARKER, Staging, Sync};
+use orlop_fs::staging::{Apply, Durable, Existing, MARKER, Staging};
 use orlop_fs::{Dir, Error};
 use orlop_layer::{Kind, Meta, Time};
 use std::os::unix::fs::MetadataExt as _;
@@ -199,13 +199,12 @@ fn only_a_folder_of_the_tree_becomes_the_root() {
 #[test]
 fn a_bundle_has_its_root_below() {
     let scratch = Scratch::new();
-    let apply = Apply { nest: Some("rootfs"), ..Apply::default() };
     let layer = Layer::new().with("", Kind::Directory, |meta| meta.mode = 0o555).file("f", "x");
-    let (staging, _) = stage(scratch.dir(), &[layer], Existing::Refuse, apply).expect("staged");
-    let outer = staging.outer().expect("a bundle");
-    std::io::Write::write_all(&mut outer.create_file("config.json", 0o644).expect("created"), b"{}")
-        .expect("written");
-    staging.publish(Sync::Yes).expect("published");
+    let (mut staging, _) =
+        stage(scratch.dir(), &[layer], Existing::Refuse, Apply::default()).expect("staged");
+    assert!(staging.root().expect("put together").stat("f").is_ok());
+    staging.wrap("rootfs", &[("config.json", b"{}")]).expect("wrapped");
+    staging.publish(Durable::Yes).expect("published");
     assert_eq!(listing(&scratch), ["config.json 644 \"{}\"", "rootfs/ 555", "rootfs/f 644 \"x\""]);
 }
 
@@ -231,13 +230,29 @@ fn an_empty_target_is_taken_and_a_full_one_only_by_exchange() {
     let other = [Layer::new().file("other", "y")];
     let (staging, _) = stage(scratch.dir(), &other, Existing::Replace, Apply::default()).expect("staged");
     assert_eq!(listing(&scratch), ["new 644 \"x\""]);
-    staging.publish(Sync::No).expect("exchanged");
+    staging.publish(Durable::No).expect("exchanged");
     assert_eq!(listing(&scratch), ["other 644 \"y\""]);
     assert_eq!(left_behind(&scratch), [""; 0]);
     scratch.run("rm", &["-r", "root"]);
     scratch.file("root", b"a file");
-    let error = Staging::create(scratch.dir(), b"root", Existing::Replace, Apply::default()).err();
+    let error = Staging::create(scratch.at("root"), Existing::Replace, Apply::default()).err();
     assert!(matches!(error, Some(Error::NotAFolder(_))), "{error:?}");
+}
+
+#[test]
+fn a_target_may_be_named_in_many_ways() {
+    let scratch = Scratch::new();
+    for folder in ["root", "sub"] {
+        scratch.dir_at(folder);
+    }
+    std::os::unix::fs::symlink("root", scratch.at("link")).expect("linked");
+    for path in ["root/.", "sub/../root", "root/", "link", "missing", "sub/missing"] {
+        let staging = Staging::create(scratch.at(path), Existing::Refuse, Apply::default());
+        assert!(staging.is_ok(), "{path}: {:?}", staging.err());
+    }
+    for path in ["/", "none/missing"] {
+        assert!(Staging::create(path, Existing::Refuse, Apply::default()).is_err(), "{path}");
+    }
 }
 
 #[test]
@@ -247,7 +262,7 @@ fn who_comes_second_does_not_replace() {
     let (staging, _) = stage(scratch.dir(), &layers, Existing::Refuse, Apply::default()).expect("staged");
     scratch.dir_at("root");
     scratch.file("root/theirs", b"");
-    let error = staging.publish(Sync::No).err();
+    let error = staging.publish(Durable::No).err();
     assert!(matches!(error, Some(Error::NotEmpty(_))), "{error:?}");
     assert_eq!(listing(&scratch), ["theirs 644 \"\""]);
     assert_eq!(left_behind(&scratch), [""; 0]);
@@ -279,7 +294,7 @@ fn a_mount_point_is_filled_from_inside() {
     let outcome = unpack(scratch.dir(), std::slice::from_ref(&layer), Apply::default()).map(drop);
     let lines = listing(&scratch);
     let mode = std::fs::metadata(scratch.at("root")).expect("there").mode() & 0o7777;
-    let again = Staging::create(scratch.dir(), b"root", Existing::Replace, Apply::default()).err();
+    let again = Staging::create(scratch.at("root"), Existing::Replace, Apply::default()).err();
     // A killed run left its marker and a part of the tree: the next one begins anew.
     scratch.file(&format!("root/{MARKER}"), b"");
     let retried = unpack(scratch.dir(), &[layer], Apply::default()).map(drop);

@@ -1,6 +1,6 @@
 //! Layers in memory, unpacked as a decoder would.
 
-use orlop_fs::staging::{Apply, Existing, Report, Staging, Sync};
+use orlop_fs::staging::{Apply, Durable, Existing, Report, Staging};
 use orlop_fs::{Dir, Result};
 use orlop_layer::tree::{Builder, Tree};
 use orlop_layer::{Device, Entry, Kind, Meta, Time, TreePath};
@@ -86,7 +86,7 @@ pub(crate) fn stage<'a>(
     existing: Existing,
     apply: Apply<'a>,
 ) -> Result<(Staging<'a>, Report)> {
-    let mut staging = Staging::create(parent, b"root", existing, apply)?;
+    let mut staging = Staging::create(parent.path().join("root"), existing, apply)?;
     let mut merged = Tree::default();
     let mut written = Vec::new();
     for (number, layer) in (0..).zip(layers) {
@@ -109,5 +109,5 @@ pub(crate) fn stage<'a>(
 /// Unpacks to `root` of `parent`.
 pub(crate) fn unpack(parent: &Dir, layers: &[Layer], apply: Apply<'_>) -> Result<(Dir, Report)> {
     let (staging, report) = stage(parent, layers, Existing::Refuse, apply)?;
-    Ok((staging.publish(Sync::No)?, report))
+    Ok((staging.publish(Durable::No)?, report))
 }
