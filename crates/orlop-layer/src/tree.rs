@@ -80,7 +80,8 @@ pub enum InodeKind {
 pub enum Presence {
     /// It does: the attributes are the layer's.
     Explicit,
-    /// It holds something beneath only: the attributes stay those of the lower folder.
+    /// It holds something beneath only: the attributes stay those of the lower folder. Where there is none and
+    /// the layer has but whiteouts beneath, neither will there be one.
     Implied,
 }
 
@@ -89,8 +90,10 @@ pub enum Presence {
 pub enum Lower {
     /// It stays.
     Merge,
-    /// It is removed.
+    /// It is removed (an opaque folder).
     Hide,
+    /// It is removed, and so is the lower folder, or what else has its name (a whiteout).
+    Replace,
 }
 
 /// Where the bytes of a file are.
@@ -234,13 +237,8 @@ impl Inode {
     }
 
     /// A folder that a layer does not describe.
-    fn implied() -> Self {
-        Self::directory(Self::fresh().meta, Presence::Implied, Lower::Merge)
-    }
-
-    /// The same folder, on its own: what lies below is hidden.
-    fn hiding(self) -> Self {
-        Self::directory(self.meta, Presence::Explicit, Lower::Hide)
+    fn implied(lower: Lower) -> Self {
+        Self::directory(Self::fresh().meta, Presence::Implied, lower)
     }
 
     fn directory(meta: Meta, presence: Presence, lower: Lower) -> Self {

@@ -4,7 +4,7 @@
 //! slot is dead, and is used again only after [`Tree::reclaim`].
 
 use super::children::{Children, Iter};
-use super::{Bounds, Form, Inode, InodeId, InodeKind, Spare, Tree};
+use super::{Bounds, Form, Inode, InodeId, InodeKind, Lower, Spare, Tree};
 use crate::error::Error;
 
 /// What only folders have.
@@ -22,7 +22,7 @@ impl Tree {
     pub(super) fn empty(form: Form, bounds: Bounds) -> Self {
         let root = Folder { parent: Self::ROOT, depth: 0, length: 0, children: Children::default() };
         let inode = match form {
-            Form::Layer => Inode::implied(),
+            Form::Layer => Inode::implied(Lower::Merge),
             Form::Stacked => Inode::fresh(),
         };
         Self {

@@ -40,6 +40,7 @@ impl Builder {
     }
 
     /// Takes the next entry: the `ordinal`th of the layer, which begins at `offset` of the uncompressed bytes.
+    /// An entry that is refused changes nothing.
     pub fn add(&mut self, ordinal: u32, offset: u64, entry: &Entry) -> Result<(), Error> {
         if whiteout::holds_reserved(&entry.path) {
             return Err(whiteout::reserved(&entry.path));
@@ -83,13 +84,15 @@ impl Builder {
     /// A folder keeps what the layer put into it before; in the place of anything else, it hides what was below.
     fn directory(&mut self, parent: &[u8], name: &[u8], meta: &Meta) -> Result<(), Error> {
         let folder = self.parent(parent)?;
-        let inode = Inode::directory(meta.clone(), Presence::Explicit, Lower::Merge);
-        match self.tree.child(folder, name) {
-            Some(id) if self.tree.inode(id).is_directory() => self.describe(id, meta),
-            Some(_) => self.set(folder, name, inode.hiding())?,
-            None => self.set(folder, name, inode)?,
-        }
-        Ok(())
+        let lower = match self.tree.child(folder, name) {
+            Some(id) if self.tree.inode(id).is_directory() => {
+                self.describe(id, meta);
+                return Ok(());
+            }
+            Some(_) => Lower::Replace,
+            None => Lower::Merge,
+        };
+        self.set(folder, name, Inode::directory(meta.clone(), Presence::Explicit, lower))
     }
 
     /// A whiteout of what the layer itself holds hides what lies below that.
@@ -98,11 +101,8 @@ impl Builder {
         let Some(id) = self.tree.child(folder, name) else {
             return self.set(folder, name, Inode::new(Meta::default(), InodeKind::Whiteout));
         };
-        if let InodeKind::Directory { presence, .. } = self.tree.inode(id).kind {
-            if presence == Presence::Implied {
-                self.describe(id, &Inode::fresh().meta);
-            }
-            self.hide(id);
+        if let InodeKind::Directory { lower, .. } = &mut self.tree.inode_mut(id).kind {
+            *lower = Lower::Replace;
         }
         Ok(())
     }
@@ -118,16 +118,19 @@ impl Builder {
     fn link(&mut self, parent: &[u8], name: &[u8], target: &TreePath) -> Result<(), Error> {
         let trace = self.tree.follow(Tree::ROOT, target.as_bytes(), Last::Keep)?;
         let found = trace.inode(&self.tree).filter(|id| self.tree.inode(*id).kind != InodeKind::Whiteout);
-        let folder = self.parent(parent)?;
-        match found {
-            Some(id) if self.tree.inode(id).is_directory() => Err(super::linked_folder(target)),
-            Some(id) if self.tree.child(folder, name) == Some(id) => Ok(()),
-            Some(id) => self.bind(folder, name, id),
-            None => {
-                let below = InodeKind::LinkBelow(TreePath::parse(&trace.path())?);
-                self.set(folder, name, Inode::new(Meta::default(), below))
-            }
+        if found.is_some_and(|id| self.tree.inode(id).is_directory()) {
+            return Err(super::linked_folder(target));
         }
+        let path = TreePath::parse(&trace.path())?;
+        let above = self.tree.follow(Tree::ROOT, parent, Last::Follow)?;
+        if TreePath::parse(&above.path())?.join(name) == path {
+            return Err(Error::Entry { path: path.to_string(), what: "is a hard link to itself" });
+        }
+        let folder = self.parent(parent)?;
+        if let Some(id) = found {
+            return self.bind(folder, name, id);
+        }
+        self.set(folder, name, Inode::new(Meta::default(), InodeKind::LinkBelow(path)))
     }
 
     fn describe(&mut self, id: InodeId, meta: &Meta) {
@@ -139,7 +142,7 @@ impl Builder {
     }
 
     fn hide(&mut self, id: InodeId) {
-        if let InodeKind::Directory { lower, .. } = &mut self.tree.inode_mut(id).kind {
+        if let InodeKind::Directory { lower: lower @ Lower::Merge, .. } = &mut self.tree.inode_mut(id).kind {
             *lower = Lower::Hide;
         }
     }

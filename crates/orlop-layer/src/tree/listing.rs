@@ -16,6 +16,8 @@ pub struct Entries<'a> {
     tree: &'a Tree,
     root: Option<InodeId>,
     open: Vec<Open<'a>>,
+    /// A folder of which the whiteout has been said.
+    replacing: Option<(TreePath, InodeId)>,
     /// The first path of inodes with several names.
     first: HashMap<InodeId, TreePath>,
 }
@@ -31,12 +33,21 @@ struct Open<'a> {
 impl Tree {
     /// The tree as the entries of a layer.
     pub fn entries(&self) -> Entries<'_> {
-        Entries { tree: self, root: Some(Self::ROOT), open: Vec::new(), first: HashMap::new() }
+        Entries {
+            tree: self,
+            root: Some(Self::ROOT),
+            open: Vec::new(),
+            replacing: None,
+            first: HashMap::new(),
+        }
     }
 }
 
 impl Entries<'_> {
     fn advance(&mut self) -> Option<(TreePath, InodeId)> {
+        if let Some(replacing) = self.replacing.take() {
+            return Some(replacing);
+        }
         if let Some(root) = self.root.take() {
             return Some((TreePath::root(), root));
         }
@@ -92,7 +103,14 @@ impl Iterator for Entries<'_> {
             if let Some(entry) = self.opaque() {
                 return Some((entry, None));
             }
+            let is_said = self.replacing.is_some();
             let (path, id) = self.advance()?;
+            if !is_said
+                && matches!(self.tree.inode(id).kind, InodeKind::Directory { lower: Lower::Replace, .. })
+            {
+                self.replacing = Some((path.clone(), id));
+                return Some((Entry { path, meta: Meta::default(), kind: Kind::Whiteout }, None));
+            }
             self.enter(&path, id);
             if let Some(entry) = self.entry(path, id) {
                 return Some(entry);

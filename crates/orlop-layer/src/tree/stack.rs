@@ -53,6 +53,10 @@ impl Plan {
             match (&upper.inode(id).kind, *below) {
                 (InodeKind::Whiteout, Some(below)) => plan.names.push((below, name.into())),
                 (InodeKind::LinkBelow(target), _) => plan.link(lower, id, target)?,
+                (InodeKind::Directory { lower: Lower::Replace, .. }, Some(below)) => {
+                    plan.names.push((below, name.into()));
+                    open.push((upper.names_of(id), None));
+                }
                 (InodeKind::Directory { presence, .. }, Some(below)) => {
                     let below = covered(lower, below, name, *presence)?;
                     open.push(plan.open(upper, id, below));
@@ -107,7 +111,7 @@ impl Plan {
 }
 
 /// The folder of the tree below that a folder of the layer covers: an explicit one replaces a link, an implied
-/// one is reached through it.
+/// one is reached through it. (A link that loops leads to none. The layer may replace it.)
 fn covered(
     lower: &mut Tree,
     below: InodeId,
@@ -117,8 +121,8 @@ fn covered(
     match presence {
         Presence::Explicit => Ok(lower.child(below, name).filter(|id| lower.inode(*id).is_directory())),
         Presence::Implied => {
-            let trace = lower.follow(below, name, Last::Follow)?;
-            Ok(trace.left.is_empty().then_some(trace.folder))
+            let trace = lower.attempt(below, name, Last::Follow)?.ok();
+            Ok(trace.filter(|trace| trace.left.is_empty()).map(|trace| trace.folder))
         }
     }
 }
@@ -137,7 +141,7 @@ struct Merge {
     lower: Tree,
     upper: Tree,
     links: Links,
-    /// Where inodes with several names went.
+    /// Where inodes with several names went; pinned too, as a name may be replaced before the next one comes.
     moved: HashMap<InodeId, InodeId>,
     late: Vec<Late>,
     open: Vec<Frame>,
@@ -147,8 +151,9 @@ struct Merge {
 struct Frame {
     name: Box<[u8]>,
     names: IntoNames,
-    /// Where its children go.
-    folder: InodeId,
+    /// Where its children go. Not known yet for an implied folder: if whiteouts are all that the layer has there,
+    /// it is not made.
+    folder: Option<InodeId>,
 }
 
 /// A link to what the tree below did not hold: the layer itself may hold it, by another path.
@@ -161,73 +166,83 @@ struct Late {
 
 impl Merge {
     fn run(&mut self) -> Result<(), Error> {
-        self.enter(Box::default(), Tree::ROOT, Tree::ROOT);
+        self.open(Box::default(), Tree::ROOT, Some(Tree::ROOT));
         while let Some(frame) = self.open.last_mut() {
-            let folder = frame.folder;
             match frame.names.next() {
                 None => drop(self.open.pop()),
-                Some((name, _)) if !self.lower.is_live(folder) => return Err(self.error(&name, REPLACED)),
-                Some((name, id)) => self.put(folder, name, id)?,
+                Some((name, id)) => self.put(name, id)?,
             }
         }
         Ok(())
     }
 
-    fn put(&mut self, folder: InodeId, name: Box<[u8]>, id: InodeId) -> Result<(), Error> {
+    fn put(&mut self, name: Box<[u8]>, id: InodeId) -> Result<(), Error> {
         if let Some(known) = self.moved.get(&id).or_else(|| self.links.get(&id)) {
-            return self.lower.bind(folder, name, *known);
+            let known = *known;
+            let folder = self.folder(&name)?;
+            return self.lower.bind(folder, name, known);
         }
         match &self.upper.inode(id).kind {
             InodeKind::Whiteout => Ok(()),
-            InodeKind::Directory { presence, .. } => self.directory(folder, name, id, *presence),
-            InodeKind::LinkBelow(target) => {
-                self.late.push(Late { path: self.path(&name), target: target.clone(), folder, name });
+            InodeKind::Directory { presence: Presence::Implied, .. } => {
+                self.open(name, id, None);
                 Ok(())
             }
-            _ => self.leaf(folder, name, id),
+            InodeKind::Directory { .. } => self.explicit(name, id),
+            InodeKind::LinkBelow(target) => {
+                let (path, target) = (self.path(&name), target.clone());
+                let folder = self.folder(&name)?;
+                self.late.push(Late { path, folder, name, target });
+                Ok(())
+            }
+            _ => self.leaf(name, id),
         }
     }
 
-    fn leaf(&mut self, folder: InodeId, name: Box<[u8]>, id: InodeId) -> Result<(), Error> {
+    fn leaf(&mut self, name: Box<[u8]>, id: InodeId) -> Result<(), Error> {
+        let folder = self.folder(&name)?;
         let names = self.upper.names(id);
         let (inode, _) = self.upper.take(id);
         let moved = self.lower.create(inode);
         if names > 1 {
+            self.lower.pin(moved);
             self.moved.insert(id, moved);
         }
         self.lower.bind(folder, name, moved)
     }
 
-    /// Folder over folder keeps the children; over anything else it replaces, but an implied one goes through a link.
-    fn directory(
-        &mut self,
-        folder: InodeId,
-        name: Box<[u8]>,
-        id: InodeId,
-        presence: Presence,
-    ) -> Result<(), Error> {
+    /// Folder over folder keeps the children; over anything else it replaces.
+    fn explicit(&mut self, name: Box<[u8]>, id: InodeId) -> Result<(), Error> {
+        let folder = self.folder(&name)?;
         let found = self.lower.child(folder, &name).filter(|id| self.lower.inode(*id).is_directory());
-        let place = match (found, presence) {
-            (Some(found), _) => found,
-            (None, Presence::Implied) => {
-                self.lower.enter(folder, &name).map_err(|error| self.located(error, &name))?
-            }
-            (None, Presence::Explicit) => {
-                let created = self.lower.create(Inode::fresh());
-                self.lower.bind(folder, name.clone(), created)?;
-                created
-            }
-        };
-        self.enter(name, id, place);
+        let place = found.unwrap_or_else(|| self.lower.create(Inode::fresh()));
+        if found.is_none() {
+            self.lower.bind(folder, name.clone(), place)?;
+        }
+        self.open(name, id, Some(place));
         Ok(())
     }
 
-    fn enter(&mut self, name: Box<[u8]>, id: InodeId, place: InodeId) {
+    fn open(&mut self, name: Box<[u8]>, id: InodeId, folder: Option<InodeId>) {
         let (inode, children) = self.upper.take(id);
-        if matches!(inode.kind, InodeKind::Directory { presence: Presence::Explicit, .. }) {
-            self.lower.inode_mut(place).meta = inode.meta;
+        if let (InodeKind::Directory { presence: Presence::Explicit, .. }, Some(folder)) =
+            (inode.kind, folder)
+        {
+            self.lower.inode_mut(folder).meta = inode.meta;
         }
-        self.open.push(Frame { name, names: children.into_names(), folder: place });
+        self.open.push(Frame { name, names: children.into_names(), folder });
+    }
+
+    /// Where `name` of the folder under way goes: now its implied folders are needed.
+    fn folder(&mut self, name: &[u8]) -> Result<InodeId, Error> {
+        let known = self.open.iter().rposition(|frame| frame.folder.is_some()).unwrap_or(0);
+        for index in known + 1..self.open.len() {
+            let above = self.open[index - 1].folder.unwrap_or(Tree::ROOT);
+            let entered = self.lower.enter(above, &self.open[index].name);
+            self.open[index].folder = Some(entered.map_err(|error| self.located(error, index))?);
+        }
+        let folder = self.open.last().and_then(|frame| frame.folder).unwrap_or(Tree::ROOT);
+        if self.lower.is_live(folder) { Ok(folder) } else { Err(self.error(name, REPLACED)) }
     }
 
     fn finish(mut self) -> Result<Tree, Error> {
@@ -243,17 +258,17 @@ impl Merge {
             }
             self.lower.bind(late.folder, late.name, found)?;
         }
-        for id in self.links.into_values() {
+        for id in self.links.into_values().chain(self.moved.into_values()) {
             self.lower.unpin(id);
         }
         self.lower.reclaim();
         Ok(self.lower)
     }
 
-    /// An error of the tree below, which knows the last component only, with the layer's path.
-    fn located(&self, error: Error, name: &[u8]) -> Error {
+    /// An error of the tree below, which knows the last component only, with the path of the layer's folder.
+    fn located(&self, error: Error, index: usize) -> Error {
         match error {
-            Error::Entry { what, .. } => self.error(name, what),
+            Error::Entry { what, .. } => Error::Entry { path: self.path_to(index, None), what },
             error => error,
         }
     }
@@ -264,8 +279,12 @@ impl Merge {
 
     /// The layer's path of a name in the folder under way, for messages.
     fn path(&self, name: &[u8]) -> String {
-        let folders = self.open.iter().skip(1).map(|frame| &*frame.name);
-        escape(&folders.chain([name]).collect::<Vec<_>>().join(&b'/'))
+        self.path_to(self.open.len() - 1, Some(name))
+    }
+
+    fn path_to(&self, index: usize, name: Option<&[u8]>) -> String {
+        let folders = self.open[..=index].iter().skip(1).map(|frame| &*frame.name);
+        escape(&folders.chain(name).collect::<Vec<_>>().join(&b'/'))
     }
 }
 

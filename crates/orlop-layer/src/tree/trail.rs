@@ -3,7 +3,7 @@
 //! Invariant: a trail never leaves the tree. Absolute targets begin at the root, `..` stops there, and a path
 //! meets at most [`MOST_LINKS`] links. What is missing has no links: there `..` is taken by the letter.
 
-use super::{Form, Inode, InodeId, InodeKind, Tree};
+use super::{Form, Inode, InodeId, InodeKind, Lower, Tree, arena::within};
 use crate::error::Error;
 use crate::path::escape;
 use std::borrow::Cow;
@@ -38,7 +38,10 @@ pub(super) struct Trace {
 
 /// A path meets too many links.
 #[derive(Debug)]
-pub(super) struct Looped;
+pub(super) struct Looped {
+    /// Bytes of the links that were followed.
+    followed: u64,
+}
 
 impl Trace {
     /// What the whole path leads to.
@@ -78,7 +81,8 @@ impl Trace {
             self.walked.clear();
         }
         self.followed += target.len() as u64;
-        rest.splice(target)
+        rest.splice(target);
+        if rest.links > MOST_LINKS { Err(Looped { followed: self.followed }) } else { Ok(()) }
     }
 }
 
@@ -112,44 +116,57 @@ impl Tree {
 
     /// As [`Tree::trace`], for paths that a layer spelled: what it may ask for is bounded.
     pub(super) fn follow(&mut self, folder: InodeId, path: &[u8], last: Last) -> Result<Trace, Error> {
-        let error = |what| Error::Entry { path: escape(path), what };
+        self.attempt(folder, path, last)?.map_err(|_| Error::Entry { path: escape(path), what: LOOP })
+    }
+
+    /// As [`Tree::follow`], but that a loop is an answer.
+    pub(super) fn attempt(
+        &mut self,
+        folder: InodeId,
+        path: &[u8],
+        last: Last,
+    ) -> Result<Result<Trace, Looped>, Error> {
         let trace = self.trace(folder, path, last);
-        let trace = trace.map_err(|Looped| error("more than 40 symbolic links are on the way"))?;
-        self.followed += trace.followed;
-        match self.followed {
-            0..=MOST_FOLLOWED => Ok(trace),
-            _ => Err(Error::Limit { what: "the length of all links on the way", limit: MOST_FOLLOWED }),
-        }
+        self.followed += trace.as_ref().map_or_else(|looped| looped.followed, |trace| trace.followed);
+        within("the length of all links on the way", self.followed, MOST_FOLLOWED)?;
+        Ok(trace)
     }
 
     /// The folder that a path leads to from `folder` on, links followed. Makes what is missing.
     pub(super) fn enter(&mut self, folder: InodeId, path: &[u8]) -> Result<InodeId, Error> {
         let trace = self.follow(folder, path, Last::Follow)?;
+        let direct = trace.followed == 0;
         let mut folder = trace.folder;
         for name in trace.left {
-            let inode = self.implied_at(folder, &name);
-            let id = self.create(inode.ok_or_else(|| below_a_file(path))?);
+            let inode = self.implied_at(folder, &name, direct).ok_or_else(|| below_a_file(path))?;
+            let id = self.create(inode);
             self.bind(folder, name, id)?;
             folder = id;
         }
         Ok(folder)
     }
 
-    /// The folder that a path implies where there is none. In a layer nothing can lie below a file; a file of
-    /// a lower layer is replaced.
-    fn implied_at(&self, folder: InodeId, name: &[u8]) -> Option<Inode> {
+    /// The folder that a path implies where there is none. In a layer nothing can lie below a file. A file of a
+    /// lower layer is replaced, but not one that only a link leads to.
+    fn implied_at(&self, folder: InodeId, name: &[u8], direct: bool) -> Option<Inode> {
         let found = self.child(folder, name).map(|id| &self.inode(id).kind);
         match (self.form, found) {
-            (Form::Stacked, _) => Some(Inode::fresh()),
-            (Form::Layer, None) => Some(Inode::implied()),
-            (Form::Layer, Some(InodeKind::Whiteout)) => Some(Inode::fresh().hiding()),
+            (Form::Stacked, None) => Some(Inode::fresh()),
+            (Form::Stacked, Some(_)) => direct.then(Inode::fresh),
+            (Form::Layer, None) => Some(Inode::implied(Lower::Merge)),
+            (Form::Layer, Some(InodeKind::Whiteout)) => Some(Inode::implied(Lower::Replace)),
             (Form::Layer, Some(_)) => None,
         }
     }
 }
 
+const LOOP: &str = "more than 40 symbolic links are on the way";
+
 fn below_a_file(path: &[u8]) -> Error {
-    Error::Entry { path: escape(path), what: "is no folder, and the layer puts something below it" }
+    Error::Entry {
+        path: escape(path),
+        what: "leads to what is no folder, and the layer puts something below it",
+    }
 }
 
 /// What is left of a path while it is followed.
@@ -177,10 +194,9 @@ impl Rest<'_> {
     }
 
     /// The target of a link comes before what is left.
-    fn splice(&mut self, target: &[u8]) -> Result<(), Looped> {
+    fn splice(&mut self, target: &[u8]) {
         self.links += 1;
         self.text = [target, b"/", &self.text[self.at..]].concat().into();
         self.at = 0;
-        if self.links > MOST_LINKS { Err(Looped) } else { Ok(()) }
     }
 }

@@ -1,0 +1,9 @@
+//! What a stack of layers means: our engine against a naive model, the kernel, and what peers were seen to do.
+
+mod hostile;
+mod kernel;
+mod laws;
+mod model;
+mod notation;
+mod random;
+mod table;
