@@ -8,7 +8,9 @@ use orlop_layer::Time;
 use orlop_spec::Limits;
 use orlop_spec::port::{Catalog, Keeper, Result, Sink};
 use orlop_spec::reference::{Bare, File, Grammar, LoneStream, Reference, Sought, Transport};
+use orlop_store::archive;
 use orlop_store::layout::{self, Layout};
+use orlop_store::{DockerArchive, OciArchive};
 use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -33,6 +35,10 @@ impl Outside<'_> {
     /// A file without a name in `tmpdir`.
     pub fn spool(&self) -> Result<orlop_fs::File> {
         Ok(Dir::open(&self.tmpdir)?.spool()?)
+    }
+
+    fn archive(&self) -> archive::Options {
+        archive::Options { tmpdir: self.tmpdir.clone(), limits: self.limits.clone() }
     }
 
     fn layout(&self) -> layout::Options {
@@ -78,54 +84,92 @@ fn exists(sought: Sought, path: &Path) -> bool {
 
 /// Opens the place for reading.
 pub fn open(reference: &Reference, outside: &Outside<'_>) -> Result<Opened> {
-    let blobs = |place: Box<dyn Catalog>| Ok(Opened::Blobs(place));
-    match &reference.transport {
-        Transport::Layout(path) => blobs(Box::new(Layout::open(path, &outside.layout())?)),
-        Transport::Rootfs(path) => Ok(Opened::Tree(Box::new(FolderTree::open(path)?))),
-        Transport::Tar(file) => Ok(Opened::Tree(Box::new(TarFile::open(file, outside)?))),
-        Transport::Local(path) => open_local(reference, path, outside),
-        other => Err(absent(other)),
-    }
+    let archive = outside.archive();
+    let place: Box<dyn Catalog> = match &reference.transport {
+        Transport::Layout(path) => Box::new(Layout::open(path, &outside.layout())?),
+        Transport::OciArchive(File::Path(path)) => Box::new(OciArchive::open(path, &archive)?),
+        Transport::OciArchive(File::Stream) => Box::new(OciArchive::read((outside.stdin)(), &archive)?),
+        Transport::DockerArchive(File::Path(path)) => Box::new(DockerArchive::open(path, &archive)?),
+        Transport::DockerArchive(File::Stream) => Box::new(DockerArchive::read((outside.stdin)(), &archive)?),
+        Transport::Rootfs(path) => return Ok(Opened::Tree(Box::new(FolderTree::open(path)?))),
+        Transport::Tar(file) => return Ok(Opened::Tree(Box::new(TarFile::open(file, outside)?))),
+        Transport::Local(path) => return open(&found(reference, path, outside)?, outside),
+        other => return Err(absent(other)),
+    };
+    Ok(Opened::Blobs(place))
 }
 
 /// What is at a path is found from its content.
-fn open_local(reference: &Reference, path: &Path, outside: &Outside<'_>) -> Result<Opened> {
+fn found(reference: &Reference, path: &Path, outside: &Outside<'_>) -> Result<Reference> {
+    let file = || File::Path(path.into());
     let transport = match orlop_fs::stat::at(path)?.kind {
         FileKind::Directory if Layout::is_at(&Dir::open(path)?) => Transport::Layout(path.into()),
         FileKind::Directory => Transport::Rootfs(path.into()),
-        _ => Transport::Tar(File::Path(path.into())),
+        _ if is_whole(OciArchive::open(path, &outside.archive()))? => Transport::OciArchive(file()),
+        _ if is_whole(DockerArchive::open(path, &outside.archive()))? => Transport::DockerArchive(file()),
+        _ => Transport::Tar(file()),
     };
-    open(&Reference { transport, ..reference.clone() }, outside)
+    Ok(Reference { transport, ..reference.clone() })
+}
+
+/// Whether an archive is of the kind that it was opened as; a damaged one is an error.
+fn is_whole<T>(opened: Result<T>) -> Result<bool> {
+    match opened {
+        Ok(_) => Ok(true),
+        Err(fault) if matches!(fault.downcast_ref(), Some(orlop_store::Error::Incomplete { .. })) => {
+            Ok(false)
+        }
+        Err(fault) => Err(fault),
+    }
 }
 
 /// Opens the place for writing.
 pub fn create(reference: &Reference, outside: &Outside<'_>) -> Result<Created> {
-    match &reference.transport {
-        Transport::Layout(path) => Ok(Created::Blobs(Box::new(Layout::create(path, &outside.layout())?))),
-        Transport::Rootfs(path) => Ok(Created::Folder(path.clone())),
-        Transport::Tar(file) => Ok(Created::Tar(file.clone())),
-        Transport::Local(_) => Err(Error::Unfit {
-            what: "a path alone does not say what is to be made there",
-            hint: "put a transport before it, for example oci:PATH, oci-archive:PATH or docker-archive:PATH",
+    let archive = outside.archive();
+    let place: Box<dyn Sink> = match &reference.transport {
+        Transport::Layout(path) => Box::new(Layout::create(path, &outside.layout())?),
+        Transport::OciArchive(File::Path(path)) => Box::new(OciArchive::create(path, &archive)?),
+        Transport::OciArchive(File::Stream) => Box::new(OciArchive::write((outside.stdout)(), &archive)?),
+        Transport::DockerArchive(File::Path(path)) => Box::new(DockerArchive::create(path, &archive)?),
+        Transport::DockerArchive(File::Stream) => {
+            Box::new(DockerArchive::write((outside.stdout)(), &archive)?)
         }
-        .into()),
-        other => Err(absent(other)),
-    }
+        Transport::Rootfs(path) => return Ok(Created::Folder(path.clone())),
+        Transport::Tar(file) => return Ok(Created::Tar(file.clone())),
+        Transport::Local(_) => {
+            return Err(Error::Unfit {
+                what: "a path alone does not say what is to be made there",
+                hint: "put a transport before it, for example oci:PATH, oci-archive:PATH or docker-archive:PATH",
+            }
+            .into());
+        }
+        other => return Err(absent(other)),
+    };
+    Ok(Created::Blobs(place))
 }
 
 /// Opens the place for changing its names.
 pub fn keep(reference: &Reference, outside: &Outside<'_>) -> Result<Box<dyn Keeper>> {
     match &reference.transport {
         Transport::Layout(path) => Ok(Box::new(Layout::open(path, &outside.layout())?)),
-        Transport::Local(path) if Layout::is_at(&Dir::open(path)?) => {
-            Ok(Box::new(Layout::open(path, &outside.layout())?))
+        Transport::OciArchive(File::Path(path)) => Ok(Box::new(OciArchive::open(path, &outside.archive())?)),
+        Transport::DockerArchive(File::Path(path)) => {
+            Ok(Box::new(DockerArchive::open(path, &outside.archive())?))
         }
-        _ => Err(Error::Unfit {
-            what: "names can be changed in layout folders",
-            hint: "copy the image into a layout first: orlop copy SRC oci:DIR:TAG",
-        }
-        .into()),
+        Transport::Local(path) => match found(reference, path, outside)? {
+            Reference { transport: Transport::Rootfs(_) | Transport::Tar(_), .. } => Err(nameless()),
+            reference => keep(&reference, outside),
+        },
+        _ => Err(nameless()),
     }
+}
+
+fn nameless() -> orlop_spec::Fault {
+    Error::Unfit {
+        what: "there are no names to change: only layouts and archives in files have them",
+        hint: "copy the image into a layout first: orlop copy SRC oci:DIR:TAG",
+    }
+    .into()
 }
 
 fn absent(transport: &Transport) -> orlop_spec::Fault {
