@@ -7,8 +7,10 @@
 pub mod archive;
 mod blobs;
 mod catalog;
+pub mod dir;
 pub mod docker_archive;
 pub mod error;
+mod folder;
 mod index_file;
 pub mod layout;
 mod reach;
@@ -16,6 +18,7 @@ mod select;
 mod take;
 
 pub use archive::{ArchiveSink, OciArchive};
+pub use dir::{Exploded, ExplodedSink};
 pub use docker_archive::DockerArchive;
 pub use error::Error;
 pub use layout::{Layout, LayoutSink, Options};

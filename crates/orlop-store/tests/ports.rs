@@ -1,12 +1,13 @@
 //! Every form on disk keeps the laws of the ports.
 
 use orlop_layer::Time;
+use orlop_spec::Limits;
 use orlop_spec::port::{Catalog, Keeper, Name, Result, Sink};
-use orlop_store::{DockerArchive, Layout, OciArchive, Options, archive};
+use orlop_store::{DockerArchive, Exploded, Layout, OciArchive, Options, archive};
 use std::cell::RefCell;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
-use testkit::suites::{self, Again, Place};
+use testkit::suites::{self, Again, Holds, Place};
 use testkit::{Scratch, proof, scratch};
 
 /// By this clock everything was made long ago: the year 2100.
@@ -66,7 +67,7 @@ fn layouts_with_shared_blobs() {
 }
 
 fn archive_options(scratch: &Scratch) -> archive::Options {
-    archive::Options { tmpdir: scratch.root().into(), limits: orlop_spec::Limits::default() }
+    archive::Options { tmpdir: scratch.root().into(), limits: Limits::default() }
 }
 
 struct InTar(Scratch);
@@ -169,4 +170,31 @@ fn streamed_archives_plain_and_wrapped() {
         laws += suites::source(&fresh);
     }
     proof::ran("ports: OCI archive as a stream", laws);
+}
+
+struct Folder(Scratch);
+
+impl Place for Folder {
+    fn sink(&self) -> Result<Box<dyn Sink + '_>> {
+        Ok(Box::new(Exploded::create(self.0.path("dir"), &Limits::default())?))
+    }
+
+    fn catalog(&self) -> Result<Box<dyn Catalog + '_>> {
+        Ok(Box::new(Exploded::open(self.0.path("dir"), &Limits::default())?))
+    }
+
+    fn holds(&self) -> Holds {
+        Holds::One
+    }
+
+    fn again(&self) -> Again {
+        Again::Replaces
+    }
+}
+
+#[test]
+fn exploded_images() {
+    let fresh = || -> Box<dyn Place> { Box::new(Folder(scratch())) };
+    let laws = suites::source(&fresh) + suites::sink(&fresh);
+    proof::ran("ports: dir", laws);
 }

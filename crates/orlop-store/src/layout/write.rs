@@ -3,6 +3,7 @@
 use super::{BLOBS, INDEX, Layout, MARKER, MARKER_CONTENT, Options};
 use crate::blobs::Blobs;
 use crate::error::Error;
+use crate::folder::{self, Made, write_new};
 use crate::index_file::IndexFile;
 use orlop_fs::lock::{Share, Wait};
 use orlop_fs::{Dir, Lock, Persist, temp};
@@ -28,20 +29,10 @@ pub struct LayoutSink {
     path: PathBuf,
 }
 
-/// What a sink made, and so takes back when it is dropped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Made {
-    Nothing,
-    /// The layout, in a folder that was there.
-    Layout,
-    /// The folder too.
-    Folder,
-}
-
 impl LayoutSink {
     pub(super) fn create(path: &Path, options: &Options) -> Result<Self> {
         let shared = options.shared_blobs.as_ref().map(Dir::create_all).transpose()?;
-        let (folder, lock, made) = open_locked(path)?;
+        let (folder, lock, made) = folder::open_locked(path, Share::Shared)?;
         let layout = Layout::at(folder, shared, options);
         let mut sink = Self { layout, lock, made, path: path.into() };
         if sink.layout.folder().try_stat(MARKER)?.is_none() {
@@ -63,7 +54,7 @@ impl LayoutSink {
             return Err(Error::Occupied { path: folder.path().into(), what: "OCI layout" }.into());
         }
         if self.made == Made::Nothing {
-            self.made = Made::Layout;
+            self.made = Made::Content;
         }
         folder.make_or_open_dir(BLOBS, 0o777)?;
         write_new(folder, INDEX, &IndexFile::new().print())?;
@@ -81,10 +72,7 @@ impl LayoutSink {
         for name in [MARKER, INDEX, BLOBS] {
             folder.remove_all(name)?;
         }
-        if let (Made::Folder, Some(name)) = (self.made, self.path.file_name()) {
-            parent_of(&self.path)?.remove_dir(name.as_encoded_bytes())?;
-        }
-        Ok(())
+        folder::take_back(&self.path, self.made)
     }
 }
 
@@ -162,44 +150,4 @@ enum Replaced {
     Done,
     /// A program that knows no lock wrote in between.
     Disturbed,
-}
-
-/// The folder, made where it is missing, and the lock of a writer on it.
-fn open_locked(path: &Path) -> Result<(Dir, Option<Lock>, Made)> {
-    loop {
-        let (folder, made) = open_or_make(path)?;
-        let lock = folder.lock(Share::Shared, Wait::Yes)?;
-        // A writer that gave up may have removed the folder before the lock was ours.
-        if folder.stat_self()?.links != 0 {
-            return Ok((folder, lock, made));
-        }
-    }
-}
-
-fn open_or_make(path: &Path) -> Result<(Dir, Made)> {
-    match (Dir::open(path), path.file_name()) {
-        (Err(error), Some(name)) if error.is_not_found() => {
-            match parent_of(path)?.make_dir(name.as_encoded_bytes(), 0o777) {
-                Ok(()) => Ok((Dir::open(path)?, Made::Folder)),
-                Err(error) if error.is_exists() => Ok((Dir::open(path)?, Made::Nothing)),
-                Err(error) => Err(error.into()),
-            }
-        }
-        (opened, _) => Ok((opened?, Made::Nothing)),
-    }
-}
-
-fn parent_of(path: &Path) -> Result<Dir> {
-    Ok(Dir::create_all(path.parent().unwrap_or(Path::new("")))?)
-}
-
-/// Writes a small file that appears whole; one that is there stays.
-pub(crate) fn write_new(folder: &Dir, name: &str, content: &[u8]) -> Result<()> {
-    let mut temp = folder.create_temp()?;
-    temp.write_all(content).map_err(|error| orlop_fs::Error::io("write", folder.shown(name), error))?;
-    temp.file().sync_data()?;
-    match temp.persist(name, Persist::New) {
-        Err(error) if !error.is_exists() => Err(error.into()),
-        _ => Ok(folder.sync()?),
-    }
 }

@@ -103,6 +103,18 @@ impl Sample {
         Self { root: blobs[3].0.clone(), blobs }
     }
 
+    /// The same image with one more layer.
+    #[must_use]
+    pub fn with_layer(self, layer: Descriptor, content: &[u8]) -> Self {
+        let [lower, upper, config, _] = &self.blobs[..] else { panic!("an image of two layers") };
+        let layers = vec![lower.0.clone(), upper.0.clone(), layer.clone()];
+        let manifest = json::print(&Manifest::new(config.0.clone(), layers));
+        let root = describe(OCI_MANIFEST, Algorithm::Sha256, &manifest);
+        let mut blobs = self.blobs[..3].to_vec();
+        blobs.extend([(layer, content.to_vec()), (root.clone(), manifest)]);
+        Self { root, blobs }
+    }
+
     /// Puts every blob; nothing is published.
     pub fn put(&self, sink: &dyn Sink) {
         for (blob, content) in &self.blobs {
