@@ -1,5 +1,6 @@
 //! The verbs, one file each: arguments, a call of the library, the printed result.
 
+mod bundle;
 mod cat;
 mod completions;
 mod digest;
@@ -12,6 +13,7 @@ mod man;
 mod reference;
 mod rm;
 mod tag;
+mod unpack;
 mod untag;
 mod version;
 
@@ -29,6 +31,8 @@ pub enum Verb {
     Files(files::Arguments),
     Cat(cat::Arguments),
     Du(du::Arguments),
+    Unpack(unpack::Arguments),
+    Bundle(bundle::Arguments),
     Tag(tag::Arguments),
     Untag(untag::Arguments),
     #[command(alias = "delete")]
@@ -60,6 +64,8 @@ impl Verb {
             Self::Files(arguments) => files::run(&arguments, shell),
             Self::Cat(arguments) => cat::run(&arguments, shell),
             Self::Du(arguments) => du::run(&arguments, shell),
+            Self::Unpack(arguments) => unpack::run(&arguments, shell),
+            Self::Bundle(arguments) => bundle::run(&arguments, shell),
             Self::Tag(arguments) => tag::run(&arguments, shell),
             Self::Untag(arguments) => untag::run(&arguments, shell),
             Self::Rm(arguments) => rm::run(&arguments, shell),

@@ -1,6 +1,7 @@
 //! The only place that reads the environment. Nothing is read before a command asks for it.
 
 use crate::error::Error;
+use orlop::fs::fakeroot::{self, Environment, Fakeroot, LINKAGE};
 use orlop::fs::machine::machine;
 use orlop::layer::Time;
 use orlop::spec::Platform;
@@ -51,6 +52,12 @@ pub fn arm_faults() {
         let fault = text.to_str().and_then(seam::from_text);
         seam::install(fault.expect("ORLOP_FAULT is kill:N, eio:N or enospc:N"));
     }
+}
+
+/// Whether owners and devices are pretended by fakeroot.
+pub fn fakeroot() -> Fakeroot {
+    let (key, preload) = (variable("FAKEROOTKEY"), variable("LD_PRELOAD"));
+    fakeroot::detect(&Environment { fakeroot_key: key.as_deref(), preload: preload.as_deref() }, LINKAGE)
 }
 
 /// The platform of this machine, as its kernel calls it.

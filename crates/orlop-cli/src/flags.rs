@@ -1,8 +1,12 @@
 //! Flags that several verbs share. A verb takes a group only when it honours every flag in it.
 
+mod owner;
 mod place;
+mod target;
 
+pub use owner::Owners;
 pub use place::{OnePlatform, Place, published};
+pub use target::Target;
 
 use clap::{Args, ValueEnum};
 use orlop::spec::Limits;

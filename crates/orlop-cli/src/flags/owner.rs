@@ -1,0 +1,37 @@
+//! `--owner`: what is done about the owners of files.
+
+use crate::environment;
+use clap::{Args, ValueEnum};
+use orlop::fs::owner::Owner;
+use orlop::fs::privilege::Privileges;
+
+/// For verbs that write or read files with owners.
+#[derive(Args, Debug)]
+pub struct Owners {
+    /// What is done about the owners of files [default: exact for whoever may set them, and under fakeroot; else
+    /// record]
+    #[arg(long, value_name = "HOW")]
+    owner: Option<Choice>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Choice {
+    /// As stored.
+    Exact,
+    /// Everything is the caller's; when building, 0:0.
+    Squash,
+    /// As `squash`, and the owner is kept in the attribute `user.rootlesscontainers`.
+    Record,
+}
+
+impl Owners {
+    /// What was asked for, or what fits the caller.
+    pub fn owner(&self) -> Owner {
+        match self.owner {
+            Some(Choice::Exact) => Owner::Exact,
+            Some(Choice::Squash) => Owner::Squash,
+            Some(Choice::Record) => Owner::Record,
+            None => Owner::fitting(Privileges::current(), environment::fakeroot()),
+        }
+    }
+}
