@@ -1,6 +1,8 @@
 //! Descriptors: a blob's name, size and kind (image-spec, `descriptor.md`).
 
-use crate::digest::AnyDigest;
+use crate::base64;
+use crate::digest::{AnyDigest, Digest};
+use crate::document::DocumentError;
 use crate::json::Extra;
 use crate::media_type::MediaType;
 use crate::platform::Platform;
@@ -56,8 +58,40 @@ impl Descriptor {
         }
     }
 
+    /// Proves the embedded `data`, where there is some and its digest is of an algorithm that can be computed.
+    pub fn prove_data(&self) -> Result<(), DocumentError> {
+        let (Some(data), Ok(digest)) = (&self.data, self.digest.known()) else { return Ok(()) };
+        let is_named = |bytes: &[u8]| {
+            bytes.len() as u64 == self.size && Digest::of(digest.algorithm(), bytes) == *digest
+        };
+        match base64::decode(data) {
+            Some(bytes) if is_named(&bytes) => Ok(()),
+            _ => Err(DocumentError::WrongData(Box::new(*digest))),
+        }
+    }
+
     /// Whether both name the same bytes.
     pub fn names_same_blob(&self, other: &Self) -> bool {
         self.digest == other.digest && self.size == other.size
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Algorithm;
+
+    #[test]
+    fn item_13_embedded_data_is_the_content_or_refused() {
+        let mut blob = Descriptor::new(MediaType::new("a/b"), Digest::of(Algorithm::Sha256, b"foo"), 3);
+        assert!(blob.prove_data().is_ok());
+        for (data, good) in
+            [("Zm9v", true), ("Zm9vYg==", false), ("Zm8=", false), ("Zm9", false), ("", false)]
+        {
+            blob.data = Some(data.into());
+            assert_eq!(blob.prove_data().is_ok(), good, "{data}");
+        }
+        blob.digest = "foo:abc".parse().expect("fits the grammar");
+        assert!(blob.prove_data().is_ok(), "what cannot be computed is carried");
     }
 }

@@ -76,6 +76,7 @@ fn prove(raw: &[u8], descriptor: &Descriptor) -> Result<(), DocumentError> {
             expected: Box::new(descriptor.clone()),
         });
     }
+    descriptor.prove_data()?;
     if let AnyDigest::Known(expected) = &descriptor.digest {
         let found = Digest::of(expected.algorithm(), raw);
         if found != *expected {
@@ -105,6 +106,9 @@ pub enum DocumentError {
         /// What was named.
         expected: Box<Digest>,
     },
+    /// The `data` of a descriptor is not the content that it names.
+    #[error("the data embedded for {0} is not its content")]
+    WrongData(Box<Digest>),
     /// Not JSON, or not of this shape.
     #[error(transparent)]
     Json(#[from] JsonError),

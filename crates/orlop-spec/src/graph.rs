@@ -95,6 +95,7 @@ impl Walk<'_> {
             (true, Role::Index) => self.index(descriptor, depth),
             (true, Role::Manifest) => self.manifest(descriptor),
             _ => {
+                descriptor.prove_data()?;
                 self.nodes.push(Node::Blob(Box::new(descriptor.clone())));
                 Ok(())
             }
@@ -120,6 +121,7 @@ impl Walk<'_> {
         }
         for blob in manifest.blobs() {
             if self.seen.insert(blob.digest.clone()) {
+                blob.prove_data()?;
                 self.nodes.push(Node::Blob(Box::new(blob.clone())));
             }
         }

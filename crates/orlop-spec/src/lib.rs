@@ -5,6 +5,7 @@
 //! Its laws are those of the OCI image specification 1.1.
 #![forbid(unsafe_code)]
 
+pub mod base64;
 pub mod change;
 pub mod config;
 pub mod context;
@@ -24,6 +25,7 @@ pub mod reference;
 pub mod runtime;
 pub mod time;
 pub mod user;
+pub mod validate;
 
 pub use config::Config;
 pub use context::{Cancel, Cancelled, Context, Event, Limits, Observer};
