@@ -65,8 +65,9 @@ fn every_breach_is_found(document: &Value, check: &dyn Fn(&[u8]) -> Vec<Finding>
     }
 }
 
+/// items 8, 10, 11, 13, 14, 15, 16, 17, 18, 19, 24, 56, 57 and 58, J1
 #[test]
-fn items_11_to_24_and_56_to_58_each_breach_of_a_manifest_is_found_alone() {
+fn each_breach_of_a_manifest_is_found_alone() {
     every_breach_is_found(
         &good_manifest(),
         &|raw| manifest(raw, &MediaType::new(OCI_MANIFEST)),
@@ -117,8 +118,9 @@ fn items_11_to_24_and_56_to_58_each_breach_of_a_manifest_is_found_alone() {
     );
 }
 
+/// items 4, 5, 6, 7, 25, 26 and 28
 #[test]
-fn items_4_to_7_and_26_each_breach_of_an_index_is_found_alone() {
+fn each_breach_of_an_index_is_found_alone() {
     every_breach_is_found(
         &good_index(),
         &|raw| index(raw, None, IndexKind::Layout),
@@ -147,8 +149,9 @@ fn items_4_to_7_and_26_each_breach_of_an_index_is_found_alone() {
     );
 }
 
+/// items 5 and 26
 #[test]
-fn item_5_names_count_only_in_a_layout_and_item_26_the_second_of_two_platforms_is_never_chosen() {
+fn names_count_only_in_a_layout_and_the_second_of_two_platforms_is_never_chosen() {
     let found = index(good_index().to_string().as_bytes(), Some(&MediaType::new(OCI_INDEX)), IndexKind::Blob);
     let rules: Vec<_> = found.iter().map(|finding| finding.rule).collect();
     assert_eq!(rules, [Rule::RefName, Rule::RefName]);
@@ -157,8 +160,9 @@ fn item_5_names_count_only_in_a_layout_and_item_26_the_second_of_two_platforms_i
     assert!(found.iter().any(|finding| finding.rule == Rule::Ambiguous));
 }
 
+/// items 34, 35, 36, 37, 38, 60 and 67
 #[test]
-fn items_34_to_38_and_60_to_67_each_breach_of_a_config_is_found_alone() {
+fn each_breach_of_a_config_is_found_alone() {
     every_breach_is_found(
         &good_config(),
         &config,
@@ -214,8 +218,9 @@ fn places_are_json_pointers() {
     assert_eq!(found[0].to_string(), "annotations: /annotations/a~1b: its value is no text");
 }
 
+/// items 2, 9, 10 and 11
 #[test]
-fn items_2_and_11_content_is_what_its_descriptor_says() {
+fn content_is_what_its_descriptor_says() {
     let blob = |content: &[u8], size| {
         Descriptor::new(MediaType::new("a/b"), Digest::of(Algorithm::Sha512, content), size)
     };
@@ -227,8 +232,9 @@ fn items_2_and_11_content_is_what_its_descriptor_says() {
     assert_eq!((found[0].rule, found[0].severity), (Rule::UnknownAlgorithm, Warning));
 }
 
+/// items 1 and 30
 #[test]
-fn items_1_and_30_files_that_are_no_documents_are_found() {
+fn files_that_are_no_documents_are_found() {
     for (raw, rule) in [
         (br#"{"imageLayoutVersion":"1.0.0","imageLayoutVersion":"1.0.0"}"#.as_slice(), Rule::Json),
         (b"", Rule::Json),
