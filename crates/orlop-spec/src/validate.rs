@@ -93,7 +93,7 @@ pub fn manifest(raw: &[u8], media_type: &MediaType) -> Vec<Finding> {
     }
     match document.get("layers").map(Value::as_array) {
         Some(Some(layers)) if layers.is_empty() => {
-            findings.warning(Rule::NoLayers, "/layers", "there is no layer")
+            findings.warning(Rule::NoLayers, "/layers", "there is no layer");
         }
         Some(Some(layers)) => {
             for (position, layer) in layers.iter().enumerate() {
@@ -248,7 +248,7 @@ impl Findings {
         match kind {
             IndexKind::Layout if is_ref_name(name) => {}
             IndexKind::Layout => {
-                self.warning(Rule::RefName, &place, format!("{name:?} is outside of the grammar"))
+                self.warning(Rule::RefName, &place, format!("{name:?} is outside of the grammar"));
             }
             IndexKind::Blob => self.warning(Rule::RefName, &place, "it counts only in index.json"),
         }

@@ -203,6 +203,7 @@ fn what_is_printed_is_valid_by_the_schemas_and_always_the_same() {
 /// items 16, 17 and 18, J1
 #[test]
 fn a_document_of_two_kinds_is_of_none() {
+    use DocumentError::{Ambiguous, Json, MediaTypeDiffers, SchemaVersion};
     let config = json!({ "mediaType": OCI_CONFIG, "digest": A, "size": 1 });
     let manifest = json!({ "schemaVersion": 2, "config": config, "layers": [] });
     let index = json!({ "schemaVersion": 2, "manifests": [] });
@@ -218,7 +219,6 @@ fn a_document_of_two_kinds_is_of_none() {
         };
         error.expect_err("two readings")
     };
-    use DocumentError::{Ambiguous, Json, MediaTypeDiffers, SchemaVersion};
     assert!(open::<Manifest>(manifest.to_string().as_bytes(), OCI_MANIFEST).is_ok());
     assert!(matches!(refused(&with(&manifest, "manifests", json!([])), OCI_MANIFEST), Ambiguous));
     assert!(matches!(refused(&with(&manifest, "fsLayers", json!([])), OCI_MANIFEST), Ambiguous));

@@ -118,7 +118,7 @@ impl Findings {
         match found {
             Value::String(text) if good(text) => {}
             Value::String(text) => {
-                self.warning(Rule::Execution, place, format!("{text:?} cannot be used as it is"))
+                self.warning(Rule::Execution, place, format!("{text:?} cannot be used as it is"));
             }
             _ => self.error(Rule::Execution, place, "it is no text"),
         }

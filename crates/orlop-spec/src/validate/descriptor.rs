@@ -72,7 +72,7 @@ impl Findings {
         match found {
             Value::String(text) if MediaType::new(text.as_str()).is_well_formed() => {}
             Value::String(text) => {
-                self.error(Rule::MediaType, place, format!("{text:?} is no media type (RFC 6838)"))
+                self.error(Rule::MediaType, place, format!("{text:?} is no media type (RFC 6838)"));
             }
             _ => self.error(Rule::MediaType, place, "it is missing or no text"),
         }

@@ -48,10 +48,10 @@ impl Checker {
             "type" => self.demand(has_type(rule, value), at, &format!("is not of type {rule}")),
             "enum" => self.demand(list(rule).contains(value), at, &format!("is none of {rule}")),
             "minimum" => {
-                self.demand(value.as_f64() >= rule.as_f64() || !value.is_number(), at, "is too small")
+                self.demand(value.as_f64() >= rule.as_f64() || !value.is_number(), at, "is too small");
             }
             "maximum" => {
-                self.demand(value.as_f64() <= rule.as_f64() || !value.is_number(), at, "is too great")
+                self.demand(value.as_f64() <= rule.as_f64() || !value.is_number(), at, "is too great");
             }
             "minItems" => {
                 let enough = value
@@ -89,7 +89,7 @@ impl Checker {
             "allOf" => list(rule).iter().for_each(|schema| self.check(place, schema, at, value)),
             "anyOf" => self.demand(fitting(place, rule, value) > 0, at, "fits none of the choices"),
             "oneOf" => {
-                self.demand(fitting(place, rule, value) == 1, at, "fits none or several of the choices")
+                self.demand(fitting(place, rule, value) == 1, at, "fits none or several of the choices");
             }
             _ => panic!("the keyword {keyword} is not known"),
         }
