@@ -1,7 +1,7 @@
 //! Random stacks of layers, as lines of the notation.
 
 use proptest::prelude::*;
-use proptest::strategy::Union;
+use proptest::strategy::{Union, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 pub(crate) type Stack = Vec<Vec<String>>;
@@ -56,10 +56,19 @@ fn path() -> impl Strategy<Value = String> {
 /// same stacks. Gives their number.
 pub(crate) fn check(law: impl Fn(Stack) -> Result<(), TestCaseError>) -> usize {
     let cases = if testkit::full() { 100_000 } else { 10_000 };
-    let config = Config { cases, failure_persistence: None, ..Config::default() };
-    let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
-    if let Err(error) = runner.run(&stacks(), law) {
+    if let Err(error) = runner(cases).run(&stacks(), law) {
         panic!("{error}");
     }
     cases as usize
+}
+
+/// So many random stacks.
+pub(crate) fn samples(count: usize) -> Vec<Stack> {
+    let mut runner = runner(1);
+    (0..count).map(|_| stacks().new_tree(&mut runner).expect("no filter rejects").current()).collect()
+}
+
+fn runner(cases: u32) -> TestRunner {
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha))
 }
