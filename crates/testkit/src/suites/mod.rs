@@ -4,6 +4,7 @@
 //! Invariant: a law knows the ports and nothing else. What differs between places is said by [`Place`], in the
 //! words of `cli.md`: how many images one holds, and whether writing again adds or replaces.
 
+pub mod copy;
 mod keeper;
 pub mod memory;
 mod sink;
