@@ -110,7 +110,7 @@ pub fn copy(
 }
 
 /// The root as it will be at the target, and everything that it reaches, children first.
-fn plan(
+pub(crate) fn plan(
     cx: &Context<'_>,
     from: &dyn Source,
     root: &Descriptor,

@@ -10,7 +10,7 @@ use orlop_spec::port::{Catalog, Keeper, Result, Sink};
 use orlop_spec::reference::{Bare, File, Grammar, LoneStream, Reference, Sought, Transport};
 use orlop_store::archive;
 use orlop_store::layout::{self, Layout};
-use orlop_store::{DockerArchive, OciArchive};
+use orlop_store::{DockerArchive, Exploded, OciArchive};
 use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -91,6 +91,7 @@ pub fn open(reference: &Reference, outside: &Outside<'_>) -> Result<Opened> {
         Transport::OciArchive(File::Stream) => Box::new(OciArchive::read((outside.stdin)(), &archive)?),
         Transport::DockerArchive(File::Path(path)) => Box::new(DockerArchive::open(path, &archive)?),
         Transport::DockerArchive(File::Stream) => Box::new(DockerArchive::read((outside.stdin)(), &archive)?),
+        Transport::Dir(path) => Box::new(Exploded::open(path, &outside.limits)?),
         Transport::Rootfs(path) => return Ok(Opened::Tree(Box::new(FolderTree::open(path)?))),
         Transport::Tar(file) => return Ok(Opened::Tree(Box::new(TarFile::open(file, outside)?))),
         Transport::Local(path) => return open(&found(reference, path, outside)?, outside),
@@ -104,6 +105,7 @@ fn found(reference: &Reference, path: &Path, outside: &Outside<'_>) -> Result<Re
     let file = || File::Path(path.into());
     let transport = match orlop_fs::stat::at(path)?.kind {
         FileKind::Directory if Layout::is_at(&Dir::open(path)?) => Transport::Layout(path.into()),
+        FileKind::Directory if Exploded::is_at(&Dir::open(path)?) => Transport::Dir(path.into()),
         FileKind::Directory => Transport::Rootfs(path.into()),
         _ if is_whole(OciArchive::open(path, &outside.archive()))? => Transport::OciArchive(file()),
         _ if is_whole(DockerArchive::open(path, &outside.archive()))? => Transport::DockerArchive(file()),
@@ -134,6 +136,7 @@ pub fn create(reference: &Reference, outside: &Outside<'_>) -> Result<Created> {
         Transport::DockerArchive(File::Stream) => {
             Box::new(DockerArchive::write((outside.stdout)(), &archive)?)
         }
+        Transport::Dir(path) => Box::new(Exploded::create(path, &outside.limits)?),
         Transport::Rootfs(path) => return Ok(Created::Folder(path.clone())),
         Transport::Tar(file) => return Ok(Created::Tar(file.clone())),
         Transport::Local(_) => {

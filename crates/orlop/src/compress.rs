@@ -1,0 +1,177 @@
+//! `copy --compress`: the same images with layers in another form. Uncompressed bytes and configs stay, so diff
+//! ids and image ids do too; digests of blobs, manifests and indexes change, which is said.
+
+use crate::copy::{Account, Copied, Copy, plan, put_all};
+use crate::draft;
+use orlop_layer::codec::{self, Codec};
+use orlop_layer::encode::{Encode, recompress};
+use orlop_layer::{Error as LayerError, Verified};
+use orlop_spec::config::Config;
+use orlop_spec::descriptor::Annotations;
+use orlop_spec::digest::DiffId;
+use orlop_spec::graph::{self, Node};
+use orlop_spec::index::Index;
+use orlop_spec::manifest::Manifest;
+use orlop_spec::media_type::{Distribution, MediaType, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Role};
+use orlop_spec::port::{Hints, Name, Result, Sink, Source};
+use orlop_spec::{Algorithm, AnyDigest, Context, Descriptor, Document, Event};
+use std::collections::HashMap;
+
+/// Annotations of a layer that speak about its compressed bytes; they would be wrong for the new ones.
+const ABOUT_COMPRESSED: [&str; 2] = ["io.github.containers.zstd-chunked.", "containerd.io/snapshot/stargz/"];
+
+/// Copies `roots` with every layer compressed by `codec`. Artifacts that are no images are copied unchanged.
+pub fn copy_compressed(
+    cx: &Context<'_>,
+    from: &dyn Source,
+    roots: &[(Name, Descriptor)],
+    to: Box<dyn Sink + '_>,
+    how: &Copy,
+    codec: Codec,
+) -> Result<Copied> {
+    let mut work =
+        Work { cx, from, to: &*to, how, codec, replaced: HashMap::new(), account: Account::default() };
+    let mut published = Vec::with_capacity(roots.len());
+    for (name, root) in roots {
+        published.push((name.clone(), work.root(root)?));
+    }
+    let account = work.account;
+    to.finish(&published)?;
+    Ok(Copied { roots: published.into_iter().map(|(_, root)| root).collect(), account })
+}
+
+struct Work<'a> {
+    cx: &'a Context<'a>,
+    from: &'a dyn Source,
+    to: &'a dyn Sink,
+    how: &'a Copy,
+    codec: Codec,
+    /// What stands for a blob of the source at the target.
+    replaced: HashMap<AnyDigest, Descriptor>,
+    account: Account,
+}
+
+impl Work<'_> {
+    fn root(&mut self, root: &Descriptor) -> Result<Descriptor> {
+        let (root, nodes) = plan(self.cx, self.from, root, self.how)?;
+        for node in &nodes {
+            match node {
+                // Whether a blob is a layer of an image is known only to its manifest.
+                Node::Blob(_) => {}
+                Node::Manifest(manifest) => self.manifest(manifest)?,
+                Node::Index(index) => self.index(index)?,
+            }
+        }
+        let new = self.stand_in(&root);
+        if new.digest != root.digest {
+            let text = format!("the digest changes from {} to {}", root.digest, new.digest);
+            self.cx.observer.event(Event::Warned(text));
+        }
+        Ok(new)
+    }
+
+    fn manifest(&mut self, manifest: &Document<Manifest>) -> Result<()> {
+        if manifest.config.media_type.role() != Role::Config {
+            return self.unchanged(manifest.blobs(), Node::Manifest(Box::new(manifest.clone())));
+        }
+        let config: Document<Config> = graph::read(self.cx.limits, self.from, &manifest.config)?;
+        draft::put(self.to, &config)?;
+        let mut value = manifest.clone().into_value();
+        for (layer, diff_id) in value.layers.iter_mut().zip(&config.rootfs.diff_ids) {
+            *layer = self.layer(layer, *diff_id)?;
+        }
+        value.media_type = Some(MediaType::new(OCI_MANIFEST));
+        value.config.media_type = MediaType::new(OCI_CONFIG);
+        self.replace(manifest.descriptor(), value, OCI_MANIFEST)
+    }
+
+    fn index(&mut self, index: &Document<Index>) -> Result<()> {
+        let mut value = index.clone().into_value();
+        for child in &mut value.manifests {
+            *child = self.stand_in(child);
+        }
+        value.media_type = Some(MediaType::new(OCI_INDEX));
+        self.replace(index.descriptor(), value, OCI_INDEX)
+    }
+
+    /// Prints and puts a document that stands for `old`.
+    fn replace<T: serde::Serialize>(&mut self, old: &Descriptor, value: T, media_type: &str) -> Result<()> {
+        let algorithm = old.digest.known().map_or(Algorithm::Sha256, orlop_spec::Digest::algorithm);
+        let new = Document::print(value, MediaType::new(media_type), algorithm);
+        draft::put(self.to, &new)?;
+        self.replaced.insert(old.digest.clone(), new.descriptor().clone());
+        Ok(())
+    }
+
+    fn unchanged<'b>(&mut self, blobs: impl Iterator<Item = &'b Descriptor>, document: Node) -> Result<()> {
+        let mut nodes: Vec<Node> = blobs.map(|blob| Node::Blob(Box::new(blob.clone()))).collect();
+        nodes.push(document);
+        self.account = put_all(self.cx, self.from, &nodes, self.to, self.how.transfer, self.account)?;
+        Ok(())
+    }
+
+    /// The descriptor with the name, size and type of what stands for the blob.
+    fn stand_in(&self, old: &Descriptor) -> Descriptor {
+        let Some(new) = self.replaced.get(&old.digest) else { return old.clone() };
+        let Descriptor { media_type, digest, size, .. } = new.clone();
+        Descriptor { media_type, digest, size, data: None, ..old.clone() }
+    }
+
+    fn layer(&mut self, old: &Descriptor, diff_id: DiffId) -> Result<Descriptor> {
+        match old.media_type.role() {
+            Role::Layer(form) if form.distribution == Distribution::Free => {
+                if !self.replaced.contains_key(&old.digest) {
+                    let new = self.compress(old, form.compression, diff_id)?;
+                    self.replaced.insert(old.digest.clone(), new);
+                }
+                let new = self.stand_in(old);
+                Ok(Descriptor { annotations: about_content(&old.annotations), ..new })
+            }
+            _ => {
+                let nodes = [Node::Blob(Box::new(old.clone()))];
+                self.account = put_all(self.cx, self.from, &nodes, self.to, self.how.transfer, self.account)?;
+                Ok(old.clone())
+            }
+        }
+    }
+
+    fn compress(
+        &self,
+        old: &Descriptor,
+        compression: orlop_spec::media_type::Compression,
+        diff_id: DiffId,
+    ) -> Result<Descriptor> {
+        let item = old.digest.to_string();
+        self.cx.observer.event(Event::Started { phase: "compress", item: item.clone(), total: None });
+        let origin = self.from.origin(old)?;
+        let blob = Verified::new(origin.open(0)?, old)?;
+        let mut plain = codec::decoder(compression, blob, self.cx.limits);
+        let progress = |bytes| self.cx.observer.event(Event::Advanced { item: item.clone(), bytes });
+        let encode = Encode {
+            codec: self.codec,
+            algorithm: diff_id.0.algorithm(),
+            workers: self.cx.workers,
+            limits: self.cx.limits,
+            cancel: self.cx.cancel,
+            progress: &progress,
+        };
+        let mut out = self.to.begin(&Hints { algorithm: encode.algorithm, ..Hints::default() })?;
+        let compressed = recompress(&mut *plain, &encode, &mut out)?;
+        if compressed.diff_id != diff_id {
+            let (found, expected) = (Box::new(compressed.diff_id.0), Box::new(diff_id.0));
+            return Err(LayerError::WrongDiffId { found, expected }.into());
+        }
+        out.commit(&compressed.blob)?;
+        self.cx.observer.event(Event::Finished { item: item.clone() });
+        Ok(compressed.blob)
+    }
+}
+
+fn about_content(annotations: &Annotations) -> Annotations {
+    let speaks_of_bytes = |name: &str| ABOUT_COMPRESSED.iter().any(|prefix| name.starts_with(prefix));
+    annotations
+        .iter()
+        .filter(|(name, _)| !speaks_of_bytes(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
