@@ -95,7 +95,7 @@ pub(super) fn stage(home: &Dir, prefix: &[u8]) -> Result<(Dir, Vec<u8>, Lock)> {
             .try_stat(&name)?
             .is_some_and(|stat| folder.stat_self().is_ok_and(|own| own.is_same_file(&stat)));
         if let (Some(lock), true) = (lock, is_ours) {
-            bare(&folder)?;
+            bare(&folder).inspect_err(|_| drop(home.remove_dir(&name)))?;
             return Ok((folder, name, lock));
         }
     }

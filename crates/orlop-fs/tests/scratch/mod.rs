@@ -13,8 +13,18 @@ pub(crate) struct Scratch {
 
 impl Scratch {
     pub(crate) fn new() -> Self {
+        Self::below(&std::env::temp_dir())
+    }
+
+    /// Where forcing to the disk costs nothing.
+    pub(crate) fn in_memory() -> Self {
+        let memory = Path::new("/dev/shm");
+        if memory.is_dir() { Self::below(memory) } else { Self::new() }
+    }
+
+    fn below(folder: &Path) -> Self {
         let name = String::from_utf8(orlop_fs::random::name("orlop-fs-test-")).expect("letters");
-        let path = std::env::temp_dir().join(name);
+        let path = folder.join(name);
         std::fs::create_dir(&path).expect("a fresh folder");
         let dir = Dir::open(&path).expect("just made");
         Self { path, dir }

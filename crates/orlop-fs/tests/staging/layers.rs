@@ -64,6 +64,15 @@ impl Layer {
         self.with(path, Kind::Whiteout, |_| {})
     }
 
+    /// What the layer means by itself.
+    pub(crate) fn tree(&self, number: u16) -> Tree {
+        let mut builder = Builder::new(number, &Limits::default());
+        for (ordinal, (entry, _)) in (0..).zip(&self.0) {
+            builder.add(ordinal, 0, entry).expect("a tree takes it");
+        }
+        builder.finish()
+    }
+
     pub(crate) fn opaque(self, path: &str) -> Self {
         self.with(path, Kind::Opaque, |_| {})
     }
@@ -90,16 +99,14 @@ pub(crate) fn stage<'a>(
     let mut merged = Tree::default();
     let mut written = Vec::new();
     for (number, layer) in (0..).zip(layers) {
-        let mut builder = Builder::new(number, &Limits::default());
         let mut writer = staging.layer(number)?;
         for (ordinal, (entry, content)) in (0..).zip(&layer.0) {
-            builder.add(ordinal, 0, entry).expect("a tree takes it");
             writer.entry(ordinal, entry)?;
             for piece in content.chunks(100_000) {
                 writer.data(piece)?;
             }
         }
-        merged = merged.stack(builder.finish()).expect("layers stack");
+        merged = merged.stack(layer.tree(number)).expect("layers stack");
         written.push(writer.finish(number)?);
     }
     let report = staging.assemble(&merged, &written)?;

@@ -1,5 +1,7 @@
 //! Unpacking on a real file system: as root, as an ordinary user, and under fakeroot.
 
+mod crash;
+mod hostile;
 mod laws;
 mod layers;
 #[path = "../scratch/mod.rs"]
