@@ -116,6 +116,7 @@ pub fn platform_of(config: &Config) -> Platform {
 }
 
 fn layer(blob: &Descriptor, diff_id: DiffId) -> Result<Layer<'_>> {
+    blob.prove_data()?;
     match blob.media_type.role() {
         Role::Layer(form) => Ok(Layer { blob, diff_id, compression: form.compression }),
         _ => {

@@ -186,7 +186,8 @@ fn chain(depth: usize) -> Layout {
 fn round() -> Layout {
     let mut layout = image().layout();
     let digest = sha256(b"no index hashes to its own name");
-    let entry = json!({"mediaType": INDEX, "digest": digest, "size": 10});
+    let tag = json!({"org.opencontainers.image.ref.name": "latest"});
+    let entry = json!({"mediaType": INDEX, "digest": digest, "size": 10, "annotations": tag});
     let mut index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]});
     index["manifests"][0]["size"] = json!(index.to_string().len() + 1);
     layout.put(&blob_path(&digest), index.to_string());
