@@ -1,5 +1,6 @@
 //! The verbs, one file each: arguments, a call of the library, the printed result.
 
+mod build;
 mod bundle;
 mod cat;
 mod completions;
@@ -24,6 +25,10 @@ use orlop::spec::Fault;
 /// Everything that can be asked for, in the order of the manual.
 #[derive(Subcommand)]
 pub enum Verb {
+    #[command(alias = "import")]
+    Build(Box<build::Arguments>),
+    Unpack(unpack::Arguments),
+    Bundle(bundle::Arguments),
     Inspect(inspect::Arguments),
     #[command(aliases = ["list-tags", "list"])]
     Ls(ls::Arguments),
@@ -31,8 +36,6 @@ pub enum Verb {
     Files(files::Arguments),
     Cat(cat::Arguments),
     Du(du::Arguments),
-    Unpack(unpack::Arguments),
-    Bundle(bundle::Arguments),
     Tag(tag::Arguments),
     Untag(untag::Arguments),
     #[command(alias = "delete")]
@@ -58,6 +61,7 @@ impl Verb {
     /// Does it.
     pub fn run(self, shell: &Shell) -> Result<Outcome, Fault> {
         match self {
+            Self::Build(arguments) => build::run(&arguments, shell),
             Self::Inspect(arguments) => inspect::run(&arguments, shell),
             Self::Ls(arguments) => ls::run(&arguments, shell),
             Self::Digest(arguments) => digest::run(&arguments, shell),

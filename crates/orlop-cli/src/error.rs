@@ -13,6 +13,12 @@ pub enum Error {
     /// The result could not be written.
     #[error("cannot write to the standard output")]
     Output(#[source] io::Error),
+    /// Nothing to build from.
+    #[error("there is nothing to build from")]
+    NoSource,
+    /// Sources both as words and behind `--platform`.
+    #[error("sources stand as words and platforms are several")]
+    SourcesTwice,
     /// No verb of that name.
     #[error("there is no verb {0:?}")]
     UnknownVerb(String),
@@ -21,7 +27,7 @@ pub enum Error {
 impl Diagnose for Error {
     fn kind(&self) -> Kind {
         match self {
-            Self::BadEpoch(_) | Self::UnknownVerb(_) => Kind::Usage,
+            Self::BadEpoch(_) | Self::NoSource | Self::SourcesTwice | Self::UnknownVerb(_) => Kind::Usage,
             Self::Output(_) => Kind::Other,
         }
     }
@@ -29,6 +35,13 @@ impl Diagnose for Error {
     fn hint(&self) -> Option<String> {
         match self {
             Self::BadEpoch(_) => Some("SOURCE_DATE_EPOCH=$(date +%s), or unset it".into()),
+            Self::NoSource => {
+                Some("name a folder or a tar before the image: orlop build ./root oci:DIR:TAG".into())
+            }
+            Self::SourcesTwice => Some(
+                "give each platform its sources: orlop build --platform P=SRC --platform Q=SRC oci:DIR:TAG"
+                    .into(),
+            ),
             Self::UnknownVerb(_) => Some("orlop --help lists the verbs".into()),
             Self::Output(_) => None,
         }

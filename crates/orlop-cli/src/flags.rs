@@ -1,12 +1,16 @@
 //! Flags that several verbs share. A verb takes a group only when it honours every flag in it.
 
+mod config;
 mod owner;
 mod place;
 mod target;
+mod tree;
 
+pub use config::ConfigFlags;
 pub use owner::Owners;
-pub use place::{OnePlatform, Place, published};
+pub use place::{Image, OnePlatform, Place, Places, name, platform, published};
 pub use target::Target;
+pub use tree::TreeFlags;
 
 use clap::{Args, ValueEnum};
 use orlop::spec::Limits;

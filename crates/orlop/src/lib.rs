@@ -26,6 +26,7 @@ pub mod image;
 pub mod inspect;
 pub mod keep;
 pub mod layers;
+pub mod nowhere;
 pub mod spool;
 pub mod tar_tree;
 pub mod transport;

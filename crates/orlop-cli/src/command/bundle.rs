@@ -37,7 +37,7 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     let how = Unpack {
-        owner: arguments.owners.owner(),
+        owner: arguments.owners.owner()?,
         existing: arguments.target.existing(),
         sync: arguments.target.sync(),
         subdir: TreePath::root(),

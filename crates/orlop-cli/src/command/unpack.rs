@@ -35,7 +35,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     let subdir = TreePath::parse(arguments.subdir.as_bytes()).map_err(orlop::layer::Error::from)?;
     let how = Unpack {
-        owner: arguments.owners.owner(),
+        owner: arguments.owners.owner()?,
         existing: arguments.target.existing(),
         sync: arguments.target.sync(),
         subdir,

@@ -4,6 +4,8 @@ use crate::environment;
 use clap::{Args, ValueEnum};
 use orlop::fs::owner::Owner;
 use orlop::fs::privilege::Privileges;
+use orlop::fs::scan::check_fakeroot;
+use orlop::spec::Fault;
 
 /// For verbs that write or read files with owners.
 #[derive(Args, Debug)]
@@ -25,13 +27,16 @@ enum Choice {
 }
 
 impl Owners {
-    /// What was asked for, or what fits the caller.
-    pub fn owner(&self) -> Owner {
-        match self.owner {
+    /// What was asked for, or what fits the caller. Refuses where fakeroot pretends owners that this program
+    /// cannot see.
+    pub fn owner(&self) -> Result<Owner, Fault> {
+        let fakeroot = environment::fakeroot();
+        check_fakeroot(fakeroot)?;
+        Ok(match self.owner {
             Some(Choice::Exact) => Owner::Exact,
             Some(Choice::Squash) => Owner::Squash,
             Some(Choice::Record) => Owner::Record,
-            None => Owner::fitting(Privileges::current(), environment::fakeroot()),
-        }
+            None => Owner::fitting(Privileges::current(), fakeroot),
+        })
     }
 }

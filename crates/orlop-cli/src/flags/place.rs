@@ -5,11 +5,13 @@ use clap::Args;
 use orlop::fs::File;
 use orlop::inspect::Wanted;
 use orlop::layer::path::printable;
-use orlop::spec::port::{Catalog, Keeper, Selector, Source};
-use orlop::spec::reference::{Bare, LoneStream, Reference};
+use orlop::spec::port::{Catalog, Keeper, Name, Selector, Sink, Source};
+use orlop::spec::reference::{Bare, LoneStream, Reference, Transport};
 use orlop::spec::{AnyDigest, Context, Fault, Limits, Platform};
-use orlop::transport::{self, Opened, Outside};
+use orlop::transport::{self, Created, Opened, Outside};
+use orlop::trees::TreeSource;
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
 /// What places need from outside.
@@ -36,6 +38,29 @@ impl Places {
         }
     }
 
+    /// Opens a folder or a tar. A word without a transport is a path, and `-` a tar on standard input.
+    pub fn open_tree(&self, text: &OsStr, cx: &Context<'_>) -> Result<Box<dyn TreeSource>, Fault> {
+        let is_said = [&b"rootfs:"[..], b"tar:", b"aci:"].iter().any(|it| text.as_bytes().starts_with(it));
+        let reference = if is_said || text == "-" {
+            transport::parse(text, Bare::Registry, LoneStream::Tar)?
+        } else {
+            Reference::new(Transport::Local(text.into()))
+        };
+        match transport::open(&reference, &self.outside(cx.limits))? {
+            Opened::Tree(tree) => Ok(tree),
+            Opened::Blobs(_) => Err(HOLDS_IMAGES.into()),
+        }
+    }
+
+    /// Opens a place that holds blobs, for writing.
+    pub fn create(&self, text: &OsStr, cx: &Context<'_>) -> Result<(Reference, Box<dyn Sink>), Fault> {
+        let reference = transport::parse(text, Bare::Registry, LoneStream::Refused)?;
+        match transport::create(&reference, &self.outside(cx.limits))? {
+            Created::Blobs(sink) => Ok((reference, sink)),
+            Created::Folder(_) | Created::Tar(_) => Err(MAKES_A_TREE.into()),
+        }
+    }
+
     /// Opens a place that holds blobs, for reading.
     pub fn open(&self, text: &OsStr, cx: &Context<'_>) -> Result<Image, Fault> {
         let reference = transport::parse(text, Bare::Registry, LoneStream::Refused)?;
@@ -43,6 +68,30 @@ impl Places {
             Opened::Blobs(catalog) => Ok(Image { reference, catalog }),
             Opened::Tree(_) => Err(HOLDS_A_TREE.into()),
         }
+    }
+}
+
+const HOLDS_IMAGES: orlop::Error = orlop::Error::Unfit {
+    what: "that place holds images, and a layer is made of files",
+    hint: "put the image below the new layers: orlop build --base REF SRC oci:DIR:TAG",
+};
+
+const MAKES_A_TREE: orlop::Error = orlop::Error::Unfit {
+    what: "that place takes files and no image",
+    hint: "build into a place that holds images, such as oci:DIR:TAG or oci-archive:FILE:TAG",
+};
+
+const NO_NAME: orlop::Error = orlop::Error::Unfit {
+    what: "a target is named by a tag: nobody knows its digest or position before it is there",
+    hint: "write it as TRANSPORT:PLACE:TAG",
+};
+
+/// The name that a target gets.
+pub fn name(reference: &Reference) -> Result<Name, Fault> {
+    match &reference.selector {
+        Selector::Only => Ok(Name::Untagged),
+        Selector::Tag(tag) => Ok(Name::Tag(tag.clone())),
+        Selector::At(_) | Selector::Digest(_) => Err(NO_NAME.into()),
     }
 }
 

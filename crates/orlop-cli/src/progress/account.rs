@@ -90,7 +90,8 @@ impl Account {
 
     /// `copy: 248.1 MB in 5 (0.98 s); reused: 12.0 MB in 2; 1.24 s in all`
     pub fn for_eyes(&self, now: Instant) -> String {
-        let phases = self.phases.iter().map(|phase| {
+        let moved = self.phases.iter().filter(|phase| phase.moved.bytes > 0);
+        let phases = moved.map(|phase| {
             let seconds = phase.ended.duration_since(phase.began).as_secs_f64();
             format!("{}: {} ({seconds:.2} s)", phase.name, phase.moved.text())
         });

@@ -1,0 +1,135 @@
+//! `orlop build SRC… REF`
+
+mod plan;
+
+use super::Outcome;
+use crate::flags::{ConfigFlags, Places, TreeFlags, Work, name, published};
+use crate::shell::Shell;
+use clap::Args;
+use orlop::build::{Build, Form, build};
+use orlop::check::{Parting, compare};
+use orlop::layer::codec::Codec;
+use orlop::layer::path::printable;
+use orlop::nowhere::Nowhere;
+use orlop::spec::{Algorithm, Context, Fault};
+use orlop::trees::Reading;
+use plan::{ForPlatform, Plan, Prepared};
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
+
+/// Make an image of folders and tars, one layer each.
+///
+/// SRC is a folder, a tar (plain, gzip or zstd), or `-` for a tar on standard input. With the same sources and flags
+/// the result is the same to the byte, whatever the machine and the number of threads.
+#[derive(Args)]
+#[command(
+    override_usage = "orlop build [OPTIONS] SRC... REF\n       orlop build [OPTIONS] --platform PLATFORM=SRC[,SRC]... REF"
+)]
+pub struct Arguments {
+    /// What becomes a layer, base first; and at last the image to make
+    #[arg(required = true, value_name = "SRC|REF")]
+    words: Vec<OsString>,
+    /// Put the layers on this image
+    #[arg(long, value_name = "REF", help_heading = "Image")]
+    base: Option<OsString>,
+    /// Platform of the image [default: the base's, else this machine's]; with sources of its own, repeated, the
+    /// result is an index
+    #[arg(long, value_name = "PLATFORM[=SRC,…]", help_heading = "Image")]
+    platform: Vec<ForPlatform>,
+    #[command(flatten)]
+    config: ConfigFlags,
+    #[command(flatten)]
+    tree: TreeFlags,
+    /// How layers are compressed: none, gzip[:LEVEL], zstd[:LEVEL]
+    #[arg(long, value_name = "HOW", default_value = "gzip", help_heading = "Form")]
+    compress: Codec,
+    /// Digests of the new blobs: sha256, sha384, sha512
+    #[arg(long, value_name = "NAME", default_value = "sha256", help_heading = "Form")]
+    algorithm: Algorithm,
+    /// Build twice, write nothing, and tell the first field or byte that differs
+    #[arg(long, help_heading = "Running")]
+    check: bool,
+    #[command(flatten)]
+    places: Places,
+    #[command(flatten)]
+    work: Work,
+}
+
+pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
+    let (plan, target) = Plan::new(&arguments.words, &arguments.platform, arguments.base.as_deref())?;
+    let reading = arguments.tree.reading()?;
+    if arguments.check {
+        let parting = shell.work(&arguments.work, |cx| {
+            let prepared = plan.prepare(&arguments.places, cx)?;
+            check(arguments, cx, &prepared, &reading)
+        })?;
+        return tell(parting, shell);
+    }
+    let line = shell.work(&arguments.work, |cx| {
+        let prepared = plan.prepare(&arguments.places, cx)?;
+        let images = images(arguments, cx, &prepared, &reading)?;
+        let (reference, sink) = arguments.places.create(target, cx)?;
+        let name = name(&reference)?;
+        let built = build(cx, images, &form(arguments), sink, std::slice::from_ref(&name))?;
+        Ok(published(&reference, name.tag(), &built.root.digest))
+    })?;
+    shell.print(line)?;
+    Ok(Outcome::Done)
+}
+
+fn form(arguments: &Arguments) -> Form {
+    Form { codec: arguments.compress, algorithm: arguments.algorithm }
+}
+
+fn images<'a>(
+    arguments: &Arguments,
+    cx: &Context<'a>,
+    prepared: &'a [Prepared],
+    reading: &'a Reading,
+) -> Result<Vec<Build<'a>>, Fault> {
+    let image = |prepared: &'a Prepared| {
+        let base = prepared.base(cx)?;
+        Ok(Build {
+            platform: prepared.platform_on(base.as_ref()),
+            base,
+            inputs: prepared.inputs(cx, reading)?,
+            edit: arguments.config.edit()?,
+            annotations: arguments.config.annotations(),
+        })
+    };
+    prepared.iter().map(image).collect()
+}
+
+/// Builds with all threads and with one, and where the results differ, looks for the reason in the inputs.
+fn check(
+    arguments: &Arguments,
+    cx: &Context<'_>,
+    prepared: &[Prepared],
+    reading: &Reading,
+) -> Result<Option<Parting>, Fault> {
+    let alone = Context { workers: NonZeroUsize::MIN, ..*cx };
+    let digest = |cx: &Context<'_>| {
+        let images = images(arguments, cx, prepared, reading)?;
+        Ok::<_, Fault>(build(cx, images, &form(arguments), Box::new(Nowhere), &[])?.root.digest)
+    };
+    let (first, second) = (digest(cx)?, digest(&alone)?);
+    if first == second {
+        return Ok(None);
+    }
+    for image in prepared {
+        for (once, again) in image.inputs(cx, reading)?.into_iter().zip(image.inputs(cx, reading)?) {
+            let (mut once, mut again) = (once.entries, again.entries);
+            if let Some(parting) = compare(&mut *once, &mut *again)? {
+                return Ok(Some(parting));
+            }
+        }
+    }
+    let (first, second) = (first.to_string(), second.to_string());
+    Ok(Some(Parting { path: "/".into(), field: "digest".into(), first, second }))
+}
+
+fn tell(parting: Option<Parting>, shell: &Shell) -> Result<Outcome, Fault> {
+    let Some(Parting { path, field, first, second }) = parting else { return Ok(Outcome::Done) };
+    shell.print(format!("{}\n", printable(&format!("{path}: {field}: {first}, then {second}"))))?;
+    Ok(Outcome::Found)
+}
