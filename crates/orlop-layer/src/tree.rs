@@ -11,7 +11,7 @@
 //! stacked      Tree::default, Tree::stack     what a root file system holds: none of these is left
 //! ```
 //!
-//! The rules by which one becomes the other are in `docs/decisions/merge-engine.md`.
+//! The rules by which one becomes the other are in `docs/decisions/0005-merge-engine.md`.
 
 mod arena;
 mod both;
@@ -156,14 +156,6 @@ impl Bounds {
             entries: limits.entries.min(Self::MOST.into()),
             depth: clamp(limits.depth),
             path: clamp(limits.path),
-        }
-    }
-
-    fn and(self, other: Self) -> Self {
-        Self {
-            entries: self.entries.min(other.entries),
-            depth: self.depth.min(other.depth),
-            path: self.path.min(other.path),
         }
     }
 }

@@ -17,10 +17,10 @@ impl Tree {
     /// This tree with one more layer on it.
     ///
     /// Fails when the layer links to what is not there, when a path meets more than 40 links, and when the
-    /// tree outgrows the limits.
+    /// tree outgrows the limits that `upper` was built with.
     pub fn stack(self, upper: Self) -> Result<Self, Error> {
         let mut lower = if self.form == Form::Layer { Self::default().stack(self)? } else { self };
-        lower.bounds = lower.bounds.and(upper.bounds);
+        lower.bounds = upper.bounds;
         lower.followed = 0;
         let plan = Plan::new(&mut lower, &upper)?;
         plan.remove(&mut lower);

@@ -14,7 +14,7 @@ const MOST_LINKS: u32 = 40;
 
 /// Bytes of link targets that may be followed while one layer is read or stacked: a few small entries could
 /// otherwise ask for hours of walking.
-const MOST_FOLLOWED: u64 = 256 << 20;
+const MOST_FOLLOWED: u64 = 64 << 20;
 
 /// Whether a link at the end of a path is followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,5 +5,6 @@ mod kernel;
 mod laws;
 mod model;
 mod notation;
+mod output;
 mod random;
 mod table;

@@ -44,8 +44,7 @@ fn name() -> impl Strategy<Value = &'static str> {
 
 /// Nothing, or names that end in a slash.
 fn folder() -> impl Strategy<Value = String> {
-    prop::collection::vec(name(), 0..3)
-        .prop_map(|names| names.iter().map(|name| format!("{name}/")).collect())
+    prop::collection::vec(name(), 0..3).prop_map(|names| [&names[..], &[""]].concat().join("/"))
 }
 
 fn path() -> impl Strategy<Value = String> {

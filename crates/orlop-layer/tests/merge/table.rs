@@ -49,7 +49,9 @@ fn cases() -> BTreeMap<&'static str, Case<'static>> {
     let mut cases = BTreeMap::new();
     for (name, lines) in blocks(CASES) {
         let mut case = Case::default();
-        lines.iter().for_each(|line| case.line(line));
+        for line in lines {
+            case.line(line);
+        }
         assert!(cases.insert(name, case).is_none(), "{name} is there twice");
     }
     cases
@@ -94,7 +96,7 @@ fn items_23_to_53_every_case_means_what_the_table_says() {
         match stack(&case.layers) {
             Ok(_) if case.refused => wrong.push(format!("{name}: should be refused")),
             Ok(tree) if listing(&tree) != case.expected => {
-                wrong.push(format!("{name}: {:#?}", listing(&tree)))
+                wrong.push(format!("{name}: {:#?}", listing(&tree)));
             }
             Err(error) if !case.refused => wrong.push(format!("{name}: {error}")),
             _ => {}
@@ -114,7 +116,7 @@ fn the_table_says_truly_which_peers_do_as_we_do() {
             PEERS.into_iter().filter(|peer| verdicts[&(*name, *peer)].as_ref() == ours).collect();
         match &case.like {
             None => {
-                assert_eq!(alike, PEERS, "{name}: peers differ, and the table does not say whom we follow")
+                assert_eq!(alike, PEERS, "{name}: peers differ, and the table does not say whom we follow");
             }
             Some((said, why)) => {
                 assert_eq!(&alike, said, "{name}");
