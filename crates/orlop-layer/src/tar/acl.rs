@@ -36,6 +36,22 @@ pub(super) fn from_text(text: &[u8], scope: Scope) -> Result<Option<Vec<u8>>, &'
     Ok((says_more && !entries.is_empty()).then(|| binary(&entries)))
 }
 
+/// The nine bits of the mode that a file with this access ACL has: the mask, where there is one, stands for the
+/// group. libarchive stores the group's own entry instead; the kernel would mend that when it takes the ACL.
+pub(super) fn mode(acl: &[u8]) -> Option<u16> {
+    let (version, entries) = acl.split_first_chunk()?;
+    if u32::from_le_bytes(*version) != 2 || entries.len() % 8 != 0 {
+        return None;
+    }
+    let bits = |wanted: u16| {
+        let mut entries = entries.chunks_exact(8);
+        let entry = entries.find(|entry| u16::from_le_bytes([entry[0], entry[1]]) == wanted)?;
+        Some(u16::from_le_bytes([entry[2], entry[3]]) & 7)
+    };
+    let group = bits(MASK).or_else(|| bits(GROUP_OBJ));
+    Some(bits(USER_OBJ)? << 6 | group? << 3 | bits(OTHER)?)
+}
+
 /// Tag, id, permissions: they sort as the kernel wants them.
 type AclEntry = (u16, u32, u16);
 
@@ -113,6 +129,15 @@ mod tests {
         ] {
             assert_eq!(from_text(text.as_bytes(), Scope::Access), Ok(Some(KERNEL.to_vec())), "{text}");
         }
+    }
+
+    #[test]
+    fn the_mask_stands_for_the_group_in_the_mode() {
+        assert_eq!(mode(KERNEL), Some(0o674));
+        let plain = from_text(b"user::rw-,group::r--,other::---", Scope::Default).expect("well formed");
+        assert_eq!(plain.and_then(|acl| mode(&acl)), Some(0o640));
+        assert_eq!(mode(&KERNEL[..20]), None);
+        assert_eq!(mode(b""), None);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::header::{Family, Header};
 use super::input::Input;
 use super::pax::{Pax, Scope, SparseForm};
 use super::sparse::{self, Run, Runs};
-use super::{BLOCK, padding};
+use super::{BLOCK, acl, padding};
 use crate::entry::{Chunk, Device, Entries, Entry, Kind, Meta};
 use crate::error::Error;
 use crate::path::TreePath;
@@ -316,12 +316,15 @@ fn one_name(
 }
 
 fn meta(header: &Header<'_>, pax: &mut Pax) -> Result<Meta, Error> {
+    let xattrs = pax.xattrs();
+    let mode = header.mode()?;
+    let by_acl = xattrs.get(&b"system.posix_acl_access"[..]).and_then(|acl| acl::mode(acl));
     Ok(Meta {
-        mode: header.mode()?,
+        mode: by_acl.map_or(mode, |bits| mode & 0o7000 | bits),
         uid: pax.uid.map_or_else(|| header.uid(), Ok)?,
         gid: pax.gid.map_or_else(|| header.gid(), Ok)?,
         mtime: pax.mtime.map_or_else(|| header.mtime(), Ok)?,
-        xattrs: pax.xattrs(),
+        xattrs,
     })
 }
 

@@ -13,7 +13,7 @@
 use super::BLOCK;
 use super::header::{self, Block, Header};
 use super::input::Input;
-use super::pax::decimal;
+use super::spelling::decimal;
 use crate::error::Error;
 use std::io::BufRead;
 

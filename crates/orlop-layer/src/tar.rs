@@ -17,6 +17,7 @@ mod input;
 mod pax;
 mod reader;
 mod sparse;
+mod spelling;
 mod writer;
 
 pub use reader::Reader;
