@@ -4,6 +4,7 @@ mod build;
 mod bundle;
 mod cat;
 mod completions;
+mod copy;
 mod digest;
 mod du;
 mod files;
@@ -27,6 +28,8 @@ use orlop::spec::Fault;
 pub enum Verb {
     #[command(alias = "import")]
     Build(Box<build::Arguments>),
+    #[command(alias = "cp")]
+    Copy(copy::Arguments),
     Unpack(unpack::Arguments),
     Bundle(bundle::Arguments),
     Inspect(inspect::Arguments),
@@ -61,6 +64,7 @@ impl Verb {
     /// Does it.
     pub fn run(self, shell: &Shell) -> Result<Outcome, Fault> {
         match self {
+            Self::Copy(arguments) => copy::run(&arguments, shell),
             Self::Build(arguments) => build::run(&arguments, shell),
             Self::Inspect(arguments) => inspect::run(&arguments, shell),
             Self::Ls(arguments) => ls::run(&arguments, shell),

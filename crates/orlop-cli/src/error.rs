@@ -19,6 +19,14 @@ pub enum Error {
     /// Sources both as words and behind `--platform`.
     #[error("sources stand as words and platforms are several")]
     SourcesTwice,
+    /// A flag that this kind of place cannot honour.
+    #[error("{flag} has no meaning when {what}")]
+    FlagUnfit {
+        /// The flag.
+        flag: &'static str,
+        /// What is being done.
+        what: &'static str,
+    },
     /// No verb of that name.
     #[error("there is no verb {0:?}")]
     UnknownVerb(String),
@@ -27,7 +35,11 @@ pub enum Error {
 impl Diagnose for Error {
     fn kind(&self) -> Kind {
         match self {
-            Self::BadEpoch(_) | Self::NoSource | Self::SourcesTwice | Self::UnknownVerb(_) => Kind::Usage,
+            Self::BadEpoch(_)
+            | Self::NoSource
+            | Self::SourcesTwice
+            | Self::FlagUnfit { .. }
+            | Self::UnknownVerb(_) => Kind::Usage,
             Self::Output(_) => Kind::Other,
         }
     }
@@ -42,6 +54,7 @@ impl Diagnose for Error {
                 "give each platform its sources: orlop build --platform P=SRC --platform Q=SRC oci:DIR:TAG"
                     .into(),
             ),
+            Self::FlagUnfit { flag, .. } => Some(format!("leave {flag} out")),
             Self::UnknownVerb(_) => Some("orlop --help lists the verbs".into()),
             Self::Output(_) => None,
         }

@@ -4,7 +4,8 @@ use crate::error::Error;
 use crate::flags::Work;
 use crate::output::Output;
 use crate::progress::Progress;
-use crate::{environment, interrupt};
+use crate::{environment, interrupt, report};
+use orlop::spec::reference::Reference;
 use orlop::spec::{Context, Fault, Limits};
 use std::io;
 use std::num::NonZeroUsize;
@@ -29,6 +30,15 @@ impl Shell {
         let mut output = self.output();
         io::Write::write_all(&mut output, result.as_ref()).map_err(Error::Output)?;
         output.end()
+    }
+
+    /// Prints the lines of a writer: on stdout, unless what was written went there.
+    pub fn published(&self, target: &Reference, lines: &str) -> Result<(), Fault> {
+        if target.is_stream() {
+            report::say(lines);
+            return Ok(());
+        }
+        self.print(lines)
     }
 
     /// Runs a verb that reads only documents: one thread, warnings but no progress.

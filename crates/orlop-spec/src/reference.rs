@@ -198,6 +198,15 @@ impl Reference {
         }
     }
 
+    /// Whether the place is standard input or output.
+    pub fn is_stream(&self) -> bool {
+        use Transport::{Aci, DockerArchive, OciArchive, Tar};
+        matches!(
+            self.transport,
+            OciArchive(File::Stream) | DockerArchive(File::Stream) | Tar(File::Stream) | Aci(File::Stream)
+        )
+    }
+
     /// The reference in the one spelling that parses to it again, paths byte for byte.
     pub fn to_os_string(&self) -> OsString {
         let mut text = self.transport.print();

@@ -9,7 +9,8 @@ use orlop_spec::manifest::Manifest;
 use orlop_spec::media_type::Role;
 use orlop_spec::platform::{self, Platform, PlatformError};
 use orlop_spec::port::{Result, Selector, Source};
-use orlop_spec::{Context, Descriptor, Document, Fault, graph};
+use orlop_spec::reference::Reference;
+use orlop_spec::{Context, Descriptor, Document, Event, Fault, graph};
 use std::io::Read as _;
 
 /// What a name means.
@@ -88,6 +89,16 @@ pub fn root(source: &dyn Source, selector: &Selector, host: &Platform) -> Result
     match roots.as_slice() {
         [root] => Ok(root.clone()),
         several => Ok(platform::select(several, host)?.clone()),
+    }
+}
+
+/// A tag that stood beside a digest and points elsewhere by now is worth a warning; the digest is what is meant.
+pub fn warn_of_moved_tag(cx: &Context<'_>, source: &dyn Source, reference: &Reference) {
+    let (Selector::Digest(digest), Some(tag)) = (&reference.selector, &reference.tag) else { return };
+    let roots = source.resolve(&Selector::Tag(tag.clone())).unwrap_or_default();
+    if roots.iter().all(|root| root.digest != *digest) {
+        let text = format!("the tag {tag} does not point at {digest}; the digest is what counts");
+        cx.observer.event(Event::Warned(text));
     }
 }
 

@@ -1,20 +1,23 @@
 //! Root tars: a tree in a tar, as an input of `build` and as a target of a render.
 
+use crate::error::Error;
 use crate::hashed::feed;
 use crate::image::Image;
 use crate::layers;
 use crate::spool::Spool;
+use crate::transport::Outside;
 use crate::trees::Reading;
-use orlop_fs::File;
 use orlop_fs::owner::Owner;
+use orlop_fs::{Dir, File, Persist};
 use orlop_layer::codec::{self, Codec};
 use orlop_layer::decode::Visit as _;
 use orlop_layer::encode::{Encode, Encoded, encode};
 use orlop_layer::tree::{Builder, Tree};
 use orlop_layer::{Entries as _, Kind, tar};
 use orlop_spec::port::Result;
-use orlop_spec::{Algorithm, Context, Fault};
-use std::io::{BufRead as _, BufReader, Read, Write};
+use orlop_spec::{Algorithm, Context, Fault, reference};
+use std::io::{BufRead as _, BufReader, BufWriter, Read, Write};
+use std::path::Path;
 
 /// A tar that was read whole: its tree as one layer, whiteouts included, and its contents.
 #[derive(Debug)]
@@ -77,3 +80,31 @@ pub fn export(
     };
     Ok(encode(&mut spool.entries(&tree), &how, out)?)
 }
+
+/// Writes the merged tree of an image as a canonical tar to a file, which appears in one step, or to a stream.
+pub fn export_to(
+    cx: &Context<'_>,
+    image: &Image<'_>,
+    codec: Codec,
+    to: &reference::File,
+    outside: &Outside<'_>,
+) -> Result<Encoded> {
+    let Some(path) = to.path() else {
+        let mut out = (outside.stdout)();
+        let encoded = export(cx, image, codec, outside.spool()?, &mut out)?;
+        return out.flush().map(|()| encoded).map_err(|error| Fault::io("write the tar", error));
+    };
+    let name = path.file_name().ok_or(NO_FILE)?.as_encoded_bytes();
+    let folder = Dir::open(path.parent().unwrap_or(Path::new("")))?;
+    let temp = folder.create_temp()?;
+    let mut out = BufWriter::new(temp.file());
+    let encoded = export(cx, image, codec, outside.spool()?, &mut out)?;
+    out.flush().map_err(|error| Fault::io(format!("write {}", path.display()), error))?;
+    drop(out);
+    temp.file().sync_data()?;
+    temp.persist(name, Persist::Replace)?;
+    folder.sync()?;
+    Ok(encoded)
+}
+
+const NO_FILE: Error = Error::Unfit { what: "the path names no file", hint: "name one: tar:FOLDER/FILE.tar" };

@@ -3,7 +3,7 @@
 mod plan;
 
 use super::Outcome;
-use crate::flags::{ConfigFlags, Places, TreeFlags, Work, name, published};
+use crate::flags::{self, ConfigFlags, Places, TreeFlags, Work, name, published};
 use crate::shell::Shell;
 use clap::Args;
 use orlop::build::{Build, Form, build};
@@ -65,15 +65,16 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
         })?;
         return tell(parting, shell);
     }
+    let target = flags::target(target)?;
+    let name = name(&target)?;
     let line = shell.work(&arguments.work, |cx| {
         let prepared = plan.prepare(&arguments.places, cx)?;
         let images = images(arguments, cx, &prepared, &reading)?;
-        let (reference, sink) = arguments.places.create(target, cx)?;
-        let name = name(&reference)?;
+        let sink = arguments.places.create(&target, cx)?;
         let built = build(cx, images, &form(arguments), sink, std::slice::from_ref(&name))?;
-        Ok(published(&reference, name.tag(), &built.root.digest))
+        Ok(published(&target, name.tag(), &built.root.digest))
     })?;
-    shell.print(line)?;
+    shell.published(&target, &line)?;
     Ok(Outcome::Done)
 }
 

@@ -27,6 +27,11 @@ enum Choice {
 }
 
 impl Owners {
+    /// Whether anything was asked for.
+    pub fn is_given(&self) -> bool {
+        self.owner.is_some()
+    }
+
     /// What was asked for, or what fits the caller. Refuses where fakeroot pretends owners that this program
     /// cannot see.
     pub fn owner(&self) -> Result<Owner, Fault> {

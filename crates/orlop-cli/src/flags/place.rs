@@ -3,7 +3,7 @@
 use crate::environment;
 use clap::Args;
 use orlop::fs::File;
-use orlop::inspect::Wanted;
+use orlop::inspect::{self, Wanted};
 use orlop::layer::path::printable;
 use orlop::spec::port::{Catalog, Keeper, Name, Selector, Sink, Source};
 use orlop::spec::reference::{Bare, LoneStream, Reference, Transport};
@@ -53,20 +53,35 @@ impl Places {
     }
 
     /// Opens a place that holds blobs, for writing.
-    pub fn create(&self, text: &OsStr, cx: &Context<'_>) -> Result<(Reference, Box<dyn Sink>), Fault> {
-        let reference = transport::parse(text, Bare::Registry, LoneStream::Refused)?;
-        match transport::create(&reference, &self.outside(cx.limits))? {
-            Created::Blobs(sink) => Ok((reference, sink)),
+    pub fn create(&self, target: &Reference, cx: &Context<'_>) -> Result<Box<dyn Sink>, Fault> {
+        match self.create_any(target, cx)? {
+            Created::Blobs(sink) => Ok(sink),
             Created::Folder(_) | Created::Tar(_) => Err(MAKES_A_TREE.into()),
+        }
+    }
+
+    /// Opens a place of either kind, for writing.
+    pub fn create_any(&self, target: &Reference, cx: &Context<'_>) -> Result<Created, Fault> {
+        transport::create(target, &self.outside(cx.limits))
+    }
+
+    /// Opens a place of either kind, for reading.
+    pub fn open_any(&self, text: &OsStr, cx: &Context<'_>) -> Result<Held, Fault> {
+        let reference = transport::parse(text, Bare::Registry, LoneStream::Refused)?;
+        match transport::open(&reference, &self.outside(cx.limits))? {
+            Opened::Blobs(catalog) => {
+                inspect::warn_of_moved_tag(cx, &*catalog, &reference);
+                Ok(Held::Image(Image { reference, catalog }))
+            }
+            Opened::Tree(tree) => Ok(Held::Tree(tree)),
         }
     }
 
     /// Opens a place that holds blobs, for reading.
     pub fn open(&self, text: &OsStr, cx: &Context<'_>) -> Result<Image, Fault> {
-        let reference = transport::parse(text, Bare::Registry, LoneStream::Refused)?;
-        match transport::open(&reference, &self.outside(cx.limits))? {
-            Opened::Blobs(catalog) => Ok(Image { reference, catalog }),
-            Opened::Tree(_) => Err(HOLDS_A_TREE.into()),
+        match self.open_any(text, cx)? {
+            Held::Image(image) => Ok(image),
+            Held::Tree(_) => Err(HOLDS_A_TREE.into()),
         }
     }
 }
@@ -85,6 +100,11 @@ const NO_NAME: orlop::Error = orlop::Error::Unfit {
     what: "a target is named by a tag: nobody knows its digest or position before it is there",
     hint: "write it as TRANSPORT:PLACE:TAG",
 };
+
+/// What a target is called. Nothing is touched.
+pub fn target(text: &OsStr) -> Result<Reference, Fault> {
+    transport::parse(text, Bare::Registry, LoneStream::Refused)
+}
 
 /// The name that a target gets.
 pub fn name(reference: &Reference) -> Result<Name, Fault> {
@@ -127,6 +147,14 @@ impl Place {
         let keeper = transport::keep(&reference, &self.places.outside(cx.limits))?;
         Ok(Kept { reference, keeper })
     }
+}
+
+/// What a place holds.
+pub enum Held {
+    /// An image, as it is.
+    Image(Image),
+    /// Only files.
+    Tree(Box<dyn TreeSource>),
 }
 
 /// A place that is open for reading, and which image of it is meant.

@@ -64,7 +64,10 @@ impl Account {
             }
             Event::Advanced { item, bytes } => self.advance(item, *bytes, now),
             Event::Finished { item } => self.finish(item, now),
-            Event::Reused { blob, put } => self.reused.entry(word(*put)).or_default().add(blob.size),
+            Event::Reused { blob, put } => {
+                self.items.remove(&blob.digest.to_string());
+                self.reused.entry(word(*put)).or_default().add(blob.size);
+            }
             Event::Lost { what, path, why } => self.lost.entry(what.clone()).or_default().add(path, why),
             _ => {}
         }
@@ -146,8 +149,12 @@ impl Account {
     }
 
     fn finish(&mut self, item: &str, now: Instant) {
-        if let Some(item) = self.items.get(item) {
+        if let Some(item) = self.items.get_mut(item) {
             let phase = &mut self.phases[item.phase];
+            // The kernel may have moved bytes without telling.
+            let silent = item.total.map_or(0, |total| total.saturating_sub(item.done));
+            item.done += silent;
+            phase.moved.bytes += silent;
             phase.moved.count += 1;
             phase.ended = now;
         }
@@ -218,6 +225,24 @@ mod tests {
         let value = account.for_programs(at(1000));
         assert_eq!(value["phases"][0]["bytes"], 3000);
         assert_eq!(value["reused"]["reused"]["items"], 1);
+    }
+
+    #[test]
+    fn bytes_that_the_kernel_moved_count_and_reused_ones_do_not() {
+        let now = Instant::now();
+        let mut account = Account::new(now);
+        let blob = Descriptor::new(MediaType::new("a/b"), Digest::of(Algorithm::Sha256, b"x"), 12);
+        let held = blob.digest.to_string();
+        for item in ["moved", &held] {
+            account.take(&started(item, Some(12)), now);
+        }
+        account.take(&Event::Reused { blob: Box::new(blob), put: Put::Linked }, now);
+        for item in ["moved", &held] {
+            account.take(&Event::Finished { item: item.into() }, now);
+        }
+        let value = account.for_programs(now);
+        assert_eq!((&value["phases"][0]["bytes"], &value["phases"][0]["items"]), (&json!(12), &json!(1)));
+        assert_eq!(value["reused"]["linked"]["bytes"], 12);
     }
 
     #[test]

@@ -1,0 +1,101 @@
+//! `orlop copy SRC… DST`
+
+mod blobs;
+mod convert;
+
+use super::Outcome;
+use crate::error::Error;
+use crate::flags::{self, Held, Image, Owners, Places, Work, platform};
+use crate::shell::Shell;
+use clap::Args;
+use orlop::copy::Platforms;
+use orlop::layer::codec::Codec;
+use orlop::spec::reference::Reference;
+use orlop::spec::{Context, Fault};
+use orlop::transport::Created;
+use std::ffi::OsString;
+
+/// Copy images from place to place; no byte of them changes.
+///
+/// All platforms are copied. Places that hold files (rootfs:, tar:) convert: an image becomes files, files become an
+/// image of one layer.
+#[derive(Args)]
+#[command(override_usage = "orlop copy [OPTIONS] SRC... DST")]
+pub struct Arguments {
+    /// Images to copy, and at last the place to copy them to
+    #[arg(required = true, num_args = 2.., value_name = "SRC|DST")]
+    words: Vec<OsString>,
+    /// Platforms of an index: `all`, `host`, or a list such as linux/amd64,linux/arm64
+    #[arg(long, value_name = "LIST", default_value = "all", value_parser = platforms)]
+    platform: Platforms,
+    /// Write a smaller index that names the copied platforms only; its digest is another one
+    #[arg(long)]
+    prune: bool,
+    /// Compress the layers anew: none, gzip[:LEVEL], zstd[:LEVEL]; digests change
+    #[arg(long, value_name = "HOW")]
+    compress: Option<Codec>,
+    /// Make hard links of blobs where both places are on one file system
+    #[arg(long)]
+    link: bool,
+    #[command(flatten)]
+    owners: Owners,
+    #[command(flatten)]
+    places: Places,
+    #[command(flatten)]
+    work: Work,
+}
+
+pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
+    let (target, sources) = arguments.words.split_last().ok_or(Error::NoSource)?;
+    let target = flags::target(target)?;
+    let lines = shell.work(&arguments.work, |cx| {
+        let (mut images, mut trees) = (Vec::new(), Vec::new());
+        for text in sources {
+            match arguments.places.open_any(text, cx)? {
+                Held::Image(image) => images.push(image),
+                Held::Tree(tree) => trees.push(tree),
+            }
+        }
+        match (images.as_slice(), trees.as_slice()) {
+            (images, []) => to_target(arguments, cx, images, &target),
+            ([], [tree]) => convert::tree_to_image(arguments, cx, &**tree, &target),
+            _ => Err(MIXED.into()),
+        }
+    })?;
+    shell.published(&target, &lines)?;
+    Ok(Outcome::Done)
+}
+
+const MIXED: orlop::Error = orlop::Error::Unfit {
+    what: "files become one image, and stand alone among the sources",
+    hint: "make an image of several layers: orlop build SRC SRC oci:DIR:TAG",
+};
+
+fn to_target(
+    arguments: &Arguments,
+    cx: &Context<'_>,
+    images: &[Image],
+    target: &Reference,
+) -> Result<String, Fault> {
+    match arguments.places.create_any(target, cx)? {
+        Created::Blobs(sink) => blobs::copy(arguments, cx, images, sink, target),
+        Created::Folder(folder) => convert::image_to_folder(arguments, cx, images, &folder),
+        Created::Tar(file) => convert::image_to_tar(arguments, cx, images, &file),
+    }
+}
+
+/// Refuses the first flag that was given and cannot be honoured.
+fn refuse(what: &'static str, flags: &[(bool, &'static str)]) -> Result<(), Error> {
+    match flags.iter().find(|(is_given, _)| *is_given) {
+        Some((_, flag)) => Err(Error::FlagUnfit { flag, what }),
+        None => Ok(()),
+    }
+}
+
+/// Parses `all`, `host`, or platforms with commas between them.
+fn platforms(text: &str) -> Result<Platforms, String> {
+    if text == "all" {
+        return Ok(Platforms::All);
+    }
+    text.split(',').map(platform).collect::<Result<Vec<_>, _>>().map(Platforms::Listed)
+}

@@ -1,0 +1,73 @@
+//! Images to a place that holds images.
+
+use super::{Arguments, refuse};
+use crate::flags::{Image, name, published};
+use orlop::compress::copy_compressed;
+use orlop::copy::{self, Copy, Platforms, Subset};
+use orlop::several::Several;
+use orlop::spec::port::{Name, Sink, Transfer};
+use orlop::spec::reference::Reference;
+use orlop::spec::{Context, Descriptor, Fault};
+
+pub fn copy(
+    arguments: &Arguments,
+    cx: &Context<'_>,
+    images: &[Image],
+    to: Box<dyn Sink>,
+    target: &Reference,
+) -> Result<String, Fault> {
+    let is_pruned_whole = arguments.prune && arguments.platform == Platforms::All;
+    let flags = [(arguments.owners.is_given(), "--owner"), (is_pruned_whole, "--prune")];
+    refuse("all of an image is copied", &flags)?;
+    let mut roots = Vec::new();
+    for image in images {
+        let name = target_name(image, target, images.len())?;
+        roots.extend(image.source().resolve(image.selector())?.into_iter().map(|root| (name.clone(), root)));
+    }
+    let (first, others) = images.split_first().expect("clap asks for a source");
+    let others = others.iter().map(Image::source).collect();
+    let from = Several { first: first.source(), others };
+    let how = how(arguments);
+    let copied = match arguments.compress {
+        Some(codec) => copy_compressed(cx, &from, &roots, to, &how, codec)?,
+        None => copy::copy(cx, &from, &roots, to, &how)?,
+    };
+    let line =
+        |((name, _), root): (&(Name, Descriptor), &Descriptor)| published(target, name.tag(), &root.digest);
+    Ok(roots.iter().zip(&copied.roots).map(line).collect())
+}
+
+fn how(arguments: &Arguments) -> Copy {
+    Copy {
+        platforms: arguments.platform.clone(),
+        subset: if arguments.prune { Subset::Prune } else { Subset::Sparse },
+        transfer: if arguments.link { Transfer::Link } else { Transfer::Copy },
+    }
+}
+
+/// The name that the target gives, else the one that the image has.
+fn target_name(image: &Image, target: &Reference, images: usize) -> Result<Name, Fault> {
+    match (name(target)?, images) {
+        (Name::Tag(_), 2..) => Err(ONE_NAME.into()),
+        (Name::Tag(tag), _) => Ok(Name::Tag(tag)),
+        (Name::Untagged, _) => own_name(image),
+    }
+}
+
+const ONE_NAME: orlop::Error = orlop::Error::Unfit {
+    what: "one name cannot stand for several images",
+    hint: "leave the tag of the target out: every image keeps its own",
+};
+
+/// The tag by which the image was named, or under which its place lists it first.
+fn own_name(image: &Image) -> Result<Name, Fault> {
+    if let Some(tag) = image.reference().tag() {
+        return Ok(Name::Tag(tag.into()));
+    }
+    let roots = image.source().resolve(image.selector())?;
+    let named =
+        image.catalog().names()?.into_iter().find(|(name, entry)| {
+            name.tag().is_some() && roots.iter().any(|root| root.digest == entry.digest)
+        });
+    Ok(named.map_or(Name::Untagged, |(name, _)| name))
+}

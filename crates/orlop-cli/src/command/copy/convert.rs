@@ -1,0 +1,118 @@
+//! Files become an image, an image becomes files. Both are said.
+
+use super::{Arguments, refuse};
+use crate::environment;
+use crate::flags::{Image, name, published};
+use orlop::build::{Build, Form, Input, build};
+use orlop::copy::Platforms;
+use orlop::fs::staging::{Durable, Existing};
+use orlop::image::Image as Opened;
+use orlop::layer::TreePath;
+use orlop::layer::codec::Codec;
+use orlop::layer::path::printable;
+use orlop::spec::descriptor::Annotations;
+use orlop::spec::edit::Edit;
+use orlop::spec::reference::{File, Reference};
+use orlop::spec::{Algorithm, AnyDigest, Context, Event, Fault, Platform};
+use orlop::tar_tree::export_to;
+use orlop::transport::Created;
+use orlop::trees::{Reading, TreeSource};
+use orlop::unpack::{Unpack, unpack};
+use std::path::Path;
+
+/// Makes an image of one layer.
+pub fn tree_to_image(
+    arguments: &Arguments,
+    cx: &Context<'_>,
+    tree: &dyn TreeSource,
+    target: &Reference,
+) -> Result<String, Fault> {
+    refuse("files become an image", &[(arguments.prune, "--prune"), (arguments.link, "--link")])?;
+    let reading = Reading { owner: arguments.owners.owner()?, ..Reading::default() };
+    let Created::Blobs(sink) = arguments.places.create_any(target, cx)? else { return Err(FILES.into()) };
+    say(cx, "the files become a new image of one layer, without a command");
+    let input = Input { name: "files".into(), entries: tree.entries(cx, &reading)? };
+    let created = environment::source_date_epoch()?;
+    let image = Build {
+        base: None,
+        platform: one_platform(arguments)?,
+        inputs: vec![input],
+        edit: Edit { created, ..Edit::default() },
+        annotations: Annotations::new(),
+    };
+    let form = Form { codec: arguments.compress.unwrap_or_default(), algorithm: Algorithm::default() };
+    let name = name(target)?;
+    let built = build(cx, vec![image], &form, sink, std::slice::from_ref(&name))?;
+    Ok(published(target, name.tag(), &built.root.digest))
+}
+
+/// Unpacks the image.
+pub fn image_to_folder(
+    arguments: &Arguments,
+    cx: &Context<'_>,
+    images: &[Image],
+    folder: &Path,
+) -> Result<String, Fault> {
+    let compress = (arguments.compress.is_some(), "--compress");
+    refuse("an image is unpacked", &[(arguments.prune, "--prune"), (arguments.link, "--link"), compress])?;
+    let how = Unpack {
+        owner: arguments.owners.owner()?,
+        existing: Existing::Refuse,
+        sync: Durable::No,
+        subdir: TreePath::root(),
+    };
+    let image = fetch(arguments, cx, images)?;
+    say(cx, "the image becomes files: its config and history stay behind");
+    unpack(cx, &image, folder, &how)?;
+    Ok(line("rootfs", folder, &image))
+}
+
+/// Writes the image as a root tar.
+pub fn image_to_tar(
+    arguments: &Arguments,
+    cx: &Context<'_>,
+    images: &[Image],
+    file: &File,
+) -> Result<String, Fault> {
+    let owner = (arguments.owners.is_given(), "--owner");
+    refuse("an image becomes a tar", &[(arguments.prune, "--prune"), (arguments.link, "--link"), owner])?;
+    let image = fetch(arguments, cx, images)?;
+    say(cx, "the image becomes files: its config and history stay behind");
+    let codec = arguments.compress.unwrap_or(Codec::None);
+    export_to(cx, &image, codec, file, &arguments.places.outside(cx.limits))?;
+    Ok(line("tar", file.path().unwrap_or(Path::new("-")), &image))
+}
+
+const FILES: orlop::Error = orlop::Error::Unfit {
+    what: "neither place holds images",
+    hint: "copy the files with cp or tar, or make an image of them: orlop copy SRC oci:DIR:TAG",
+};
+
+const ONE_IMAGE: orlop::Error = orlop::Error::Unfit {
+    what: "a place of files holds one image on one platform",
+    hint: "name one image, and one platform with --platform",
+};
+
+fn fetch<'i>(arguments: &Arguments, cx: &Context<'_>, images: &'i [Image]) -> Result<Opened<'i>, Fault> {
+    let [image] = images else { return Err(ONE_IMAGE.into()) };
+    Opened::fetch(cx, image.source(), image.selector(), &one_platform(arguments)?)
+}
+
+fn one_platform(arguments: &Arguments) -> Result<Platform, Fault> {
+    match &arguments.platform {
+        Platforms::All => Ok(environment::host()),
+        Platforms::Listed(platforms) => match platforms.as_slice() {
+            [platform] => Ok(platform.clone()),
+            _ => Err(ONE_IMAGE.into()),
+        },
+    }
+}
+
+fn say(cx: &Context<'_>, text: &str) {
+    cx.observer.event(Event::Warned(text.to_owned()));
+}
+
+fn line(transport: &str, path: &Path, image: &Opened<'_>) -> String {
+    let digest: &AnyDigest = &image.manifest().descriptor().digest;
+    format!("{transport}:{}@{digest}\n", printable(&path.to_string_lossy()))
+}

@@ -1,0 +1,53 @@
+//! Several places as one source, so that one sink can take images of all of them.
+
+use orlop_spec::port::{LocalFile, Origin, Result, Selector, Source};
+use orlop_spec::{Descriptor, Kind};
+use std::io::Read;
+
+/// Places that are looked through in their order for every blob: a first one, and others.
+pub struct Several<'a> {
+    /// Looked at first.
+    pub first: &'a dyn Source,
+    /// Looked at in their order.
+    pub others: Vec<&'a dyn Source>,
+}
+
+impl Source for Several<'_> {
+    fn resolve(&self, selector: &Selector) -> Result<Vec<Descriptor>> {
+        let others = self.others.iter().map(|place| place.resolve(selector));
+        first(self.first.resolve(selector), others)
+    }
+
+    fn origin(&self, blob: &Descriptor) -> Result<Box<dyn Origin + '_>> {
+        let first = self.first.origin(blob);
+        let others = self.others.iter().map(|place| place.origin(blob));
+        let mut known = std::iter::once(first).chain(others);
+        let Some(first) = known.find_map(Result::ok) else { return self.first.origin(blob) };
+        Ok(Box::new(Anywhere { first, others: known.filter_map(Result::ok).collect() }))
+    }
+}
+
+/// A blob that several places may hold.
+struct Anywhere<'a> {
+    first: Box<dyn Origin + 'a>,
+    others: Vec<Box<dyn Origin + 'a>>,
+}
+
+impl Origin for Anywhere<'_> {
+    fn open(&self, at: u64) -> Result<Box<dyn Read + Send + '_>> {
+        first(self.first.open(at), self.others.iter().map(|origin| origin.open(at)))
+    }
+
+    fn local(&self) -> Option<LocalFile> {
+        std::iter::once(&self.first).chain(&self.others).find_map(|origin| origin.local())
+    }
+}
+
+/// The first answer that is not "not found"; the very first one where nobody has it.
+fn first<T>(answer: Result<T>, mut others: impl Iterator<Item = Result<T>>) -> Result<T> {
+    let is_found = |answer: &Result<T>| !matches!(answer, Err(fault) if fault.kind() == Kind::NotFound);
+    if is_found(&answer) {
+        return answer;
+    }
+    others.find(is_found).unwrap_or(answer)
+}
