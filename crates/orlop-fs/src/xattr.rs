@@ -72,7 +72,10 @@ fn collect(
     Ok(xattrs)
 }
 
-/// Calls with a small buffer first, which is enough for nearly every file, and then with one as large as asked.
+/// The most that Linux gives, of names or of a value (`XATTR_LIST_MAX`, `XATTR_SIZE_MAX`).
+const LARGEST: usize = 1 << 16;
+
+/// Calls with a small buffer first, which is enough for nearly every file, and then with the largest.
 fn sized(call: impl Fn(&mut [u8]) -> Result<usize>) -> Result<Vec<u8>> {
     let mut small = [0; 256];
     match call(&mut small) {
@@ -80,18 +83,11 @@ fn sized(call: impl Fn(&mut [u8]) -> Result<usize>) -> Result<Vec<u8>> {
         Err(Errno::RANGE) => {}
         Err(error) => return Err(error),
     }
-    loop {
-        let length = call(&mut [])?;
-        let mut buffer = vec![0; length];
-        match call(&mut buffer) {
-            Ok(length) => {
-                buffer.truncate(length);
-                return Ok(buffer);
-            }
-            Err(Errno::RANGE) => {}
-            Err(error) => return Err(error),
-        }
-    }
+    let mut large = vec![0; LARGEST];
+    let length = call(&mut large)?;
+    large.truncate(length);
+    large.shrink_to_fit();
+    Ok(large)
 }
 
 #[cfg(test)]
@@ -105,6 +101,21 @@ mod tests {
         assert_eq!(belongs(b"trusted.overlays"), Belongs::Tree);
         assert_eq!(belongs(b"security.capability"), Belongs::Tree);
         assert_eq!(belongs(b"security.selinux"), Belongs::Host);
+    }
+
+    #[test]
+    fn long_answers_are_whole() {
+        let answer = |length: usize| {
+            sized(|buffer| {
+                let place = buffer.get_mut(..length).ok_or(Errno::RANGE)?;
+                place.fill(7);
+                Ok(length)
+            })
+        };
+        for length in [0, 1, 256, 257, 3000, LARGEST] {
+            assert_eq!(answer(length), Ok(vec![7; length]));
+        }
+        assert_eq!(answer(LARGEST + 1), Err(Errno::RANGE));
     }
 
     #[test]

@@ -45,25 +45,24 @@ impl Output {
         Ok(self.file)
     }
 
-    /// The first run of `bytes` that is all zero blocks, or has none.
+    /// The first run of `bytes` that is all zeros from edge to edge of its blocks, or has no such block. What
+    /// lies before the first edge and after the last counts as a block: pieces end where they like, and a zero
+    /// that is not written reads as one.
     fn run(&self, bytes: &[u8]) -> (usize, Holds) {
-        let past = usize::try_from(self.at % BLOCK as u64).expect("less than a block");
-        let mut length = if past == 0 { 0 } else { BLOCK - past };
-        if length >= bytes.len() {
-            return (bytes.len(), Holds::Data);
-        }
-        let is_zero = |at: usize| bytes.get(at..at + BLOCK).is_some_and(is_zero_block);
-        let holds = if length == 0 && is_zero(0) { Holds::Zeros } else { Holds::Data };
-        if holds == Holds::Zeros {
-            while is_zero(length) {
-                length += BLOCK;
+        let holds = |at: usize| {
+            let past = usize::try_from((self.at + at as u64) % BLOCK as u64).expect("less than a block");
+            let end = bytes.len().min(at + BLOCK - past);
+            (end, if is_zero(&bytes[at..end]) { Holds::Zeros } else { Holds::Data })
+        };
+        let (mut length, first) = holds(0);
+        while length < bytes.len() {
+            let (end, next) = holds(length);
+            if next != first {
+                break;
             }
-            return (length, holds);
+            length = end;
         }
-        while length < bytes.len() && !is_zero(length) {
-            length += BLOCK;
-        }
-        (length.min(bytes.len()), holds)
+        (length, first)
     }
 
     fn put(&mut self, mut bytes: &[u8]) -> Result<()> {
@@ -90,8 +89,8 @@ enum Holds {
     Zeros,
 }
 
-/// Most blocks of data show it in their first bytes.
-fn is_zero_block(block: &[u8]) -> bool {
+/// Most blocks of data show it in their first bytes. Never asked for nothing.
+fn is_zero(block: &[u8]) -> bool {
     block[0] == 0 && block[1..] == block[..block.len() - 1]
 }
 
@@ -113,14 +112,22 @@ mod tests {
     }
 
     #[test]
-    fn zero_blocks_are_found_at_multiples_only() {
+    fn zero_blocks_are_found_at_multiples() {
         let mut bytes = vec![1; 5 * BLOCK];
         bytes[BLOCK..3 * BLOCK].fill(0);
         assert_eq!(runs(0, &bytes), [(BLOCK, false), (2 * BLOCK, true), (2 * BLOCK, false)]);
         // Shifted by ten bytes, only one block is zero from edge to edge.
         let shifted = [(2 * BLOCK - 10, false), (BLOCK, true), (2 * BLOCK + 10, false)];
         assert_eq!(runs(10, &bytes), shifted);
-        assert_eq!(runs(0, &[0; 100]), [(100, false)]);
         assert_eq!(runs(0, &[0; 2 * BLOCK]), [(2 * BLOCK, true)]);
+    }
+
+    #[test]
+    fn zeros_at_the_edges_of_a_piece_are_left_out_too() {
+        assert_eq!(runs(0, &[0; 100]), [(100, true)]);
+        assert_eq!(runs(100, &[0; 3 * BLOCK]), [(3 * BLOCK, true)]);
+        let mut bytes = vec![0; 2 * BLOCK];
+        bytes[2 * BLOCK - 1] = 1;
+        assert_eq!(runs(100, &bytes), [(2 * BLOCK - 100, true), (100, false)]);
     }
 }

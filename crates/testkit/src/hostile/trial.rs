@@ -170,6 +170,10 @@ impl Trial {
             let place = if *verb == "ls" { source.trim_end_matches(":latest") } else { source };
             let done = self.execute(orlop().args([*verb, place]));
             let mut found = always(&done);
+            let misuse = matches!(&case.expected, Expected::Refused(kinds) if kinds.contains(&Kind::Usage));
+            if done.code() == Some(64) && !misuse {
+                found.push("the command was not understood".into());
+            }
             let bytes = Expected::Refused(vec![Kind::Integrity]);
             if *verb == "validate" && done.success() && case.expected == bytes && !case.item.starts_with('P')
             {
