@@ -25,6 +25,8 @@ use orlop_spec::port::{Catalog, LocalFile, Name, Origin, Result, Selector, Sourc
 use orlop_spec::{AnyDigest, Descriptor, Limits, json};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 pub(crate) const MARKER: &str = "oci-layout";
 pub(crate) const INDEX: &str = "index.json";
@@ -33,6 +35,9 @@ pub(crate) const BLOBS: &str = "blobs";
 pub(crate) const MARKER_CONTENT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 /// The marker is an object with one short member; more is not read.
 const MARKER_LIMIT: u64 = 64 << 10;
+
+/// Longer than a write of a few kilobytes takes.
+const A_WRITE: Duration = Duration::from_millis(20);
 
 /// What a layout is opened with.
 #[derive(Clone, Debug, Default)]
@@ -122,11 +127,25 @@ impl Layout {
     }
 
     fn read_index(&self) -> Result<IndexFile> {
-        self.parse_index(&self.read_file(INDEX, self.limits.document)?)
+        Ok(self.read_index_and_bytes()?.1)
     }
 
-    fn parse_index(&self, bytes: &[u8]) -> Result<IndexFile> {
-        Ok(IndexFile::parse(bytes).map_err(|source| self.damaged(INDEX, source))?)
+    /// Reads `index.json`. Other tools write it in place, so that a part of it may be seen: what cannot be read
+    /// is damaged only if it stays so.
+    fn read_index_and_bytes(&self) -> Result<(Vec<u8>, IndexFile)> {
+        let mut bytes = self.read_file(INDEX, self.limits.document)?;
+        loop {
+            let source = match IndexFile::parse(&bytes) {
+                Ok(index) => return Ok((bytes, index)),
+                Err(source) => source,
+            };
+            thread::sleep(A_WRITE);
+            let again = self.read_file(INDEX, self.limits.document)?;
+            if again == bytes {
+                return Err(self.damaged(INDEX, source).into());
+            }
+            bytes = again;
+        }
     }
 
     fn read_file(&self, name: &'static str, limit: u64) -> Result<Vec<u8>> {

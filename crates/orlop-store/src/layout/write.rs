@@ -119,8 +119,7 @@ impl Layout {
         let folder = self.folder();
         let _alone = folder.lock_file(MARKER, Share::Exclusive, Wait::Yes)?;
         for _ in 0..ATTEMPTS {
-            let before = self.read_file(INDEX, self.limits.document)?;
-            let mut index = self.parse_index(&before)?;
+            let (before, mut index) = self.read_index_and_bytes()?;
             let outcome = change(&mut index)?;
             let after = index.print();
             if after == before || self.replace_index(&before, &after)? == Replaced::Done {
