@@ -5,6 +5,7 @@ mod bundle;
 mod cat;
 mod completions;
 mod copy;
+mod diff;
 mod digest;
 mod du;
 mod files;
@@ -36,6 +37,7 @@ pub enum Verb {
     #[command(aliases = ["list-tags", "list"])]
     Ls(ls::Arguments),
     Digest(digest::Arguments),
+    Diff(diff::Arguments),
     Files(files::Arguments),
     Cat(cat::Arguments),
     Du(du::Arguments),
@@ -68,6 +70,7 @@ impl Verb {
             Self::Build(arguments) => build::run(&arguments, shell),
             Self::Inspect(arguments) => inspect::run(&arguments, shell),
             Self::Ls(arguments) => ls::run(&arguments, shell),
+            Self::Diff(arguments) => diff::run(&arguments, shell),
             Self::Digest(arguments) => digest::run(&arguments, shell),
             Self::Files(arguments) => files::run(&arguments, shell),
             Self::Cat(arguments) => cat::run(&arguments, shell),

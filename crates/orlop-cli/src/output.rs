@@ -3,6 +3,7 @@
 use crate::error::Error;
 use orlop::layer::path::printable;
 use orlop::spec::{Fault, MediaType};
+use serde_json::{Map, Value};
 use std::fmt::Write as _;
 use std::io::{self, BufWriter, StdoutLock, Write};
 
@@ -136,9 +137,23 @@ pub fn short_type(media_type: &MediaType) -> String {
     text.strip_prefix("application/vnd.").unwrap_or(text).to_owned()
 }
 
+/// `NAME` for text, `NAME_hex` for bytes that are none.
+pub fn named(name: &str, bytes: &[u8]) -> Map<String, Value> {
+    let (name, value) = match std::str::from_utf8(bytes) {
+        Ok(text) => (name.to_owned(), text.to_owned()),
+        Err(_) => (format!("{name}_hex"), hex(bytes)),
+    };
+    Map::from_iter([(name, value.into())])
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |text, byte| text + &format!("{byte:02x}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn sizes_are_rounded_down_in_powers_of_a_thousand() {
@@ -156,5 +171,11 @@ mod tests {
         table.row(["a".into(), "12".into(), String::new()]);
         table.row(["longer".into(), "3".into(), "x".into()]);
         assert_eq!(table.print(), "NAME    SIZE  NOTE\na         12\nlonger     3  x\n");
+    }
+
+    #[test]
+    fn names_that_are_no_text_are_told_in_hex() {
+        assert_eq!(Value::from(named("path", b"a")), json!({ "path": "a" }));
+        assert_eq!(Value::from(named("path", b"\xff")), json!({ "path_hex": "ff" }));
     }
 }

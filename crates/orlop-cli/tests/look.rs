@@ -310,6 +310,37 @@ fn du_tells_what_upper_layers_hide() {
 }
 
 #[test]
+fn diff_exits_8_and_names_what_differs() {
+    let it = fixture(stacked());
+    let same = it.run(&[&["diff", &it.reference(), &it.reference()], &QUIET[..]].concat());
+    assert!(same.code() == Some(0) && same.stdout.is_empty(), "{same}");
+    let other = stacked().config(|mut config| {
+        config["config"] = json!({ "User": "1" });
+        config
+    });
+    let upper = tar([
+        Member::file("etc/twice", "third!"),
+        Member::file("etc/.wh.kept", ""),
+        Member::file("more", ""),
+    ]);
+    let other = other.layer(testkit::image::Layer::new(&upper, Packing::Gzip));
+    other.layout().write(&it.folder.path("other"));
+    let other = it.reference().replacen("img", "other", 1);
+    let done = it.run(&[&["diff", &it.reference(), &other], &QUIET[..]].concat());
+    assert_eq!(done.code(), Some(8), "{done}");
+    let text = done.out();
+    for line in ["removed  etc/kept\n", "changed  etc/twice: content\n", "added    more\n", "config   config"]
+    {
+        assert!(text.contains(line), "{line:?} is missing:\n{text}");
+    }
+    let why = it.run(&[&["diff", &it.reference(), &other, "--why"], &QUIET[..]].concat()).out();
+    assert!(why.contains("layer: 1 → 2"), "{why}");
+    let value = it.run(&[&["diff", &it.reference(), &other, "--format=json"], &QUIET[..]].concat());
+    let value: Value = serde_json::from_slice(&value.stdout).expect("JSON");
+    assert_eq!(value["files"].as_array().map(Vec::len), Some(3), "{value}");
+}
+
+#[test]
 fn nothing_is_printed_of_a_damaged_layer() {
     let it = fixture(stacked());
     let path = it.path(&it.layout.layer_path(1));

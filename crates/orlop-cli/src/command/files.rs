@@ -3,7 +3,7 @@
 use super::Outcome;
 use crate::error::Error;
 use crate::flags::{Format, OnePlatform, Place, Show, Work};
-use crate::output::Output;
+use crate::output::{Output, named};
 use crate::shell::Shell;
 use clap::Args;
 use orlop::files::{Listed, files};
@@ -12,7 +12,7 @@ use orlop::layer::path::escape;
 use orlop::layer::tree::{Inode, InodeKind};
 use orlop::spec::Fault;
 use orlop::spec::time::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
@@ -142,28 +142,4 @@ fn object(file: &Listed<'_>) -> Value {
         _ => {}
     }
     object.into()
-}
-
-/// `NAME` for text, `NAME_hex` for bytes that are none.
-fn named(name: &str, bytes: &[u8]) -> Map<String, Value> {
-    let (name, value) = match std::str::from_utf8(bytes) {
-        Ok(text) => (name.to_owned(), text.to_owned()),
-        Err(_) => (format!("{name}_hex"), hex(bytes)),
-    };
-    Map::from_iter([(name, value.into())])
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |text, byte| text + &format!("{byte:02x}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_that_are_no_text_are_told_in_hex() {
-        assert_eq!(Value::from(named("path", b"a")), json!({ "path": "a" }));
-        assert_eq!(Value::from(named("path", b"\xff")), json!({ "path_hex": "ff" }));
-    }
 }
