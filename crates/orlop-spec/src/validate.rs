@@ -12,7 +12,8 @@ pub use rule::Rule;
 
 use crate::config::Config;
 use crate::descriptor::Descriptor;
-use crate::index::REF_NAME;
+use crate::document::Parse;
+use crate::index::{Index, REF_NAME};
 use crate::json;
 use crate::manifest::Manifest;
 use crate::media_type::{MediaType, OCI_EMPTY, OCI_INDEX, OCI_MANIFEST, Role};
@@ -102,6 +103,7 @@ pub fn manifest(raw: &[u8], media_type: &MediaType) -> Vec<Finding> {
         }
         _ => findings.error(Rule::Shape, "/layers", "it is no list"),
     }
+    findings.parsed::<Manifest>(raw, media_type);
     findings.0
 }
 
@@ -110,7 +112,8 @@ pub fn index(raw: &[u8], media_type: Option<&MediaType>, kind: IndexKind) -> Vec
     let mut findings = Findings::default();
     let Some(document) = findings.document(raw) else { return findings.0 };
     let own = MediaType::new(OCI_INDEX);
-    findings.head(&document, media_type.unwrap_or(&own), OCI_INDEX, &["layers", "config"]);
+    let media_type = media_type.unwrap_or(&own);
+    findings.head(&document, media_type, OCI_INDEX, &["layers", "config"]);
     let Some(Some(entries)) = document.get("manifests").map(Value::as_array) else {
         findings.error(Rule::Shape, "/manifests", "it is no list");
         return findings.0;
@@ -132,6 +135,7 @@ pub fn index(raw: &[u8], media_type: Option<&MediaType>, kind: IndexKind) -> Vec
         }
         seen.push(key);
     }
+    findings.parsed::<Index>(raw, media_type);
     findings.0
 }
 
@@ -204,6 +208,15 @@ impl Findings {
             Err(error) => self.error(Rule::Json, "", error.to_string()),
         }
         None
+    }
+
+    /// What passes every rule is read by every verb: a field of a wrong type that no rule speaks of is found here.
+    fn parsed<T: Parse>(&mut self, raw: &[u8], media_type: &MediaType) {
+        if self.0.iter().all(|finding| finding.severity < Severity::Error) {
+            if let Err(error) = T::parse(raw, media_type) {
+                self.error(Rule::Shape, "", error.to_string());
+            }
+        }
     }
 
     /// The laws that manifests and indexes share.

@@ -2,7 +2,9 @@
 
 use super::descriptor::escaped;
 use super::{Finding, Findings, Rule};
+use crate::config::Config;
 use crate::edit::{Folder, Ports, Signal};
+use crate::media_type::{MediaType, OCI_CONFIG};
 use crate::platform::Platform;
 use crate::time::Timestamp;
 use crate::user::User;
@@ -18,6 +20,7 @@ pub fn config(raw: &[u8]) -> Vec<Finding> {
     if let Some(execution) = document.get("config").filter(|value| !value.is_null()) {
         findings.execution(execution);
     }
+    findings.parsed::<Config>(raw, &MediaType::new(OCI_CONFIG));
     findings.0
 }
 
