@@ -58,10 +58,9 @@ impl Podman {
         run.args(limits).arg(image).args(command).run()
     }
 
-    /// Where the files of a container of `image` lie.
+    /// Where the files of `image` lie as they were unpacked, before a container copies them.
     pub fn mount(&self, image: &str) -> PathBuf {
-        let container = self.command().args(["create", "--network=none", image, "/x"]).ok().out();
-        self.command().args(["mount", container.trim()]).ok().out().trim().into()
+        self.command().args(["image", "mount", image]).ok().out().trim().into()
     }
 }
 
