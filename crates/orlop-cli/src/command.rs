@@ -18,6 +18,7 @@ mod rm;
 mod tag;
 mod unpack;
 mod untag;
+mod validate;
 mod version;
 
 use crate::shell::Shell;
@@ -31,6 +32,7 @@ pub enum Verb {
     Build(Box<build::Arguments>),
     #[command(alias = "cp")]
     Copy(copy::Arguments),
+    Validate(validate::Arguments),
     Unpack(unpack::Arguments),
     Bundle(bundle::Arguments),
     Inspect(inspect::Arguments),
@@ -75,6 +77,7 @@ impl Verb {
             Self::Files(arguments) => files::run(&arguments, shell),
             Self::Cat(arguments) => cat::run(&arguments, shell),
             Self::Du(arguments) => du::run(&arguments, shell),
+            Self::Validate(arguments) => validate::run(&arguments, shell),
             Self::Unpack(arguments) => unpack::run(&arguments, shell),
             Self::Bundle(arguments) => bundle::run(&arguments, shell),
             Self::Tag(arguments) => tag::run(&arguments, shell),

@@ -33,6 +33,7 @@ pub mod tar_tree;
 pub mod transport;
 pub mod trees;
 pub mod unpack;
+pub mod validate;
 
 pub use error::Error;
 // What a caller needs to name: it depends on this crate alone.

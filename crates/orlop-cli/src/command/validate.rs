@@ -1,0 +1,73 @@
+//! `orlop validate REF`
+
+use super::Outcome;
+use crate::flags::{Format, Place, Show, Work};
+use crate::shell::Shell;
+use clap::Args;
+use orlop::layer::path::printable;
+use orlop::spec::Fault;
+use orlop::spec::port::Selector;
+use orlop::spec::validate::Severity;
+use orlop::validate::{self, Problem, Verdict};
+use serde_json::{Value, json};
+
+/// Check an image, or everything in a place, against the laws of the specification.
+///
+/// Every blob is read and proven, layers are opened, and all findings are told, not only the first. Errors give exit
+/// code 8; warnings do not.
+#[derive(Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    show: Show,
+    #[command(flatten)]
+    work: Work,
+}
+
+pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
+    let verdict = shell.work(&arguments.work, |cx| {
+        let place = arguments.place.open(cx)?;
+        match place.selector() {
+            Selector::Only => validate::place(cx, place.catalog()),
+            selector => validate::image(cx, place.source(), selector),
+        }
+    })?;
+    shell.print(match arguments.show.format {
+        Format::Human => lines(&verdict),
+        Format::Json => format!("{}\n", document(&verdict)),
+    })?;
+    Ok(if verdict.is_broken() { Outcome::Found } else { Outcome::Done })
+}
+
+fn lines(verdict: &Verdict) -> String {
+    let mut text: String = verdict.problems.iter().map(line).collect();
+    let count = |severity| verdict.problems.iter().filter(|problem| problem.severity == severity).count();
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    text.push_str(&format!("{} blobs, {errors} errors, {warnings} warnings\n", verdict.blobs));
+    text
+}
+
+fn line(problem: &Problem) -> String {
+    let Problem { blob, rule, severity, place, what } = problem;
+    let blob = blob.as_ref().map_or_else(|| "names".to_owned(), ToString::to_string);
+    let place = if place.is_empty() { String::new() } else { format!("{}: ", printable(place)) };
+    format!("{}: {blob}: {rule}: {place}{}\n", word(*severity), printable(what))
+}
+
+fn document(verdict: &Verdict) -> Value {
+    let problems: Vec<Value> = verdict.problems.iter().map(object).collect();
+    json!({ "version": 1, "blobs": verdict.blobs, "broken": verdict.is_broken(), "problems": problems })
+}
+
+fn object(problem: &Problem) -> Value {
+    let Problem { blob, rule, severity, place, what } = problem;
+    json!({ "blob": blob, "rule": rule, "severity": word(*severity), "place": place, "what": what })
+}
+
+fn word(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    }
+}

@@ -1,0 +1,201 @@
+//! `validate`: which laws an image breaks. Every blob is read and proven; nothing stops at the first finding.
+//!
+//! The laws of documents are those of [`orlop_spec::validate`]. Here are those that need more than documents:
+//! blobs that are missing or damaged, and what a layer holds that engines do not agree about.
+
+mod layer;
+
+use layer::check_layers;
+use orlop_layer::Verified;
+use orlop_spec::config::Config;
+use orlop_spec::document::Parse as _;
+use orlop_spec::index::Index;
+use orlop_spec::manifest::Manifest;
+use orlop_spec::media_type::Role;
+use orlop_spec::port::{Catalog, Result, Selector, Source};
+use orlop_spec::validate::{self, Finding, IndexKind, Severity};
+use orlop_spec::{AnyDigest, Context, Descriptor, Fault, Kind, graph, json};
+use std::collections::HashSet;
+
+/// A law that something in an image breaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The blob, or nothing where the list of names itself is meant.
+    pub blob: Option<AnyDigest>,
+    /// Name of the rule; scripts match it.
+    pub rule: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// Where in the blob: a JSON pointer, or a path of the layer, escaped.
+    pub place: String,
+    /// What is wrong.
+    pub what: String,
+}
+
+/// What was looked at, and what is wrong with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// Blobs that were read to their end.
+    pub blobs: u64,
+    /// Problems in the order in which they were found.
+    pub problems: Vec<Problem>,
+}
+
+impl Verdict {
+    /// Whether a MUST of the specification is broken, or something is missing or damaged.
+    pub fn is_broken(&self) -> bool {
+        self.problems.iter().any(|problem| problem.severity == Severity::Error)
+    }
+}
+
+/// Checks everything that a place holds.
+pub fn place(cx: &Context<'_>, catalog: &dyn Catalog) -> Result<Verdict> {
+    let names = catalog.names()?;
+    let roots: Vec<Descriptor> = names.into_iter().map(|(_, root)| root).collect();
+    let mut check = Check::new(cx, catalog);
+    let list = json::print(&Index::new(roots.clone()));
+    check.findings(None, validate::index(&list, None, IndexKind::Layout));
+    check.roots(&roots)?;
+    Ok(check.verdict)
+}
+
+/// Checks one image of a place, all its platforms.
+pub fn image(cx: &Context<'_>, source: &dyn Source, selector: &Selector) -> Result<Verdict> {
+    let mut check = Check::new(cx, source);
+    check.roots(&source.resolve(selector)?)?;
+    Ok(check.verdict)
+}
+
+struct Check<'a> {
+    cx: &'a Context<'a>,
+    source: &'a dyn Source,
+    seen: HashSet<AnyDigest>,
+    verdict: Verdict,
+}
+
+impl<'a> Check<'a> {
+    fn new(cx: &'a Context<'a>, source: &'a dyn Source) -> Self {
+        Self { cx, source, seen: HashSet::new(), verdict: Verdict::default() }
+    }
+
+    fn roots(&mut self, roots: &[Descriptor]) -> Result<()> {
+        roots.iter().try_for_each(|root| self.document(root, 0))
+    }
+
+    fn findings(&mut self, blob: Option<&Descriptor>, findings: Vec<Finding>) {
+        let blob = blob.map(|blob| blob.digest.clone());
+        self.verdict.problems.extend(findings.into_iter().map(|finding| Problem {
+            blob: blob.clone(),
+            rule: finding.rule.name(),
+            severity: finding.severity,
+            place: finding.place,
+            what: finding.what,
+        }));
+    }
+
+    /// A blob that cannot be read or proven; only what is not about the blob ends the check.
+    fn unreadable(&mut self, blob: &Descriptor, fault: &Fault) -> Result<()> {
+        let rule = match fault.kind() {
+            Kind::NotFound => "missing",
+            Kind::Integrity => "damaged",
+            Kind::Limit => "limit",
+            _ => "unreadable",
+        };
+        let problem = Problem {
+            blob: Some(blob.digest.clone()),
+            rule,
+            severity: Severity::Error,
+            place: String::new(),
+            what: chain(fault),
+        };
+        self.verdict.problems.push(problem);
+        Ok(self.cx.cancel.check()?)
+    }
+
+    fn document(&mut self, blob: &Descriptor, depth: u32) -> Result<()> {
+        self.cx.cancel.check()?;
+        if !self.seen.insert(blob.digest.clone()) {
+            return Ok(());
+        }
+        match blob.media_type.role() {
+            Role::Index => self.index(blob, depth),
+            Role::Manifest => self.manifest(blob),
+            _ => self.content(blob),
+        }
+    }
+
+    fn index(&mut self, blob: &Descriptor, depth: u32) -> Result<()> {
+        let Some(raw) = self.raw(blob)? else { return Ok(()) };
+        self.findings(Some(blob), validate::index(&raw, Some(&blob.media_type), IndexKind::Blob));
+        let Ok(index) = Index::parse(&raw, &blob.media_type) else { return Ok(()) };
+        if depth >= self.cx.limits.index_depth {
+            return self.unreadable(blob, &Fault::new(graph::TooDeep { limit: self.cx.limits.index_depth }));
+        }
+        index.manifests.iter().try_for_each(|child| self.document(child, depth + 1))
+    }
+
+    fn manifest(&mut self, blob: &Descriptor) -> Result<()> {
+        let Some(raw) = self.raw(blob)? else { return Ok(()) };
+        self.findings(Some(blob), validate::manifest(&raw, &blob.media_type));
+        let Ok(manifest) = Manifest::parse(&raw, &blob.media_type) else { return Ok(()) };
+        if manifest.config.media_type.role() == Role::Config {
+            return self.image(blob, &manifest);
+        }
+        manifest.blobs().try_for_each(|child| self.content_once(child))
+    }
+
+    fn image(&mut self, blob: &Descriptor, manifest: &Manifest) -> Result<()> {
+        let Some(raw) = self.raw(&manifest.config)? else {
+            return manifest.layers.iter().try_for_each(|layer| self.content_once(layer));
+        };
+        self.findings(Some(&manifest.config), validate::config(&raw));
+        let Ok(config) = Config::parse(&raw, &manifest.config.media_type) else {
+            return manifest.layers.iter().try_for_each(|layer| self.content_once(layer));
+        };
+        self.findings(Some(blob), validate::image(manifest, &config));
+        self.findings(Some(blob), validate::entry(blob, &config));
+        check_layers(self, manifest, &config)
+    }
+
+    /// The bytes of a document, where they can be read; whether they are what was named is a finding.
+    fn raw(&mut self, blob: &Descriptor) -> Result<Option<Vec<u8>>> {
+        match graph::read_raw(self.cx.limits, self.source, blob) {
+            Ok(raw) => {
+                self.verdict.blobs += 1;
+                self.findings(Some(blob), validate::content(blob, &raw));
+                Ok(Some(raw))
+            }
+            Err(fault) => self.unreadable(blob, &fault).map(|()| None),
+        }
+    }
+
+    fn content_once(&mut self, blob: &Descriptor) -> Result<()> {
+        if self.seen.insert(blob.digest.clone()) { self.content(blob) } else { Ok(()) }
+    }
+
+    /// Proves a blob that is not opened.
+    fn content(&mut self, blob: &Descriptor) -> Result<()> {
+        match self.prove(blob) {
+            Ok(()) => self.verdict.blobs += 1,
+            Err(fault) => self.unreadable(blob, &fault)?,
+        }
+        Ok(())
+    }
+
+    fn prove(&self, blob: &Descriptor) -> Result<()> {
+        let origin = self.source.origin(blob)?;
+        let drained = Verified::new(origin.open(0)?, blob)?.drain();
+        drained.map_err(|error| Fault::io(format!("read {}", blob.digest), error))
+    }
+}
+
+/// An error and its causes on one line.
+fn chain(fault: &Fault) -> String {
+    let mut text = fault.to_string();
+    let mut cause = std::error::Error::source(fault);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
