@@ -65,6 +65,14 @@ impl<R: BufRead> Input<R> {
         Ok(())
     }
 
+    /// Passes over `count` bytes, or to the end where that comes before.
+    pub(super) fn skip_up_to(&mut self, mut count: u64) -> Result<(), Error> {
+        while count > 0 && !self.fill()?.is_empty() {
+            count -= self.piece(count, "")?.len() as u64;
+        }
+        Ok(())
+    }
+
     /// Reads to the end, so that everything below has seen every byte.
     pub(super) fn drain(&mut self) -> Result<(), Error> {
         loop {

@@ -68,8 +68,8 @@ impl<R: BufRead> Reader<R> {
         }
     }
 
-    /// The first block of zeros ends the archive, and so does the end of the stream at a block's boundary, as
-    /// everywhere. What follows is read, for the digests, and means nothing.
+    /// The first block of zeros ends the archive, and so does the end of the stream behind a member, padded or
+    /// not: umoci 0.4 inserts layers that stop with the last byte of a file. What follows is read, for the digests, and means nothing.
     fn end(&mut self, about: &About, offset: u64) -> Result<Option<Entry>, Error> {
         if !about.is_empty() {
             return Err(Error::Tar { offset, what: "an extended header has no member" });
@@ -255,8 +255,8 @@ impl<R: BufRead + Seek> Reader<R> {
     /// it is there in one piece; that the input is long enough is the caller's to check.
     pub fn seek_over(&mut self) -> Result<Option<u64>, Error> {
         let at = self.content.is_whole().then(|| self.input.offset());
-        let rest = self.content.rest();
-        self.input.seek(rest)?;
+        let (stored, padding) = self.content.rest();
+        self.input.seek(stored + padding)?;
         Ok(at)
     }
 }
@@ -264,7 +264,9 @@ impl<R: BufRead + Seek> Reader<R> {
 impl<R: BufRead> Entries for Reader<R> {
     fn next_entry(&mut self) -> Result<Option<Entry>, Error> {
         while !self.at_end {
-            self.input.skip(self.content.rest(), IN_CONTENT)?;
+            let (stored, padding) = self.content.rest();
+            self.input.skip(stored, IN_CONTENT)?;
+            self.input.skip_up_to(padding)?;
             if let Some(entry) = self.member()? {
                 return Ok(Some(entry));
             }
@@ -430,9 +432,9 @@ impl Content {
         self.at == 0 && self.stored == self.size
     }
 
-    /// What is left up to the next header; the content is then done.
-    fn rest(&mut self) -> u64 {
-        let rest = self.stored + self.padding;
+    /// What is left of the content, and the padding behind it; the content is then done.
+    fn rest(&mut self) -> (u64, u64) {
+        let rest = (self.stored, self.padding);
         *self = Self::default();
         rest
     }
