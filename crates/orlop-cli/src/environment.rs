@@ -36,6 +36,11 @@ pub fn no_color() -> bool {
     variable("NO_COLOR").is_some()
 }
 
+/// `DEBUG`, as sloci-image reads it: set and not empty.
+pub fn is_debug() -> bool {
+    variable("DEBUG").is_some()
+}
+
 /// Threads that the machine offers. Reads files below `/proc` and `/sys`, so it is asked late.
 pub fn processors() -> NonZeroUsize {
     std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)

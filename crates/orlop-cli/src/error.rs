@@ -27,6 +27,9 @@ pub enum Error {
         /// What is being done.
         what: &'static str,
     },
+    /// The folder that sloci-image would make is there.
+    #[error("the folder {0} exists already")]
+    FolderExists(String),
     /// No verb of that name.
     #[error("there is no verb {0:?}")]
     UnknownVerb(String),
@@ -40,7 +43,7 @@ impl Diagnose for Error {
             | Self::SourcesTwice
             | Self::FlagUnfit { .. }
             | Self::UnknownVerb(_) => Kind::Usage,
-            Self::Output(_) => Kind::Other,
+            Self::Output(_) | Self::FolderExists(_) => Kind::Other,
         }
     }
 
@@ -55,6 +58,7 @@ impl Diagnose for Error {
                     .into(),
             ),
             Self::FlagUnfit { flag, .. } => Some(format!("leave {flag} out")),
+            Self::FolderExists(_) => Some("remove it, or choose another NAME".into()),
             Self::UnknownVerb(_) => Some("orlop --help lists the verbs".into()),
             Self::Output(_) => None,
         }

@@ -34,6 +34,11 @@ pub struct Work {
 }
 
 impl Work {
+    /// The defaults, and progress in `style`.
+    pub fn showing(style: ProgressStyle) -> Self {
+        Self { progress: style, jobs: None, max_size: None, max_entries: None }
+    }
+
     /// The limits that the flags set.
     pub fn limits(&self) -> Limits {
         let default = Limits::default();

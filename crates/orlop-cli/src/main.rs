@@ -7,6 +7,7 @@
 
 mod cli;
 mod command;
+mod compat;
 mod environment;
 mod error;
 mod flags;
@@ -18,10 +19,15 @@ mod reference;
 mod report;
 mod shell;
 
+use compat::Personality;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     #[cfg(debug_assertions)]
     environment::arm_faults();
-    cli::run(&environment::arguments())
+    let arguments = environment::arguments();
+    match Personality::of(&arguments) {
+        (Personality::Orlop, words) => cli::run(words),
+        (Personality::SlociImage, words) => compat::sloci_image::run(words),
+    }
 }

@@ -10,7 +10,7 @@ use crate::image::Image;
 use orlop_layer::Entries;
 use orlop_layer::codec::Codec;
 use orlop_layer::encode::{Encode, Encoded, encode};
-use orlop_spec::config::History;
+use orlop_spec::config::{Config, History};
 use orlop_spec::descriptor::Annotations;
 use orlop_spec::digest::DiffId;
 use orlop_spec::edit::Edit;
@@ -34,6 +34,8 @@ pub struct Build<'a> {
     pub edit: Edit,
     /// Annotations of the manifest.
     pub annotations: Annotations,
+    /// The last word on the config, once its layers and history are there: for other tools' dialects.
+    pub dialect: Option<&'a dyn Fn(&mut Config)>,
 }
 
 /// One layer to be.
@@ -129,6 +131,9 @@ fn build_one(
         draft.config().created = created;
     }
     draft.annotations().extend(image.annotations);
+    if let Some(dialect) = image.dialect {
+        dialect(draft.config());
+    }
     draft.write(to, form.algorithm)
 }
 

@@ -96,6 +96,7 @@ fn images<'a>(
             inputs: prepared.inputs(cx, reading)?,
             edit: arguments.config.edit()?,
             annotations: arguments.config.annotations(),
+            dialect: None,
         })
     };
     prepared.iter().map(image).collect()

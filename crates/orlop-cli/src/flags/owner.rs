@@ -32,6 +32,11 @@ impl Owners {
         self.owner.is_some()
     }
 
+    /// As stored; refuses where fakeroot pretends owners that this program cannot see.
+    pub fn exact() -> Result<Owner, Fault> {
+        Self { owner: Some(Choice::Exact) }.owner()
+    }
+
     /// What was asked for, or what fits the caller. Refuses where fakeroot pretends owners that this program
     /// cannot see.
     pub fn owner(&self) -> Result<Owner, Fault> {

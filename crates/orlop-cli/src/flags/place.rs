@@ -15,7 +15,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
 /// What places need from outside.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 pub struct Places {
     /// Folder for temporary files [default: $TMPDIR, else /var/tmp]
     #[arg(long, value_name = "DIR", help_heading = "Places")]

@@ -39,6 +39,7 @@ pub fn tree_to_image(
         inputs: vec![input],
         edit: Edit { created, ..Edit::default() },
         annotations: Annotations::new(),
+        dialect: None,
     };
     let form = Form { codec: arguments.compress.unwrap_or_default(), algorithm: Algorithm::default() };
     let name = name(target)?;

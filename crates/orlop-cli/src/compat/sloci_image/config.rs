@@ -1,9 +1,9 @@
 //! The config that sloci-image writes, and the names of its files.
 
 use super::options::{Form, Options};
+use orlop::spec::Platform;
 use orlop::spec::config::{Config, Execution};
 use orlop::spec::json::Extra;
-use orlop::spec::{Fault, Platform};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -45,20 +45,22 @@ impl Options {
     }
 
     /// Fills the config of the one layer's image.
-    pub fn configure(&self, config: &mut Config) -> Result<(), Fault> {
+    pub fn configure(&self, config: &mut Config) {
         config.author = given(self.author.as_ref());
         for step in &mut config.history {
             step.created_by = Some(self.author.clone().unwrap_or_default().into());
         }
         config.config = Some(self.execution());
-        Ok(())
     }
 
     fn execution(&self) -> Execution {
         let words = |words: &[String]| words.iter().map(|word| Box::from(word.as_str())).collect::<Vec<_>>();
         let keys = |keys: &[String]| keys.iter().map(|key| (Box::from(key.as_str()), json!({}))).collect();
-        let labels: BTreeMap<_, _> =
-            self.labels.iter().map(|(key, value)| (Box::from(key.as_str()), Box::from(value.as_str()))).collect();
+        let labels: BTreeMap<_, _> = self
+            .labels
+            .iter()
+            .map(|(key, value)| (Box::from(key.as_str()), Box::from(value.as_str())))
+            .collect();
         let mut execution = Execution {
             user: given(self.user.as_ref()),
             exposed_ports: keys(&self.ports),
@@ -88,5 +90,9 @@ fn empty_members(execution: &Execution) -> Extra {
         ("Volumes", execution.volumes.is_empty(), json!({})),
         ("Labels", execution.labels.is_empty(), json!({})),
     ];
-    members.into_iter().filter(|(_, is_empty, _)| *is_empty).map(|(name, _, value)| (name.to_owned(), value)).collect()
+    members
+        .into_iter()
+        .filter(|(_, is_empty, _)| *is_empty)
+        .map(|(name, _, value)| (name.to_owned(), value))
+        .collect()
 }

@@ -129,7 +129,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Request, Misus
         if word == b"--" {
             break;
         }
-        for (meaning, name, value) in read(word, &mut words)? {
+        for (meaning, name, value) in read(&word, &mut words)? {
             match meaning {
                 Meaning::Help => return Ok(Request::Help),
                 Meaning::Version => return Ok(Request::Version),
@@ -146,7 +146,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Request, Misus
 type Given = (Meaning, String, Vec<u8>);
 
 /// The options in one word, the last one with its value.
-fn read(word: Vec<u8>, rest: &mut impl Iterator<Item = Vec<u8>>) -> Result<Vec<Given>, Misuse> {
+fn read(word: &[u8], rest: &mut impl Iterator<Item = Vec<u8>>) -> Result<Vec<Given>, Misuse> {
     match word.strip_prefix(b"--") {
         Some(long) => read_long(long, rest).map(|given| vec![given]),
         None => read_cluster(&word[1..], rest),
@@ -190,7 +190,11 @@ fn read_cluster(letters: &[u8], rest: &mut impl Iterator<Item = Vec<u8>>) -> Res
     Ok(given)
 }
 
-fn with_next(meaning: Meaning, shown: String, rest: &mut impl Iterator<Item = Vec<u8>>) -> Result<Given, Misuse> {
+fn with_next(
+    meaning: Meaning,
+    shown: String,
+    rest: &mut impl Iterator<Item = Vec<u8>>,
+) -> Result<Given, Misuse> {
     let value = rest.next().ok_or_else(|| Misuse::NoValue(shown.clone()))?;
     Ok((meaning, shown, value))
 }
@@ -227,7 +231,8 @@ impl Options {
     /// `NAME[:TAG]`: the tag stands after the last colon, unless a slash follows it: then the colon was that of a
     /// port or a path.
     fn operands(&mut self, rootfs: Vec<u8>, name: Vec<u8>) -> Result<(), Misuse> {
-        let colon = name.iter().rposition(|byte| *byte == b':').filter(|colon| !name[*colon..].contains(&b'/'));
+        let colon =
+            name.iter().rposition(|byte| *byte == b':').filter(|colon| !name[*colon..].contains(&b'/'));
         let (name, tag) = match colon {
             Some(colon) => (name[..colon].to_vec(), name[colon + 1..].to_vec()),
             None => (name, b"latest".to_vec()),
@@ -275,21 +280,49 @@ mod tests {
     #[test]
     fn what_buildroot_calls_is_understood() {
         let parsed = options(&[
-            "--arch", "arm", "--arch-variant", "v7", "--entrypoint", "/bin/sh", "--entrypoint", "-c", "--cmd",
-            "echo  two  spaces; id", "--author", "A <a@b>", "--user", "1000:100", "--label", ".url=https://x/?a=b",
-            "--env", "A=", "--port", "53/udp", "--tar", "target", "images/rootfs-oci:latest",
+            "--arch",
+            "arm",
+            "--arch-variant",
+            "v7",
+            "--entrypoint",
+            "/bin/sh",
+            "--entrypoint",
+            "-c",
+            "--cmd",
+            "echo  two  spaces; id",
+            "--author",
+            "A <a@b>",
+            "--user",
+            "1000:100",
+            "--label",
+            ".url=https://x/?a=b",
+            "--env",
+            "A=",
+            "--port",
+            "53/udp",
+            "--tar",
+            "target",
+            "images/rootfs-oci:latest",
         ]);
         assert_eq!((parsed.arch.as_deref(), parsed.arch_variant.as_deref()), (Some("arm"), Some("v7")));
         assert_eq!(parsed.entrypoint, ["/bin/sh", "-c"]);
         assert_eq!(parsed.cmd, ["echo  two  spaces; id"]);
         assert_eq!(parsed.labels, [("org.opencontainers.image.url".into(), "https://x/?a=b".into())]);
-        assert_eq!((parsed.env, parsed.ports, parsed.form), (vec!["A=".into()], vec!["53/udp".into()], Form::Archive));
+        assert_eq!(
+            (parsed.env, parsed.ports, parsed.form),
+            (vec!["A=".into()], vec!["53/udp".into()], Form::Archive)
+        );
         assert_eq!((parsed.name.to_str(), parsed.tag.as_str()), (Some("images/rootfs-oci"), "latest"));
     }
 
     #[test]
     fn values_follow_stick_or_stand_after_an_equals_sign() {
-        for words in [&["-m", "x86", "r", "n"] as &[_], &["-mx86", "r", "n"], &["--arch=x86", "r", "n"], &["-tmx86", "r", "n"]] {
+        for words in [
+            &["-m", "x86", "r", "n"] as &[_],
+            &["-mx86", "r", "n"],
+            &["--arch=x86", "r", "n"],
+            &["-tmx86", "r", "n"],
+        ] {
             assert_eq!(options(words).arch.as_deref(), Some("x86"), "{words:?}");
         }
         assert_eq!(options(&["-tc", "-x", "r", "n"]).cmd, ["-x"]);
