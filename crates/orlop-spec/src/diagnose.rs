@@ -94,6 +94,11 @@ pub trait Diagnose: Error + Send + Sync + 'static {
     fn hint(&self) -> Option<String> {
         None
     }
+
+    /// Whether something is not there at all, rather than being wrong.
+    fn is_absence(&self) -> bool {
+        self.kind() == Kind::NotFound
+    }
 }
 
 /// Any error of orlop, on its way through a port.
@@ -136,6 +141,10 @@ impl Diagnose for Fault {
 
     fn hint(&self) -> Option<String> {
         self.0.hint()
+    }
+
+    fn is_absence(&self) -> bool {
+        self.0.is_absence()
     }
 }
 

@@ -156,6 +156,10 @@ impl Diagnose for Error {
         }
     }
 
+    fn is_absence(&self) -> bool {
+        self.kind() == Kind::NotFound || matches!(self, Self::BlobMissing { .. })
+    }
+
     fn hint(&self) -> Option<String> {
         match self {
             Self::NoSuchImage { known, .. } | Self::SeveralImages { known, .. } if !known.is_empty() => {

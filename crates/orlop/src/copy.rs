@@ -10,7 +10,7 @@ use orlop_spec::index::Index;
 use orlop_spec::media_type::{Distribution, MediaType, OCI_INDEX, Role};
 use orlop_spec::platform::{self, Platform};
 use orlop_spec::port::{Hints, Name, Origin, Put, Result, Sink, Source, Transfer};
-use orlop_spec::{Algorithm, Context, Descriptor, Document, Event, Fault, Kind};
+use orlop_spec::{Algorithm, Context, Descriptor, Diagnose as _, Document, Event, Fault};
 use std::cell::RefCell;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -250,7 +250,7 @@ fn put_one(
 /// Restricted layers stay where their `urls` say (image-spec, `layer.md`, "Non-Distributable Layers").
 fn may_be_absent(blob: &Descriptor, fault: &Fault) -> bool {
     let restricted = matches!(blob.media_type.role(), Role::Layer(layer) if layer.distribution == Distribution::Restricted);
-    restricted && !blob.urls.is_empty() && fault.kind() == Kind::NotFound
+    restricted && !blob.urls.is_empty() && fault.is_absence()
 }
 
 /// Does `work` for every item, by at most `lanes` threads; the first error ends it.

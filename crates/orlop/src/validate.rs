@@ -14,7 +14,7 @@ use orlop_spec::manifest::Manifest;
 use orlop_spec::media_type::Role;
 use orlop_spec::port::{Catalog, Result, Selector, Source};
 use orlop_spec::validate::{self, Finding, IndexKind, Severity};
-use orlop_spec::{AnyDigest, Context, Descriptor, Fault, Kind, graph, json};
+use orlop_spec::{AnyDigest, Context, Descriptor, Diagnose as _, Fault, Kind, graph, json};
 use std::collections::HashSet;
 
 /// A law that something in an image breaks.
@@ -96,7 +96,7 @@ impl<'a> Check<'a> {
     /// A blob that cannot be read or proven; only what is not about the blob ends the check.
     fn unreadable(&mut self, blob: &Descriptor, fault: &Fault) -> Result<()> {
         let rule = match fault.kind() {
-            Kind::NotFound => "missing",
+            _ if fault.is_absence() => "missing",
             Kind::Integrity => "damaged",
             Kind::Limit => "limit",
             _ => "unreadable",

@@ -41,11 +41,10 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
 }
 
 fn lines(verdict: &Verdict) -> String {
-    let mut text: String = verdict.problems.iter().map(line).collect();
+    let problems: String = verdict.problems.iter().map(line).collect();
     let count = |severity| verdict.problems.iter().filter(|problem| problem.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
-    text.push_str(&format!("{} blobs, {errors} errors, {warnings} warnings\n", verdict.blobs));
-    text
+    format!("{problems}{} blobs, {errors} errors, {warnings} warnings\n", verdict.blobs)
 }
 
 fn line(problem: &Problem) -> String {
