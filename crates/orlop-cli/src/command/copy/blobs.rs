@@ -6,7 +6,7 @@ use orlop::compress::copy_compressed;
 use orlop::copy::{self, Copy, Platforms, Subset};
 use orlop::several::Several;
 use orlop::spec::port::{Name, Sink, Transfer};
-use orlop::spec::reference::Reference;
+use orlop::spec::reference::{Reference, Transport};
 use orlop::spec::{Context, Descriptor, Fault};
 
 pub fn copy(
@@ -45,11 +45,12 @@ fn how(arguments: &Arguments) -> Copy {
     }
 }
 
-/// The name that the target gives, else the one that the image has.
+/// The name that the target gives, else the one that the image has; `dir:` holds no names.
 fn target_name(image: &Image, target: &Reference, images: usize) -> Result<Name, Fault> {
     match (name(target)?, images) {
         (Name::Tag(_), 2..) => Err(ONE_NAME.into()),
         (Name::Tag(tag), _) => Ok(Name::Tag(tag)),
+        (Name::Untagged, _) if matches!(target.transport, Transport::Dir(_)) => Ok(Name::Untagged),
         (Name::Untagged, _) => own_name(image),
     }
 }
