@@ -96,8 +96,10 @@ fn verbs() -> Vec<String> {
         .skip_while(|line| !line.starts_with("Verbs:"))
         .skip(1)
         .take_while(|line| !line.is_empty());
+    // A description that is too long goes on in the next line, further to the right.
+    let names = list.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
     let verbs: Vec<String> =
-        list.filter_map(|line| line.split_whitespace().next()).map(ToOwned::to_owned).collect();
+        names.filter_map(|line| line.split_whitespace().next()).map(ToOwned::to_owned).collect();
     assert!(verbs.len() > 2, "{help}");
     verbs
 }
