@@ -112,7 +112,7 @@ impl<'a, 'b> Assembly<'a, 'b> {
                 continue;
             }
             let folder = places.path(place.folder);
-            source.go(&folder)?;
+            source.go(&folder).map_err(failed("open the folder", &folder))?;
             if live.contains(&place.ordinal) {
                 let new = place.ordinal.to_string();
                 call::rename_new(source.folders.here(), place.name, &source.spill, new.as_bytes())
@@ -124,7 +124,8 @@ impl<'a, 'b> Assembly<'a, 'b> {
         }
         for (parent, name, id) in places.folders().rev() {
             if host.inside[id as usize] && twins[id as usize].is_none() {
-                source.go(&places.path(parent))?;
+                let folder = places.path(parent);
+                source.go(&folder).map_err(failed("open the folder", &folder))?;
                 call::remove_dir(source.folders.here(), name).map_err(failed("remove the folder", name))?;
             }
         }
@@ -180,49 +181,52 @@ impl<'a, 'b> Assembly<'a, 'b> {
         id: InodeId,
     ) -> Result<()> {
         let path = join(at.path(), name);
-        let merged = self.merged;
-        let has_names = merged.names(id) > 1;
-        if let Some(first) = self.first.get(&id).filter(|_| has_names) {
-            let (folder, target) = split(first);
-            return link(links, folder, target, at.here(), name, &path);
-        }
-        let inode = merged.inode(id);
-        let made = match &inode.kind {
-            InodeKind::File(content) => self.content(at, links, name, *content, &path)?,
-            kind => self.special(at.here(), name, kind, &inode.meta, &path)?,
+        let inode = self.merged.inode(id);
+        let has_names = self.merged.names(id) > 1;
+        let home = match inode.kind {
+            InodeKind::File(content) => Some((content, self.home(at.about(), name, content, &path)?)),
+            _ => None,
+        };
+        let first = self.first.get(&id).filter(|_| has_names);
+        let made = match (home, first) {
+            (Some((_, Home::Here)), _) => Made::Yes,
+            (_, Some(first)) => {
+                let (folder, target) = split(first);
+                return link(links, folder, target, at.here(), name, &path);
+            }
+            (Some((_, Home::Named(folder, target))), None) => {
+                link(links, &folder, &target, at.here(), name, &path)?;
+                Made::Yes
+            }
+            (Some((content, Home::Away(index))), None) => {
+                self.bring(content, index, at.here(), name).map_err(taken("create", &path))?;
+                Made::Yes
+            }
+            (None, None) => self.special(at.here(), name, &inode.kind, &inode.meta, &path)?,
         };
         if has_names && made == Made::Yes {
-            self.first.insert(id, path);
+            self.first.entry(id).or_insert(path);
         }
         Ok(())
     }
 
-    fn content(
+    /// Renames a content into the root.
+    fn bring(
         &mut self,
-        at: &Cursor<Option<FolderId>>,
-        links: &mut Cursor<()>,
-        name: &[u8],
         content: Content,
-        path: &[u8],
-    ) -> Result<Made> {
-        match self.home(at.about(), name, content, path)? {
-            Home::Here => {}
-            Home::Named(folder, other) => link(links, &folder, &other, at.here(), name, path)?,
-            Home::Away(index) => {
-                let (layer, source) = (&self.layers[index], &mut self.sources[index]);
-                let is_moved = self.host.as_ref().is_some_and(|host| host.has_moved(index, content.ordinal));
-                let place = layer.places.find(content.ordinal).expect("it has a home");
-                let spilled = content.ordinal.to_string();
-                let renamed = if is_moved || place.folder == SPILL {
-                    call::rename_new(&source.spill, spilled.as_bytes(), at.here(), name)
-                } else {
-                    source.go(&layer.places.path(place.folder))?;
-                    call::rename_new(source.folders.here(), place.name, at.here(), name)
-                };
-                renamed.map_err(taken("create", path))?;
-            }
+        index: usize,
+        to: BorrowedFd<'_>,
+        name: &[u8],
+    ) -> rustix::io::Result<()> {
+        let (layer, source) = (&self.layers[index], &mut self.sources[index]);
+        let is_moved = self.host.as_ref().is_some_and(|host| host.has_moved(index, content.ordinal));
+        let place = layer.places.find(content.ordinal).expect("it has a home");
+        if is_moved || place.folder == SPILL {
+            let spilled = content.ordinal.to_string();
+            return call::rename_new(&source.spill, spilled.as_bytes(), to, name);
         }
-        Ok(Made::Yes)
+        source.go(&layer.places.path(place.folder))?;
+        call::rename_new(source.folders.here(), place.name, to, name)
     }
 
     fn home(&self, folder: Option<FolderId>, name: &[u8], content: Content, path: &[u8]) -> Result<Home> {
@@ -342,9 +346,8 @@ impl Host {
 }
 
 impl Source {
-    fn go(&mut self, path: &[u8]) -> Result<()> {
-        let open = |at: &Cursor<()>, name: &[u8]| Ok((call::open_dir(at.here(), name)?, ()));
-        self.folders.go(path, open).map_err(failed("open the folder", path))
+    fn go(&mut self, path: &[u8]) -> rustix::io::Result<()> {
+        self.folders.go(path, |at, name| Ok((call::open_dir(at.here(), name)?, ())))
     }
 }
 

@@ -121,6 +121,16 @@ fn item_44_names_of_one_file_stay_one_file_and_a_replaced_name_leaves_the_others
     assert_eq!(std::fs::read(scratch.at("root/m")).expect("read"), b"top");
 }
 
+/// The file lies at its second name already when its first is made.
+#[test]
+fn a_link_may_sort_before_the_file_that_is_in_place() {
+    let scratch = Scratch::new();
+    let layer = Layer::new().file("m", "x").link("a", "m").link("z", "a");
+    unpack(scratch.dir(), &[layer], Apply::default()).expect("unpacked");
+    assert_eq!(listing(&scratch), ["a 644 \"x\"", "m 644 \"x\"", "z 644 \"x\""]);
+    assert_eq!(std::fs::metadata(scratch.at("root/m")).expect("there").nlink(), 3);
+}
+
 #[test]
 fn entries_of_one_layer_may_come_twice_and_through_links() {
     let scratch = Scratch::new();

@@ -66,11 +66,16 @@ impl Layer {
 
     /// What the layer means by itself.
     pub(crate) fn tree(&self, number: u16) -> Tree {
+        self.try_tree(number).expect("a tree takes it")
+    }
+
+    /// As `tree`; an error where a tree refuses an entry.
+    pub(crate) fn try_tree(&self, number: u16) -> Result<Tree, orlop_layer::Error> {
         let mut builder = Builder::new(number, &Limits::default());
         for (ordinal, (entry, _)) in (0..).zip(&self.0) {
-            builder.add(ordinal, 0, entry).expect("a tree takes it");
+            builder.add(ordinal, 0, entry)?;
         }
-        builder.finish()
+        Ok(builder.finish())
     }
 
     pub(crate) fn opaque(self, path: &str) -> Self {

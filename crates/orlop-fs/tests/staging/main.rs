@@ -4,5 +4,6 @@ mod crash;
 mod hostile;
 mod laws;
 mod layers;
+mod random;
 #[path = "../scratch/mod.rs"]
 mod scratch;
