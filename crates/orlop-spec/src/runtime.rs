@@ -132,7 +132,7 @@ fn process(
         "terminal": false,
         "user": account.to_value(),
         "args": command(execution, options)?,
-        "env": environment(execution),
+        "env": environment(execution)?,
         "cwd": working_dir::find(execution.working_dir.as_deref().unwrap_or_default(), rootfs)?,
         "capabilities": machine::capabilities(account.user),
         "noNewPrivileges": true,
@@ -154,24 +154,26 @@ fn command<'a>(execution: &'a Execution, options: &'a Options) -> Result<Vec<&'a
     }
 }
 
-const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The image's variables in their order, each name once with its last value, and a search path if there is none.
-fn environment(execution: &Execution) -> Vec<&str> {
-    fn name(entry: &str) -> &str {
-        entry.split('=').next().unwrap_or_default()
-    }
-    let mut environment: Vec<&str> = Vec::new();
+/// A name without a value has an empty one: runtimes refuse it bare.
+fn environment(execution: &Execution) -> Result<Vec<String>, RuntimeError> {
+    let mut environment: Vec<(&str, &str)> = Vec::new();
     for entry in &execution.env {
-        match environment.iter_mut().find(|earlier| name(earlier) == name(entry)) {
-            Some(earlier) => *earlier = entry,
-            None => environment.push(entry),
+        let (name, value) = entry.split_once('=').unwrap_or((entry, ""));
+        if name.is_empty() || entry.contains('\0') {
+            return Err(RuntimeError::BadVariable(entry.clone()));
+        }
+        match environment.iter_mut().find(|(earlier, _)| *earlier == name) {
+            Some(earlier) => earlier.1 = value,
+            None => environment.push((name, value)),
         }
     }
-    if !environment.iter().any(|entry| name(entry) == "PATH") {
-        environment.push(DEFAULT_PATH);
+    if !environment.iter().any(|(name, _)| *name == "PATH") {
+        environment.push(("PATH", DEFAULT_PATH));
     }
-    environment
+    Ok(environment.iter().map(|(name, value)| format!("{name}={value}")).collect())
 }
 
 fn sorted(value: Value) -> Value {

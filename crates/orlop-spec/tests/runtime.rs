@@ -77,12 +77,12 @@ const SCRIPT: &str = "b=/bin/busybox; $b id -u; $b id -g; $b pwd; $b cat /data/o
     $b touch /data/new /dev/shm/x || exit 1; exit 7";
 const FOLDERS: [&str; 9] = ["bin", "data", "srv", "etc", "proc", "dev", "sys", "var/lib/x", "tmp"];
 
-fn bundle(scratch: &Scratch, busybox: &Peer, options: &Options) -> PathBuf {
+fn bundle(scratch: &Scratch, busybox: &Path, options: &Options) -> PathBuf {
     let rootfs = scratch.folder("bundle/rootfs");
     for folder in FOLDERS {
         fs::create_dir_all(rootfs.join(folder)).expect("ours");
     }
-    fs::copy(&busybox.path, rootfs.join("bin/busybox")).expect("busybox");
+    fs::copy(busybox, rootfs.join("bin/busybox")).expect("busybox");
     fs::write(rootfs.join("data/old"), "of the image").expect("ours");
     fs::set_permissions(rootfs.join("data"), Permissions::from_mode(0o777)).expect("ours");
     let mut image = image(&["/bin/busybox", "sh", "-c", SCRIPT]);
@@ -103,18 +103,25 @@ fn run(runc: &Peer, scratch: &Scratch, bundle: &Path) -> Command {
         .arg(format!("orlop-{}", scratch.root().file_name().expect("a name").to_string_lossy()))
 }
 
-/// The peers, or a report that they are missing. A busybox that needs libraries does not stand alone.
-fn peers(proof: &str) -> Option<(Peer, Peer)> {
-    let is_static = |peer: &Peer| {
-        let program = fs::read(&peer.path).expect("readable");
-        !program.windows(8).any(|window| window == b"/ld-linu" || window == b"/ld-musl")
-    };
-    let (Some(runc), Some(busybox)) = (testkit::peer("runc"), testkit::peer("busybox").filter(is_static))
-    else {
-        proof::skipped(proof, "runc or a static busybox is missing");
-        return None;
-    };
-    Some((runc, busybox))
+/// The runtime and a busybox, or a report that they are missing.
+fn peers(proof: &str, runtime: &str) -> Option<(Peer, PathBuf)> {
+    let busybox =
+        ["/bin/busybox", "/usr/bin/busybox"].map(PathBuf::from).into_iter().find(|path| is_static(path));
+    let found = testkit::peer(runtime).zip(busybox);
+    if found.is_none() {
+        proof::skipped(proof, &format!("{runtime} or a static busybox is missing"));
+    }
+    found
+}
+
+/// A program of 64 bits that asks for no interpreter, so that it can stand alone (ELF-64, "Program Header").
+fn is_static(program: &Path) -> bool {
+    const INTERPRETER: u32 = 3;
+    let Ok(bytes) = fs::read(program) else { return false };
+    let half = |at: usize| usize::from(u16::from_le_bytes([bytes[at], bytes[at + 1]]));
+    let (table, each, count) = (half(0x20), half(0x36), half(0x38));
+    let kind = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
+    bytes.starts_with(b"\x7fELF\x02\x01") && (0..count).all(|row| kind(table + row * each) != INTERPRETER)
 }
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -122,7 +129,7 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 #[test]
 fn item_66_r1_runc_runs_it_as_root() {
     const PROOF: &str = "runtime: runc runs a bundle as root";
-    let Some((runc, busybox)) = peers(PROOF) else { return };
+    let Some((runc, busybox)) = peers(PROOF, "runc") else { return };
     if !testkit::is_root() {
         return proof::not_offered(PROOF, "the tests do not run as root");
     }
@@ -144,8 +151,7 @@ fn item_66_r1_runc_runs_it_as_root() {
 fn item_66_r1_crun_runs_it_as_root() {
     const PROOF: &str = "runtime: crun runs a bundle as root";
     const PRIVATE: &str = "umount /sys/fs/cgroup/unified 2>/dev/null; exec \"$0\" \"$@\"";
-    let Some((_, busybox)) = peers(PROOF) else { return };
-    let Some(crun) = testkit::peer("crun") else { return proof::skipped(PROOF, "crun is missing") };
+    let Some((crun, busybox)) = peers(PROOF, "crun") else { return };
     if !testkit::is_root() {
         return proof::not_offered(PROOF, "the tests do not run as root");
     }
@@ -161,7 +167,7 @@ fn item_66_r1_crun_runs_it_as_root() {
 fn item_66_r1_runc_runs_it_without_privilege() {
     const PROOF: &str = "runtime: runc runs a bundle rootless";
     const NOBODY: u32 = 65534;
-    let Some((runc, busybox)) = peers(PROOF) else { return };
+    let Some((runc, busybox)) = peers(PROOF, "runc") else { return };
     if !testkit::is_root() {
         return proof::not_offered(PROOF, "only root can become nobody");
     }

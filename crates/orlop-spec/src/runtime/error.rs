@@ -35,6 +35,9 @@ pub enum RuntimeError {
         /// The group.
         group: u32,
     },
+    /// Without a name, or with a NUL.
+    #[error("the image's variable {0:?} cannot stand in an environment")]
+    BadVariable(Box<str>),
     /// Relative, a loop of links, or out of the image.
     #[error("the image's working folder {0:?} is not inside the image")]
     BadWorkingDir(Box<str>),
@@ -53,9 +56,7 @@ impl Diagnose for RuntimeError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::NotMapped { .. } => {
-                Some("give yourself ids in /etc/subuid and /etc/subgid, or run as root".into())
-            }
+            Self::NotMapped { .. } => Some("make and run the bundle as root".into()),
             Self::User(error) => error.hint(),
             _ => None,
         }

@@ -67,7 +67,11 @@ fn item_39_the_first_word_of_cmd_is_the_program_where_there_is_no_entrypoint() {
 #[test]
 fn item_60_each_name_stands_once_and_none_is_dropped() {
     let config = converted(r#"{"Cmd":["x"],"Env":["A=1","B","A=2","C="]}"#).expect("fine");
-    assert_eq!(config["process"]["env"], json!(["A=2", "B", "C=", DEFAULT_PATH]));
+    assert_eq!(config["process"]["env"], json!(["A=2", "B=", "C=", format!("PATH={DEFAULT_PATH}")]));
+    for bad in ["", "=x", "A=\0"] {
+        let config = json!({ "Cmd": ["x"], "Env": [bad] }).to_string();
+        assert_eq!(converted(&config), Err(RuntimeError::BadVariable(bad.into())), "{bad:?}");
+    }
 }
 
 #[test]
