@@ -73,11 +73,11 @@ fn item_66_the_result_is_valid_by_the_schema() {
 
 /// A container in a bundle with the machine's busybox as the whole root file system. It shows who and where it
 /// is and what its volume holds, and ends with 7.
-const SCRIPT: &str = "b=/bin/busybox; $b id -u; $b id -g; $b pwd; $b cat /data/old; echo; echo $A $PATH; \
+const SCRIPT: &str = "b=/bin/busybox; $b id -u; $b id -G; $b pwd; $b cat /data/old; echo; echo $A $PATH; \
     $b touch /data/new /dev/shm/x || exit 1; exit 7";
 const FOLDERS: [&str; 9] = ["bin", "data", "srv", "etc", "proc", "dev", "sys", "var/lib/x", "tmp"];
 
-fn bundle(scratch: &Scratch, busybox: &Path, options: &Options) -> PathBuf {
+fn bundle(scratch: &Scratch, busybox: &Path, user: Option<&str>, options: &Options) -> PathBuf {
     let rootfs = scratch.folder("bundle/rootfs");
     for folder in FOLDERS {
         fs::create_dir_all(rootfs.join(folder)).expect("ours");
@@ -86,9 +86,7 @@ fn bundle(scratch: &Scratch, busybox: &Path, options: &Options) -> PathBuf {
     fs::write(rootfs.join("data/old"), "of the image").expect("ours");
     fs::set_permissions(rootfs.join("data"), Permissions::from_mode(0o777)).expect("ours");
     let mut image = image(&["/bin/busybox", "sh", "-c", SCRIPT]);
-    if options.privilege != Privilege::Root {
-        image.config.as_mut().expect("set").user = None;
-    }
+    image.config.as_mut().expect("set").user = user.map(Into::into);
     let config = runtime::convert(&image, &ROOTFS, options).expect("fine");
     scratch.file("bundle/config.json", config.to_bytes());
     scratch.path("bundle")
@@ -124,6 +122,14 @@ fn is_static(program: &Path) -> bool {
     bytes.starts_with(b"\x7fELF\x02\x01") && (0..count).all(|row| kind(table + row * each) != INTERPRETER)
 }
 
+/// Users of the image, and what the process then sees as its user and groups.
+const USERS: &[(Option<&str>, &str)] = &[
+    (None, "0\n0"),
+    (Some("app:video"), "7\n9"),
+    (Some("app"), "7\n8 9"),
+    (Some("7"), "7\n8"),
+    (Some("1234:5678"), "1234\n5678"),
+];
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 #[test]
@@ -133,17 +139,17 @@ fn item_66_r1_runc_runs_it_as_root() {
     if !testkit::is_root() {
         return proof::not_offered(PROOF, "the tests do not run as root");
     }
-    let scratch = testkit::scratch();
     let options = Options { open_files: Some(1024), hostname: Some("h".into()), ..Options::default() };
-    let bundle = bundle(&scratch, &busybox, &options);
-    let done = run(&runc, &scratch, &bundle).run();
-    assert_eq!(done.code(), Some(7), "{done}");
-    assert_eq!(done.out(), format!("7\n9\n/srv\nof the image\n1 {PATH}\n"));
-    assert!(
-        !bundle.join("rootfs/data/new").exists(),
-        "what goes into a volume is not in the root file system"
-    );
-    proof::ran(PROOF, 1);
+    for (user, shown) in USERS {
+        let scratch = testkit::scratch();
+        let bundle = bundle(&scratch, &busybox, *user, &options);
+        let done = run(&runc, &scratch, &bundle).run();
+        assert_eq!(done.code(), Some(7), "{done}");
+        assert_eq!(done.out(), format!("{shown}\n/srv\nof the image\n1 {PATH}\n"), "{user:?}");
+        let leaked = bundle.join("rootfs/data/new").exists();
+        assert!(!leaked, "what goes into a volume is not in the root file system");
+    }
+    proof::ran(PROOF, USERS.len());
 }
 
 /// Crun refuses the hybrid hierarchy of cgroups, so it gets a view of the machine without the unified tree.
@@ -155,12 +161,14 @@ fn item_66_r1_crun_runs_it_as_root() {
     if !testkit::is_root() {
         return proof::not_offered(PROOF, "the tests do not run as root");
     }
-    let scratch = testkit::scratch();
-    let bundle = bundle(&scratch, &busybox, &Options::default());
-    let done = run(&crun, &scratch, &bundle).under(["unshare", "--mount", "sh", "-c", PRIVATE]).run();
-    assert_eq!(done.code(), Some(7), "{done}");
-    assert_eq!(done.out(), format!("7\n9\n/srv\nof the image\n1 {PATH}\n"));
-    proof::ran(PROOF, 1);
+    for (user, shown) in USERS {
+        let scratch = testkit::scratch();
+        let bundle = bundle(&scratch, &busybox, *user, &Options::default());
+        let done = run(&crun, &scratch, &bundle).under(["unshare", "--mount", "sh", "-c", PRIVATE]).run();
+        assert_eq!(done.code(), Some(7), "{done}");
+        assert_eq!(done.out(), format!("{shown}\n/srv\nof the image\n1 {PATH}\n"), "{user:?}");
+    }
+    proof::ran(PROOF, USERS.len());
 }
 
 #[test]
@@ -178,7 +186,7 @@ fn item_66_r1_runc_runs_it_without_privilege() {
     }
     let scratch = testkit::scratch();
     let options = Options { privilege: rootless(NOBODY), ..Options::default() };
-    let bundle = bundle(&scratch, &busybox, &options);
+    let bundle = bundle(&scratch, &busybox, None, &options);
     scratch.folder("state");
     Command::new("chown").args(["-R", "65534:65534"]).arg(scratch.root()).ok();
     let done =
