@@ -1,5 +1,6 @@
 //! What a stack of layers means: our engine against a naive model, the kernel, and what peers were seen to do.
 
+mod changesets;
 mod hostile;
 mod kernel;
 mod laws;
