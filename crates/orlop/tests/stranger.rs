@@ -1,0 +1,133 @@
+//! A stranger adds a place in memory (`testkit::suites::memory`), and every verb that looks, moves, makes and opens
+//! works on it, because no verb knows what a place is.
+
+use orlop::build::{Build, Form, Input, build};
+use orlop::copy::{Copy, copy};
+use orlop::fs::owner::Owner;
+use orlop::fs::privilege::Privileges;
+use orlop::fs::staging::{Durable, Existing};
+use orlop::fs::{Dir, File};
+use orlop::hashed::Hashed;
+use orlop::image::Image;
+use orlop::inspect::{self, Wanted};
+use orlop::layer::TreePath;
+use orlop::spec::edit::Edit;
+use orlop::spec::port::{Name, Selector};
+use orlop::spec::{Cancel, Context, Limits, Platform, runtime};
+use orlop::trees::{FolderTree, Reading, TreeSource as _};
+use orlop::unpack::{Unpack, bundle, unpack};
+use orlop::{cat, compress, diff, du, files, validate};
+use std::num::NonZeroUsize;
+use testkit::scratch::{Scratch, scratch};
+use testkit::suites::Place as _;
+use testkit::suites::memory::Memory;
+
+const TAG: &str = "one";
+
+#[test]
+fn every_verb_works_on_a_place_in_memory() {
+    let (cancel, limits) = (Cancel::new(), Limits::default());
+    let workers = NonZeroUsize::new(2).expect("two");
+    let cx = Context { observer: &(), cancel: &cancel, limits: &limits, workers };
+    let scratch = scratch();
+    scratch.folder("tree/etc");
+    scratch.folder("tree/bin");
+    scratch.file("tree/etc/passwd", "root:x:0:0::/root:/bin/sh\n");
+    scratch.file("tree/bin/sh", "not a shell");
+
+    let memory = Memory::default();
+    make(&cx, &scratch, &memory);
+    look(&cx, &scratch, &memory);
+    let elsewhere = Memory::default();
+    move_to(&cx, &memory, &elsewhere);
+    open(&cx, &scratch, &elsewhere);
+}
+
+fn selector() -> Selector {
+    Selector::Tag(TAG.into())
+}
+
+fn platform() -> Platform {
+    Platform::new("linux", "amd64", None)
+}
+
+fn owner() -> Owner {
+    if Privileges::current().chown { Owner::Exact } else { Owner::Squash }
+}
+
+fn make(cx: &Context<'_>, scratch: &Scratch, memory: &Memory) {
+    let (tree, reading) = (FolderTree::open(&scratch.path("tree")).expect("it is there"), Reading::default());
+    let entries = tree.entries(cx, &reading).expect("it can be read");
+    let edit = Edit { cmd: Some(vec!["/bin/sh".into()]), ..Edit::default() };
+    let image = Build {
+        base: None,
+        platform: platform(),
+        inputs: vec![Input { name: "tree".into(), entries }],
+        edit,
+        annotations: Default::default(),
+        dialect: None,
+    };
+    let sink = memory.sink().expect("memory is there");
+    build(cx, vec![image], &Form::default(), sink, &[Name::Tag(TAG.into())]).expect("a small tree is built");
+}
+
+fn look(cx: &Context<'_>, scratch: &Scratch, memory: &Memory) {
+    let catalog = memory.catalog().expect("memory is there");
+    let wanted = platform();
+    let seen =
+        inspect::inspect(cx, &*catalog, &selector(), Wanted::Asked(&wanted)).expect("it was published");
+    assert!(seen.config.is_some());
+    let verdict = validate::place(cx, &*catalog).expect("it can be read");
+    assert_eq!((verdict.blobs, verdict.problems), (3, Vec::new()));
+
+    let image = Image::fetch(cx, &*catalog, &selector(), &wanted).expect("it was published");
+    assert_eq!(files::files(cx, &image, b"").expect("proven").iter().count(), 5);
+    assert_eq!(du::usage(cx, &image).expect("proven").len(), 1);
+    let spool: File = Dir::open(scratch.root()).expect("there").spool().expect("room for a file");
+    let mut content = Vec::new();
+    cat::cat(cx, &image, b"bin/sh", cat::Proof::First(spool), &mut content).expect("it holds the file");
+    assert_eq!(content, b"not a shell");
+
+    let reading = Reading::default();
+    let tree = FolderTree::open(&scratch.path("tree")).expect("it is there");
+    let mut entries = tree.entries(cx, &reading).expect("it can be read");
+    let folder = Hashed::of_entries(cx, &mut entries).expect("it can be read");
+    let merged = Hashed::of_image(cx, &image).expect("proven");
+    assert_eq!(diff::trees(&folder, &merged), []);
+}
+
+fn move_to(cx: &Context<'_>, memory: &Memory, elsewhere: &Memory) {
+    let catalog = memory.catalog().expect("memory is there");
+    let roots = catalog.names().expect("memory is there");
+    let how = Copy::default();
+    let copied = copy(cx, &*catalog, &roots, elsewhere.sink().expect("there"), &how).expect("it fits");
+    assert_eq!(copied.roots, [roots[0].1.clone()]);
+    assert_eq!(copied.account.copied.blobs, 3);
+    let again = copy(cx, &*catalog, &roots, elsewhere.sink().expect("there"), &how).expect("it fits");
+    assert_eq!(again.account.held.blobs, 3);
+
+    let third = Memory::default();
+    let codec = "zstd".parse().expect("a codec");
+    let sink = third.sink().expect("there");
+    let other = compress::copy_compressed(cx, &*catalog, &roots, sink, &how, codec).expect("it fits");
+    assert_ne!(other.roots[0].digest, roots[0].1.digest);
+    let third = third.catalog().expect("there");
+    let image = Image::fetch(cx, &*third, &selector(), &platform()).expect("published");
+    let old = Image::fetch(cx, &*catalog, &selector(), &platform()).expect("published");
+    assert_eq!(image.config().raw(), old.config().raw(), "the image id stays");
+    Hashed::of_image(cx, &image).expect("every layer is proven");
+}
+
+fn open(cx: &Context<'_>, scratch: &Scratch, memory: &Memory) {
+    let catalog = memory.catalog().expect("memory is there");
+    let image = Image::fetch(cx, &*catalog, &selector(), &platform()).expect("it was copied");
+    let how =
+        Unpack { owner: owner(), existing: Existing::Refuse, sync: Durable::No, subdir: TreePath::root() };
+    unpack(cx, &image, &scratch.path("root"), &how).expect("there is room");
+    assert_eq!(std::fs::read(scratch.path("root/bin/sh")).expect("unpacked"), b"not a shell");
+    bundle(cx, &image, &scratch.path("bundle"), &how, &runtime::Options::default()).expect("there is room");
+    let config = std::fs::read(scratch.path("bundle/config.json")).expect("written");
+    let config: serde_json::Value = serde_json::from_slice(&config).expect("JSON");
+    assert_eq!(config["process"]["args"], serde_json::json!(["/bin/sh"]));
+    assert!(scratch.path("bundle/rootfs/etc/passwd").exists());
+}
