@@ -212,10 +212,9 @@ impl Findings {
 
     /// What passes every rule is read by every verb: a field of a wrong type that no rule speaks of is found here.
     fn parsed<T: Parse>(&mut self, raw: &[u8], media_type: &MediaType) {
-        if self.0.iter().all(|finding| finding.severity < Severity::Error) {
-            if let Err(error) = T::parse(raw, media_type) {
-                self.error(Rule::Shape, "", error.to_string());
-            }
+        let clean = self.0.iter().all(|finding| finding.severity < Severity::Error);
+        if clean && let Err(error) = T::parse(raw, media_type) {
+            self.error(Rule::Shape, "", error.to_string());
         }
     }
 
