@@ -18,6 +18,7 @@ use super::descent::{Descent, Step};
 use super::layer::{Written, split};
 use super::meta::{Setter, failed};
 use super::places::{FolderId, Place, SPILL};
+use super::{layer_name, spill_name};
 use crate::call;
 use crate::error::Error;
 use crate::loss::LossKind;
@@ -27,6 +28,7 @@ use orlop_layer::{Device, Meta};
 use rustix::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use rustix::fs::FileType;
 use rustix::io::Errno;
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 /// The work of putting one tree together.
@@ -35,7 +37,7 @@ pub(super) struct Assembly<'a, 'b> {
     /// The folder of the merged tree that becomes the root.
     top: InodeId,
     layers: &'a [Written],
-    sources: Vec<Source>,
+    sources: Sources<'a>,
     host: Option<Host>,
     root: &'a Dir,
     setter: &'a mut Setter<'b>,
@@ -43,7 +45,15 @@ pub(super) struct Assembly<'a, 'b> {
     first: HashMap<InodeId, Vec<u8>>,
 }
 
-/// The folders of one layer, as contents are taken out of them.
+/// The folders of the layers, opened where contents are taken out of them.
+struct Sources<'a> {
+    staging: &'a Dir,
+    open: HashMap<u16, Source>,
+}
+
+/// Layers whose folders are open at once: an image may have thousands.
+const OPEN_LAYERS: usize = 16;
+
 struct Source {
     folders: Cursor<()>,
     spill: Dir,
@@ -76,15 +86,12 @@ impl<'a, 'b> Assembly<'a, 'b> {
         merged: &'a Tree,
         top: InodeId,
         layers: &'a [Written],
-        folders: Vec<(OwnedFd, Dir)>,
+        staging: &'a Dir,
         root: &'a Dir,
         base: Option<(usize, FolderId)>,
         setter: &'a mut Setter<'b>,
     ) -> Self {
-        let sources = folders
-            .into_iter()
-            .map(|(root, spill)| Source { folders: Cursor::new(root, ()), spill })
-            .collect();
+        let sources = Sources { staging, open: HashMap::new() };
         let host = base.map(|(index, base)| Host::new(index, base, &layers[index]));
         Self { merged, top, layers, sources, host, root, setter, first: HashMap::new() }
     }
@@ -103,7 +110,7 @@ impl<'a, 'b> Assembly<'a, 'b> {
         let places = &written.places;
         let twins = host.twins(self.merged, self.top, written);
         let live = self.live(written.layer);
-        let source = &mut self.sources[host.index];
+        let source = self.sources.of(written.layer)?;
         for place in
             places.files().filter(|place| place.folder != SPILL && host.inside[place.folder as usize])
         {
@@ -199,7 +206,7 @@ impl<'a, 'b> Assembly<'a, 'b> {
                 Made::Yes
             }
             (Some((content, Home::Away(index))), None) => {
-                self.bring(content, index, at.here(), name).map_err(taken("create", &path))?;
+                self.bring(content, index, at.here(), name, &path)?;
                 Made::Yes
             }
             (None, None) => self.special(at.here(), name, &inode.kind, &inode.meta, &path)?,
@@ -217,16 +224,20 @@ impl<'a, 'b> Assembly<'a, 'b> {
         index: usize,
         to: BorrowedFd<'_>,
         name: &[u8],
-    ) -> rustix::io::Result<()> {
-        let (layer, source) = (&self.layers[index], &mut self.sources[index]);
+        path: &[u8],
+    ) -> Result<()> {
+        let layer = &self.layers[index];
+        let source = self.sources.of(layer.layer)?;
         let is_moved = self.host.as_ref().is_some_and(|host| host.has_moved(index, content.ordinal));
         let place = layer.places.find(content.ordinal).expect("it has a home");
         if is_moved || place.folder == SPILL {
             let spilled = content.ordinal.to_string();
-            return call::rename_new(&source.spill, spilled.as_bytes(), to, name);
+            return call::rename_new(&source.spill, spilled.as_bytes(), to, name)
+                .map_err(taken("create", path));
         }
-        source.go(&layer.places.path(place.folder))?;
-        call::rename_new(source.folders.here(), place.name, to, name)
+        let folder = layer.places.path(place.folder);
+        source.go(&folder).map_err(failed("open the folder", &folder))?;
+        call::rename_new(source.folders.here(), place.name, to, name).map_err(taken("create", path))
     }
 
     fn home(&self, folder: Option<FolderId>, name: &[u8], content: Content, path: &[u8]) -> Result<Home> {
@@ -342,6 +353,22 @@ impl Host {
 
     fn has_moved(&self, index: usize, ordinal: u32) -> bool {
         index == self.index && self.moved.contains(&ordinal)
+    }
+}
+
+impl Sources<'_> {
+    fn of(&mut self, layer: u16) -> Result<&mut Source> {
+        if !self.open.contains_key(&layer) && self.open.len() == OPEN_LAYERS {
+            self.open.clear();
+        }
+        match self.open.entry(layer) {
+            Entry::Occupied(open) => Ok(open.into_mut()),
+            Entry::Vacant(place) => {
+                let folder = self.staging.open_dir(layer_name(layer))?;
+                let spill = self.staging.open_dir(spill_name(layer))?;
+                Ok(place.insert(Source { folders: Cursor::new(reopen(&folder)?, ()), spill }))
+            }
+        }
     }
 }
 

@@ -8,8 +8,8 @@ use crate::call;
 use rustix::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use rustix::io::Result;
 
-/// Handles kept at once.
-const OPEN: usize = 128;
+/// Handles kept at once. Few trees are deeper, and there are several cursors.
+const OPEN: usize = 32;
 
 /// A place in a tree; `T` is what the user of the cursor knows about each folder.
 pub(super) struct Cursor<T> {

@@ -40,7 +40,7 @@ use meta::Setter;
 use orlop_layer::tree::{InodeId, Tree};
 use orlop_layer::{Meta, Time, TreePath};
 use orlop_spec::{Cancel, Event, Observer};
-use rustix::fd::{AsFd as _, OwnedFd};
+use rustix::fd::AsFd as _;
 use std::io::Write as _;
 use std::path::Path;
 use target::Way;
@@ -152,8 +152,7 @@ impl<'a> Staging<'a> {
         for written in layers {
             setter.losses.merge(&written.losses);
         }
-        let folders = layers.iter().map(|written| self.handles(written.layer)).collect::<Result<_>>()?;
-        Assembly::new(merged, top, layers, folders, &root, base, &mut setter).run()?;
+        Assembly::new(merged, top, layers, &self.folder, &root, base, &mut setter).run()?;
         self.ready = Some(finish_root((parent, name), root, &merged.inode(top).meta, &mut setter)?);
         setter.losses.sum_up(self.apply.observer);
         Ok(Report { losses: setter.losses })
@@ -214,12 +213,6 @@ impl<'a> Staging<'a> {
         let name = names.pop().expect("the layer itself at least").to_vec();
         let parent = names.iter().try_fold(self.folder.try_clone()?, |folder, name| folder.open_dir(name))?;
         Ok((parent, name))
-    }
-
-    fn handles(&self, number: u16) -> Result<(OwnedFd, Dir)> {
-        let root = self.folder.open_dir(layer_name(number))?;
-        let root = call::reopen(&root).map_err(root.failed("open", b""))?;
-        Ok((root, self.folder.open_dir(spill_name(number))?))
     }
 }
 

@@ -77,6 +77,8 @@ pub(crate) enum Who {
     Root,
     Nobody,
     Fakeroot,
+    /// Whoever it is, with few open files.
+    Few,
 }
 
 /// Whether the test runs as `who`. If not, it is run again so in a process of its own, which must pass; where
@@ -85,7 +87,14 @@ pub(crate) fn again_as(who: Who, test: &str) -> bool {
     const NOBODY: &str = "65534";
     let is_root = rustix::process::geteuid().is_root();
     let is_faked = std::env::var_os("FAKEROOTKEY").is_some();
+    let few = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     let mut command = match who {
+        Who::Few if few.is_some_and(|few| few <= 160) => return true,
+        Who::Few => {
+            let mut command = Command::new("prlimit");
+            command.arg("--nofile=160:160");
+            command
+        }
         Who::Fakeroot if is_faked => return true,
         Who::Root if is_root && !is_faked => return true,
         Who::Nobody if !is_root => return true,
@@ -104,7 +113,7 @@ pub(crate) fn again_as(who: Who, test: &str) -> bool {
         Who::Nobody | Who::Fakeroot => Command::new("fakeroot"),
     };
     command.arg(std::env::current_exe().expect("running")).args(["--exact", test, "--nocapture"]);
-    let output = command.current_dir("/").output().expect("setpriv and fakeroot are installed");
+    let output = command.current_dir("/").output().expect("setpriv, prlimit and fakeroot are installed");
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "as {who:?}: {text}");
     assert!(text.contains("1 passed"), "as {who:?} the test did not run: {text}");

@@ -398,8 +398,31 @@ fn the_parents_acl_and_group_are_not_inherited() {
     }
 }
 
+/// Each layer has a file of its own, one that the next one moves, and one that it replaces.
 #[test]
-fn a_very_deep_tree_is_unpacked() {
+fn j3_many_layers_need_few_handles() {
+    if !again_as(Who::Few, "laws::j3_many_layers_need_few_handles") {
+        return;
+    }
+    let scratch = Scratch::new();
+    let layer = |number: u16| {
+        Layer::new()
+            .file(&format!("own/{number}"), "")
+            .file("replaced", number.to_string())
+            .link(&format!("moved/{number}"), "replaced")
+    };
+    let layers: Vec<Layer> = (0..200).map(layer).collect();
+    unpack(scratch.dir(), &layers, Apply::default()).expect("unpacked");
+    let names = |folder: &str| std::fs::read_dir(scratch.at("root").join(folder)).expect("there").count();
+    assert_eq!((names("own"), names("moved")), (200, 200));
+    assert_eq!(std::fs::read(scratch.at("root/moved/17")).expect("read"), b"17");
+}
+
+#[test]
+fn a_very_deep_tree_needs_few_handles() {
+    if !again_as(Who::Few, "laws::a_very_deep_tree_needs_few_handles") {
+        return;
+    }
     let scratch = Scratch::new();
     let path = vec!["d"; 600].join("/");
     let deep =
