@@ -107,8 +107,9 @@ fn found(reference: &Reference, path: &Path, outside: &Outside<'_>) -> Result<Re
         FileKind::Directory if Layout::is_at(&Dir::open(path)?) => Transport::Layout(path.into()),
         FileKind::Directory if Exploded::is_at(&Dir::open(path)?) => Transport::Dir(path.into()),
         FileKind::Directory => Transport::Rootfs(path.into()),
-        _ if is_whole(OciArchive::open(path, &outside.archive()))? => Transport::OciArchive(file()),
+        // Today's Docker archive is an OCI archive too, and only the first knows all its names.
         _ if is_whole(DockerArchive::open(path, &outside.archive()))? => Transport::DockerArchive(file()),
+        _ if is_whole(OciArchive::open(path, &outside.archive()))? => Transport::OciArchive(file()),
         _ => Transport::Tar(file()),
     };
     Ok(Reference { transport, ..reference.clone() })
