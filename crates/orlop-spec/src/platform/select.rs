@@ -1,7 +1,8 @@
 //! The choice of one image of an index (image-spec, `image-index.md`).
 //!
 //! Operating system and architecture must be equal. Of the variants that the wanted machine can run, the best
-//! wins; among equals the first. An entry that declares no platform is taken only where nothing else fits.
+//! wins; among equals the first. An entry without a platform is taken only where no entry has one: else a missing
+//! platform would be answered by whatever lies beside it.
 
 use super::Platform;
 use crate::descriptor::Descriptor;
@@ -15,9 +16,15 @@ pub fn select<'a>(manifests: &'a [Descriptor], wanted: &Platform) -> Result<&'a 
     let best = documents()
         .filter_map(|entry| Some((fitness(entry.platform.as_ref()?, &wanted)?, entry)))
         .min_by_key(|(fitness, _)| Reverse(*fitness));
+    let undeclared = || documents().find(|entry| entry.platform.is_none());
     best.map(|(_, entry)| entry)
-        .or_else(|| documents().find(|entry| entry.platform.is_none()))
+        .or_else(|| if documents().any(declares) { None } else { undeclared() })
         .ok_or_else(|| PlatformError::NotOffered { wanted: Box::new(wanted), offered: declared(manifests) })
+}
+
+/// Whether an entry says for which machine it is. Attestations beside images say `unknown`.
+fn declares(entry: &Descriptor) -> bool {
+    entry.platform.as_ref().is_some_and(|platform| &*platform.os != "unknown")
 }
 
 /// The platforms that an index declares, each once, in its order.
@@ -206,6 +213,8 @@ mod tests {
         ("linux/x86_64", "amd64", Some(0)),
         ("unknown/unknown -", "amd64", Some(1)),
         ("- linux/amd64", "amd64", Some(1)),
+        ("- linux/arm64", "amd64", None),
+        ("- -", "amd64", Some(0)),
         ("unknown/unknown", "amd64", None),
         ("", "amd64", None),
     ];
