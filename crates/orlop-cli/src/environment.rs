@@ -1,8 +1,10 @@
 //! The only place that reads the environment. Nothing is read before a command asks for it.
 
 use crate::error::Error;
+use crate::interrupt;
 use orlop::fs::fakeroot::{self, Environment, Fakeroot, LINKAGE};
 use orlop::fs::machine::machine;
+use orlop::fs::stream::Stream;
 use orlop::layer::Time;
 use orlop::spec::Platform;
 use orlop::spec::time::Timestamp;
@@ -76,24 +78,20 @@ pub fn now() -> Time {
     Time { seconds: i64::try_from(since.as_secs()).unwrap_or(i64::MAX), nanoseconds: since.subsec_nanos() }
 }
 
-/// Standard input without a buffer.
+/// Standard input without a buffer; waiting for it ends when the user asks to stop.
 pub fn stdin() -> Box<dyn Read + Send> {
-    match duplicate(io::stdin()) {
-        Ok(file) => Box::new(file),
+    match io::stdin().as_fd().try_clone_to_owned() {
+        Ok(handle) => Box::new(Stream::new(handle, interrupt::flag())),
         Err(_) => Box::new(io::stdin()),
     }
 }
 
 /// Standard output without a buffer.
 pub fn stdout() -> Box<dyn Write + Send> {
-    match duplicate(io::stdout()) {
-        Ok(file) => Box::new(file),
+    match io::stdout().as_fd().try_clone_to_owned() {
+        Ok(handle) => Box::new(File::from(handle)),
         Err(_) => Box::new(io::stdout()),
     }
-}
-
-fn duplicate(stream: impl AsFd) -> io::Result<File> {
-    stream.as_fd().try_clone_to_owned().map(File::from)
 }
 
 /// A variable that is set and not empty.

@@ -11,6 +11,11 @@ pub fn cancel() -> Result<&'static Cancel, Fault> {
     Ok(&CANCEL)
 }
 
+/// The flag alone.
+pub fn flag() -> &'static Cancel {
+    &CANCEL
+}
+
 /// Whether the user asked to stop.
 pub fn happened() -> bool {
     CANCEL.check().is_err()

@@ -24,6 +24,7 @@ pub mod scan;
 pub mod seam;
 pub mod staging;
 pub mod stat;
+pub mod stream;
 pub mod sys;
 pub mod temp;
 pub mod xattr;

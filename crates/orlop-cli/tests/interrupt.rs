@@ -1,0 +1,87 @@
+//! Signals: a verb that is asked to stop stops, and leaves everything as it was.
+
+use rustix::process::{Pid, Signal, kill_process};
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use testkit::command::orlop_path;
+use testkit::dump::{differences, dump};
+use testkit::tarball::{Member, tar};
+use testkit::{Scratch, orlop, scratch};
+
+/// A layout with one image, and a folder to work in.
+fn fixture() -> Scratch {
+    let folder = scratch();
+    folder.folder("tree");
+    folder.file("tree/file", "content\n");
+    orlop().args(["build", "tree", "oci:img:1", "--progress=none"]).current_dir(folder.root()).ok();
+    folder
+}
+
+/// Starts a build that reads a tar from a pipe, gives it the beginning, and waits until it was taken.
+fn waiting_build(folder: &Path, target: &str) -> Child {
+    let mut child = Command::new(orlop_path())
+        .args(["build", "-", target, "--progress=json"])
+        .current_dir(folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("orlop starts");
+    let archive = tar([Member::file("big", vec![b'x'; 1 << 20])]);
+    let pipe = child.stdin.as_mut().expect("piped");
+    pipe.write_all(&archive[..archive.len() - 2048]).expect("it reads, for a pipe holds less than that");
+    child
+}
+
+fn ends(child: &mut Child) -> std::process::ExitStatus {
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(20) {
+        if let Some(status) = child.try_wait().expect("it is ours") {
+            return status;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().expect("it is ours");
+    panic!("the signal did not end it");
+}
+
+fn signal(child: &Child, signal: Signal) {
+    let id = Pid::from_raw(i32::try_from(child.id()).expect("ids are small")).expect("not zero");
+    kill_process(id, signal).expect("it runs");
+}
+
+#[test]
+fn a_signal_ends_a_build_that_waits_for_input_and_leaves_the_layout_as_it_was() {
+    for which in [Signal::INT, Signal::TERM] {
+        let folder = fixture();
+        let before = dump(&folder.path("img"));
+        let mut child = waiting_build(folder.root(), "oci:img:2");
+        signal(&child, which);
+        let status = ends(&mut child);
+        let mut said = String::new();
+        child.stderr.take().expect("piped").read_to_string(&mut said).expect("text");
+        assert_eq!(status.code(), Some(130), "{which:?}: {said}");
+        assert!(said.contains("error: "), "{said}");
+        let found = differences(&before, &dump(&folder.path("img")), &[testkit::dump::Aspect::Time]);
+        assert!(found.is_empty(), "{found:?}");
+        orlop().args(["validate", "oci:img", "--progress=none"]).current_dir(folder.root()).ok();
+    }
+}
+
+#[test]
+fn a_signal_leaves_no_new_layout_and_no_new_archive() {
+    let folder = fixture();
+    for target in ["oci:new:1", "oci-archive:new.tar:1"] {
+        let mut child = waiting_build(folder.root(), target);
+        signal(&child, Signal::INT);
+        assert_eq!(ends(&mut child).code(), Some(130), "{target}");
+        let names: Vec<_> = std::fs::read_dir(folder.root())
+            .expect("a folder")
+            .map(|entry| entry.expect("an entry").file_name().into_string().expect("text"))
+            .filter(|name| name != "img" && name != "tree")
+            .collect();
+        assert_eq!(names, Vec::<String>::new(), "{target}");
+    }
+}
