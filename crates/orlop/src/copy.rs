@@ -204,16 +204,12 @@ pub(crate) fn put_all(
     if lanes > 1 {
         blobs.sort_by_key(|blob| std::cmp::Reverse(blob.size));
     }
-    in_parallel(lanes, &blobs, |blob| {
-        let origin = from.origin(blob)?;
-        match put(blob, &*origin) {
-            Err(fault) if may_be_absent(blob, &fault) => {
-                cx.observer
-                    .event(Event::Warned(format!("{} is kept elsewhere and was not copied", blob.digest)));
-                Ok(())
-            }
-            result => result,
+    in_parallel(lanes, &blobs, |blob| match from.origin(blob).and_then(|origin| put(blob, &*origin)) {
+        Err(fault) if may_be_absent(blob, &fault) => {
+            cx.observer.event(Event::Warned(format!("{} is kept elsewhere and was not copied", blob.digest)));
+            Ok(())
         }
+        result => result,
     })?;
     for node in nodes {
         match node {

@@ -23,7 +23,9 @@ fn is_root(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let folder_of_roots = ["tests", "benches", "examples", "bin", "fuzz_targets"].contains(&parent)
         && !path.components().rev().skip(2).any(|part| part.as_os_str() == "src" && parent != "bin");
-    folder_of_roots || ["lib.rs", "main.rs", "build.rs"].contains(&name)
+    // Elsewhere than beside a manifest, `build.rs` is a module like any other.
+    let build_script = name == "build.rs" && !path.components().any(|part| part.as_os_str() == "src");
+    folder_of_roots || build_script || ["lib.rs", "main.rs"].contains(&name)
 }
 
 fn reach(repository: &Repository, source: &Source, reached: &mut BTreeSet<PathBuf>) {

@@ -27,6 +27,10 @@ impl Diagnose for Absent {
     fn kind(&self) -> Kind {
         self.1
     }
+
+    fn is_absence(&self) -> bool {
+        true
+    }
 }
 
 impl Memory {
@@ -47,7 +51,7 @@ impl Memory {
         };
         read.map_err(|error| Fault::io("keep a blob", error))?;
         if bytes.len() as u64 != blob.size {
-            return Err(Fault::new(Absent(format!("{} of that size is not", blob.digest), Kind::Integrity)));
+            return Err(Fault::io("keep a blob", io::ErrorKind::InvalidData.into()));
         }
         self.state().blobs.insert(blob.digest.clone(), Arc::new(bytes));
         Ok(())
