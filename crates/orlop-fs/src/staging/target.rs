@@ -60,7 +60,11 @@ impl Way {
             (true, _) => Ok(Self::Inside { target }),
             (false, Existing::Replace) if is_movable => beside(Onto::Exchange),
             (false, Existing::Replace) => Err(Error::CannotExchange(parent.shown(name))),
-            (false, Existing::Refuse) => Err(Error::NotEmpty(parent.shown(name))),
+            (false, Existing::Refuse) => {
+                // It may be the tree of a run that was killed before it had removed its staging.
+                remove_stale(parent, &prefix_beside(name)).ok();
+                Err(Error::NotEmpty(parent.shown(name)))
+            }
         }
     }
 
@@ -72,14 +76,19 @@ impl Way {
         }
     }
 
-    /// How the staging folders of this target begin. A long name is cut: names have at most 255 bytes.
+    /// How the staging folders of this target begin.
     pub(super) fn prefix(&self) -> Vec<u8> {
-        const LONGEST: usize = 200;
         match self {
-            Self::Beside { name, .. } => [b".", &name[..name.len().min(LONGEST)], b".orlop-"].concat(),
+            Self::Beside { name, .. } => prefix_beside(name),
             Self::Inside { .. } => b".orlop-".to_vec(),
         }
     }
+}
+
+/// How the staging folders beside a target begin. A long name is cut: names have at most 255 bytes.
+fn prefix_beside(name: &[u8]) -> Vec<u8> {
+    const LONGEST: usize = 200;
+    [b".", &name[..name.len().min(LONGEST)], b".orlop-"].concat()
 }
 
 /// Makes a folder of a name that nobody has, and locks it. What killed runs left is removed first.
