@@ -105,8 +105,9 @@ fn links_that_lead_out_or_in_circles_hold_nothing() {
     for (one, other) in [("../../../etc/passwd", "x"), ("/nowhere", "x"), ("other", "layer")] {
         let (scratch, mut layout) = (fresh(), fixture());
         let layer = layout.layer_path(0);
-        layout.files.remove(&layer);
+        let bytes = layout.files.remove(&layer).expect("the layer");
         let mut members = vec![
+            Member::file("etc/passwd", bytes),
             Member::symlink(&layer, one),
             Member::symlink("blobs/sha256/other", other),
             Member::symlink("blobs/sha256/layer", "other"),
@@ -312,6 +313,8 @@ fn the_manifest_that_is_made_is_always_the_same() {
     let [one, two] = layers();
     let digests: Vec<_> = manifest.layers.iter().map(|layer| layer.digest.to_string()).collect();
     assert_eq!(digests, [image::sha256(&one), image::sha256(&two)]);
+    let kinds: Vec<_> = manifest.layers.iter().map(|layer| layer.media_type.as_str()).collect();
+    assert_eq!(kinds, ["application/vnd.docker.image.rootfs.diff.tar"; 2]);
 }
 
 #[test]
