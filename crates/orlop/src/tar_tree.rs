@@ -13,7 +13,7 @@ use orlop_layer::codec::{self, Codec};
 use orlop_layer::decode::Visit as _;
 use orlop_layer::encode::{Encode, Encoded, encode};
 use orlop_layer::tree::{Builder, Tree};
-use orlop_layer::{Entries as _, Kind, tar};
+use orlop_layer::{Entries as _, Error as LayerError, Kind, tar};
 use orlop_spec::port::Result;
 use orlop_spec::{Algorithm, Context, Fault, reference};
 use std::io::{BufRead as _, BufReader, BufWriter, Read, Write};
@@ -32,6 +32,10 @@ pub struct TarTree {
 pub fn read(cx: &Context<'_>, input: impl Read + Send, spool: File, how: &Reading) -> Result<TarTree> {
     let mut input = BufReader::with_capacity(1 << 18, input);
     let head = input.fill_buf().map_err(|error| Fault::io("read the tar", error))?;
+    if head.is_empty() {
+        // A producer that failed before the first byte; an image without files would hide that.
+        return Err(LayerError::Tar { offset: 0, what: "there is not one byte" }.into());
+    }
     let compression = codec::detect(head);
     let plain = codec::decoder(compression, input, cx.limits);
     let mut reader = tar::Reader::new(BufReader::with_capacity(1 << 18, plain), cx.limits);

@@ -6,6 +6,7 @@ use orlop::layer::codec::Codec;
 use orlop::layer::encode::{Encode, recompress};
 use orlop::layers;
 use orlop::spec::config::{Config, RootFs};
+use orlop::spec::json::Extra;
 use orlop::spec::media_type::{MediaType, OCI_CONFIG, OCI_LAYER, OCI_MANIFEST};
 use orlop::spec::port::{Hints, Name, Selector, Sink};
 use orlop::spec::{Algorithm, Cancel, Context, Descriptor, Document, Kind, Limits, Manifest, Platform};
@@ -30,7 +31,7 @@ const TYPES: [(&str, &str); 12] = [
 ];
 
 /// Whether the layer's blob is put.
-#[derive(PartialEq)]
+#[derive(Clone, Copy, PartialEq)]
 enum Blob {
     There,
     Elsewhere,
@@ -62,17 +63,17 @@ fn image(cx: &Context<'_>, media_type: &str, codec: &str, blob: Blob, urls: &[&s
         sink.put(&layer, &bytes, &Hints::default()).expect("it is what it is called");
     }
     let rootfs =
-        RootFs { kind: "layers".into(), diff_ids: vec![compressed.diff_id], extra: Default::default() };
+        RootFs { kind: "layers".into(), diff_ids: vec![compressed.diff_id], extra: Extra::default() };
     let text = serde_json::json!({"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": []}});
     let config = Config { rootfs, ..serde_json::from_value(text).expect("a config") };
-    let config = put(&*sink, Document::print(config, MediaType::new(OCI_CONFIG), Algorithm::Sha256));
+    let config = put(&*sink, &Document::print(config, MediaType::new(OCI_CONFIG), Algorithm::Sha256));
     let manifest = Manifest::new(config, vec![layer]);
-    let root = put(&*sink, Document::print(manifest, MediaType::new(OCI_MANIFEST), Algorithm::Sha256));
+    let root = put(&*sink, &Document::print(manifest, MediaType::new(OCI_MANIFEST), Algorithm::Sha256));
     sink.finish(&[(Name::Tag("x".into()), root)]).expect("it is whole");
     memory
 }
 
-fn put<T>(sink: &dyn Sink, document: Document<T>) -> Descriptor {
+fn put<T>(sink: &dyn Sink, document: &Document<T>) -> Descriptor {
     sink.put(document.descriptor(), &document.raw().to_vec(), &Hints::default())
         .expect("it was just printed");
     document.descriptor().clone()
