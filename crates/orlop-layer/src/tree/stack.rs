@@ -20,6 +20,9 @@ impl Tree {
     /// tree outgrows the limits that `upper` was built with.
     pub fn stack(self, upper: Self) -> Result<Self, Error> {
         let mut lower = if self.form == Form::Layer { Self::default().stack(self)? } else { self };
+        if lower.is_untouched() && upper.is_plain() {
+            return Ok(upper.settled());
+        }
         lower.bounds = upper.bounds;
         lower.followed = 0;
         let plan = Plan::new(&mut lower, &upper)?;
@@ -27,6 +30,29 @@ impl Tree {
         let mut merge = Merge { lower, upper, links: plan.links, ..Merge::default() };
         merge.run()?;
         merge.finish()
+    }
+
+    /// Whether no layer has changed the root yet.
+    fn is_untouched(&self) -> bool {
+        self.is_empty() && self.inode(Self::ROOT).meta == Inode::fresh().meta
+    }
+
+    /// Whether this layer asks nothing of those below: as the base, it is what it holds.
+    fn is_plain(&self) -> bool {
+        let plain = |kind: &InodeKind| match kind {
+            InodeKind::Whiteout | InodeKind::LinkBelow(_) => false,
+            InodeKind::Directory { lower, .. } => *lower == Lower::Merge,
+            _ => true,
+        };
+        self.inodes.iter().all(|inode| inode.names == 0 || plain(&inode.kind))
+    }
+
+    /// A plain layer as a stacked tree, in its place: most of an image is in its base.
+    fn settled(mut self) -> Self {
+        for inode in self.inodes.iter_mut().filter(|inode| inode.is_directory()) {
+            inode.kind = Inode::fresh().kind;
+        }
+        Self { form: Form::Stacked, ..self }
     }
 }
 
