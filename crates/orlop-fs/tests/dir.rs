@@ -161,6 +161,9 @@ fn names_change_places_in_one_step() {
     assert!(dir.rename_new("folder", dir, "file").expect_err("taken").is_exists());
     dir.rename_new("folder", dir, "free").expect("free");
     dir.rename("free", dir, "again").expect("renamed");
+    std::fs::write(scratch.path().join("kept"), b"kept").expect("written");
+    assert!(dir.rename_new("again", dir, "kept").expect_err("taken").is_exists());
+    assert_eq!(std::fs::read(scratch.path().join("kept")).expect("read"), b"kept");
     assert!(dir.try_stat("free").expect("asked").is_none());
 }
 
