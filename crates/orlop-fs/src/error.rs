@@ -31,6 +31,12 @@ impl<T: AsRef<[u8]> + ?Sized> From<&T> for Shown {
     }
 }
 
+impl AsRef<[u8]> for Shown {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 impl fmt::Display for Shown {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(&escape(&self.0))

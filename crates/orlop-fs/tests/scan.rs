@@ -9,7 +9,7 @@ use orlop_fs::owner::Owner;
 use orlop_fs::scan::{Scan, ScanOptions, Unreadable, Unrepresentable};
 use orlop_layer::{Chunk, Device, Entries, Entry, Kind};
 use scratch::{Scratch, Who, again_as};
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
 /// All entries, with each file's content; holes are counted apart.
 struct Seen {
@@ -231,6 +231,82 @@ fn an_ordinary_user_reads_what_its_own_modes_forbid_and_puts_them_back() {
         assert_eq!(mode & 0o7777, 0, "{path} has its mode back");
     }
     scratch.mode("folder", 0o700);
+}
+
+const FOLDER: &str = "ORLOP_FS_TEST_FOLDER";
+const FAULT: &str = "ORLOP_FS_TEST_FAULT";
+
+/// Scans `tree` with a journal in `journal`, and is killed at some operation.
+#[test]
+#[ignore = "the next test runs it in a process of its own"]
+fn child() {
+    let Some(folder) = std::env::var_os(FOLDER) else { return };
+    let folder = orlop_fs::Dir::open(std::path::Path::new(&folder)).expect("opened");
+    let hook = orlop_fs::seam::from_text(&std::env::var(FAULT).expect("set"));
+    orlop_fs::seam::install(hook.expect("a fault"));
+    let journal = folder.open_dir("journal").expect("opened");
+    let options =
+        ScanOptions { unreadable: Unreadable::Lend, journal: Some(&journal), ..ScanOptions::default() };
+    let tree = folder.open_dir("tree").expect("opened");
+    read(&mut Scan::open(&tree, options).expect("opened")).expect("read");
+}
+
+#[test]
+fn a_killed_scan_leaves_modes_that_the_next_one_puts_back() {
+    if !again_as(Who::Nobody, "a_killed_scan_leaves_modes_that_the_next_one_puts_back") {
+        return;
+    }
+    let closed = ["tree/d/file", "tree/d", "tree/file"];
+    for step in 1.. {
+        let scratch = Scratch::new();
+        for folder in ["journal", "tree", "tree/d"] {
+            scratch.dir_at(folder);
+        }
+        for path in closed {
+            if path != "tree/d" {
+                scratch.file(path, b"secret");
+            }
+            scratch.mode(path, if path == "tree/d/file" { 0o200 } else { 0 });
+        }
+        let mut run = std::process::Command::new(std::env::current_exe().expect("running"));
+        run.args(["--exact", "child", "--ignored"]).env(FOLDER, scratch.path());
+        let status = run.env(FAULT, format!("kill:{step}")).output().expect("started").status;
+        let journal = scratch.dir().open_dir("journal").expect("opened");
+        let tree = scratch.dir().open_dir("tree").expect("opened");
+        let options =
+            ScanOptions { unreadable: Unreadable::Lend, journal: Some(&journal), ..ScanOptions::default() };
+        let seen = read(&mut Scan::open(&tree, options).expect("opened")).expect("read");
+        let modes = ["d/file", "d", "file"].map(|path| seen.at(path).0.meta.mode);
+        assert_eq!(modes, [0o200, 0, 0], "killed at {step}");
+        assert!(journal.is_empty().expect("listed"), "killed at {step}");
+        let mode = std::fs::symlink_metadata(scratch.at("tree/d")).expect("there").permissions().mode();
+        assert_eq!(mode & 0o7777, 0, "killed at {step}");
+        scratch.mode("tree/d", 0o700);
+        if status.success() {
+            assert!(step > 8, "only {step} operations");
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_journal_of_somebody_else_is_not_believed() {
+    if !again_as(Who::Root, "a_journal_of_somebody_else_is_not_believed") {
+        return;
+    }
+    for (owner, expected) in [("65534", 0o600), ("0", 0o777)] {
+        let scratch = Scratch::new();
+        scratch.file("mine", b"");
+        scratch.mode("mine", 0o600);
+        let meta = std::fs::metadata(scratch.at("mine")).expect("there");
+        let record = format!("777 {} {} {}\0", meta.dev(), meta.ino(), scratch.at("mine").display());
+        scratch.file(".orlop-lent-abcdefabcdef", record.as_bytes());
+        scratch.run("chown", &[owner, ".orlop-lent-abcdefabcdef"]);
+        let options = ScanOptions { journal: Some(scratch.dir()), ..ScanOptions::default() };
+        drop(Scan::open(scratch.dir(), options).expect("opened"));
+        let mode = std::fs::metadata(scratch.at("mine")).expect("there").mode() & 0o7777;
+        assert_eq!(mode, expected, "a journal of {owner}");
+    }
 }
 
 /// A scan must see what fakeroot pretends: owners, devices, modes, attributes.

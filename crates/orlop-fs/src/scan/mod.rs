@@ -12,6 +12,7 @@
 //! mount point is an empty folder.
 
 mod content;
+mod journal;
 mod walk;
 
 use crate::error::Error;
@@ -71,6 +72,9 @@ pub struct ScanOptions<'a> {
     pub mounts: Mounts,
     /// Files that their owner may not read.
     pub unreadable: Unreadable,
+    /// Where lent modes are written down, so that the next scan puts them back should this one be killed: a folder
+    /// for temporary files.
+    pub journal: Option<&'a Dir>,
     /// What is left out, without being counted.
     pub exclude: &'a [Glob],
     /// The bits of the mode that are kept.
@@ -91,6 +95,7 @@ impl Default for ScanOptions<'_> {
             unrepresentable: Unrepresentable::default(),
             mounts: Mounts::default(),
             unreadable: Unreadable::default(),
+            journal: None,
             exclude: &[],
             mode_mask: 0o7777,
             observer: &(),
@@ -115,7 +120,7 @@ impl<'a> Scan<'a> {
     /// Begins to read `folder`.
     pub fn open(folder: &Dir, options: ScanOptions<'a>) -> Result<Self> {
         Ok(Self {
-            walk: Walk::new(folder, options.mounts, options.unreadable)?,
+            walk: Walk::new(folder, &options)?,
             options,
             content: Content::default(),
             links: HashMap::new(),

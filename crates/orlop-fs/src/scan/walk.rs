@@ -1,6 +1,7 @@
 //! The walk over a folder: sorted, by handles, each folder before what is in it.
 
-use super::{Mounts, Unreadable};
+use super::journal::Journal;
+use super::{Mounts, ScanOptions, Unreadable};
 use crate::call;
 use crate::dir::list;
 use crate::error::{Error, Shown};
@@ -36,6 +37,7 @@ pub(super) struct Walk {
     root: Shown,
     mounts: Mounts,
     unreadable: Unreadable,
+    journal: Option<Journal>,
     reads_all: bool,
     begun: bool,
 }
@@ -51,14 +53,15 @@ struct Frame {
 }
 
 impl Walk {
-    pub(super) fn new(folder: &Dir, mounts: Mounts, unreadable: Unreadable) -> Result<Self> {
+    pub(super) fn new(folder: &Dir, options: &ScanOptions<'_>) -> Result<Self> {
         let stat = folder.stat_self()?;
         let handle = call::reopen(folder).map_err(folder.failed("open", b""))?;
         let mut walk = Self {
             frames: Vec::new(),
             root: folder.shown(""),
-            mounts,
-            unreadable,
+            mounts: options.mounts,
+            unreadable: options.unreadable,
+            journal: options.journal.map(Journal::new).transpose()?,
             reads_all: Privileges::current().read_all,
             begun: false,
         };
@@ -107,7 +110,7 @@ impl Walk {
     }
 
     /// Opens a file for reading, together with its attributes.
-    pub(super) fn open_file(&self, found: &Found) -> Result<(OwnedFd, Xattrs)> {
+    pub(super) fn open_file(&mut self, found: &Found) -> Result<(OwnedFd, Xattrs)> {
         self.lending(found, "read", |folder, name| {
             let file = fs::openat(folder, name, call::READ, Mode::empty())?;
             let xattrs = xattr::read(&file)?;
@@ -116,7 +119,7 @@ impl Walk {
     }
 
     /// The attributes of anything.
-    pub(super) fn xattrs(&self, found: &Found) -> Result<Xattrs> {
+    pub(super) fn xattrs(&mut self, found: &Found) -> Result<Xattrs> {
         if found.path.is_root() {
             return self.on(&found.path, "read the attributes of", |folder| xattr::read(folder));
         }
@@ -186,7 +189,7 @@ impl Walk {
 
     /// As `on`, and once more with the permission to read lent, where the owner's own mode forbids it.
     fn lending<T>(
-        &self,
+        &mut self,
         found: &Found,
         action: &'static str,
         work: impl Fn(&OwnedFd, &[u8]) -> rustix::io::Result<T>,
@@ -194,7 +197,7 @@ impl Walk {
         let attempt = |handle: &OwnedFd| work(handle, found.name());
         match self.on(&found.path, action, attempt) {
             Err(error) if self.may_lend(found, 0o400) && error.is_denied() => {
-                self.set_mode(found, found.stat.mode | 0o400)?;
+                self.lend(found, 0o400)?;
                 let outcome = self.on(&found.path, action, attempt);
                 self.set_mode(found, found.stat.mode)?;
                 outcome
@@ -204,12 +207,23 @@ impl Walk {
     }
 
     /// Makes a folder of the caller's readable; returns the mode that it gets back.
-    fn lend_folder(&self, found: &Found) -> Result<Option<u16>> {
+    fn lend_folder(&mut self, found: &Found) -> Result<Option<u16>> {
         if self.reads_all || !self.may_lend(found, 0o500) {
             return Ok(None);
         }
-        self.set_mode(found, found.stat.mode | 0o500)?;
+        self.lend(found, 0o500)?;
         Ok(Some(found.stat.mode))
+    }
+
+    fn lend(&mut self, found: &Found, permission: u16) -> Result<()> {
+        if let Some(journal) = &mut self.journal {
+            let folder = self.frames.last().expect("the walk stands in a folder").handle.as_ref();
+            let place = call::proc_path(folder.expect("the deepest folder is open").as_fd());
+            let folder =
+                fs::readlink(place, Vec::new()).map_err(|error| Error::io("look at", &self.root, error))?;
+            journal.record(Shown::join(folder.as_bytes(), found.name()).as_bytes(), &found.stat)?;
+        }
+        self.set_mode(found, found.stat.mode | permission)
     }
 
     fn may_lend(&self, found: &Found, needed: u16) -> bool {
