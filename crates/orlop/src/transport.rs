@@ -92,7 +92,10 @@ pub fn open(reference: &Reference, outside: &Outside<'_>) -> Result<Opened> {
         Transport::DockerArchive(File::Path(path)) => Box::new(DockerArchive::open(path, &archive)?),
         Transport::DockerArchive(File::Stream) => Box::new(DockerArchive::read((outside.stdin)(), &archive)?),
         Transport::Dir(path) => Box::new(Exploded::open(path, &outside.limits)?),
-        Transport::Rootfs(path) => return Ok(Opened::Tree(Box::new(FolderTree::open(path)?))),
+        Transport::Rootfs(path) => {
+            let folder = FolderTree::open(path)?.with_journal(&outside.tmpdir);
+            return Ok(Opened::Tree(Box::new(folder)));
+        }
         Transport::Tar(file) => return Ok(Opened::Tree(Box::new(TarFile::open(file, outside)?))),
         Transport::Local(path) => return open(&found(reference, path, outside)?, outside),
         other => return Err(absent(other)),

@@ -47,12 +47,22 @@ pub trait TreeSource: Send + Sync {
 }
 
 /// A folder.
-pub struct FolderTree(Dir);
+pub struct FolderTree {
+    folder: Dir,
+    /// Where a scan writes down which modes it lends.
+    journal: Option<Dir>,
+}
 
 impl FolderTree {
     /// Opens a folder.
     pub fn open(path: &Path) -> Result<Self> {
-        Ok(Self(Dir::open(path)?))
+        Ok(Self { folder: Dir::open(path)?, journal: None })
+    }
+
+    /// Lets scans leave notes for the next one in `tmpdir`, where that is a folder.
+    #[must_use]
+    pub fn with_journal(self, tmpdir: &Path) -> Self {
+        Self { journal: Dir::open(tmpdir).ok(), ..self }
     }
 }
 
@@ -62,12 +72,13 @@ impl TreeSource for FolderTree {
             owner: how.owner,
             unrepresentable: how.unrepresentable,
             unreadable: Unreadable::Lend,
+            journal: self.journal.as_ref(),
             exclude: &how.exclude,
             observer: cx.observer,
             cancel: cx.cancel,
             ..ScanOptions::default()
         };
-        Ok(Box::new(Scan::open(&self.0, options)?))
+        Ok(Box::new(Scan::open(&self.folder, options)?))
     }
 }
 
