@@ -11,6 +11,7 @@ use orlop::hashed::Hashed;
 use orlop::image::Image;
 use orlop::inspect::{self, Wanted};
 use orlop::layer::TreePath;
+use orlop::spec::descriptor::Annotations;
 use orlop::spec::edit::Edit;
 use orlop::spec::port::{Name, Selector};
 use orlop::spec::{Cancel, Context, Limits, Platform, runtime};
@@ -64,7 +65,7 @@ fn make(cx: &Context<'_>, scratch: &Scratch, memory: &Memory) {
         platform: platform(),
         inputs: vec![Input { name: "tree".into(), entries }],
         edit,
-        annotations: Default::default(),
+        annotations: Annotations::new(),
         dialect: None,
     };
     let sink = memory.sink().expect("memory is there");
