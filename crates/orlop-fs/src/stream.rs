@@ -52,8 +52,8 @@ mod tests {
 
     #[test]
     fn bytes_come_through_and_the_end_is_seen() {
-        let (read, write) = rustix::pipe::pipe().expect("pipes are to be had");
         static NEVER: Cancel = Cancel::new();
+        let (read, write) = rustix::pipe::pipe().expect("pipes are to be had");
         rustix::io::write(&write, b"abc").expect("it is open");
         drop(write);
         let mut all = Vec::new();
@@ -63,8 +63,8 @@ mod tests {
 
     #[test]
     fn who_waits_for_bytes_that_never_come_can_be_stopped() {
-        let (read, _write) = rustix::pipe::pipe().expect("pipes are to be had");
         static SOON: Cancel = Cancel::new();
+        let (read, _write) = rustix::pipe::pipe().expect("pipes are to be had");
         std::thread::spawn(|| {
             std::thread::sleep(Duration::from_millis(50));
             SOON.set();
