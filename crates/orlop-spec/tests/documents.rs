@@ -102,6 +102,10 @@ fn config() -> impl Strategy<Value = Value> {
     })
 }
 
+fn cases() -> u32 {
+    if testkit::full() { 3500 } else { 350 }
+}
+
 /// The document in one of the forms that tools write.
 fn written(document: &Value, indented: bool) -> Vec<u8> {
     if indented { format!("{document:#}\n").into_bytes() } else { document.to_string().into_bytes() }
@@ -116,7 +120,7 @@ fn is_kept<T: Parse + Serialize + Clone>(document: &Value, indented: bool, media
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(350))]
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
 
     /// items 31, 32 and 36; with the next two, 1,050 documents
     #[test]

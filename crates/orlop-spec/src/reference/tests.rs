@@ -198,6 +198,10 @@ fn what_has_no_meaning_is_refused() {
     }
 }
 
+fn cases() -> u32 {
+    if std::env::var_os("ORLOP_FULL").is_some() { 1_000_000 } else { 20_000 }
+}
+
 /// Pieces of references, so that most of what is made of them parses or nearly does.
 fn pieces() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(vec![
@@ -242,7 +246,7 @@ fn pieces() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(20_000))]
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
 
     #[test]
     fn what_is_printed_parses_to_the_same(text in pieces(), salt: u64, bare: bool) {
