@@ -16,6 +16,8 @@ pub use error::RuntimeError;
 use crate::config::{Config, Execution};
 use account::Account;
 use serde_json::{Map, Value, json};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// What the conversion must know of the image's files.
 #[derive(Clone, Copy)]
@@ -160,17 +162,21 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 /// A name without a value has an empty one: runtimes refuse it bare.
 fn environment(execution: &Execution) -> Result<Vec<String>, RuntimeError> {
     let mut environment: Vec<(&str, &str)> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
     for entry in &execution.env {
         let (name, value) = entry.split_once('=').unwrap_or((entry, ""));
         if name.is_empty() || entry.contains('\0') {
             return Err(RuntimeError::BadVariable(entry.clone()));
         }
-        match environment.iter_mut().find(|(earlier, _)| *earlier == name) {
-            Some(earlier) => earlier.1 = value,
-            None => environment.push((name, value)),
+        match places.entry(name) {
+            Entry::Occupied(place) => environment[*place.get()].1 = value,
+            Entry::Vacant(place) => {
+                place.insert(environment.len());
+                environment.push((name, value));
+            }
         }
     }
-    if !environment.iter().any(|(name, _)| *name == "PATH") {
+    if !places.contains_key("PATH") {
         environment.push(("PATH", DEFAULT_PATH));
     }
     Ok(environment.iter().map(|(name, value)| format!("{name}={value}")).collect())

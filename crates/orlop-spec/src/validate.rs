@@ -21,6 +21,7 @@ use crate::platform::Platform;
 use crate::reference::is_ref_name;
 use descriptor::Expected;
 use serde_json::Value;
+use std::collections::HashSet;
 use std::fmt;
 
 /// A law that a document breaks.
@@ -118,7 +119,7 @@ pub fn index(raw: &[u8], media_type: Option<&MediaType>, kind: IndexKind) -> Vec
         findings.error(Rule::Shape, "/manifests", "it is no list");
         return findings.0;
     };
-    let mut seen: Vec<(Option<&str>, Option<Platform>)> = Vec::new();
+    let mut seen: HashSet<(Option<&str>, Option<Vec<u8>>)> = HashSet::new();
     for (position, entry) in entries.iter().enumerate() {
         let place = format!("/manifests/{position}");
         findings.descriptor(&place, entry, Expected::Document);
@@ -128,12 +129,11 @@ pub fn index(raw: &[u8], media_type: Option<&MediaType>, kind: IndexKind) -> Vec
         let platform = entry
             .get("platform")
             .and_then(|platform| serde_json::from_value::<Platform>(platform.clone()).ok());
-        let key = (name, platform.map(|platform| platform.normalized()));
-        let ambiguous = if kind == IndexKind::Layout { key.0.is_some() } else { key.1.is_some() };
-        if ambiguous && seen.contains(&key) {
+        let key = (name, platform.map(|platform| json::print(&platform.normalized())));
+        let can_clash = if kind == IndexKind::Layout { key.0.is_some() } else { key.1.is_some() };
+        if can_clash && !seen.insert(key) {
             findings.warning(Rule::Ambiguous, &place, "an earlier entry has the same name and platform");
         }
-        seen.push(key);
     }
     findings.parsed::<Index>(raw, media_type);
     findings.0

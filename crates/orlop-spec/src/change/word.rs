@@ -32,7 +32,7 @@ pub(super) fn split(text: &str) -> Vec<&str> {
 
 /// Takes quotes and escapes away and puts values in for variables.
 pub(super) fn expand(word: &str, value: &dyn Fn(&str) -> Option<String>) -> Result<String, ChangeError> {
-    let mut words = Words { whole: word, rest: word.chars().peekable(), value };
+    let mut words = Words { whole: word, rest: word.chars().peekable(), value, depth: 0 };
     words.until(None)
 }
 
@@ -40,7 +40,12 @@ struct Words<'a> {
     whole: &'a str,
     rest: Peekable<Chars<'a>>,
     value: &'a dyn Fn(&str) -> Option<String>,
+    /// Braces that are open.
+    depth: u32,
 }
+
+/// Braces that may be open at once.
+const DEEPEST: u32 = 64;
 
 impl Words<'_> {
     /// Expands up to `end`, which is taken, or to the end of the word.
@@ -99,7 +104,12 @@ impl Words<'_> {
             (false, Some('}')) => Ok(value.unwrap_or_default()),
             (false, Some(':')) => {
                 let modifier = self.rest.next();
+                self.depth += 1;
+                if self.depth > DEEPEST {
+                    return Err(ChangeError::BadVariable(self.whole.into()));
+                }
                 let word = self.until(Some('}'))?;
+                self.depth -= 1;
                 match (modifier, value) {
                     (Some('-'), value) => Ok(value.unwrap_or(word)),
                     (Some('+'), value) => Ok(value.map(|_| word).unwrap_or_default()),
@@ -176,5 +186,13 @@ mod tests {
         for word in ["'", "\"", "\"\\\"", "${", "${a", "${a:", "${a:-", "${}", "${a:?}", "${a-b}", "${1}"] {
             assert_eq!(said(word), None, "{word}");
         }
+    }
+
+    #[test]
+    fn braces_nest_but_not_for_ever() {
+        let nested = |depth: usize| "${none:-".repeat(depth) + "x" + &"}".repeat(depth);
+        assert_eq!(said(&nested(64)).as_deref(), Some("x"));
+        assert_eq!(said(&nested(65)), None);
+        assert_eq!(said(&nested(100_000)), None);
     }
 }

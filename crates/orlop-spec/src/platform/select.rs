@@ -8,6 +8,7 @@ use super::Platform;
 use crate::descriptor::Descriptor;
 use crate::diagnose::{Diagnose, Fault, Kind};
 use std::cmp::Reverse;
+use std::collections::HashSet;
 
 /// Chooses the entry of an index for `wanted`. Entries that are neither manifest nor index are passed over.
 pub fn select<'a>(manifests: &'a [Descriptor], wanted: &Platform) -> Result<&'a Descriptor, PlatformError> {
@@ -29,13 +30,9 @@ fn declares(entry: &Descriptor) -> bool {
 
 /// The platforms that an index declares, each once, in its order.
 pub fn declared(manifests: &[Descriptor]) -> Vec<Platform> {
-    let mut platforms: Vec<Platform> = Vec::new();
-    for platform in manifests.iter().filter_map(|entry| entry.platform.as_ref()) {
-        if !platforms.contains(platform) {
-            platforms.push(platform.clone());
-        }
-    }
-    platforms
+    let mut seen = HashSet::new();
+    let platforms = manifests.iter().filter_map(|entry| entry.platform.as_ref());
+    platforms.filter(|platform| seen.insert(platform.to_string())).cloned().collect()
 }
 
 impl Platform {

@@ -181,6 +181,9 @@ fn item_67_no_link_leads_the_working_folder_out() {
         let config = json!({ "Cmd": ["x"], "WorkingDir": folder }).to_string();
         convert(&image(&config), &rootfs(&links), &Options::default()).map(|_| ())
     };
+    let longest = format!("/{}", "a/".repeat(2047));
+    assert_eq!(cwd(&longest), Ok(()));
+    assert!(cwd(&format!("{longest}aa")).is_err(), "longer than any path of the kernel");
     for good in
         ["/", "", "/good", "/good/deep", "/srv/../good", "/up/up/srv", "/proc", "/none/../x", "/processes"]
     {

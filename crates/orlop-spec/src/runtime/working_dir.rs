@@ -7,6 +7,8 @@ use super::{Rootfs, RuntimeError};
 
 /// Links that are followed before they count as a loop; as in Linux.
 const MOST_LINKS: usize = 40;
+/// Bytes of a path that the kernel takes (`PATH_MAX`, without its last one).
+const LONGEST: usize = 4095;
 /// Folders that the runtime fills: the image cannot know where their links lead.
 const HOST_VIEWS: [&[u8]; 2] = [b"proc", b"dev"];
 
@@ -23,6 +25,9 @@ pub(super) fn find<'a>(text: &'a str, rootfs: &Rootfs<'_>) -> Result<&'a str, Ru
 
 /// Whether the path ends inside the image when every link is followed there.
 fn stays_inside(path: &[u8], rootfs: &Rootfs<'_>) -> bool {
+    if path.len() > LONGEST {
+        return false;
+    }
     let parts = |path: &[u8]| path.split(|byte| *byte == b'/').rev().map(<[u8]>::to_vec).collect::<Vec<_>>();
     let (mut found, mut todo, mut links): (Vec<Vec<u8>>, _, _) = (Vec::new(), parts(path), 0);
     while let Some(part) = todo.pop() {
@@ -40,7 +45,7 @@ fn stays_inside(path: &[u8], rootfs: &Rootfs<'_>) -> bool {
             }
         } else if let Some(target) = (rootfs.link)(&[b"/", &*found.join(&b'/')].concat()) {
             links += 1;
-            if links > MOST_LINKS {
+            if links > MOST_LINKS || target.len() > LONGEST {
                 return false;
             }
             found.pop();

@@ -9,6 +9,7 @@ use crate::platform::Platform;
 use crate::time::Timestamp;
 use crate::user::User;
 use serde_json::Value;
+use std::collections::HashSet;
 
 /// The laws of a config alone.
 pub fn config(raw: &[u8]) -> Vec<Finding> {
@@ -144,17 +145,16 @@ impl Findings {
 
     /// Of a name that stands twice, tools take different values.
     fn environment(&mut self, found: Option<&Value>) {
-        let mut names: Vec<&str> = Vec::new();
+        let mut names = HashSet::new();
         for (position, entry) in found.and_then(Value::as_array).into_iter().flatten().enumerate() {
             let name = entry.as_str().unwrap_or_default().split('=').next().unwrap_or_default();
-            if names.contains(&name) {
+            if !names.insert(name) {
                 self.warning(
                     Rule::Execution,
                     &format!("/config/Env/{position}"),
                     format!("{name:?} stands twice"),
                 );
             }
-            names.push(name);
         }
     }
 }

@@ -214,6 +214,22 @@ fn item_35_one_diff_id_for_each_layer_and_one_platform_in_index_and_config() {
     assert_eq!(entry(&declared, &parsed_config)[0].rule, Rule::Platform);
 }
 
+/// J3: what costs more than its size would cost minutes here.
+#[test]
+fn long_lists_cost_what_their_length_says() {
+    let mut document = good_index();
+    let entry = |number: usize| {
+        let mut entry = good_index()["manifests"][0].clone();
+        entry["annotations"][REF_NAME] = json!(format!("v{number}"));
+        entry
+    };
+    document["manifests"] = (0..25_000).map(entry).collect();
+    assert_eq!(index(document.to_string().as_bytes(), None, IndexKind::Layout), []);
+    let mut document = good_config();
+    document["config"]["Env"] = (0..200_000).map(|number| json!(format!("N{number}="))).collect();
+    assert_eq!(config(document.to_string().as_bytes()), []);
+}
+
 #[test]
 fn places_are_json_pointers() {
     let raw = changed(&good_manifest(), "/annotations/a~1b", &json!([]));
