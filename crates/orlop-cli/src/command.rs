@@ -28,24 +28,25 @@ use orlop::spec::Fault;
 /// Everything that can be asked for, in the order of the manual.
 #[derive(Subcommand)]
 pub enum Verb {
-    #[command(alias = "import")]
-    Build(Box<build::Arguments>),
-    #[command(alias = "cp")]
-    Copy(copy::Arguments),
-    Validate(validate::Arguments),
-    Unpack(unpack::Arguments),
-    Bundle(bundle::Arguments),
+    #[command(alias = "stat")]
     Inspect(inspect::Arguments),
     #[command(aliases = ["list-tags", "list"])]
     Ls(ls::Arguments),
     Digest(digest::Arguments),
-    Diff(diff::Arguments),
     Files(files::Arguments),
     Cat(cat::Arguments),
     Du(du::Arguments),
+    Diff(diff::Arguments),
+    Validate(validate::Arguments),
+    #[command(alias = "cp")]
+    Copy(copy::Arguments),
+    #[command(alias = "import")]
+    Build(Box<build::Arguments>),
+    Unpack(unpack::Arguments),
+    Bundle(bundle::Arguments),
     Tag(tag::Arguments),
     Untag(untag::Arguments),
-    #[command(alias = "delete")]
+    #[command(aliases = ["delete", "remove"])]
     Rm(rm::Arguments),
     Gc(gc::Arguments),
     Completions(completions::Arguments),

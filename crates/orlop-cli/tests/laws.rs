@@ -103,3 +103,44 @@ fn verbs() -> Vec<String> {
     assert!(verbs.len() > 2, "{help}");
     verbs
 }
+
+#[test]
+fn a_reader_of_content_that_goes_away_is_no_failure() {
+    let folder = scratch();
+    folder.folder("tree");
+    folder.file("tree/big", vec![b'x'; 4 << 20]);
+    orlop().args(["build", "tree", "oci:img:1", "--progress=none"]).current_dir(folder.root()).ok();
+    let streams: [&[&str]; 4] = [
+        &["cat", "oci:img:1", "big", "--progress=none"],
+        &["cat", "oci:img:1", "big", "--unproven", "--progress=none"],
+        &["copy", "oci:img:1", "oci-archive:-", "--progress=none"],
+        &["copy", "oci:img:1", "tar:-", "--progress=none"],
+    ];
+    for words in streams {
+        let mut child = Process::new(orlop_path())
+            .args(words)
+            .current_dir(folder.root())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("orlop starts");
+        drop(child.stdout.take());
+        let done = child.wait_with_output().expect("it ends");
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success() && !said.contains("error"), "{words:?}: {} {said}", done.status);
+    }
+}
+
+#[test]
+fn what_goes_to_stdout_is_the_archive_and_nothing_else() {
+    let folder = scratch();
+    folder.folder("tree");
+    orlop().args(["build", "tree", "oci:img:1", "--progress=none"]).current_dir(folder.root()).ok();
+    for target in ["oci-archive:-", "docker-archive:-:x/y:1", "tar:-"] {
+        let done =
+            orlop().args(["copy", "oci:img:1", target, "--progress=plain"]).current_dir(folder.root()).ok();
+        let listed = testkit::Command::new("tar").arg("-t").input(done.stdout.clone()).ok();
+        assert!(!listed.stdout.is_empty(), "{target}");
+        assert!(done.err().contains("@sha256:"), "the line of the writer is on stderr: {done}");
+    }
+}

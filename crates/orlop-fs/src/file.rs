@@ -93,7 +93,8 @@ impl File {
 
     /// Everything from the file's position on, up to `limit` bytes; more is [`Error::TooLarge`].
     pub fn read_to_limit(&mut self, limit: u64) -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
+        let expected = self.size()?.min(limit);
+        let mut bytes = Vec::with_capacity(usize::try_from(expected).unwrap_or(0) + 1);
         let mut bounded = (&mut *self).take(limit.saturating_add(1));
         let outcome = bounded.read_to_end(&mut bytes);
         outcome.map_err(|error| Error::io("read", self.path.as_bytes(), error))?;

@@ -28,7 +28,7 @@ pub fn read_raw(limits: &Limits, source: &dyn Source, descriptor: &Descriptor) -
             limit: limits.document,
         }));
     }
-    let mut raw = Vec::new();
+    let mut raw = Vec::with_capacity(usize::try_from(descriptor.size).unwrap_or(0) + 1);
     let origin = source.origin(descriptor)?;
     let read = origin.open(0)?.take(descriptor.size + 1).read_to_end(&mut raw);
     read.map_err(|error| Fault::io(format!("read {}", descriptor.digest), error))?;

@@ -28,6 +28,9 @@ pub struct Arguments {
     /// Platforms of an index: `all`, `host`, or a list such as linux/amd64,linux/arm64
     #[arg(long, value_name = "LIST", default_value = "all", value_parser = platforms)]
     platform: Platforms,
+    /// As skopeo spells `--platform all`
+    #[arg(long, short, hide = true, conflicts_with = "platform")]
+    all: bool,
     /// Write a smaller index that names the copied platforms only; its digest is another one
     #[arg(long)]
     prune: bool,

@@ -15,9 +15,9 @@ use serde_json::Value;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 
-/// Tell what differs between two images, or an image and a folder or tar: file by file, and in the configs.
+/// Tell what differs between two images, in files and config.
 ///
-/// The exit code is 8 when anything differs.
+/// A folder or a tar may stand for either of them. The exit code is 8 when anything differs.
 #[derive(Args)]
 pub struct Arguments {
     /// What is compared
