@@ -23,7 +23,8 @@ fuzz_target!(|bytes: &[u8]| {
     for (number, lines) in (0..).zip(layers(bytes)) {
         let (mut builder, mut own) = (Builder::new(number, &Limits::default()), model::Model::default());
         for (ordinal, line) in (0..).zip(&lines) {
-            let entry = notation::entry(number, ordinal, line).expect("well-formed").expect("no file of aufs");
+            let entry =
+                notation::entry(number, ordinal, line).expect("well-formed").expect("no file of aufs");
             let before = own.clone();
             let extracted = own.extract(&entry, notation::content(number, ordinal));
             let added = builder.add(ordinal, 0, &entry);

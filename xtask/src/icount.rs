@@ -2,7 +2,8 @@
 //!
 //! Wall time on a shared machine varies by half; instruction counts of one binary vary by parts of a percent.
 //! `xtask/icount.json` holds a count per operation. More than [`TOLERANCE_PERCENT`] above it is an error, that
-//! much below it asks for a lower budget: `cargo xtask icount --record` writes what it measures.
+//! much below it asks for a lower budget: `cargo xtask icount --record` writes what it measures. The binary is that of
+//! the profile `gate`.
 
 use crate::{Outcome, Verdict};
 use std::collections::BTreeMap;
@@ -99,7 +100,7 @@ impl Fixture {
     fn make() -> Result<Self, Box<dyn std::error::Error>> {
         let target =
             std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
-        let binary = std::path::absolute(target.join("release/orlop"))?;
+        let binary = std::path::absolute(target.join("gate/orlop"))?;
         let folder = std::env::temp_dir().join(format!("orlop-icount-{}", std::process::id()));
         let fixture = Self { folder, binary };
         grow(&fixture.folder.join("tree"))?;
