@@ -115,6 +115,20 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// A user without a range of ids of its own.
+    #[error("{file} gives the user {uid} no subordinate ids")]
+    NoSubordinateIds {
+        /// The user.
+        uid: u32,
+        /// Where they would be given.
+        file: &'static str,
+    },
+    /// The program that maps ids for ordinary users is missing.
+    #[error("{0} is not installed")]
+    NoMapProgram(&'static str),
+    /// The kernel or the programs that map ids refused.
+    #[error("cannot make a user namespace")]
+    Namespace(#[source] io::Error),
     /// Capabilities of a file in a form that no kernel knows.
     #[error("{0} has damaged capabilities (`security.capability`)")]
     BadCapability(Shown),
@@ -207,6 +221,9 @@ impl Diagnose for Error {
             Self::Escapes { .. } | Self::BadCapability(_) => Kind::Integrity,
             Self::NoFolderInTree(_) => Kind::NotFound,
             Self::Owner { .. }
+            | Self::NoSubordinateIds { .. }
+            | Self::NoMapProgram(_)
+            | Self::Namespace(_)
             | Self::Collision(_)
             | Self::MissingContent { .. }
             | Self::NotAFolder(_)
@@ -231,6 +248,9 @@ impl Diagnose for Error {
                 "keep the owners beside the files with --owner record, or drop them with --owner squash"
                     .into(),
             ),
+            Self::NoSubordinateIds { .. } | Self::NoMapProgram(_) | Self::Namespace(_) => {
+                Some("keep the owners beside the files with --owner record".into())
+            }
             Self::NotEmpty(_) => Some("exchange it with --replace".into()),
             Self::CannotExchange(_) => Some("empty it, and unpack without --replace".into()),
             Self::Collision(_) => Some("unpack to a file system that tells all names apart".into()),

@@ -14,6 +14,7 @@ pub mod glob;
 pub mod lock;
 pub mod loss;
 pub mod machine;
+pub mod namespace;
 pub mod owner;
 pub mod privilege;
 pub mod random;

@@ -3,8 +3,12 @@
 use crate::Result;
 use crate::error::Error;
 use orlop_spec::Cancel;
-use rustix::fd::{AsRawFd as _, BorrowedFd};
+use rustix::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Pid, WaitOptions, waitpid};
+use rustix::thread::UnshareFlags;
+use std::ffi::CString;
 use std::mem::MaybeUninit;
 use std::sync::OnceLock;
 
@@ -39,6 +43,51 @@ fn cancel_on(signal: libc::c_int, name: &str) -> Result<()> {
 extern "C" fn set_cancel(_: libc::c_int) {
     if let Some(cancel) = CANCEL.get() {
         cancel.set();
+    }
+}
+
+/// Takes the process into a new user namespace, and lets each helper, a program with its arguments, do its work
+/// on it from outside. Fails where the process has several threads.
+pub(crate) fn enter_user_namespace(helpers: &[Vec<CString>]) -> std::io::Result<()> {
+    let started = helpers.iter().map(|words| start_gated(words)).collect::<std::io::Result<Vec<_>>>()?;
+    unshare_user()?;
+    for (pid, gate) in started {
+        rustix::io::write(&gate, b".")?;
+        let status = waitpid(Some(pid), WaitOptions::empty())?;
+        if status.and_then(|(_, status)| status.exit_status()) != Some(0) {
+            return Err(std::io::Error::other("the program that maps ids failed, and said why"));
+        }
+    }
+    Ok(())
+}
+
+#[expect(unsafe_code, reason = "rustix has no safe face for unshare: it may share file descriptors")]
+fn unshare_user() -> rustix::io::Result<()> {
+    // SAFETY: a user namespace of its own shares and unshares no memory and no descriptors.
+    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWUSER) }
+}
+
+/// Starts a program that begins when a byte is written to the gate, and never if the gate is closed before.
+#[expect(unsafe_code, reason = "fork and exec with a wait in between have no safe face")]
+fn start_gated(words: &[CString]) -> std::io::Result<(Pid, OwnedFd)> {
+    let (wait, gate) = pipe_with(PipeFlags::CLOEXEC)?;
+    let mut arguments: Vec<*const libc::c_char> = words.iter().map(|word| word.as_ptr()).collect();
+    arguments.push(std::ptr::null());
+    // SAFETY: the child calls nothing but `close`, `read`, `execv` and `_exit`, which are safe after a fork even of a
+    // process with threads; `arguments` ends in a null pointer, and its strings live until the exec.
+    unsafe {
+        match libc::fork() {
+            -1 => Err(std::io::Error::last_os_error()),
+            0 => {
+                libc::close(gate.as_raw_fd());
+                let mut byte = 0_u8;
+                if libc::read(wait.as_raw_fd(), (&raw mut byte).cast(), 1) == 1 {
+                    libc::execv(arguments[0], arguments.as_ptr());
+                }
+                libc::_exit(127)
+            }
+            pid => Ok((Pid::from_raw(pid).ok_or(Errno::CHILD)?, gate)),
+        }
     }
 }
 

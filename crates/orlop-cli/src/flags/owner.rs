@@ -2,6 +2,7 @@
 
 use crate::environment;
 use clap::{Args, ValueEnum};
+use orlop::fs::namespace;
 use orlop::fs::owner::Owner;
 use orlop::fs::privilege::Privileges;
 use orlop::fs::scan::check_fakeroot;
@@ -20,6 +21,8 @@ pub struct Owners {
 enum Choice {
     /// As stored.
     Exact,
+    /// As stored, through a user namespace with the caller's subordinate ids.
+    Map,
     /// Everything is the caller's; when building, 0:0.
     Squash,
     /// As `squash`, and the owner is kept in the attribute `user.rootlesscontainers`.
@@ -44,6 +47,11 @@ impl Owners {
         check_fakeroot(fakeroot)?;
         Ok(match self.owner {
             Some(Choice::Exact) => Owner::Exact,
+            Some(Choice::Map) => {
+                // Before any thread is started: a process with several cannot enter.
+                namespace::enter()?;
+                Owner::Map
+            }
             Some(Choice::Squash) => Owner::Squash,
             Some(Choice::Record) => Owner::Record,
             None => Owner::fitting(Privileges::current(), fakeroot),

@@ -1,0 +1,111 @@
+//! A user namespace in which the caller is root, and its subordinate ids are everybody else.
+//!
+//! ```text
+//! inside     on the host
+//! 0          the caller
+//! 1…         the ranges of /etc/subuid and /etc/subgid, in their order
+//! ```
+//!
+//! The kernel lets an ordinary user map itself alone; the programs `newuidmap` and `newgidmap` (of shadow, set
+//! to run as root) check the two files and write the rest. They must run outside, so they are started first and
+//! wait until the namespace is there.
+
+use crate::error::Error;
+use crate::file::File;
+use crate::privilege::{self, Privileges};
+use crate::{Result, stat, sys};
+use std::ffi::CString;
+
+/// Where distributions keep the two programs.
+const PLACES: [&str; 3] = ["/usr/bin", "/bin", "/run/wrappers/bin"];
+
+/// Bytes of an account file that are read.
+const LARGEST: u64 = 16 << 20;
+
+/// Ids on the host: the first, and how many.
+type Range = (u32, u32);
+
+/// Takes the process into a namespace of its own, in which owners may be set. Whoever may set them already stays
+/// where it is. The process must have one thread only.
+pub fn enter() -> Result<()> {
+    if Privileges::current().chown {
+        return Ok(());
+    }
+    let (uid, gid) = privilege::ids();
+    let name = user_name(&read("/etc/passwd"), uid);
+    let map = |program, file: &'static str, own| {
+        let ranges = ranges(&read(file), uid, name.as_deref());
+        if ranges.is_empty() {
+            Err(Error::NoSubordinateIds { uid, file })
+        } else {
+            command(program, own, &ranges)
+        }
+    };
+    let helpers = [map("newuidmap", "/etc/subuid", uid)?, map("newgidmap", "/etc/subgid", gid)?];
+    sys::enter_user_namespace(&helpers).map_err(Error::Namespace)
+}
+
+/// What cannot be read holds nothing.
+fn read(path: &str) -> Vec<u8> {
+    File::open(path).and_then(|mut file| file.read_to_limit(LARGEST)).unwrap_or_default()
+}
+
+/// `PROGRAM PID INSIDE OUTSIDE COUNT …`
+fn command(program: &'static str, own: u32, ranges: &[Range]) -> Result<Vec<CString>> {
+    let paths = PLACES.iter().map(|place| format!("{place}/{program}"));
+    let Some(path) = paths.into_iter().find(|path| stat::at(path).is_ok()) else {
+        return Err(Error::NoMapProgram(program));
+    };
+    let mut words = vec![path, std::process::id().to_string()];
+    let mut inside = 0;
+    for (outside, count) in [(own, 1)].iter().chain(ranges) {
+        words.extend([inside, *outside, *count].map(|id| id.to_string()));
+        inside += count;
+    }
+    Ok(words.into_iter().map(|word| CString::new(word).expect("paths and numbers have no NUL")).collect())
+}
+
+/// The name of a user, from the text of `/etc/passwd`.
+fn user_name(passwd: &[u8], uid: u32) -> Option<Vec<u8>> {
+    let uid = uid.to_string();
+    lines(passwd).find_map(|fields| match fields.as_slice() {
+        [name, _, id, ..] if *id == uid.as_bytes() => Some(name.to_vec()),
+        _ => None,
+    })
+}
+
+/// The ranges of a user, who stands in the file by name or by number.
+fn ranges(text: &[u8], uid: u32, name: Option<&[u8]>) -> Vec<Range> {
+    let number = uid.to_string();
+    let mut left = u32::MAX - 1;
+    let range = |fields: Vec<&[u8]>| match fields.as_slice() {
+        [user, first, count] if Some(*user) == name || *user == number.as_bytes() => {
+            let parse = |field: &[u8]| std::str::from_utf8(field).ok()?.parse().ok();
+            let range: Range = (parse(first)?, parse(count)?);
+            let fits = range.1 > 0 && range.0.checked_add(range.1).is_some() && range.1 < left;
+            left -= if fits { range.1 } else { 0 };
+            fits.then_some(range)
+        }
+        _ => None,
+    };
+    lines(text).filter_map(range).collect()
+}
+
+fn lines(text: &[u8]) -> impl Iterator<Item = Vec<&[u8]>> {
+    text.split(|byte| *byte == b'\n').map(|line| line.split(|byte| *byte == b':').collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_found_by_name_and_number() {
+        let passwd = b"root:x:0:0::/:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n";
+        let name = user_name(passwd, 1000);
+        assert_eq!(name.as_deref(), Some(&b"ann"[..]));
+        let text = b"bob:100000:65536\nann:165536:65536\n1000:300000:10\n# ann:1:1\nann:x:1\nann:4294967295:2\nann:5:0\n";
+        assert_eq!(ranges(text, 1000, name.as_deref()), [(165_536, 65_536), (300_000, 10)]);
+        assert_eq!(ranges(text, 7, user_name(passwd, 7).as_deref()), []);
+    }
+}
