@@ -242,8 +242,9 @@ fn item_35_a_wrong_diff_id_is_refused() {
 
 #[test]
 fn item_12_the_digest_is_the_verdict_on_damaged_blobs() {
+    // Larger than the queues: the reading thread must still be at it when the others give up.
     for codec in CODECS {
-        let (encoded, blob) = encoded(&[2_000_000, 5], codec, 1);
+        let (encoded, blob) = encoded(&[9_000_000, 5], codec, 2);
         for at in [0, 5, 300, blob.len() / 2, blob.len() - 1] {
             let mut flipped = blob.clone();
             flipped[at] ^= 4;

@@ -28,8 +28,9 @@ fn meta() -> impl Strategy<Value = Meta> {
     let id = || prop_oneof![0..3000u32, 0..u32::MAX];
     let seconds = prop_oneof![0..1i64 << 31, -(1i64 << 40)..1i64 << 40, Just(i64::MIN + 1), Just(i64::MAX)];
     let nanoseconds = prop_oneof![Just(0), 0..1_000_000_000u32];
-    let xattr = ("[a-z%=.é]{1,20}", prop::collection::vec(any::<u8>(), 0..300));
-    let xattrs = prop::collection::btree_map(xattr.0, xattr.1, 0..4);
+    let part = prop_oneof!["%3D", "%25", "%", "=", "[a-z.é]{1,4}"];
+    let name = prop::collection::vec(part, 1..5).prop_map(|parts| parts.concat());
+    let xattrs = prop::collection::btree_map(name, prop::collection::vec(any::<u8>(), 0..300), 0..4);
     (0..0o10000u16, id(), id(), seconds, nanoseconds, xattrs).prop_map(
         |(mode, uid, gid, seconds, nanoseconds, xattrs)| {
             let full = |name: String| format!("user.{name}").into_bytes().into_boxed_slice();

@@ -303,6 +303,7 @@ mod tests {
         for bad in [
             &b"path=a\n"[..],
             b"9 path=a",
+            b"9 path=ab",
             b"8 path=a\n",
             b"11 path=a\n",
             b"0 path=a\n",
