@@ -113,8 +113,13 @@ fn read(tar: &[u8], limits: &Limits) -> Vec<(Entry, Vec<u8>)> {
     all
 }
 
+fn config() -> ProptestConfig {
+    let cases = if testkit::full() { 2560 } else { 256 };
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn what_is_written_is_read(members in members()) {
