@@ -182,7 +182,9 @@ fn every_operation_may_be_the_last() {
                 let work = stage.fresh();
                 let broken = run(subject, &work, Some(&format!("{fault}:{point}")));
                 if fault == "kill" {
-                    assert_eq!(broken.signal(), Some(9), "{what}: {broken}");
+                    // Threads that meet at a folder may need an operation more or less from run to run.
+                    let beyond = broken.success() && point + 3 > last;
+                    assert!(broken.signal() == Some(9) || beyond, "{what}: {broken}");
                 } else {
                     assert!(broken.code().is_some_and(|code| code != 101), "{what}: {broken}");
                 }
