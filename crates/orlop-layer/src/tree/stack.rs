@@ -262,13 +262,19 @@ impl Merge {
     /// Where `name` of the folder under way goes: now its implied folders are needed.
     fn folder(&mut self, name: &[u8]) -> Result<InodeId, Error> {
         let known = self.open.iter().rposition(|frame| frame.folder.is_some()).unwrap_or(0);
+        let mut folder = self.open[known].folder.unwrap_or(Tree::ROOT);
         for index in known + 1..self.open.len() {
-            let above = self.open[index - 1].folder.unwrap_or(Tree::ROOT);
-            let entered = self.lower.enter(above, &self.open[index].name);
-            self.open[index].folder = Some(entered.map_err(|error| self.located(error, index))?);
+            self.check_live(folder, name)?;
+            let entered = self.lower.enter(folder, &self.open[index].name);
+            folder = entered.map_err(|error| self.located(error, index))?;
+            self.open[index].folder = Some(folder);
         }
-        let folder = self.open.last().and_then(|frame| frame.folder).unwrap_or(Tree::ROOT);
-        if self.lower.is_live(folder) { Ok(folder) } else { Err(self.error(name, REPLACED)) }
+        self.check_live(folder, name)?;
+        Ok(folder)
+    }
+
+    fn check_live(&self, folder: InodeId, name: &[u8]) -> Result<(), Error> {
+        if self.lower.is_live(folder) { Ok(()) } else { Err(self.error(name, REPLACED)) }
     }
 
     fn finish(mut self) -> Result<Tree, Error> {

@@ -171,8 +171,9 @@ fn many_small_layers_cost_what_they_hold() {
 #[test]
 fn a_folder_that_its_own_layer_replaces_by_another_path_is_an_error() {
     let base = vec!["d usr", "d usr/lib", "l lib -> usr/lib", "l usr/lib/up -> /usr"];
-    let twisted = vec!["f lib/up/lib", "f lib/x"];
-    assert!(stack(&[base, twisted]).is_err());
+    for twisted in [vec!["f lib/up/lib", "f lib/x"], vec!["f lib/up/lib", "f lib/x/y/z"]] {
+        assert!(stack(&[base.clone(), twisted]).is_err());
+    }
 }
 
 #[test]

@@ -204,7 +204,11 @@ impl Model {
         for (path, node) in layer.nodes.iter().filter(|(_, node)| node.what != What::Implied) {
             for depth in 1..path.len() {
                 if !places.contains_key(&path[..depth]) {
-                    let through = [&places[&path[..depth - 1]][..], &path[depth - 1..depth]].concat();
+                    let above: &Path = &places[&path[..depth - 1]];
+                    if !self.is_folder(above) {
+                        return Err("the folder was replaced");
+                    }
+                    let through = [&above[..], &path[depth - 1..depth]].concat();
                     let place = self.real(&through, true)?;
                     self.imply(&place, place == through)?;
                     places.insert(path[..depth].to_vec(), place);
