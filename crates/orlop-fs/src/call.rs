@@ -7,7 +7,8 @@ use crate::sys;
 use orlop_layer::{Device, Time};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{
-    self, AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Timespec, Timestamps, Uid, XattrFlags,
+    self, AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, StatxAttributes, StatxFlags, Timespec,
+    Timestamps, Uid, XattrFlags,
 };
 use rustix::io::{Errno, Result};
 
@@ -42,6 +43,21 @@ pub(crate) fn open_path(at: impl AsFd, name: &[u8]) -> Result<OwnedFd> {
 
 pub(crate) fn stat_at(at: impl AsFd, name: &[u8]) -> Result<fs::Stat> {
     fs::statat(at, name, AtFlags::SYMLINK_NOFOLLOW)
+}
+
+/// Whether another file system, or a part of one, is mounted at a folder. Where the kernel does not say, the device
+/// of its parent tells.
+pub(crate) fn is_mount_point(folder: impl AsFd) -> bool {
+    let folder = folder.as_fd();
+    match fs::statx(folder, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS) {
+        Ok(found) if found.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT) => {
+            found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT)
+        }
+        _ => {
+            let above = fs::statat(folder, c"..", AtFlags::empty());
+            above.is_ok_and(|above| fs::fstat(folder).is_ok_and(|own| own.st_dev != above.st_dev))
+        }
+    }
 }
 
 pub(crate) fn create(at: impl AsFd, name: &[u8], mode: u16) -> Result<OwnedFd> {

@@ -1,4 +1,5 @@
-//! Removal of whole trees, beneath a handle, in fixed memory and with few open folders.
+//! Removal of whole trees, beneath a handle, in fixed memory and with few open folders. What is mounted within is
+//! never touched.
 //!
 //! Folders deeper than [`DEEPEST`] are moved up beside the one being removed, so that no tree is too deep.
 
@@ -54,12 +55,16 @@ fn empty(folder: &OwnedFd, top: BorrowedFd<'_>, depth: usize, deep: &mut Vec<Vec
     Ok(())
 }
 
-/// Opens a folder; one that its owner may not read or change is made so first.
+/// Opens a folder; one that its owner may not read or change is made so first. What is mounted there is not part of
+/// the tree: removing the tree would have to remove the mount, and must not remove what is in it.
 fn open_for_removal(parent: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd> {
     let handle = call::open_path(parent, name)?;
     let mode = fstat(&handle)?.st_mode;
     if FileType::from_raw_mode(mode) != FileType::Directory {
         return Err(Errno::NOTDIR);
+    }
+    if call::is_mount_point(&handle) {
+        return Err(Errno::BUSY);
     }
     if mode & 0o700 != 0o700 {
         // Whoever may remove the tree without this does not need it to succeed.

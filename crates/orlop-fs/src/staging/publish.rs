@@ -6,6 +6,7 @@ use super::{Durable, MARKER, Ready, Staging};
 use crate::error::Error;
 use crate::lock::{Share, Wait};
 use crate::{Dir, Result, call};
+use orlop_spec::Event;
 use rustix::fd::AsFd as _;
 use rustix::io::Errno;
 
@@ -27,6 +28,12 @@ impl Staging<'_> {
         if durable == Durable::Yes {
             target.sync()?;
             self.way.home().sync()?;
+        }
+        if let Err(error) = self.way.home().remove_all(&self.name) {
+            // The target is whole. What was there before may hold a mount, which stays.
+            let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            let text = format!("{} was left behind: {source}", self.way.home().shown(&self.name));
+            self.apply.observer.event(Event::Warned(text));
         }
         Ok(target)
     }

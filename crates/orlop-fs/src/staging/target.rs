@@ -4,9 +4,9 @@ use super::{Existing, MARKER};
 use crate::error::Error;
 use crate::lock::{Lock, Share, Wait};
 use crate::stat::FileKind;
-use crate::{Dir, Result, call, random};
+use crate::{Dir, Result, call, privilege, random};
 use rustix::fd::AsFd as _;
-use rustix::fs::{AtFlags, StatxAttributes, StatxFlags, readlink, statx};
+use rustix::fs::readlink;
 use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -54,7 +54,7 @@ impl Way {
         }
         let target = parent.open_dir(name)?;
         let is_empty = is_empty(&target)?;
-        let is_movable = parent.is_writable() && !is_mount_point(&target);
+        let is_movable = parent.is_writable() && !call::is_mount_point(&target);
         match (is_empty, existing) {
             (true, _) if is_movable => beside(Onto::EmptyFolder),
             (true, _) => Ok(Self::Inside { target }),
@@ -62,7 +62,7 @@ impl Way {
             (false, Existing::Replace) => Err(Error::CannotExchange(parent.shown(name))),
             (false, Existing::Refuse) => {
                 // It may be the tree of a run that was killed before it had removed its staging.
-                remove_stale(parent, &prefix_beside(name)).ok();
+                remove_stale(parent, &prefix_beside(name));
                 Err(Error::NotEmpty(parent.shown(name)))
             }
         }
@@ -93,7 +93,7 @@ fn prefix_beside(name: &[u8]) -> Vec<u8> {
 
 /// Makes a folder of a name that nobody has, and locks it. What killed runs left is removed first.
 pub(super) fn stage(home: &Dir, prefix: &[u8]) -> Result<(Dir, Vec<u8>, Lock)> {
-    remove_stale(home, prefix)?;
+    remove_stale(home, prefix);
     loop {
         let name = random::name(prefix);
         home.make_dir(&name, 0o700)?;
@@ -128,41 +128,33 @@ fn bare(folder: &Dir) -> Result<()> {
     Ok(())
 }
 
-fn remove_stale(home: &Dir, prefix: &[u8]) -> Result<()> {
+/// Only what belongs to the caller, and without a word where it fails: it is not what this run is about.
+fn remove_stale(home: &Dir, prefix: &[u8]) {
     let is_staging = |name: &[u8]| {
         let random = name.strip_prefix(prefix).unwrap_or_default();
         random.len() == 12 && random.iter().all(u8::is_ascii_alphanumeric)
     };
-    for name in home.list()?.iter().filter(|name| is_staging(name)) {
+    for name in home.list().unwrap_or_default().iter().filter(|name| is_staging(name)) {
         let Ok(folder) = home.open_dir(name) else { continue };
-        if let Ok(Some(_lock)) = folder.lock(Share::Exclusive, Wait::No) {
-            home.remove_all(name)?;
+        let is_ours = folder.stat_self().is_ok_and(|stat| stat.uid == privilege::ids().0);
+        if let (true, Ok(Some(_lock))) = (is_ours, folder.lock(Share::Exclusive, Wait::No)) {
+            home.remove_all(name).ok();
         }
     }
-    Ok(())
 }
 
 /// Whether a target holds nothing but what a killed run left in it, which is removed.
 fn is_empty(target: &Dir) -> Result<bool> {
-    remove_stale(target, b".orlop-").or_else(|error| if error.is_denied() { Ok(()) } else { Err(error) })?;
-    let Some(_) = target.try_stat(MARKER)? else { return target.is_empty() };
+    remove_stale(target, b".orlop-");
+    // A marker of somebody else must not make this run remove anything.
+    let marker = target.try_stat(MARKER)?.filter(|stat| stat.uid == privilege::ids().0);
+    if marker.is_none() {
+        return target.is_empty();
+    }
     let Some(_lock) = target.lock_file(MARKER, Share::Exclusive, Wait::No)? else { return Ok(false) };
     for name in target.list()?.iter().filter(|name| ***name != *MARKER.as_bytes()) {
         target.remove_all(name)?;
     }
     target.remove_file(MARKER)?;
     Ok(true)
-}
-
-/// Whether another file system begins at a folder. Where the kernel does not say, its parent's device tells.
-fn is_mount_point(folder: &Dir) -> bool {
-    match statx(folder, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS) {
-        Ok(found) if found.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT) => {
-            found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT)
-        }
-        _ => {
-            let above = rustix::fs::statat(folder, c"..", AtFlags::empty());
-            above.is_ok_and(|above| folder.stat_self().is_ok_and(|own| own.dev != above.st_dev))
-        }
-    }
 }

@@ -266,6 +266,45 @@ fn a_target_may_be_named_in_many_ways() {
 }
 
 #[test]
+fn what_is_mounted_in_a_replaced_target_is_not_removed() {
+    if !again_as(Who::Root, "laws::what_is_mounted_in_a_replaced_target_is_not_removed") {
+        return;
+    }
+    let scratch = Scratch::new();
+    for folder in ["outside", "root", "root/mnt"] {
+        scratch.dir_at(folder);
+    }
+    scratch.file("outside/canary", b"alive");
+    scratch.run("mount", &["--bind", "outside", "root/mnt"]);
+    let other = [Layer::new().file("other", "y")];
+    let staged = stage(scratch.dir(), &other, Existing::Replace, Apply::default());
+    let published = staged.and_then(|(staging, _)| staging.publish(Durable::No)).map(drop);
+    let alive = scratch.at("outside/canary").exists();
+    scratch.run("sh", &["-c", "umount root/mnt .root.orlop-*/L0/mnt 2>/dev/null || true"]);
+    published.expect("the target was exchanged");
+    assert_eq!(listing(&scratch), ["other 644 \"y\""]);
+    assert!(alive, "a mounted folder was emptied");
+    assert!(
+        left_behind(&scratch).iter().any(|name| name.starts_with(".root.orlop-")),
+        "and what held it is left"
+    );
+    drop(stage(scratch.dir(), &other, Existing::Replace, Apply::default()).expect("staged"));
+    assert_eq!(left_behind(&scratch), ["outside"], "when it is unmounted, the next run removes it");
+}
+
+#[test]
+fn a_staging_of_somebody_else_is_left_alone() {
+    if !again_as(Who::Root, "laws::a_staging_of_somebody_else_is_left_alone") {
+        return;
+    }
+    let scratch = Scratch::new();
+    scratch.dir_at(".root.orlop-abcdefabcdef");
+    scratch.run("chown", &["65534", ".root.orlop-abcdefabcdef"]);
+    unpack(scratch.dir(), &[Layer::new().file("f", "x")], Apply::default()).expect("unpacked");
+    assert_eq!(left_behind(&scratch), [".root.orlop-abcdefabcdef"]);
+}
+
+#[test]
 fn who_comes_second_does_not_replace() {
     let scratch = Scratch::new();
     let layers = [Layer::new().file("f", "x")];
