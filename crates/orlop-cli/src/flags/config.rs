@@ -43,7 +43,7 @@ pub struct ConfigFlags {
     #[arg(long, value_name = "SIGNAL")]
     stop_signal: Option<Signal>,
     /// Health check, as a Dockerfile spells it after HEALTHCHECK
-    #[arg(long, value_name = "CHECK", value_parser = healthcheck)]
+    #[arg(long, value_name = "CHECK", value_parser = healthcheck, allow_hyphen_values = true)]
     healthcheck: Option<Healthcheck>,
     /// Who made the image
     #[arg(long, value_name = "NAME")]
