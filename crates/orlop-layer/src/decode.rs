@@ -154,12 +154,16 @@ fn walk(input: impl BufRead, how: &Decode<'_>, visitor: &mut dyn Visit) -> Resul
             };
             seen.map_err(Failed::Visitor)?;
         }
-        ordinal = ordinal.checked_add(1).ok_or(Failed::Bytes(TOO_MANY))?;
+        ordinal = next_ordinal(ordinal).map_err(Failed::Bytes)?;
     }
     Ok(tree.finish())
 }
 
-const TOO_MANY: Error = Error::Limit { what: "the number of entries of the archive", limit: u32::MAX as u64 };
+/// Trees count entries in 32 bits.
+pub(crate) fn next_ordinal(ordinal: u32) -> Result<u32, Error> {
+    let limit = u64::from(u32::MAX);
+    ordinal.checked_add(1).ok_or(Error::Limit { what: "the number of entries of the archive", limit })
+}
 
 /// A blob on its way: tells the progress, and stops where the user wants to.
 struct Watched<'a, R> {

@@ -12,6 +12,7 @@
 mod press;
 
 use crate::codec::Codec;
+use crate::decode::next_ordinal;
 use crate::entry::{Chunk, Entries, Entry, Kind, Time};
 use crate::error::Error;
 use crate::tar;
@@ -96,7 +97,7 @@ fn write(
                 Chunk::Hole(length) => writer.hole(length)?,
             }
         }
-        ordinal += 1;
+        ordinal = next_ordinal(ordinal)?;
     }
     writer.finish()?;
     Ok((tree.finish(), newest))

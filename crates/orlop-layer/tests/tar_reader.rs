@@ -498,3 +498,15 @@ fn content_can_be_passed_over_without_reading_it() {
     assert_eq!(found[0], ("b".into(), vec![b'x'; 1000]));
     assert_eq!(found[1..], [("empty".into(), Vec::new()), ("a".into(), b"last".to_vec())]);
 }
+
+#[test]
+fn t5_a_global_header_costs_what_it_gives_to_every_entry() {
+    let attribute = record("SCHILY.xattr.user.big", &[b'x'; 1000]);
+    let limits = Limits { headers: 20_000, ..Limits::default() };
+    let archive = |count| {
+        let tar = Archive::default().extended(b'g', &attribute);
+        (0..count).fold(tar, |tar, number: u32| tar.file(number.to_string().as_bytes(), b"")).end()
+    };
+    assert_eq!(list_within(&archive(10), &limits).expect("within the limit").len(), 10);
+    assert!(matches!(list_within(&archive(20), &limits), Err(Error::Limit { limit: 20_000, .. })));
+}

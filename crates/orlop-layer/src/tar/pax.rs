@@ -96,6 +96,12 @@ impl Pax {
         xattrs
     }
 
+    /// Bytes that every entry would hold again if this were a global header's.
+    pub(super) fn weight(&self) -> u64 {
+        let all = self.schily.iter().chain(&self.libarchive).chain(&self.acls);
+        all.map(|(name, value)| (name.len() + value.len()) as u64).sum()
+    }
+
     fn apply(&mut self, key: &[u8], value: &[u8], limits: &Limits) -> Result<(), Wrong> {
         if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
             return add(&mut self.schily, &unescape_schily(name), value, limits);

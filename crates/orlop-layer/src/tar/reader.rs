@@ -15,6 +15,7 @@ use crate::whiteout::{self, Member};
 use orlop_spec::Limits;
 use std::io::{BufRead, Seek};
 
+const HEADERS: &str = "the extended headers of the archive";
 const IN_CONTENT: &str = "the archive ends inside the content of a file";
 
 /// Reads a tar.
@@ -128,7 +129,7 @@ impl<R: BufRead> Reader<R> {
         let size = header.size()?;
         within(size, self.limits.header, "an extended header")?;
         self.spent.headers += BLOCK as u64 + size;
-        within(self.spent.headers, self.limits.headers, "the extended headers of the archive")?;
+        within(self.spent.headers, self.limits.headers, HEADERS)?;
         let size = usize::try_from(size)
             .map_err(|_| Error::Limit { what: "an extended header", limit: self.limits.header })?;
         let mut content = vec![0; size];
@@ -140,6 +141,9 @@ impl<R: BufRead> Reader<R> {
     fn entry(&mut self, header: &Header<'_>, about: About) -> Result<Option<Entry>, Error> {
         self.spent.entries += 1;
         within(self.spent.entries, self.limits.entries, "the number of entries of the archive")?;
+        // One global header of a megabyte is a megabyte for every entry.
+        self.spent.headers += self.global.weight();
+        within(self.spent.headers, self.limits.headers, HEADERS)?;
         let About { pax, name, link } = about;
         let mut pax = pax.unwrap_or_else(|| self.global.clone());
         let name = one_name(header, pax.path.take(), name)?.unwrap_or_else(|| header.name());
@@ -206,7 +210,7 @@ impl<R: BufRead> Reader<R> {
             b'1' => hard_link(header, &link),
             flag => {
                 let kind = without_content(flag, header, link, pax)?;
-                if pax.size.map_or_else(|| header.size(), Ok)? != 0 {
+                if stored_size(header, pax)? != 0 {
                     return Err(header.damaged("a member that has no content has a size"));
                 }
                 Ok(kind)
@@ -215,7 +219,7 @@ impl<R: BufRead> Reader<R> {
     }
 
     fn file(&mut self, header: &Header<'_>, pax: &mut Pax) -> Result<Kind, Error> {
-        let stored = pax.size.map_or_else(|| header.size(), Ok)?;
+        let stored = stored_size(header, pax)?;
         let Some(form) = pax.sparse.form(header.offset())? else {
             self.content = Content::plain(stored);
             return self.counted(stored);
@@ -232,7 +236,7 @@ impl<R: BufRead> Reader<R> {
         if header.family != Family::Gnu {
             return Err(header.damaged("a sparse file of a kind that is not known"));
         }
-        let stored = pax.size.map_or_else(|| header.size(), Ok)?;
+        let stored = stored_size(header, pax)?;
         let runs = sparse::old_gnu(header, &mut self.input, self.limits.sparse_runs)?;
         self.sparse(header, runs, header.real_size()?, stored)
     }
@@ -315,6 +319,11 @@ fn one_name(
         (Some(pax), Some(gnu)) if pax != gnu => Err(header.damaged("a member has two different long names")),
         (pax, gnu) => Ok(pax.or(gnu)),
     }
+}
+
+/// The one size of a member: what its content has, and how far the next header lies.
+fn stored_size(header: &Header<'_>, pax: &Pax) -> Result<u64, Error> {
+    pax.size.map_or_else(|| header.size(), Ok)
 }
 
 fn meta(header: &Header<'_>, pax: &mut Pax) -> Result<Meta, Error> {
