@@ -69,7 +69,7 @@ fn frame(log: u8) -> Vec<u8> {
 #[test]
 fn d1_and_item_12_bombs_explode_in_fixed_memory() {
     let limits = Limits::default();
-    let size = if testkit::full() { 8 << 30 } else { 512 << 20 };
+    let size = if testkit::full() { 4 << 30 } else { 512 << 20 };
     let before = peak();
     for codec in [Codec::Gzip { level: 6 }, Codec::Zstd { level: 3 }] {
         let blob = bomb(codec, size);

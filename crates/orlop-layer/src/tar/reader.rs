@@ -70,7 +70,8 @@ impl<R: BufRead> Reader<R> {
     }
 
     /// The first block of zeros ends the archive, and so does the end of the stream behind a member, padded or
-    /// not: umoci 0.4 inserts layers that stop with the last byte of a file. What follows is read, for the digests, and means nothing.
+    /// not: umoci 0.4 inserts layers that stop with the last byte of a file. What follows is read, for the
+    /// digests, and means nothing.
     fn end(&mut self, about: &About, offset: u64) -> Result<Option<Entry>, Error> {
         if !about.is_empty() {
             return Err(Error::Tar { offset, what: "an extended header has no member" });

@@ -13,6 +13,8 @@ use std::io::Write;
 
 /// Sizes from here on do not fit eleven octal digits.
 const LARGE: u64 = 1 << 33;
+/// Readers refuse extended headers that are longer: attributes of a megabyte cannot be in a layer.
+const HEADER: u64 = 1 << 20;
 static ZEROS: [u8; 64 * BLOCK] = [0; 64 * BLOCK];
 
 /// Writes a tar in its canonical form.
@@ -114,6 +116,9 @@ impl<W: Write> Writer<W> {
     fn extended_header(&mut self, records: &Records) -> Result<(), Error> {
         let content = records.print();
         let size = content.len() as u64;
+        if size > HEADER {
+            return Err(Error::Limit { what: "an extended header", limit: HEADER });
+        }
         let header = Member { name: b"././@PaxHeader".into(), flag: b'x', size, ..Member::default() };
         self.put(&header.header())?;
         self.put(&content)?;
@@ -467,6 +472,13 @@ mod tests {
         let mut writer = Writer::new(Vec::new());
         writer.entry(&file).expect("writable");
         assert!(writer.finish().is_err());
+    }
+
+    #[test]
+    fn t5_a_header_that_readers_refuse_is_not_written() {
+        let mut file = entry("a", Kind::Fifo);
+        file.meta.xattrs.insert(b"user.a"[..].into(), vec![0; 1 << 20].into());
+        assert!(matches!(write(&[file]), Err(Error::Limit { limit: HEADER, .. })));
     }
 
     #[test]
