@@ -20,7 +20,7 @@ use std::process::ExitCode;
     subcommand_help_heading = "Verbs",
     max_term_width = 100,
     after_help = "`orlop VERB --help` tells more about a verb; `orlop man` prints the manual.\n\
-                  `orlop compat sloci-image …` speaks as sloci-image does, and so does a link of that name."
+                  `orlop compat sloci-image ...` speaks as sloci-image does, and so does a link of that name."
 )]
 pub struct Cli {
     /// What to do.

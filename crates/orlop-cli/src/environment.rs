@@ -16,6 +16,16 @@ use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// Every variable that is read, and what for; the manual and the reference list them.
+pub const VARIABLES: [(&str, &str); 6] = [
+    ("SOURCE_DATE_EPOCH", "when an image was made, in seconds since 1970; `--created` wins"),
+    ("TMPDIR", "folder for temporary files, /var/tmp if it is not set; `--tmpdir` wins"),
+    ("NO_COLOR", "no colour on the terminal, where it is set and not empty"),
+    ("FAKEROOTKEY", "set by fakeroot: owners and devices are those that it pretends"),
+    ("LD_PRELOAD", "the same for libfakeroot and libpseudo"),
+    ("DEBUG", "as `--debug`; read by the personality sloci-image alone"),
+];
+
 /// The arguments, the program's name first.
 pub fn arguments() -> Vec<OsString> {
     std::env::args_os().collect()

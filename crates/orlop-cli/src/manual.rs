@@ -1,6 +1,7 @@
 //! Manual pages: `orlop(1)`, and `orlop-VERB(1)` for every verb that help shows.
 
 use crate::cli;
+use crate::environment::VARIABLES;
 use crate::error::Error;
 use clap::Command;
 use clap_mangen::Man;
@@ -30,6 +31,7 @@ pub fn shown(command: &Command) -> impl Iterator<Item = &Command> {
 fn overview(command: &Command) -> String {
     let mut page = Vec::new();
     render(&Man::new(command.clone()), &mut page);
+    page.extend_from_slice(environment().to_roff().as_bytes());
     page.extend_from_slice(exit_codes().to_roff().as_bytes());
     text(page)
 }
@@ -51,15 +53,24 @@ fn render(man: &Man, page: &mut Vec<u8>) {
     man.render(page).expect("memory takes everything");
 }
 
+fn environment() -> Roff {
+    let variables = VARIABLES.map(|(name, meaning)| (name.to_owned(), meaning));
+    list("ENVIRONMENT", variables)
+}
+
 fn exit_codes() -> Roff {
+    let success = ("0".to_owned(), "success");
+    let kinds = Kind::ALL.map(|kind| (kind.exit_code().to_string(), kind.meaning()));
+    list("EXIT STATUS", std::iter::once(success).chain(kinds))
+}
+
+/// A section of terms and what they mean.
+fn list(title: &str, terms: impl IntoIterator<Item = (String, &'static str)>) -> Roff {
     let mut section = Roff::new();
-    section.control("SH", ["EXIT STATUS"]);
-    let success = (0, "success");
-    for (code, meaning) in
-        std::iter::once(success).chain(Kind::ALL.map(|kind| (kind.exit_code(), kind.meaning())))
-    {
+    section.control("SH", [title]);
+    for (term, meaning) in terms {
         section.control("TP", []);
-        section.text([bold(code.to_string())]);
+        section.text([bold(term)]);
         section.text([roman(meaning)]);
     }
     section

@@ -196,12 +196,13 @@ fn show_bar(all: &MultiProgress, each: &mut HashMap<String, ProgressBar>, event:
     }
 }
 
+/// No wider than 80 columns.
 fn bar_style(total: Option<u64>) -> BarStyle {
     let template = match total {
         Some(_) => {
-            "{msg:32} [{bar:30}] {decimal_bytes:>10} of {decimal_total_bytes:<10} {decimal_bytes_per_sec}"
+            "{msg:20!} [{bar:20}] {decimal_bytes:>9} of {decimal_total_bytes:<9} {decimal_bytes_per_sec}"
         }
-        None => "{msg:32} {spinner} {decimal_bytes:>10} {decimal_bytes_per_sec}",
+        None => "{msg:20!} {spinner} {decimal_bytes:>9} {decimal_bytes_per_sec}",
     };
     BarStyle::with_template(template).expect("the template is a constant").progress_chars("=> ")
 }
@@ -212,7 +213,7 @@ fn name_for_bar(item: &str) -> String {
         return printable(hex.get(..12).unwrap_or(hex)).into_owned();
     }
     let characters = item.chars().count();
-    printable(&item.chars().skip(characters.saturating_sub(22)).collect::<String>()).into_owned()
+    printable(&item.chars().skip(characters.saturating_sub(12)).collect::<String>()).into_owned()
 }
 
 /// Escapes what is within lines, and keeps the lines.

@@ -1,5 +1,6 @@
 //! The reference in Markdown, made from the definition of the command line and the table of kinds.
 
+use crate::environment::VARIABLES;
 use crate::manual::shown;
 use crate::{cli, report};
 use clap::{Arg, Command};
@@ -14,6 +15,10 @@ pub fn command_line() -> String {
     );
     for verb in shown(&command) {
         section(verb, &mut page);
+    }
+    page.push_str("\n## Environment\n\n| variable | meaning |\n|---|---|\n");
+    for (name, meaning) in VARIABLES {
+        writeln!(page, "| `{name}` | {meaning} |").expect("a string takes everything");
     }
     page
 }

@@ -2,6 +2,7 @@
 
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{Read as _, Write as _};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -68,6 +69,32 @@ fn a_signal_ends_a_build_that_waits_for_input_and_leaves_the_layout_as_it_was() 
         assert!(found.is_empty(), "{found:?}");
         orlop().args(["validate", "oci:img", "--progress=none"]).current_dir(folder.root()).ok();
     }
+}
+
+#[test]
+fn a_second_signal_kills_what_cannot_stop() {
+    let folder = scratch();
+    folder.folder("tree");
+    folder.file("tree/big", vec![b'x'; 8 << 20]);
+    orlop().args(["build", "tree", "oci:img:1", "--progress=none"]).current_dir(folder.root()).ok();
+    let mut child = Command::new(orlop_path())
+        .args(["cat", "oci:img:1", "big", "--progress=none"])
+        .current_dir(folder.root())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("orlop starts");
+    let mut first = [0; 1];
+    child
+        .stdout
+        .as_mut()
+        .expect("piped")
+        .read_exact(&mut first)
+        .expect("it writes, and then waits for a reader");
+    signal(&child, Signal::INT);
+    std::thread::sleep(Duration::from_millis(200));
+    assert!(child.try_wait().expect("it is ours").is_none(), "it waits for its reader");
+    signal(&child, Signal::INT);
+    assert_eq!(ends(&mut child).signal(), Some(2));
 }
 
 #[test]

@@ -79,7 +79,8 @@ fn every_shown_verb_has_a_manual_page_and_completions_exist_for_every_shell() {
         assert_eq!(page, orlop().args(["man", verb.as_str()]).ok().out());
         assert!(page.contains("EXIT STATUS"), "{verb}");
     }
-    assert!(orlop().arg("man").ok().out().contains("130"), "the table of exit codes is in orlop(1)");
+    let overview = orlop().arg("man").ok().out();
+    assert!(overview.contains("130") && overview.contains("SOURCE"), "orlop(1) has both tables: {overview}");
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let script = orlop().args(["completions", shell]).ok().out();
         for verb in verbs() {

@@ -34,7 +34,7 @@ pub struct Arguments {
     base: Option<OsString>,
     /// Platform of the image [default: the base's, else this machine's]; with sources of its own, repeated, the
     /// result is an index
-    #[arg(long, value_name = "PLATFORM[=SRC,…]", help_heading = "Image")]
+    #[arg(long, value_name = "PLATFORM[=SRC,...]", help_heading = "Image")]
     platform: Vec<ForPlatform>,
     #[command(flatten)]
     config: ConfigFlags,
