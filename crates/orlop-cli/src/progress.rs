@@ -27,8 +27,10 @@ pub struct Progress(Mutex<State>);
 /// How the verb ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// Its work is whole.
-    Whole,
+    /// It moved what it should; the account follows.
+    Moved,
+    /// It read what it should; its result is the account.
+    Told,
     /// It failed; the error follows.
     Failed,
 }
@@ -81,8 +83,8 @@ impl Progress {
         let now = Instant::now();
         match (&state.display, end) {
             (Display::Json { .. }, _) => report::say(&format!("{}\n", state.account.for_programs(now))),
-            (Display::Quiet, _) | (_, End::Failed) => {}
-            (Display::Plain { .. } | Display::Bars { .. }, End::Whole) => {
+            (Display::Quiet, _) | (_, End::Told | End::Failed) => {}
+            (Display::Plain { .. } | Display::Bars { .. }, End::Moved) => {
                 report::say(&printable_lines(&state.account.for_eyes(now)));
             }
         }

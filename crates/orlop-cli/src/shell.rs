@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::flags::Work;
 use crate::output::Output;
-use crate::progress::Progress;
+use crate::progress::{End, Progress};
 use crate::{environment, interrupt, report};
 use orlop::spec::reference::Reference;
 use orlop::spec::{Context, Fault, Limits};
@@ -50,19 +50,37 @@ impl Shell {
         verb(&Context { observer: &progress, cancel: interrupt::cancel()?, limits: &limits, workers })
     }
 
-    /// Runs a verb that moves or reads layers: progress as the flags say, an account at the end.
+    /// Runs a verb that moves layers: progress as the flags say, an account at the end.
     #[expect(clippy::unused_self, reason = "a verb runs only where there is a shell")]
     pub fn work<T>(
         &self,
         flags: &Work,
         verb: impl FnOnce(&Context<'_>) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
-        let progress = Progress::new(flags.progress);
-        let limits = flags.limits();
-        let workers = flags.jobs.unwrap_or_else(environment::processors);
-        let result =
-            verb(&Context { observer: &progress, cancel: interrupt::cancel()?, limits: &limits, workers });
-        progress.end(if result.is_ok() { crate::progress::End::Whole } else { crate::progress::End::Failed });
-        result
+        with_progress(flags, End::Moved, verb)
     }
+
+    /// Runs a verb that reads layers to tell about them: progress as the flags say.
+    #[expect(clippy::unused_self, reason = "a verb runs only where there is a shell")]
+    pub fn read<T>(
+        &self,
+        flags: &Work,
+        verb: impl FnOnce(&Context<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        with_progress(flags, End::Told, verb)
+    }
+}
+
+fn with_progress<T>(
+    flags: &Work,
+    end: End,
+    verb: impl FnOnce(&Context<'_>) -> Result<T, Fault>,
+) -> Result<T, Fault> {
+    let progress = Progress::new(flags.progress);
+    let limits = flags.limits();
+    let workers = flags.jobs.unwrap_or_else(environment::processors);
+    let cancel = interrupt::cancel()?;
+    let result = verb(&Context { observer: &progress, cancel, limits: &limits, workers });
+    progress.end(if result.is_ok() { end } else { End::Failed });
+    result
 }

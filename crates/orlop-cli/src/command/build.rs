@@ -59,7 +59,7 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     let (plan, target) = Plan::new(&arguments.words, &arguments.platform, arguments.base.as_deref())?;
     let reading = arguments.tree.reading()?;
     if arguments.check {
-        let parting = shell.work(&arguments.work, |cx| {
+        let parting = shell.read(&arguments.work, |cx| {
             let prepared = plan.prepare(&arguments.places, cx)?;
             check(arguments, cx, &prepared, &reading)
         })?;

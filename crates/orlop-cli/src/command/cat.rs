@@ -31,7 +31,7 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     let mut output = shell.output();
-    shell.work(&arguments.work, |cx| {
+    shell.read(&arguments.work, |cx| {
         let place = arguments.place.open(cx)?;
         let image = Image::fetch(cx, place.source(), place.selector(), &arguments.platform.platform())?;
         let proof = if arguments.unproven { Proof::Later } else { Proof::First(arguments.place.spool(cx)?) };

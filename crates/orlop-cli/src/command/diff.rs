@@ -48,7 +48,7 @@ struct Side {
 }
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
-    let (files, members) = shell.work(&arguments.work, |cx| {
+    let (files, members) = shell.read(&arguments.work, |cx| {
         let before = read(arguments, cx, &arguments.before)?;
         let after = read(arguments, cx, &arguments.after)?;
         let members = match (&before.config, &after.config) {

@@ -24,7 +24,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
-    let layers = shell.work(&arguments.work, |cx| {
+    let layers = shell.read(&arguments.work, |cx| {
         let place = arguments.place.open(cx)?;
         let wanted = arguments.platform.platform();
         usage(cx, &Image::fetch(cx, place.source(), place.selector(), &wanted)?)

@@ -37,7 +37,7 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     let below = arguments.path.as_ref().map_or(&b""[..], |path| path.as_bytes());
-    let files = shell.work(&arguments.work, |cx| {
+    let files = shell.read(&arguments.work, |cx| {
         let place = arguments.place.open(cx)?;
         let image = Image::fetch(cx, place.source(), place.selector(), &arguments.platform.platform())?;
         files(cx, &image, below)

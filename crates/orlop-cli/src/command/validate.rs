@@ -26,7 +26,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
-    let verdict = shell.work(&arguments.work, |cx| {
+    let verdict = shell.read(&arguments.work, |cx| {
         let place = arguments.place.open(cx)?;
         match place.selector() {
             Selector::Only => validate::place(cx, place.catalog()),
