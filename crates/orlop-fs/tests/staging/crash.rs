@@ -2,7 +2,7 @@
 //! or whole, and the next run succeeds and leaves nothing else.
 
 use crate::layers::{Layer, stage};
-use crate::scratch::Scratch;
+use crate::scratch::{Scratch, Who, again_as};
 use orlop_fs::seam::{self, Verdict};
 use orlop_fs::staging::{Apply, Durable, Existing};
 use std::os::unix::process::ExitStatusExt as _;
@@ -116,6 +116,33 @@ fn a_run_killed_at_any_operation_leaves_the_target_old_or_whole() {
     let steps = disturb("kill", &[], 1) + disturb("kill", &["old"], 1);
     assert!(steps > 60, "only {steps} operations pass the seam");
     testkit::proof::ran("files: an unpack killed at every operation", steps);
+}
+
+/// There the tree appears piece by piece: what a killed run left is told from a whole tree by its marker.
+#[test]
+fn a_run_killed_while_it_fills_a_mount_point_is_begun_anew() {
+    if !again_as(Who::Root, "crash::a_run_killed_while_it_fills_a_mount_point_is_begun_anew") {
+        return;
+    }
+    let whole = ["d", "e", "h", "p", "s"];
+    let mut killed = 0;
+    for step in 1.. {
+        let scratch = Scratch::in_memory();
+        scratch.dir_at("root");
+        scratch.run("mount", &["-t", "tmpfs", "none", "root"]);
+        let status = run(scratch.path(), &format!("kill:{step}"));
+        let left = names(&scratch.at("root"));
+        let again = if left == whole { None } else { Some(run(scratch.path(), "")) };
+        let found = names(&scratch.at("root"));
+        scratch.run("umount", &["root"]);
+        assert!(again.is_none_or(|again| again.success()), "killed at {step}, and {left:?} was left");
+        assert_eq!(found, whole, "killed at {step}");
+        if status.success() {
+            break;
+        }
+        killed += 1;
+    }
+    assert!(killed > 40, "only {killed} operations");
 }
 
 #[test]
