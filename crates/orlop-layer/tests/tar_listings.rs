@@ -313,6 +313,8 @@ fn reason(error: &Error) -> String {
 
 /// What is refused though three readers agree: `docs/formats/tar.md`, "Refused".
 const REFUSED: &[&str] = &[
+    // Old versions of libarchive pass over global headers, and so do engines written in Go.
+    "a global header renames or resizes members, which readers disagree about",
     "a global header stands between a member and its extended header",
     "a long name is empty or holds a NUL byte",
     "a member has two different long names",
