@@ -24,21 +24,21 @@ pub fn reflink(from: impl AsFd, to: &File) -> Result<Cheap> {
     }
 }
 
-/// Copies `length` bytes of `from`, beginning at `at`, to the beginning of `to` within the kernel. Returns how
-/// many were copied: fewer where `from` ends early; `None` where the file systems cannot.
-pub fn copy_range(from: impl AsFd, at: u64, to: &File, length: u64) -> Result<Option<u64>> {
+/// Copies `length` bytes of `from`, beginning at `at`, to the position `to_at` of `to` within the kernel. Returns
+/// how many were copied: fewer where `from` ends early; `None` where the file systems cannot.
+pub fn copy_range(from: impl AsFd, at: u64, to: &File, to_at: u64, length: u64) -> Result<Option<u64>> {
     const STEP: usize = 1 << 30;
-    let (mut from_at, mut to_at) = (at, 0);
-    while to_at < length {
-        let step = usize::try_from(length - to_at).unwrap_or(STEP).min(STEP);
+    let (mut from_at, begin, mut to_at) = (at, to_at, to_at);
+    while to_at - begin < length {
+        let step = usize::try_from(length - (to_at - begin)).unwrap_or(STEP).min(STEP);
         match call::copy_range(from.as_fd(), &mut from_at, to, &mut to_at, step) {
             Ok(0) => break,
             Ok(_) | Err(Errno::INTR) => {}
-            Err(error) if to_at == 0 && is_not_here(error) => return Ok(None),
+            Err(error) if to_at == begin && is_not_here(error) => return Ok(None),
             Err(error) => return Err(to.failed("copy to", error)),
         }
     }
-    Ok(Some(to_at))
+    Ok(Some(to_at - begin))
 }
 
 /// Gives an open file a name in `folder`, which must be free; a second name of the same file, not a copy.

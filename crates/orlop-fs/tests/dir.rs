@@ -175,7 +175,7 @@ fn bytes_pass_within_the_kernel_where_they_can() {
     let from = dir.open_file("from").expect("opened");
     let to = dir.create_file("to", 0o644).expect("created");
     if copy::reflink(&from, &to).expect("asked") == Cheap::NotHere {
-        match copy::copy_range(&from, 2, &to, 100).expect("copied") {
+        match copy::copy_range(&from, 2, &to, 0, 100).expect("copied") {
             Some(count) => assert_eq!(count, 8),
             None => to.write_at(b"23456789", 0).expect("written"),
         }

@@ -10,17 +10,20 @@ use orlop_spec::port::{Hints, LocalFile, Put, Result, Transfer};
 use orlop_spec::{AnyDigest, Descriptor, Digest, Fault};
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
+use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
 /// One step of hashing or copying.
 const STEP: usize = 256 << 10;
+/// One step of a copy in the kernel, which the hash follows.
+const STRIDE: u64 = 8 << 20;
 /// Below this a thread costs more than it saves.
 const SMALL: u64 = 1 << 20;
 
 /// Proves that a file is the blob.
 pub(crate) fn prove(file: &File, blob: &Descriptor) -> Result<()> {
     check_size(file.size()?, blob)?;
-    check_digest(hash(file, 0, blob)?, blob)
+    check_digest(hash(file, blob)?, blob)
 }
 
 /// Gives the file itself a further name, where that was asked for and is possible.
@@ -41,19 +44,21 @@ pub(crate) fn link(
     }
 }
 
-/// Copies a part of a local file into `to`, which is empty. The source is hashed meanwhile on a thread of its
-/// own: it is in memory then, and the copy may share its blocks.
+/// Copies a part of a local file into `to`, which is empty. The copy is hashed as far as it has come, on a thread
+/// of its own: it is in memory then, and what is proven is what is kept, whatever becomes of the source.
 pub(crate) fn copy(local: &LocalFile, blob: &Descriptor, to: &File) -> Result<Put> {
     check_size(local.size, blob)?;
     let from = own_handle(local)?;
     if blob.size < SMALL {
-        let put = move_range(local, &from, to)?;
-        check_digest(hash(&from, local.at, blob)?, blob)?;
+        let put = move_range(local, &from, to, &|_| ())?;
+        check_digest(hash(to, blob)?, blob)?;
         return Ok(put);
     }
     thread::scope(|threads| {
-        let hashed = threads.spawn(|| hash(&from, local.at, blob));
-        let put = move_range(local, &from, to);
+        let (copied, progress) = mpsc::channel();
+        let hashed = threads.spawn(move || hash_behind(to, blob, &progress));
+        let put = move_range(local, &from, to, &|end| copied.send(end).unwrap_or_default());
+        drop(copied);
         let hashed = hashed.join().expect("hashing does not panic");
         let put = put?;
         check_digest(hashed?, blob)?;
@@ -93,16 +98,26 @@ fn pump(from: &mut dyn Read, to: &mut dyn Write) -> io::Result<u64> {
     }
 }
 
-fn move_range(local: &LocalFile, from: &File, to: &File) -> Result<Put> {
+/// Moves the range, and tells how far the copy has come after each step.
+fn move_range(local: &LocalFile, from: &File, to: &File, copied: &dyn Fn(u64)) -> Result<Put> {
     if local.whole && copy::reflink(local.file.as_fd(), to)? == Cheap::Done {
+        copied(local.size);
         return Ok(Put::Linked);
     }
-    match copy::copy_range(local.file.as_fd(), local.at, to, local.size)? {
-        Some(count) if count == local.size => {}
-        // The source became shorter while it was read; the proof says so.
-        Some(_) => {}
-        None => copy_by_hand(from, local, to)?,
+    let mut done = 0;
+    while done < local.size {
+        let step = STRIDE.min(local.size - done);
+        match copy::copy_range(local.file.as_fd(), local.at + done, to, done, step)? {
+            Some(0) => break,
+            Some(count) => done += count,
+            None => {
+                copy_by_hand(from, local, to)?;
+                done = local.size;
+            }
+        }
+        copied(done);
     }
+    // A source that became shorter while it was read fails the proof.
     Ok(Put::Copied)
 }
 
@@ -110,12 +125,27 @@ fn copy_by_hand(from: &File, local: &LocalFile, to: &File) -> Result<()> {
     read_range(from, local.at, local.size, &mut |at, bytes| Ok(to.write_at(bytes, at)?))
 }
 
-/// The digest of as many bytes as the blob has; `None` for an algorithm that proves nothing.
-fn hash(file: &File, at: u64, blob: &Descriptor) -> Result<Option<Digest>> {
+/// The digest of a whole file; `None` for an algorithm that proves nothing.
+fn hash(file: &File, blob: &Descriptor) -> Result<Option<Digest>> {
     match &blob.digest {
-        AnyDigest::Known(expected) => hash_range(file, at, blob.size, expected.algorithm()).map(Some),
+        AnyDigest::Known(expected) => hash_range(file, 0, file.size()?, expected.algorithm()).map(Some),
         AnyDigest::Other(_) => Ok(None),
     }
+}
+
+/// The digest of a file that is still being written, never reading past what `progress` says.
+fn hash_behind(file: &File, blob: &Descriptor, progress: &Receiver<u64>) -> Result<Option<Digest>> {
+    let AnyDigest::Known(expected) = &blob.digest else { return Ok(None) };
+    let mut hasher = Hasher::new(expected.algorithm());
+    let mut done = 0;
+    for end in progress {
+        read_range(file, done, end - done, &mut |_, bytes| {
+            hasher.update(bytes);
+            Ok(())
+        })?;
+        done = end;
+    }
+    Ok(Some(hasher.finish()))
 }
 
 /// The digest of a part of a file.
