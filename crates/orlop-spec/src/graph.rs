@@ -7,12 +7,12 @@ use crate::context::{Context, Limits};
 use crate::descriptor::Descriptor;
 use crate::diagnose::{Diagnose, Fault, Kind};
 use crate::digest::AnyDigest;
-use crate::document::{Document, Parse};
+use crate::document::{Document, DocumentError, Parse};
 use crate::index::Index;
 use crate::manifest::Manifest;
 use crate::media_type::Role;
 use crate::port::{Result, Source};
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::io::Read as _;
 
 /// Reads and proves one document.
@@ -72,7 +72,7 @@ pub fn walk(
     root: &Descriptor,
     choose: Choose<'_>,
 ) -> Result<Vec<Node>> {
-    let mut walk = Walk { cx, source, choose, seen: HashSet::new(), nodes: Vec::new() };
+    let mut walk = Walk { cx, source, choose, seen: HashMap::new(), nodes: Vec::new() };
     walk.enter(root, 0)?;
     Ok(walk.nodes)
 }
@@ -81,24 +81,37 @@ struct Walk<'a> {
     cx: &'a Context<'a>,
     source: &'a dyn Source,
     choose: Choose<'a>,
-    seen: HashSet<AnyDigest>,
+    /// Sizes by digest and whether it was opened as a document: one blob may be a layer to one parent and a
+    /// manifest to another.
+    seen: HashMap<(AnyDigest, bool), u64>,
     nodes: Vec<Node>,
 }
 
 impl Walk<'_> {
     fn enter(&mut self, descriptor: &Descriptor, depth: u32) -> Result<()> {
         self.cx.cancel.check()?;
-        if !self.seen.insert(descriptor.digest.clone()) {
+        if !self.is_new(descriptor, descriptor.media_type.is_document())? {
             return Ok(());
         }
         match (descriptor.digest.known().is_ok(), descriptor.media_type.role()) {
             (true, Role::Index) => self.index(descriptor, depth),
             (true, Role::Manifest) => self.manifest(descriptor),
             _ => {
-                descriptor.prove_data()?;
                 self.nodes.push(Node::Blob(Box::new(descriptor.clone())));
                 Ok(())
             }
+        }
+    }
+
+    /// Whether the blob was not met before in this role. Every descriptor of it must say the same.
+    fn is_new(&mut self, descriptor: &Descriptor, as_document: bool) -> Result<bool> {
+        descriptor.prove_data()?;
+        let key = (descriptor.digest.clone(), as_document);
+        match self.seen.insert(key, descriptor.size) {
+            Some(found) if found != descriptor.size => {
+                Err(DocumentError::WrongSize { found, expected: Box::new(descriptor.clone()) }.into())
+            }
+            known => Ok(known.is_none()),
         }
     }
 
@@ -120,8 +133,7 @@ impl Walk<'_> {
             return Err(Fault::new(TooManyLayers { limit: self.cx.limits.layers }));
         }
         for blob in manifest.blobs() {
-            if self.seen.insert(blob.digest.clone()) {
-                blob.prove_data()?;
+            if self.is_new(blob, false)? {
                 self.nodes.push(Node::Blob(Box::new(blob.clone())));
             }
         }

@@ -12,7 +12,7 @@ pub(crate) mod members;
 pub(crate) mod sink;
 
 pub use input::Options;
-pub use sink::ArchiveSink;
+pub use sink::{ArchiveSink, replaceable};
 
 pub(crate) use input::{open as open_input, unwrap as unwrap_input};
 

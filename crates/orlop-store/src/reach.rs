@@ -47,16 +47,17 @@ pub(crate) fn reach(
         let reached = walk.open(&descriptor, depth)?;
         visit(&descriptor, &reached);
     }
-    walk.seen.extend(walk.mentioned);
-    Ok(walk.seen)
+    walk.mentioned.extend(walk.seen.into_iter().map(|(digest, _)| digest));
+    Ok(walk.mentioned)
 }
 
 struct Walk<'a> {
     source: &'a dyn Source,
     limits: &'a Limits,
     damage: Damage,
-    seen: HashSet<AnyDigest>,
-    /// Digests in documents of unknown type, of which nothing else is known.
+    /// What was opened, and whether as a document: one blob may be a layer to one parent and a manifest to another.
+    seen: HashSet<(AnyDigest, bool)>,
+    /// Digests that are named and not opened: configs, layers, and texts in documents of unknown type.
     mentioned: HashSet<AnyDigest>,
     next: Vec<(Descriptor, u32)>,
 }
@@ -65,7 +66,7 @@ impl Walk<'_> {
     fn push(&mut self, children: impl Iterator<Item = Descriptor>, depth: u32) {
         let at = self.next.len();
         for child in children {
-            if self.seen.insert(child.digest.clone()) {
+            if self.seen.insert((child.digest.clone(), child.media_type.is_document())) {
                 self.next.push((child, depth));
             }
         }
@@ -95,7 +96,7 @@ impl Walk<'_> {
             }
             Role::Manifest => {
                 let manifest = graph::read::<Manifest>(self.limits, self.source, descriptor)?;
-                self.seen.extend(manifest.blobs().map(|blob| blob.digest.clone()));
+                self.mentioned.extend(manifest.blobs().map(|blob| blob.digest.clone()));
                 self.push(manifest.subject.iter().cloned(), depth + 1);
                 Ok(Reached::Manifest(Box::new(manifest)))
             }

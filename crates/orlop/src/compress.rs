@@ -3,6 +3,7 @@
 
 use crate::copy::{Account, Copied, Copy, plan, put_all};
 use crate::draft;
+use crate::error::Error;
 use orlop_layer::codec::{self, Codec};
 use orlop_layer::encode::{Encode, recompress};
 use orlop_layer::{Error as LayerError, Verified};
@@ -20,6 +21,9 @@ use std::collections::HashMap;
 /// Annotations of a layer that speak about its compressed bytes; they would be wrong for the new ones.
 const ABOUT_COMPRESSED: [&str; 2] = ["io.github.containers.zstd-chunked.", "containerd.io/snapshot/stargz/"];
 
+/// Annotation of an attestation in an index: the digest of the manifest that it speaks about.
+const SPEAKS_ABOUT: &str = "vnd.docker.reference.digest";
+
 /// Copies `roots` with every layer compressed by `codec`. Artifacts that are no images are copied unchanged.
 pub fn copy_compressed(
     cx: &Context<'_>,
@@ -29,8 +33,16 @@ pub fn copy_compressed(
     how: &Copy,
     codec: Codec,
 ) -> Result<Copied> {
-    let mut work =
-        Work { cx, from, to: &*to, how, codec, replaced: HashMap::new(), account: Account::default() };
+    let mut work = Work {
+        cx,
+        from,
+        to: &*to,
+        how,
+        codec,
+        replaced: HashMap::new(),
+        proven: HashMap::new(),
+        account: Account::default(),
+    };
     let mut published = Vec::with_capacity(roots.len());
     for (name, root) in roots {
         published.push((name.clone(), work.root(root)?));
@@ -48,6 +60,8 @@ struct Work<'a> {
     codec: Codec,
     /// What stands for a blob of the source at the target.
     replaced: HashMap<AnyDigest, Descriptor>,
+    /// Diff ids of the layers that were compressed.
+    proven: HashMap<AnyDigest, DiffId>,
     account: Account,
 }
 
@@ -75,11 +89,17 @@ impl Work<'_> {
             return self.unchanged(manifest.blobs(), Node::Manifest(Box::new(manifest.clone())));
         }
         let config: Document<Config> = graph::read(self.cx.limits, self.from, &manifest.config)?;
+        let (layers, diff_ids) = (manifest.layers.len(), config.rootfs.diff_ids.len());
+        if layers != diff_ids {
+            let manifest = manifest.descriptor().digest.clone();
+            return Err(Error::LayerCount { manifest, layers, diff_ids }.into());
+        }
         draft::put(self.to, &config)?;
         let mut value = manifest.clone().into_value();
         for (layer, diff_id) in value.layers.iter_mut().zip(&config.rootfs.diff_ids) {
             *layer = self.layer(layer, *diff_id)?;
         }
+        value.subject = value.subject.map(|subject| self.stand_in(&subject));
         value.media_type = Some(MediaType::new(OCI_MANIFEST));
         value.config.media_type = MediaType::new(OCI_CONFIG);
         self.replace(manifest.descriptor(), value, OCI_MANIFEST)
@@ -89,6 +109,7 @@ impl Work<'_> {
         let mut value = index.clone().into_value();
         for child in &mut value.manifests {
             *child = self.stand_in(child);
+            self.follow(&mut child.annotations);
         }
         value.media_type = Some(MediaType::new(OCI_INDEX));
         self.replace(index.descriptor(), value, OCI_INDEX)
@@ -110,19 +131,35 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// Attestations name the manifest that they speak about in an annotation.
+    fn follow(&self, annotations: &mut Annotations) {
+        let Some(named) = annotations.get_mut(SPEAKS_ABOUT) else { return };
+        if let Some(new) = named.parse().ok().and_then(|digest: AnyDigest| self.replaced.get(&digest)) {
+            *named = new.digest.to_string().into();
+        }
+    }
+
     /// The descriptor with the name, size and type of what stands for the blob.
     fn stand_in(&self, old: &Descriptor) -> Descriptor {
         let Some(new) = self.replaced.get(&old.digest) else { return old.clone() };
         let Descriptor { media_type, digest, size, .. } = new.clone();
-        Descriptor { media_type, digest, size, data: None, ..old.clone() }
+        Descriptor { media_type, digest, size, data: None, urls: Vec::new(), ..old.clone() }
     }
 
     fn layer(&mut self, old: &Descriptor, diff_id: DiffId) -> Result<Descriptor> {
         match old.media_type.role() {
             Role::Layer(form) if form.distribution == Distribution::Free => {
-                if !self.replaced.contains_key(&old.digest) {
-                    let new = self.compress(old, form.compression, diff_id)?;
-                    self.replaced.insert(old.digest.clone(), new);
+                match self.proven.get(&old.digest) {
+                    Some(proven) if *proven != diff_id => {
+                        let (found, expected) = (Box::new(proven.0), Box::new(diff_id.0));
+                        return Err(LayerError::WrongDiffId { found, expected }.into());
+                    }
+                    Some(_) => {}
+                    None => {
+                        let new = self.compress(old, form.compression, diff_id)?;
+                        self.replaced.insert(old.digest.clone(), new);
+                        self.proven.insert(old.digest.clone(), diff_id);
+                    }
                 }
                 let new = self.stand_in(old);
                 Ok(Descriptor { annotations: about_content(&old.annotations), ..new })

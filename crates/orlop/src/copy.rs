@@ -161,8 +161,7 @@ fn prune(root: &Descriptor, wanted: &[Platform], nodes: &mut [Node]) -> Descript
         let mut manifests = chosen(index, wanted, &mut Vec::new());
         for child in &mut manifests {
             if let Some((_, new)) = replaced.iter().find(|(old, _)| old.digest == child.digest) {
-                child.digest = new.digest.clone();
-                child.size = new.size;
+                rename(child, new);
             }
         }
         if manifests == index.manifests {
@@ -173,13 +172,20 @@ fn prune(root: &Descriptor, wanted: &[Platform], nodes: &mut [Node]) -> Descript
         let value = Index { manifests, ..(**index).clone().into_value() };
         let smaller = Document::print(value, media_type, algorithm);
         if before.digest == current.digest {
-            current.digest = smaller.descriptor().digest.clone();
-            current.size = smaller.descriptor().size;
+            rename(&mut current, smaller.descriptor());
         }
         replaced.push((before, smaller.descriptor().clone()));
         *node = Node::Index(Box::new(smaller));
     }
     current
+}
+
+/// Lets a descriptor name other bytes: what it said of the old ones goes.
+fn rename(descriptor: &mut Descriptor, new: &Descriptor) {
+    descriptor.digest = new.digest.clone();
+    descriptor.size = new.size;
+    descriptor.data = None;
+    descriptor.urls = Vec::new();
 }
 
 /// Puts the nodes of a walk into a sink: blobs first, largest first and in parallel; then documents in order.
@@ -205,7 +211,7 @@ pub(crate) fn put_all(
         blobs.sort_by_key(|blob| std::cmp::Reverse(blob.size));
     }
     in_parallel(lanes, &blobs, |blob| match from.origin(blob).and_then(|origin| put(blob, &*origin)) {
-        Err(fault) if may_be_absent(blob, &fault) => {
+        Err(fault) if fault.is_absence() && may_be_absent(blob) => {
             cx.observer.event(Event::Warned(format!("{} is kept elsewhere and was not copied", blob.digest)));
             Ok(())
         }
@@ -244,9 +250,9 @@ fn put_one(
 }
 
 /// Restricted layers stay where their `urls` say (image-spec, `layer.md`, "Non-Distributable Layers").
-fn may_be_absent(blob: &Descriptor, fault: &Fault) -> bool {
+pub(crate) fn may_be_absent(blob: &Descriptor) -> bool {
     let restricted = matches!(blob.media_type.role(), Role::Layer(layer) if layer.distribution == Distribution::Restricted);
-    restricted && !blob.urls.is_empty() && fault.is_absence()
+    restricted && !blob.urls.is_empty()
 }
 
 /// Does `work` for every item, by at most `lanes` threads; the first error ends it.

@@ -61,9 +61,18 @@ impl Draft {
         platform_of(&self.config)
     }
 
-    /// Says for which machine the image is.
+    /// Says for which machine the image is. What is not said stays as the base has it, where it is the same system
+    /// and architecture.
     pub fn set_platform(&mut self, platform: &Platform) {
-        let Platform { architecture, os, os_version, os_features, variant, extra: _ } = platform.clone();
+        let Platform { architecture, os, mut os_version, mut os_features, mut variant, extra: _ } =
+            platform.clone();
+        if os == self.config.os && architecture == self.config.architecture {
+            os_version = os_version.or_else(|| self.config.os_version.clone());
+            variant = variant.or_else(|| self.config.variant.clone());
+            if os_features.is_empty() {
+                os_features.clone_from(&self.config.os_features);
+            }
+        }
         self.config = Config { architecture, os, os_version, os_features, variant, ..self.config.clone() };
     }
 

@@ -9,7 +9,8 @@ use orlop_spec::manifest::Manifest;
 use orlop_spec::media_type::{Compression, Role};
 use orlop_spec::platform::{self, Platform, PlatformError};
 use orlop_spec::port::{Result, Selector, Source};
-use orlop_spec::{Context, Descriptor, Document};
+use orlop_spec::{AnyDigest, Context, Descriptor, Document};
+use std::collections::HashSet;
 
 /// One image of a source.
 pub struct Image<'s> {
@@ -127,47 +128,62 @@ fn layer(blob: &Descriptor, diff_id: DiffId) -> Result<Layer<'_>> {
 }
 
 /// The manifest below `root` for `wanted`: the first of an index that fits, else the first that fits in an index
-/// nested in it that names no platform of its own.
+/// nested in it that names no platform of its own, else the first that names none itself.
 pub fn manifest_below(
     cx: &Context<'_>,
     source: &dyn Source,
     root: &Descriptor,
     wanted: &Platform,
 ) -> Result<Document<Manifest>> {
-    let mut there = Vec::new();
-    find(cx, source, root, wanted, 0, &mut there)?.ok_or_else(|| no_platform(wanted, &there).into())
+    let mut search = Search { cx, source, wanted, seen: HashSet::new(), there: Vec::new() };
+    match search.find(root, 0)? {
+        Some(manifest) => Ok(manifest),
+        None => Err(no_platform(wanted, &search.there).into()),
+    }
 }
 
-fn find(
-    cx: &Context<'_>,
-    source: &dyn Source,
-    root: &Descriptor,
-    wanted: &Platform,
-    depth: u32,
-    there: &mut Vec<Descriptor>,
-) -> Result<Option<Document<Manifest>>> {
-    match root.media_type.role() {
-        Role::Manifest => return read_manifest(cx, source, root).map(Some),
-        Role::Index if depth < cx.limits.index_depth => {}
-        Role::Index => return Err(orlop_spec::Fault::new(graph::TooDeep { limit: cx.limits.index_depth })),
-        _ => {
-            let Descriptor { digest, media_type, .. } = root.clone();
-            return Err(Error::NotAnImage { digest, media_type }.into());
+struct Search<'a> {
+    cx: &'a Context<'a>,
+    source: &'a dyn Source,
+    wanted: &'a Platform,
+    /// Indexes that were opened; none is opened twice.
+    seen: HashSet<AnyDigest>,
+    /// What was passed over, for the error.
+    there: Vec<Descriptor>,
+}
+
+impl Search<'_> {
+    fn find(&mut self, root: &Descriptor, depth: u32) -> Result<Option<Document<Manifest>>> {
+        self.cx.cancel.check()?;
+        let limit = self.cx.limits.index_depth;
+        match root.media_type.role() {
+            Role::Manifest => return read_manifest(self.cx, self.source, root).map(Some),
+            Role::Index if depth >= limit => return Err(orlop_spec::Fault::new(graph::TooDeep { limit })),
+            Role::Index if !self.seen.insert(root.digest.clone()) => return Ok(None),
+            Role::Index => {}
+            _ => {
+                let Descriptor { digest, media_type, .. } = root.clone();
+                return Err(Error::NotAnImage { digest, media_type }.into());
+            }
+        }
+        let index: Document<Index> = graph::read(self.cx.limits, self.source, root)?;
+        let (declared, silent): (Vec<_>, Vec<_>) =
+            index.manifests.iter().cloned().partition(|child| child.platform.is_some());
+        if let Ok(child) = platform::select(&declared, self.wanted) {
+            return self.find(child, depth + 1);
+        }
+        self.there.extend(declared);
+        for child in nested(&index) {
+            if let Some(manifest) = self.find(child, depth + 1)? {
+                return Ok(Some(manifest));
+            }
+        }
+        let silent: Vec<_> = silent.into_iter().filter(|child| !is_nested(child)).collect();
+        match platform::select(&silent, self.wanted) {
+            Ok(child) => self.find(child, depth + 1),
+            Err(_) => Ok(None),
         }
     }
-    let index: Document<Index> = graph::read(cx.limits, source, root)?;
-    if let Ok(child) = platform::select(&index.manifests, wanted)
-        && !is_nested(child)
-    {
-        return find(cx, source, child, wanted, depth + 1, there);
-    }
-    there.extend(index.manifests.iter().cloned());
-    for child in nested(&index) {
-        if let Some(manifest) = find(cx, source, child, wanted, depth + 1, there)? {
-            return Ok(Some(manifest));
-        }
-    }
-    Ok(None)
 }
 
 /// The indexes in an index that name no platform, so that only they know for which machines they are.

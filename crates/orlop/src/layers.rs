@@ -32,16 +32,13 @@ pub fn open(cx: &Context<'_>, phase: &'static str, image: &Image<'_>, each: Each
     let lanes = cx.workers.get().min(layers.len());
     let stages = if lanes < cx.workers.get() { Stages::Pipelined } else { Stages::One };
     let done: Vec<Mutex<Option<(Tree, u64)>>> = layers.iter().map(|_| Mutex::new(None)).collect();
-    let total = AtomicU64::new(0);
+    let (size, entries) = (AtomicU64::new(0), AtomicU64::new(0));
     in_parallel(lanes, &order, |index| {
         let slot = usize::from(*index);
         each(*index, &mut |visitor| {
             let decoded = open_one(cx, phase, image, &layers[slot], *index, stages, visitor)?;
-            if total.fetch_add(decoded.1, Ordering::Relaxed).saturating_add(decoded.1) > cx.limits.size {
-                return Err(
-                    LayerError::Limit { what: "the size of all layers", limit: cx.limits.size }.into()
-                );
-            }
+            charge(&size, decoded.1, cx.limits.size, "the size of all layers")?;
+            charge(&entries, decoded.0.len(), cx.limits.entries, "the number of entries of all layers")?;
             *done[slot].lock().expect("no holder panics") = Some(decoded);
             Ok(())
         })
@@ -75,6 +72,14 @@ pub fn open_at(
     let layers = image.layers()?;
     let stages = if cx.workers.get() > 1 { Stages::Pipelined } else { Stages::One };
     open_one(cx, phase, image, &layers[usize::from(index)], index, stages, visitor).map(drop)
+}
+
+/// Adds to a sum that may not exceed a limit.
+fn charge(sum: &AtomicU64, count: u64, limit: u64, what: &'static str) -> Result<(), LayerError> {
+    if sum.fetch_add(count, Ordering::Relaxed).saturating_add(count) > limit {
+        return Err(LayerError::Limit { what, limit });
+    }
+    Ok(())
 }
 
 fn open_one(

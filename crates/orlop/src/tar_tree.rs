@@ -1,6 +1,5 @@
 //! Root tars: a tree in a tar, as an input of `build` and as a target of a render.
 
-use crate::error::Error;
 use crate::hashed::feed;
 use crate::image::Image;
 use crate::layers;
@@ -8,7 +7,7 @@ use crate::spool::Spool;
 use crate::transport::Outside;
 use crate::trees::Reading;
 use orlop_fs::owner::Owner;
-use orlop_fs::{Dir, File, Persist};
+use orlop_fs::{File, Persist};
 use orlop_layer::codec::{self, Codec};
 use orlop_layer::decode::Visit as _;
 use orlop_layer::encode::{Encode, Encoded, encode};
@@ -17,7 +16,6 @@ use orlop_layer::{Entries as _, Error as LayerError, Kind, tar};
 use orlop_spec::port::Result;
 use orlop_spec::{Algorithm, Context, Fault, reference};
 use std::io::{BufRead as _, BufReader, BufWriter, Read, Write};
-use std::path::Path;
 
 /// A tar that was read whole: its tree as one layer, whiteouts included, and its contents.
 #[derive(Debug)]
@@ -47,6 +45,10 @@ pub fn read(cx: &Context<'_>, input: impl Read + Send, spool: File, how: &Readin
         cx.cancel.check()?;
         if how.leaves_out(&entry.path) {
             continue;
+        }
+        if matches!(&entry.kind, Kind::HardLink { target } if how.leaves_out(target)) {
+            let what = "is a hard link to a member that is excluded; exclude both or none";
+            return Err(LayerError::Entry { path: entry.path.to_string(), what }.into());
         }
         if how.owner == Owner::Squash {
             (entry.meta.uid, entry.meta.gid) = (0, 0);
@@ -98,8 +100,7 @@ pub fn export_to(
         let encoded = export(cx, image, codec, outside.spool()?, &mut out)?;
         return out.flush().map(|()| encoded).map_err(|error| Fault::io("write the tar", error));
     };
-    let name = path.file_name().ok_or(NO_FILE)?.as_encoded_bytes();
-    let folder = Dir::open(path.parent().unwrap_or(Path::new("")))?;
+    let (folder, name) = orlop_store::archive::replaceable(path)?;
     let temp = folder.create_temp()?;
     let mut out = BufWriter::new(temp.file());
     let encoded = export(cx, image, codec, outside.spool()?, &mut out)?;
@@ -110,5 +111,3 @@ pub fn export_to(
     folder.sync()?;
     Ok(encoded)
 }
-
-const NO_FILE: Error = Error::Unfit { what: "the path names no file", hint: "name one: tar:FOLDER/FILE.tar" };

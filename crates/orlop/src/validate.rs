@@ -5,6 +5,7 @@
 
 mod layer;
 
+use crate::copy::may_be_absent;
 use layer::check_layers;
 use orlop_layer::Verified;
 use orlop_spec::config::Config;
@@ -69,7 +70,8 @@ pub fn image(cx: &Context<'_>, source: &dyn Source, selector: &Selector) -> Resu
 struct Check<'a> {
     cx: &'a Context<'a>,
     source: &'a dyn Source,
-    seen: HashSet<AnyDigest>,
+    /// Digest, size, and whether it was checked as a document: descriptors of one blob may lie differently.
+    seen: HashSet<(AnyDigest, u64, bool)>,
     verdict: Verdict,
 }
 
@@ -95,16 +97,18 @@ impl<'a> Check<'a> {
 
     /// A blob that cannot be read or proven; only what is not about the blob ends the check.
     fn unreadable(&mut self, blob: &Descriptor, fault: &Fault) -> Result<()> {
-        let rule = match fault.kind() {
-            _ if fault.is_absence() => "missing",
-            Kind::Integrity => "damaged",
-            Kind::Limit => "limit",
-            _ => "unreadable",
+        let (rule, severity) = match fault.kind() {
+            _ if fault.is_absence() && may_be_absent(blob) => ("kept-elsewhere", Severity::Warning),
+            _ if fault.is_absence() => ("missing", Severity::Error),
+            _ if blob.digest.known().is_err() => ("unproven", Severity::Warning),
+            Kind::Integrity => ("damaged", Severity::Error),
+            Kind::Limit => ("limit", Severity::Error),
+            _ => ("unreadable", Severity::Error),
         };
         let problem = Problem {
             blob: Some(blob.digest.clone()),
             rule,
-            severity: Severity::Error,
+            severity,
             place: String::new(),
             what: chain(fault),
         };
@@ -114,7 +118,7 @@ impl<'a> Check<'a> {
 
     fn document(&mut self, blob: &Descriptor, depth: u32) -> Result<()> {
         self.cx.cancel.check()?;
-        if !self.seen.insert(blob.digest.clone()) {
+        if !self.is_new(blob, blob.media_type.is_document()) {
             return Ok(());
         }
         match blob.media_type.role() {
@@ -122,6 +126,10 @@ impl<'a> Check<'a> {
             Role::Manifest => self.manifest(blob),
             _ => self.content(blob),
         }
+    }
+
+    fn is_new(&mut self, blob: &Descriptor, as_document: bool) -> bool {
+        self.seen.insert((blob.digest.clone(), blob.size, as_document))
     }
 
     fn index(&mut self, blob: &Descriptor, depth: u32) -> Result<()> {
@@ -170,7 +178,7 @@ impl<'a> Check<'a> {
     }
 
     fn content_once(&mut self, blob: &Descriptor) -> Result<()> {
-        if self.seen.insert(blob.digest.clone()) { self.content(blob) } else { Ok(()) }
+        if self.is_new(blob, false) { self.content(blob) } else { Ok(()) }
     }
 
     /// Proves a blob that is not opened.

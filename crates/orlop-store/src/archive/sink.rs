@@ -86,15 +86,9 @@ impl Write for Target {
 impl ArchiveSink {
     /// A new archive at a path; one that is there is replaced at the end.
     pub(crate) fn at_path(path: &Path, form: Form, options: &Options) -> Result<Self> {
-        let path = behind_links(path)?;
-        let Some(name) = path.file_name() else { return Err(not_a_file(&path)) };
-        let folder = Dir::open(path.parent().unwrap_or(Path::new("")))?;
-        let name = name.as_encoded_bytes().to_vec();
-        if folder.try_stat(&name)?.is_some_and(|stat| stat.kind != FileKind::File) {
-            return Err(not_a_file(&path));
-        }
+        let (folder, name) = replaceable(path)?;
         let temp = Temp::create_own(folder.try_clone()?)?;
-        Self::new(Target::File { folder, temp, name }, &path, form, options)
+        Self::new(Target::File { folder, temp, name }, path, form, options)
     }
 
     /// A new archive on a stream.
@@ -143,6 +137,18 @@ impl ArchiveSink {
             }
         }
     }
+}
+
+/// The folder and name of a file that may be replaced or made: behind links, and never a device or a pipe.
+pub fn replaceable(path: &Path) -> Result<(Dir, Vec<u8>)> {
+    let path = behind_links(path)?;
+    let Some(name) = path.file_name() else { return Err(not_a_file(&path)) };
+    let folder = Dir::open(path.parent().unwrap_or(Path::new("")))?;
+    let name = name.as_encoded_bytes().to_vec();
+    if folder.try_stat(&name)?.is_some_and(|stat| stat.kind != FileKind::File) {
+        return Err(not_a_file(&path));
+    }
+    Ok((folder, name))
 }
 
 /// A name that stands for a file, or for nothing yet, at the end of symbolic links: the link stays.

@@ -26,7 +26,7 @@ pub(super) fn check_layers(check: &mut Check<'_>, manifest: &Manifest, config: &
         let mut laws = Laws { blob: layer.digest.clone(), paths: HashSet::new(), problems: Vec::new() };
         let number = u16::try_from(position).unwrap_or(u16::MAX);
         let outcome = open(check, layer, form.compression, diff_id, number, &mut laws);
-        check.seen.insert(layer.digest.clone());
+        check.is_new(layer, false);
         check.verdict.problems.append(&mut laws.problems);
         match outcome {
             Ok(tree) => {
