@@ -7,6 +7,7 @@
 use crate::draft::Draft;
 use crate::elf::ElfWatch;
 use crate::image::Image;
+use crate::layers;
 use orlop_layer::Entries;
 use orlop_layer::codec::Codec;
 use orlop_layer::encode::{Encode, Encoded, encode};
@@ -100,7 +101,7 @@ fn build_one(
     image: Build<'_>,
     form: &Form,
     to: &dyn Sink,
-    layers: &mut Vec<Layer>,
+    written: &mut Vec<Layer>,
 ) -> Result<Descriptor> {
     let mut draft = match &image.base {
         Some(base) => {
@@ -115,6 +116,11 @@ fn build_one(
     let mut encoded = Vec::with_capacity(image.inputs.len());
     for input in image.inputs {
         encoded.push(put_layer(cx, input, &platform, form, to)?);
+        within(cx, encoded.iter().map(|layer| layer.size).sum())?;
+    }
+    if image.base.is_none() {
+        // A hard link to nothing would be found by whoever unpacks the image.
+        layers::stack(encoded.iter_mut().map(|layer| std::mem::take(&mut layer.tree)))?;
     }
     let created =
         image.edit.created.or_else(|| newest(&encoded)).map(|time| time.to_string().into_boxed_str());
@@ -125,7 +131,7 @@ fn build_one(
             ..History::default()
         };
         draft.append(layer.blob.clone(), layer.diff_id, step);
-        layers.push(Layer { blob: layer.blob.clone(), diff_id: layer.diff_id, size: layer.size });
+        written.push(Layer { blob: layer.blob.clone(), diff_id: layer.diff_id, size: layer.size });
     }
     if created.is_some() {
         draft.config().created = created;
@@ -135,6 +141,15 @@ fn build_one(
         dialect(draft.config());
     }
     draft.write(to, form.algorithm)
+}
+
+fn within(cx: &Context<'_>, size: u64) -> Result<(), orlop_layer::Error> {
+    let limit = cx.limits.size;
+    if size > limit {
+        Err(orlop_layer::Error::Limit { what: "the size of all layers", limit })
+    } else {
+        Ok(())
+    }
 }
 
 /// The newest time in the inputs, in whole seconds; nothing where there is no input, or only times that no

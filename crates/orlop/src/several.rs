@@ -1,7 +1,7 @@
 //! Several places as one source, so that one sink can take images of all of them.
 
 use orlop_spec::port::{LocalFile, Origin, Result, Selector, Source};
-use orlop_spec::{Descriptor, Kind};
+use orlop_spec::{Descriptor, Diagnose as _};
 use std::io::Read;
 
 /// Places that are looked through in their order for every blob: a first one, and others.
@@ -45,7 +45,7 @@ impl Origin for Anywhere<'_> {
 
 /// The first answer that is not "not found"; the very first one where nobody has it.
 fn first<T>(answer: Result<T>, mut others: impl Iterator<Item = Result<T>>) -> Result<T> {
-    let is_found = |answer: &Result<T>| !matches!(answer, Err(fault) if fault.kind() == Kind::NotFound);
+    let is_found = |answer: &Result<T>| !matches!(answer, Err(fault) if fault.is_absence());
     if is_found(&answer) {
         return answer;
     }

@@ -110,6 +110,8 @@ fn found(reference: &Reference, path: &Path, outside: &Outside<'_>) -> Result<Re
         FileKind::Directory if Layout::is_at(&Dir::open(path)?) => Transport::Layout(path.into()),
         FileKind::Directory if Exploded::is_at(&Dir::open(path)?) => Transport::Dir(path.into()),
         FileKind::Directory => Transport::Rootfs(path.into()),
+        // A pipe can be read once only, so it is not looked into.
+        kind if kind != FileKind::File => Transport::Tar(file()),
         // Today's Docker archive is an OCI archive too, and only the first knows all its names.
         _ if is_whole(DockerArchive::open(path, &outside.archive()))? => Transport::DockerArchive(file()),
         _ if is_whole(OciArchive::open(path, &outside.archive()))? => Transport::OciArchive(file()),

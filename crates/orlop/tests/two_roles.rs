@@ -5,6 +5,7 @@ use orlop::compress::copy_compressed;
 use orlop::copy::{Copy, copy};
 use orlop::spec::media_type::{MediaType, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST};
 use orlop::spec::port::{Hints, Name, Sink, Source, Sweep};
+use orlop::spec::reference::{Bare, LoneStream, Reference};
 use orlop::spec::{Algorithm, Cancel, Context, Descriptor, Digest, Document, Index, Limits, Manifest};
 use orlop::transport::{self, Opened, Outside};
 use std::num::NonZeroUsize;
@@ -114,8 +115,8 @@ fn compress_refuses_a_config_with_too_few_diff_ids() {
     });
 }
 
-fn parse(reference: &str) -> orlop::spec::reference::Reference {
-    transport::parse(reference.as_ref(), Default::default(), Default::default()).expect("well-formed")
+fn parse(reference: &str) -> Reference {
+    transport::parse(reference.as_ref(), Bare::Registry, LoneStream::Refused).expect("well-formed")
 }
 
 fn outside(scratch: &Scratch) -> Outside<'static> {

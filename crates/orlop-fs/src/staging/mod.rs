@@ -43,7 +43,7 @@ use orlop_spec::{Cancel, Event, Observer};
 use rustix::fd::AsFd as _;
 use std::io::Write as _;
 use std::path::Path;
-use target::Way;
+use target::{Named, Way};
 
 /// Says in a target that is filled from inside that it is not whole.
 pub const MARKER: &str = ".orlop-incomplete";
@@ -125,7 +125,7 @@ impl<'a> Staging<'a> {
     /// publishing checks again.
     pub fn create(target: impl AsRef<Path>, existing: Existing, apply: Apply<'a>) -> Result<Self> {
         let (parent, name) = target::place(target.as_ref())?;
-        let way = Way::find(&parent, &name, existing)?;
+        let way = Way::find(&parent, &name, existing, Named::by(target.as_ref()))?;
         if let Way::Inside { .. } = way {
             let text = format!("{} is filled from inside, not in one step", parent.shown(&name));
             apply.observer.event(Event::Warned(text));

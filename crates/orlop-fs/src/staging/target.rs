@@ -45,8 +45,23 @@ pub(super) fn place(target: &Path) -> Result<(Dir, Vec<u8>)> {
     Ok((Dir::open(real.parent().unwrap_or(Path::new("")))?, name.as_bytes().to_vec()))
 }
 
+/// How the user named the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Named {
+    /// By a name, which may come to stand for another folder.
+    Itself,
+    /// As `.` or `..`: the caller may stand in it, so it must stay the folder that it is.
+    FromWithin,
+}
+
+impl Named {
+    pub(super) fn by(target: &Path) -> Self {
+        if target.file_name().is_some() { Self::Itself } else { Self::FromWithin }
+    }
+}
+
 impl Way {
-    pub(super) fn find(parent: &Dir, name: &[u8], existing: Existing) -> Result<Self> {
+    pub(super) fn find(parent: &Dir, name: &[u8], existing: Existing, named: Named) -> Result<Self> {
         let beside = |onto| Ok(Self::Beside { parent: parent.try_clone()?, name: name.to_vec(), onto });
         let Some(stat) = parent.try_stat(name)? else { return beside(Onto::Nothing) };
         if stat.kind != FileKind::Directory {
@@ -54,7 +69,7 @@ impl Way {
         }
         let target = parent.open_dir(name)?;
         let is_empty = is_empty(&target)?;
-        let is_movable = parent.is_writable() && !call::is_mount_point(&target);
+        let is_movable = named == Named::Itself && parent.is_writable() && !call::is_mount_point(&target);
         match (is_empty, existing) {
             (true, _) if is_movable => beside(Onto::EmptyFolder),
             (true, _) => Ok(Self::Inside { target }),

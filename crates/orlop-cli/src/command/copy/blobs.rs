@@ -19,9 +19,19 @@ pub fn copy(
     let is_pruned_whole = arguments.prune && arguments.platform == Platforms::All;
     let flags = [(arguments.owners.is_given(), "--owner"), (is_pruned_whole, "--prune")];
     refuse("all of an image is copied", &flags)?;
-    let mut roots = Vec::new();
+    if arguments.compress.is_none() {
+        let limits = [
+            (arguments.work.max_size.is_some(), "--max-size"),
+            (arguments.work.max_entries.is_some(), "--max-entries"),
+        ];
+        refuse("no layer is opened", &limits)?;
+    }
+    let mut roots: Vec<(Name, Descriptor)> = Vec::new();
     for image in images {
         let name = target_name(image, target, images.len())?;
+        if name != Name::Untagged && roots.iter().any(|(other, _)| *other == name) {
+            return Err(SAME_NAME.into());
+        }
         roots.extend(image.source().resolve(image.selector())?.into_iter().map(|root| (name.clone(), root)));
     }
     let (first, others) = images.split_first().expect("clap asks for a source");
@@ -58,6 +68,11 @@ fn target_name(image: &Image, target: &Reference, images: usize) -> Result<Name,
 const ONE_NAME: orlop::Error = orlop::Error::Unfit {
     what: "one name cannot stand for several images",
     hint: "leave the tag of the target out: every image keeps its own",
+};
+
+const SAME_NAME: orlop::Error = orlop::Error::Unfit {
+    what: "two of the images have the same name",
+    hint: "copy them one by one, each with a tag of its own at the target",
 };
 
 /// The tag by which the image was named, or under which its place lists it first.

@@ -1,0 +1,84 @@
+//! What a stranger found, each by the command that showed it.
+
+use testkit::command::{orlop, orlop_path};
+use testkit::scratch::{Scratch, scratch};
+
+/// Two folders, and an image of each in a layout of its own.
+fn two_layouts() -> Scratch {
+    let scratch = scratch();
+    for (folder, layout) in [("a", "oci:l1:one"), ("b", "oci:l2:two")] {
+        scratch.folder(folder);
+        scratch.file(&format!("{folder}/file"), folder);
+        run(&scratch, &["build", folder, layout], 0);
+    }
+    scratch
+}
+
+/// Runs orlop in the scratch folder and gives its stdout.
+fn run(scratch: &Scratch, words: &[&str], code: i32) -> String {
+    let done = orlop().args(words).current_dir(scratch.root()).run();
+    assert_eq!(done.code(), Some(code), "{words:?}: {}", done.err());
+    done.out()
+}
+
+#[test]
+fn images_of_two_layouts_are_copied_at_once() {
+    let scratch = two_layouts();
+    let lines = run(&scratch, &["copy", "oci:l1:one", "oci:l2:two", "oci:new"], 0);
+    assert_eq!(lines.lines().count(), 2);
+    run(&scratch, &["validate", "oci:new"], 0);
+}
+
+#[test]
+fn two_images_of_one_name_are_refused_before_anything_is_written() {
+    let scratch = two_layouts();
+    run(&scratch, &["copy", "oci:l2:two", "oci:l3:one"], 0);
+    run(&scratch, &["copy", "oci:l1:one", "oci:l3:one", "oci:new"], 64);
+    run(&scratch, &["ls", "oci:new"], 2);
+}
+
+#[test]
+fn a_hard_link_to_nothing_is_found_by_who_builds() {
+    let scratch = two_layouts();
+    let dangling = testkit::tarball::tar([testkit::tarball::Member::hard_link("h", "nope")]);
+    scratch.file("dangling.tar", dangling);
+    run(&scratch, &["build", "dangling.tar", "oci:l1:h"], 5);
+    assert!(!run(&scratch, &["ls", "oci:l1"], 0).contains(" h "));
+}
+
+#[test]
+fn the_folder_that_the_caller_stands_in_stays_the_same_folder() {
+    use std::os::unix::fs::MetadataExt as _;
+    let scratch = two_layouts();
+    let cwd = scratch.folder("cwd");
+    let before = std::fs::metadata(&cwd).expect("made").ino();
+    let done = orlop().args(["unpack", "oci:../l1:one", "."]).current_dir(&cwd).run();
+    assert_eq!(done.code(), Some(0), "{}", done.err());
+    assert_eq!(std::fs::metadata(&cwd).expect("still there").ino(), before);
+    assert!(cwd.join("file").exists());
+}
+
+#[test]
+fn limits_hold_where_they_are_accepted() {
+    let scratch = two_layouts();
+    run(&scratch, &["build", "a", "oci:l1:small", "--max-size", "1k"], 9);
+    run(&scratch, &["copy", "oci:l1:one", "oci:l2:one", "--max-size", "1M"], 64);
+}
+
+#[test]
+fn a_tar_comes_through_a_pipe_that_has_a_name() {
+    let scratch = two_layouts();
+    let script = r#"mkfifo pipe && { tar cf pipe a & "$ORLOP" build pipe oci:l1:pipe; }"#;
+    let done = testkit::Command::new("sh")
+        .args(["-c", script])
+        .env("ORLOP", orlop_path())
+        .current_dir(scratch.root())
+        .run();
+    assert_eq!(done.code(), Some(0), "{}", done.err());
+}
+
+#[test]
+fn a_device_is_never_replaced_by_a_tar() {
+    let scratch = two_layouts();
+    run(&scratch, &["copy", "oci:l1:one", "tar:/dev/null"], 1);
+}
