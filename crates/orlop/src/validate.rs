@@ -100,7 +100,11 @@ impl<'a> Check<'a> {
         let (rule, severity) = match fault.kind() {
             _ if fault.is_absence() && may_be_absent(blob) => ("kept-elsewhere", Severity::Warning),
             _ if fault.is_absence() => ("missing", Severity::Error),
-            _ if blob.digest.known().is_err() => ("unproven", Severity::Warning),
+            // What is only carried may stay unproven; what an image is made of may not.
+            _ if blob.digest.known().is_err() && blob.media_type.role() == Role::Unknown => {
+                ("unproven", Severity::Warning)
+            }
+            _ if blob.digest.known().is_err() => ("unproven", Severity::Error),
             Kind::Integrity => ("damaged", Severity::Error),
             Kind::Limit => ("limit", Severity::Error),
             _ => ("unreadable", Severity::Error),
