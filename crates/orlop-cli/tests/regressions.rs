@@ -82,3 +82,22 @@ fn a_device_is_never_replaced_by_a_tar() {
     let scratch = two_layouts();
     run(&scratch, &["copy", "oci:l1:one", "tar:/dev/null"], 1);
 }
+
+#[test]
+fn a_hard_link_to_an_excluded_member_of_a_tar_is_refused() {
+    use testkit::tarball::{Member, tar};
+    let scratch = two_layouts();
+    scratch.file("linked.tar", tar([Member::file("gone", b"content"), Member::hard_link("kept", "gone")]));
+    run(&scratch, &["build", "linked.tar", "oci:l1:whole"], 0);
+    let part = ["build", "--base", "oci:l1:one", "linked.tar", "oci:l1:part", "--exclude", "gone"];
+    run(&scratch, &part, 5);
+    run(&scratch, &["build", "linked.tar", "oci:l1:none", "--exclude", "gone", "--exclude", "kept"], 0);
+}
+
+#[test]
+fn what_of_a_base_is_not_said_again_stays() {
+    let scratch = two_layouts();
+    run(&scratch, &["build", "a", "oci:l1:v2", "--platform", "linux/amd64/v2"], 0);
+    run(&scratch, &["build", "--base", "oci:l1:v2", "b", "oci:l1:more", "--platform", "linux/amd64"], 0);
+    assert!(run(&scratch, &["inspect", "oci:l1:more", "--config"], 0).contains("\"variant\":\"v2\""));
+}
