@@ -1,10 +1,11 @@
 //! The command line: one definition, from which help, manual pages, completions and the reference are made.
 
 use crate::command::{Outcome, Verb};
+use crate::hint;
 use crate::report::{self, Style};
 use crate::shell::Shell;
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 use orlop::spec::Kind;
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -31,16 +32,28 @@ pub struct Cli {
 /// Parses the arguments and does what they say.
 pub fn run(arguments: &[OsString]) -> ExitCode {
     let style = Style::of(arguments);
-    let cli = match Cli::try_parse_from(arguments) {
-        Ok(cli) => cli,
+    let (name, verb) = match parse(arguments) {
+        Ok(parsed) => parsed,
         Err(error) => return misused(&error, style),
     };
     let shell = Shell::new();
-    match cli.verb.run(&shell) {
+    match verb.run(&shell) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Found) => Kind::Differs.exit_code().into(),
-        Err(fault) => report::failed(&fault, style),
+        Err(fault) => report::failed(&fault, style, &|flag| takes(&name, flag)),
     }
+}
+
+/// A verb, by its name too.
+fn parse(arguments: &[OsString]) -> Result<(String, Verb), clap::Error> {
+    let mut matches = Cli::command().try_get_matches_from(arguments)?;
+    let name = matches.subcommand_name().unwrap_or_default().to_owned();
+    Ok((name, Cli::from_arg_matches_mut(&mut matches)?.verb))
+}
+
+/// Whether the verb of this name takes a flag.
+fn takes(verb: &str, flag: &str) -> bool {
+    definition().find_subcommand(verb).is_some_and(|verb| hint::has_flag(verb, flag))
 }
 
 /// The whole tree of commands, for the generators.

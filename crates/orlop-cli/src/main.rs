@@ -11,6 +11,7 @@ mod compat;
 mod environment;
 mod error;
 mod flags;
+mod hint;
 mod interrupt;
 mod manual;
 mod output;

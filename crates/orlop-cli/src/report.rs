@@ -8,7 +8,7 @@
 //!
 //! With `--format json` the same is one object on one line of stderr; `docs/reference/json.md` describes it.
 
-use crate::{environment, interrupt};
+use crate::{environment, hint, interrupt};
 use orlop::layer::path::printable;
 use orlop::spec::{Diagnose as _, Fault, Kind};
 use serde_json::json;
@@ -40,13 +40,14 @@ impl Style {
     }
 }
 
-/// Tells why a verb failed. A reader of the result that went away is no failure.
-pub fn failed(fault: &Fault, style: Style) -> ExitCode {
+/// Tells why a verb failed, which `takes` some flags. A reader of the result that went away is no failure.
+pub fn failed(fault: &Fault, style: Style, takes: &dyn Fn(&str) -> bool) -> ExitCode {
     if is_broken_pipe(fault) {
         return ExitCode::SUCCESS;
     }
     let kind = if interrupt::happened() { Kind::Interrupted } else { fault.kind() };
-    let message = Message { what: fault.to_string(), why: chain(fault), next: fault.hint(), kind };
+    let next = fault.hint().map(|text| hint::fitted(text, takes));
+    let message = Message { what: fault.to_string(), why: chain(fault), next, kind };
     message.print(style);
     kind.exit_code().into()
 }

@@ -90,7 +90,8 @@ pub trait Diagnose: Error + Send + Sync + 'static {
     /// What the error means to a caller.
     fn kind(&self) -> Kind;
 
-    /// What to type next, where that is known.
+    /// What to type next, where that is known: one way, or several with `, or ` between them. A flag in it is one of
+    /// the program's; a front end leaves out a way that the command which ran does not know.
     fn hint(&self) -> Option<String> {
         None
     }

@@ -57,7 +57,9 @@ pub fn run(words: &[OsString]) -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(fault) if report::failed(&fault, Style::Human) == ExitCode::SUCCESS => ExitCode::SUCCESS,
+        Err(fault) if report::failed(&fault, Style::Human, &options::takes) == ExitCode::SUCCESS => {
+            ExitCode::SUCCESS
+        }
         Err(_) => FAILED.into(),
     }
 }

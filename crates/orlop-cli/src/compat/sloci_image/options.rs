@@ -121,6 +121,11 @@ impl Meaning {
     }
 }
 
+/// Whether there is an option of this long name.
+pub fn takes(name: &str) -> bool {
+    NAMES.iter().any(|(_, known, _)| *known == name)
+}
+
 /// Parses the words after the program's name.
 pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Request, Misuse> {
     let mut words = words.into_iter().map(OsString::into_vec).peekable();

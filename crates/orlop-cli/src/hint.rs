@@ -1,0 +1,70 @@
+//! What to type next, fitted to the command that was typed.
+//!
+//! A library does not know which verb calls it, so its hint may name a flag that this verb lacks. A hint offers one
+//! way or several, `, or ` between them. Invariant: of the ways that are shown, each flag is one that can be typed
+//! here, or it is said which verbs take it.
+
+use crate::{cli, manual};
+use clap::Command;
+
+/// The ways of a hint that fit whoever `takes` a flag; where none does, all of them, and whose flags they name.
+pub fn fitted(hint: String, takes: &dyn Fn(&str) -> bool) -> String {
+    if flags(&hint).next().is_none() {
+        return hint;
+    }
+    let fits = |way: &&str| flags(way).all(takes);
+    let ways: Vec<&str> = hint.split(", or ").filter(fits).collect();
+    if !ways.is_empty() {
+        return ways.join(", or ");
+    }
+    let definition = cli::definition();
+    let others: Vec<String> = manual::shown(&definition)
+        .filter(|verb| flags(&hint).all(|flag| has_flag(verb, flag)))
+        .map(|verb| format!("`orlop {}`", verb.get_name()))
+        .collect();
+    match others.as_slice() {
+        // No flag of ours: a word of another grammar, as within `--healthcheck`.
+        [] => hint,
+        others => format!("{hint} (a flag of {})", others.join(", ")),
+    }
+}
+
+/// Whether a verb takes a flag, under this name or hidden.
+pub fn has_flag(verb: &Command, flag: &str) -> bool {
+    let is_it = |name: Option<Vec<&str>>| name.is_some_and(|names| names.contains(&flag));
+    verb.get_arguments().any(|argument| is_it(argument.get_long_and_visible_aliases()))
+}
+
+/// The flags in a text that stand outside a command line of their own, without their dashes.
+fn flags(text: &str) -> impl Iterator<Item = &str> {
+    let end = text.find("orlop ").unwrap_or(text.len());
+    text[..end].split([' ', '`']).filter_map(|word| word.strip_prefix("--")).map(|word| {
+        let end = word.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '-');
+        &word[..end.unwrap_or(word.len())]
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_way_whose_flag_cannot_be_typed_here_is_left_out() {
+        let hint = || "free some space, or name another folder with --tmpdir".to_owned();
+        assert_eq!(fitted(hint(), &|flag| flag == "tmpdir"), hint());
+        assert_eq!(fitted(hint(), &|_| false), "free some space");
+    }
+
+    #[test]
+    fn where_no_way_is_left_it_is_said_who_takes_the_flag() {
+        let hint = fitted("exchange it with --replace".into(), &|_| false);
+        assert_eq!(hint, "exchange it with --replace (a flag of `orlop unpack`, `orlop bundle`)");
+    }
+
+    #[test]
+    fn a_command_line_and_a_word_of_another_grammar_stay() {
+        for hint in ["make one first: orlop build --base REF SRC oci:DIR:TAG", "write --interval=30s"] {
+            assert_eq!(fitted(hint.into(), &|_| false), hint);
+        }
+    }
+}
