@@ -19,6 +19,7 @@ pub mod index;
 pub mod json;
 pub mod manifest;
 pub mod media_type;
+pub mod network;
 pub mod platform;
 pub mod port;
 pub mod reference;
@@ -26,6 +27,7 @@ pub mod runtime;
 pub mod time;
 pub mod user;
 pub mod validate;
+pub mod wire;
 
 pub use config::Config;
 pub use context::{Cancel, Cancelled, Context, Event, Limits, Observer};

@@ -11,7 +11,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("orlop-layer", &["orlop-spec"]),
     ("orlop-fs", &["orlop-layer", "orlop-spec"]),
     ("orlop-store", &["orlop-fs", "orlop-layer", "orlop-spec"]),
-    ("orlop", &["orlop-store", "orlop-fs", "orlop-layer", "orlop-spec"]),
+    ("orlop-remote", &["orlop-spec"]),
+    ("orlop", &["orlop-remote", "orlop-store", "orlop-fs", "orlop-layer", "orlop-spec"]),
     ("orlop-cli", &["orlop"]),
     ("testkit", &["orlop-fs", "orlop-layer", "orlop-spec"]),
     ("xtask", &[]),
@@ -22,7 +23,7 @@ const FOR_TESTS: &str = "testkit";
 const BANNED: &[&str] = &["anyhow", "eyre", "tokio-tar", "astral-tokio-tar", "async-tar"];
 
 /// Growth of the lock file is a decision: raise this in the commit that needs it.
-const LOCKED_PACKAGES: usize = 120;
+const LOCKED_PACKAGES: usize = 170;
 
 pub(super) fn check(repository: &Repository, report: &mut Report) -> Result<(), Box<dyn std::error::Error>> {
     for package in packages(&repository.root)? {

@@ -1,0 +1,38 @@
+//! One request and its answer: the only way to a socket.
+
+use orlop_spec::port::Result;
+use orlop_spec::wire::{Head, Request};
+use std::io::Read;
+
+/// Sends one request and gives its answer.
+///
+/// Laws: no redirect is followed, nothing is repeated, no secret is added; an answer that is not a success is an
+/// answer, not an error; an answer that comes before the body was sent whole is given; it ends with an error when the
+/// other side stalls or the user asks to stop.
+pub trait Exchange: Send + Sync {
+    /// Sends one request.
+    fn send(&self, request: &Request, body: Body<'_>) -> Result<Answer>;
+}
+
+/// What is sent after the head.
+pub enum Body<'a> {
+    /// Nothing.
+    Empty,
+    /// A document.
+    Bytes(&'a [u8]),
+    /// Exactly `size` bytes.
+    Stream {
+        /// How many.
+        size: u64,
+        /// Where they come from.
+        read: &'a mut (dyn Read + Send),
+    },
+}
+
+/// What came back.
+pub struct Answer {
+    /// Status and headers.
+    pub head: Head,
+    /// The rest, read from the connection as it is asked for; dropping it early closes the connection.
+    pub body: Box<dyn Read + Send>,
+}

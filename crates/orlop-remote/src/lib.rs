@@ -1,0 +1,17 @@
+//! A client of registries (distribution-spec 1.1), and of files on the web.
+//!
+//! ```text
+//! Remote (a repository: Catalog, Sink, Keeper)
+//!    │ requests of orlop_spec::wire
+//! Client ── redirects, retries, tokens, what was waited for
+//!    │ one request, one answer
+//! Exchange ── a connection: pool, TLS, proxy, stalls, which addresses may be reached
+//! ```
+//!
+//! Invariants: a byte that leaves this crate as part of a blob is proven by whoever reads it, and never more of them
+//! come than its descriptor says; a secret goes to the site that it belongs to and to nobody else; nothing waits
+//! without a bound. No file is opened and no environment read: what is needed is handed in as
+//! [`Network`](orlop_spec::network::Network).
+#![forbid(unsafe_code)]
+
+pub mod exchange;

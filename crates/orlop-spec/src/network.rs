@@ -1,0 +1,217 @@
+//! What a client of registries is given: where a repository really is, whom to trust, which secrets there are, and
+//! what earlier runs left. Small ports; those who implement them read files, start programs and ask the clock.
+
+use crate::Timestamp;
+use crate::digest::AnyDigest;
+use crate::port::Result;
+use crate::reference::Repository;
+use crate::wire::{Address, Site};
+use std::fmt;
+
+/// Everything at once.
+#[derive(Clone, Copy)]
+pub struct Network<'a> {
+    /// Where repositories are.
+    pub hosts: &'a dyn Hosts,
+    /// Who may be spoken to, and how.
+    pub trust: &'a dyn Trust,
+    /// Names, passwords, tokens.
+    pub secrets: &'a dyn Secrets,
+    /// What earlier runs left.
+    pub journal: &'a dyn Journal,
+}
+
+/// What is done at an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Reading; mirrors may serve it.
+    Read,
+    /// Writing; only the repository itself.
+    Write,
+}
+
+/// Where repositories are.
+pub trait Hosts: Send + Sync {
+    /// The places to try, in order; never empty. An error where the repository is blocked.
+    fn endpoints(&self, repository: &Repository, access: Access) -> Result<Vec<Endpoint>>;
+}
+
+/// One place where a repository can be reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The sites to try, best first: a host that may be insecure is tried under TLS before it is tried in the clear.
+    pub sites: Vec<Site>,
+    /// What stands before `/v2/`; empty, or beginning with `/`.
+    pub prefix: Box<str>,
+    /// Name of the repository there.
+    pub repository: Box<str>,
+    /// What may be asked there.
+    pub serves: Serves,
+}
+
+/// What may be asked of an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Serves {
+    /// Everything.
+    #[default]
+    All,
+    /// What is named by digest: a mirror that may be behind with tags.
+    Digests,
+    /// What is named by tag.
+    Tags,
+}
+
+/// Who may be spoken to, and how.
+pub trait Trust: Send + Sync {
+    /// What TLS with a site needs. Asked once per site, when it is first connected to.
+    fn tls(&self, site: &Site) -> Result<Tls>;
+
+    /// The proxy on the way to a site, if any: an address of scheme `http`, with a credential where it wants one.
+    fn proxy(&self, site: &Site) -> Result<Option<(Address, Option<Credential>)>>;
+
+    /// Whether the user named the site as one that may be insecure: in the clear, or with a certificate that nobody
+    /// vouches for.
+    fn is_insecure(&self, site: &Site) -> bool;
+}
+
+/// What TLS with a site needs; certificates and keys in PEM.
+#[derive(Clone, Default)]
+pub struct Tls {
+    /// Who may vouch for the site.
+    pub roots: Vec<Vec<u8>>,
+    /// Who we are: certificates, then the key.
+    pub client: Option<(Vec<u8>, Vec<u8>)>,
+    /// Whether the site's certificate is looked at.
+    pub check: Check,
+}
+
+/// Whether a certificate is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Check {
+    /// It must be vouched for, and be the site's.
+    #[default]
+    Full,
+    /// Anything goes: the user said `--insecure`.
+    None,
+}
+
+/// Names, passwords, tokens. A secret is never printed and never leaves for another site than the one that it was
+/// asked for.
+pub trait Secrets: Send + Sync {
+    /// What to say to a registry about a repository, if anything is known.
+    fn credential(&self, repository: &Repository) -> Result<Option<Credential>>;
+
+    /// A token that an earlier run was given and that is still good.
+    fn token(&self, key: &TokenKey) -> Option<Token>;
+
+    /// Keeps a token for later runs.
+    fn keep(&self, key: &TokenKey, token: &Token);
+}
+
+/// A secret.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// A user and a password.
+    Basic {
+        /// Who.
+        user: Box<str>,
+        /// The password.
+        password: Box<str>,
+    },
+    /// A refresh token, which an authorisation server changes into tokens (`identitytoken`).
+    Refresh(Box<str>),
+    /// A token that is sent as it is (`registrytoken`).
+    Bearer(Box<str>),
+}
+
+/// A secret is never printed.
+impl fmt::Debug for Credential {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Basic { .. } => "Basic(…)",
+            Self::Refresh(_) => "Refresh(…)",
+            Self::Bearer(_) => "Bearer(…)",
+        })
+    }
+}
+
+/// What a token was given for. Two keys are one only if all of it is equal.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TokenKey {
+    /// The registry.
+    pub site: Site,
+    /// Who gave it.
+    pub realm: Address,
+    /// For which service.
+    pub service: Box<str>,
+    /// For what: sorted, as `repository:app:pull,push`.
+    pub scopes: Vec<Box<str>>,
+    /// To whom: a digest of the credential, so that another user gets another token.
+    pub account: Option<AnyDigest>,
+}
+
+/// A bearer token.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token {
+    /// As it is sent.
+    pub text: Box<str>,
+    /// Until when it is good.
+    pub expires: Timestamp,
+}
+
+/// A secret is never printed.
+impl fmt::Debug for Token {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Token(… until {})", self.expires)
+    }
+}
+
+/// What earlier runs left for later ones. Everything in it is a hint: wrong entries cost time, never bytes.
+pub trait Journal: Send + Sync {
+    /// An upload that a run began and did not end.
+    fn upload(&self, key: &UploadKey) -> Option<Upload>;
+
+    /// Remembers an upload that is under way; `None` forgets it.
+    fn note_upload(&self, key: &UploadKey, upload: Option<&Upload>);
+
+    /// Repositories of a site that are known to hold a blob; the best first, few.
+    fn holders(&self, site: &Site, blob: &AnyDigest) -> Vec<Box<str>>;
+
+    /// Remembers that a repository of a site holds a blob.
+    fn note_holder(&self, site: &Site, blob: &AnyDigest, repository: &str);
+}
+
+/// Whose upload.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct UploadKey {
+    /// The registry.
+    pub site: Site,
+    /// Name of the repository there.
+    pub repository: Box<str>,
+    /// The blob.
+    pub blob: AnyDigest,
+}
+
+/// An upload that is under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upload {
+    /// Where its next part goes.
+    pub location: Address,
+    /// Bytes that the registry has acknowledged.
+    pub acknowledged: u64,
+}
+
+/// Remembers nothing.
+impl Journal for () {
+    fn upload(&self, _: &UploadKey) -> Option<Upload> {
+        None
+    }
+
+    fn note_upload(&self, _: &UploadKey, _: Option<&Upload>) {}
+
+    fn holders(&self, _: &Site, _: &AnyDigest) -> Vec<Box<str>> {
+        Vec::new()
+    }
+
+    fn note_holder(&self, _: &Site, _: &AnyDigest, _: &str) {}
+}

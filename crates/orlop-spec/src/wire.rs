@@ -1,0 +1,14 @@
+//! The distribution protocol without sockets (distribution-spec 1.1): what is asked, what is answered, and what
+//! follows from it. A client and a server share it.
+//!
+//! ```text
+//! Request { method, address, headers } ──► [ a socket ] ──► Head { status, headers } + body
+//! ```
+//!
+//! Invariant: nothing here opens a socket, waits or looks at a clock; every function is total on hostile text.
+
+pub mod address;
+pub mod message;
+
+pub use address::{Address, AddressError, Scheme, Site};
+pub use message::{Head, Headers, Method, Request};
