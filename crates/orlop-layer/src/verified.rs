@@ -81,7 +81,7 @@ impl<R: Read> Read for Verified<R> {
 
 /// A blob is not what its descriptor says.
 #[derive(Debug, thiserror::Error)]
-#[error("the blob {blob} is damaged: {damage}, and its descriptor says {size} bytes")]
+#[error("the blob {blob} is damaged: {}", .damage.against(*.size))]
 pub struct Damaged {
     /// What was named.
     pub blob: Digest,
@@ -92,23 +92,31 @@ pub struct Damaged {
 }
 
 /// What is wrong with a blob.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum Damage {
     /// It ends early.
-    #[error("it ends after {found} bytes")]
     Short {
         /// Bytes that are there.
         found: u64,
     },
     /// It goes on.
-    #[error("it is longer")]
     Long,
     /// It has the right size and other content.
-    #[error("its digest is {found}")]
     Digest {
         /// What the bytes hash to.
         found: Box<Digest>,
     },
+}
+
+impl Damage {
+    /// What was found, beside what was named of the same kind: a size beside a size, a digest beside a digest.
+    fn against(&self, size: u64) -> String {
+        match self {
+            Self::Short { found } => format!("it ends after {found} bytes, and its descriptor says {size}"),
+            Self::Long => format!("it goes on after the {size} bytes that its descriptor says"),
+            Self::Digest { found } => format!("its content has the digest {found}"),
+        }
+    }
 }
 
 impl Diagnose for Damaged {
@@ -164,6 +172,19 @@ mod tests {
         assert_eq!(read(b"ab", &blob(b"abc")), Err(Kind::Integrity));
         assert_eq!(read(b"abcd", &blob(b"abc")), Err(Kind::Integrity));
         assert_eq!(read(b"a", &blob(b"")), Err(Kind::Integrity));
+    }
+
+    #[test]
+    fn a_size_is_told_beside_a_size_and_a_digest_beside_a_digest() {
+        let said = |content: &[u8], blob: &Descriptor| {
+            let error = Verified::new(content, blob).expect("known algorithm").drain().expect_err("damaged");
+            let said = Fault::io("read", error).to_string();
+            said.strip_prefix(&format!("the blob {} is damaged: ", blob.digest)).expect("named").to_owned()
+        };
+        let abd = blob(b"abd").digest;
+        assert_eq!(said(b"abd", &blob(b"abc")), format!("its content has the digest {abd}"));
+        assert_eq!(said(b"ab", &blob(b"abc")), "it ends after 2 bytes, and its descriptor says 3");
+        assert_eq!(said(b"abcd", &blob(b"abc")), "it goes on after the 3 bytes that its descriptor says");
     }
 
     #[test]
