@@ -101,3 +101,34 @@ fn what_of_a_base_is_not_said_again_stays() {
     run(&scratch, &["build", "--base", "oci:l1:v2", "b", "oci:l1:more", "--platform", "linux/amd64"], 0);
     assert!(run(&scratch, &["inspect", "oci:l1:more", "--config"], 0).contains("\"variant\":\"v2\""));
 }
+
+#[test]
+fn files_hold_one_platform_whether_several_are_listed_or_all_are_asked_for() {
+    let scratch = two_layouts();
+    for target in ["rootfs:out", "tar:out.tar"] {
+        for asked in [&["--platform", "all"][..], &["--platform", "linux/amd64,linux/arm64"], &["--all"]] {
+            run(&scratch, &[&["copy", "oci:l1:one", target], asked].concat(), 64);
+        }
+        run(&scratch, &["copy", "oci:l1:one", target], 0);
+    }
+    run(&scratch, &["copy", "rootfs:a", "oci:l3:tree", "--platform", "all"], 64);
+}
+
+#[test]
+fn a_wrapped_archive_without_a_transport_is_unwrapped_once() {
+    let scratch = two_layouts();
+    run(&scratch, &["copy", "oci:l1:one", "oci-archive:oci.tar"], 0);
+    run(&scratch, &["copy", "oci:l1:one", "docker-archive:docker.tar:app:one"], 0);
+    for (archive, name) in [("oci", "one"), ("docker", "app:one")] {
+        let plain = std::fs::read(scratch.path(&format!("{archive}.tar"))).expect("written");
+        scratch.file(archive, testkit::image::gzip(&plain));
+        // Making a file for it and writing that file are two operations, and there is no third.
+        let done = orlop()
+            .args(["ls", &format!("./{archive}")])
+            .env("ORLOP_FAULT", "eio:3")
+            .current_dir(scratch.root())
+            .run();
+        assert_eq!(done.code(), Some(0), "{done}");
+        assert!(done.out().contains(name), "{}", done.out());
+    }
+}

@@ -17,6 +17,7 @@ pub use sink::{ArchiveSink, replaceable};
 pub(crate) use input::{open as open_input, unwrap as unwrap_input};
 
 use crate::catalog;
+use crate::docker_archive::{DockerArchive, LIST};
 use crate::error::Error;
 use crate::index_file::IndexFile;
 use crate::layout::{INDEX, MARKER};
@@ -34,6 +35,32 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+/// An archive of a form that was found.
+#[derive(Debug)]
+pub enum Archive {
+    /// A layout in a tar.
+    Oci(OciArchive),
+    /// What `docker save` writes.
+    Docker(DockerArchive),
+    /// Neither: a tar of files, if it is one at all.
+    Other,
+}
+
+/// Opens an archive of whatever form; one pass over its members tells.
+pub fn open(path: impl AsRef<Path>, options: &Options) -> Result<Archive> {
+    let path = path.as_ref();
+    let members = Members::scan(open_input(path, options)?, path, &options.limits)?;
+    // Today's Docker archive is an OCI archive too, and only the first knows all its names.
+    if members.find(LIST)?.is_some() {
+        return Ok(Archive::Docker(DockerArchive::from_members(members, path, options)?));
+    }
+    if members.find(MARKER)?.is_some() && members.find(INDEX)?.is_some() {
+        let content = Content::of(members, options)?;
+        return Ok(Archive::Oci(OciArchive::new(content, Some(path.into()), options)));
+    }
+    Ok(Archive::Other)
+}
 
 /// An OCI archive, open for reading; its names may be changed where it is a file.
 #[derive(Debug)]
@@ -112,8 +139,12 @@ impl OciArchive {
 
 impl Content {
     fn read(file: File, place: &Path, options: &Options) -> Result<Self> {
-        let members = Members::scan(file, place, &options.limits)?;
-        let incomplete = |missing| Error::Incomplete { place: place.into(), what: "OCI archive", missing };
+        Self::of(Members::scan(file, place, &options.limits)?, options)
+    }
+
+    fn of(members: Members, options: &Options) -> Result<Self> {
+        let place = members.place().to_owned();
+        let incomplete = |missing| Error::Incomplete { place: place.clone(), what: "OCI archive", missing };
         let limit = options.limits.document;
         members.read(MARKER, limit)?.ok_or_else(|| incomplete(MARKER))?;
         let bytes = members.read(INDEX, limit)?.ok_or_else(|| incomplete(INDEX))?;

@@ -83,6 +83,10 @@ impl DockerArchive {
         ArchiveSink::to_stream(stream, Form::Docker, options)
     }
 
+    pub(crate) fn from_members(members: Members, path: &Path, options: &Options) -> Result<Self> {
+        Ok(Self::new(Content::of(members, &options.limits)?, Some(path.into()), options))
+    }
+
     fn new(content: Content, path: Option<PathBuf>, options: &Options) -> Self {
         Self { options: options.clone(), path, content: Mutex::new(Arc::new(content)) }
     }
@@ -228,9 +232,13 @@ enum Other {
 
 impl Content {
     fn read(file: File, place: &Path, limits: &Limits) -> Result<Self> {
-        let members = Members::scan(file, place, limits)?;
+        Self::of(Members::scan(file, place, limits)?, limits)
+    }
+
+    fn of(members: Members, limits: &Limits) -> Result<Self> {
+        let place = members.place().to_owned();
         let damaged = |member: &str, source| Error::Damaged { file: place.join(member), source };
-        let missing = || Error::Incomplete { place: place.into(), what: "Docker archive", missing: LIST };
+        let missing = || Error::Incomplete { place: place.clone(), what: "Docker archive", missing: LIST };
         let list = members.read(LIST, limits.document)?.ok_or_else(missing)?;
         let list: Vec<Element> = json::parse(&list).map_err(|error| damaged(LIST, error.into()))?;
         let index = match (members.find(MARKER)?, members.read(INDEX, limits.document)?) {

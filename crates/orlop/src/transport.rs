@@ -8,7 +8,7 @@ use orlop_layer::Time;
 use orlop_spec::Limits;
 use orlop_spec::port::{Catalog, Keeper, Result, Sink};
 use orlop_spec::reference::{Bare, File, Grammar, LoneStream, Reference, Sought, Transport};
-use orlop_store::archive;
+use orlop_store::archive::{self, Archive};
 use orlop_store::layout::{self, Layout};
 use orlop_store::{DockerArchive, Exploded, OciArchive};
 use std::ffi::OsStr;
@@ -97,38 +97,38 @@ pub fn open(reference: &Reference, outside: &Outside<'_>) -> Result<Opened> {
             return Ok(Opened::Tree(Box::new(folder)));
         }
         Transport::Tar(file) => return Ok(Opened::Tree(Box::new(TarFile::open(file, outside)?))),
-        Transport::Local(path) => return open(&found(reference, path, outside)?, outside),
+        Transport::Local(path) => match found(path, outside)? {
+            Found::Oci(archive) => Box::new(archive),
+            Found::Docker(archive) => Box::new(archive),
+            Found::As(transport) => return open(&Reference { transport, ..reference.clone() }, outside),
+        },
         other => return Err(absent(other)),
     };
     Ok(Opened::Blobs(place))
 }
 
+/// What is at a path that was named without a transport.
+enum Found {
+    Oci(OciArchive),
+    Docker(DockerArchive),
+    /// To be opened as this.
+    As(Transport),
+}
+
 /// What is at a path is found from its content.
-fn found(reference: &Reference, path: &Path, outside: &Outside<'_>) -> Result<Reference> {
-    let file = || File::Path(path.into());
-    let transport = match orlop_fs::stat::at(path)?.kind {
+fn found(path: &Path, outside: &Outside<'_>) -> Result<Found> {
+    Ok(Found::As(match orlop_fs::stat::at(path)?.kind {
         FileKind::Directory if Layout::is_at(&Dir::open(path)?) => Transport::Layout(path.into()),
         FileKind::Directory if Exploded::is_at(&Dir::open(path)?) => Transport::Dir(path.into()),
         FileKind::Directory => Transport::Rootfs(path.into()),
+        FileKind::File => match archive::open(path, &outside.archive())? {
+            Archive::Oci(archive) => return Ok(Found::Oci(archive)),
+            Archive::Docker(archive) => return Ok(Found::Docker(archive)),
+            Archive::Other => Transport::Tar(File::Path(path.into())),
+        },
         // A pipe can be read once only, so it is not looked into.
-        kind if kind != FileKind::File => Transport::Tar(file()),
-        // Today's Docker archive is an OCI archive too, and only the first knows all its names.
-        _ if is_whole(DockerArchive::open(path, &outside.archive()))? => Transport::DockerArchive(file()),
-        _ if is_whole(OciArchive::open(path, &outside.archive()))? => Transport::OciArchive(file()),
-        _ => Transport::Tar(file()),
-    };
-    Ok(Reference { transport, ..reference.clone() })
-}
-
-/// Whether an archive is of the kind that it was opened as; a damaged one is an error.
-fn is_whole<T>(opened: Result<T>) -> Result<bool> {
-    match opened {
-        Ok(_) => Ok(true),
-        Err(fault) if matches!(fault.downcast_ref(), Some(orlop_store::Error::Incomplete { .. })) => {
-            Ok(false)
-        }
-        Err(fault) => Err(fault),
-    }
+        _ => Transport::Tar(File::Path(path.into())),
+    }))
 }
 
 /// Opens the place for writing.
@@ -165,9 +165,10 @@ pub fn keep(reference: &Reference, outside: &Outside<'_>) -> Result<Box<dyn Keep
         Transport::DockerArchive(File::Path(path)) => {
             Ok(Box::new(DockerArchive::open(path, &outside.archive())?))
         }
-        Transport::Local(path) => match found(reference, path, outside)? {
-            Reference { transport: Transport::Rootfs(_) | Transport::Tar(_), .. } => Err(nameless()),
-            reference => keep(&reference, outside),
+        Transport::Local(path) => match found(path, outside)? {
+            Found::Oci(archive) => Ok(Box::new(archive)),
+            Found::Docker(archive) => Ok(Box::new(archive)),
+            Found::As(transport) => keep(&Reference { transport, ..reference.clone() }, outside),
         },
         _ => Err(nameless()),
     }

@@ -25,9 +25,9 @@ pub struct Arguments {
     /// Images to copy, and at last the place to copy them to
     #[arg(required = true, num_args = 2.., value_name = "SRC|DST")]
     words: Vec<OsString>,
-    /// Platforms of an index: `all`, `host`, or a list such as linux/amd64,linux/arm64
-    #[arg(long, value_name = "LIST", default_value = "all", value_parser = platforms)]
-    platform: Platforms,
+    /// Platforms of an index: `all`, `host`, or a list such as linux/amd64,linux/arm64 [default: all; for files, host]
+    #[arg(long, value_name = "LIST", value_parser = platforms)]
+    platform: Option<Platforms>,
     /// As skopeo spells `--platform all`
     #[arg(long, short, hide = true, conflicts_with = "platform")]
     all: bool,
@@ -46,6 +46,13 @@ pub struct Arguments {
     places: Places,
     #[command(flatten)]
     work: Work,
+}
+
+impl Arguments {
+    /// The platforms that were asked for.
+    fn asked(&self) -> Option<&Platforms> {
+        if self.all { Some(&Platforms::All) } else { self.platform.as_ref() }
+    }
 }
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {

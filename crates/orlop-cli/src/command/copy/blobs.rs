@@ -16,7 +16,8 @@ pub fn copy(
     to: Box<dyn Sink>,
     target: &Reference,
 ) -> Result<String, Fault> {
-    let is_pruned_whole = arguments.prune && arguments.platform == Platforms::All;
+    let is_whole = matches!(arguments.asked(), None | Some(Platforms::All));
+    let is_pruned_whole = arguments.prune && is_whole;
     let flags = [(arguments.owners.is_given(), "--owner"), (is_pruned_whole, "--prune")];
     refuse("all of an image is copied", &flags)?;
     if arguments.compress.is_none() {
@@ -49,7 +50,7 @@ pub fn copy(
 
 fn how(arguments: &Arguments) -> Copy {
     Copy {
-        platforms: arguments.platform.clone(),
+        platforms: arguments.asked().cloned().unwrap_or_default(),
         subset: if arguments.prune { Subset::Prune } else { Subset::Sparse },
         transfer: if arguments.link { Transfer::Link } else { Transfer::Copy },
     }

@@ -99,13 +99,12 @@ fn fetch<'i>(arguments: &Arguments, cx: &Context<'_>, images: &'i [Image]) -> Re
     Opened::fetch(cx, image.source(), image.selector(), &one_platform(arguments)?)
 }
 
+/// Files are of one platform: where none was asked for, the host's.
 fn one_platform(arguments: &Arguments) -> Result<Platform, Fault> {
-    match &arguments.platform {
-        Platforms::All => Ok(environment::host()),
-        Platforms::Listed(platforms) => match platforms.as_slice() {
-            [platform] => Ok(platform.clone()),
-            _ => Err(ONE_IMAGE.into()),
-        },
+    match arguments.asked() {
+        None => Ok(environment::host()),
+        Some(Platforms::Listed(platforms)) if platforms.len() == 1 => Ok(platforms[0].clone()),
+        Some(Platforms::Listed(_) | Platforms::All) => Err(ONE_IMAGE.into()),
     }
 }
 
