@@ -38,6 +38,11 @@ pub enum Codec {
 }
 
 impl Codec {
+    /// Gzip as it is written where no level is asked for.
+    pub const GZIP: Self = Self::Gzip { level: 6 };
+    /// Zstd as it is written where no level is asked for.
+    pub const ZSTD: Self = Self::Zstd { level: 3 };
+
     /// What a media type says about it.
     pub fn compression(self) -> Compression {
         match self {
@@ -59,7 +64,7 @@ impl Codec {
 
 impl Default for Codec {
     fn default() -> Self {
-        Self::Gzip { level: 6 }
+        Self::GZIP
     }
 }
 

@@ -14,7 +14,7 @@ pub(crate) mod sink;
 pub use input::Options;
 pub use sink::{ArchiveSink, replaceable};
 
-pub(crate) use input::{open as open_input, unwrap as unwrap_input};
+pub(crate) use input::{Input, open as open_input, unwrap as unwrap_input};
 
 use crate::catalog;
 use crate::docker_archive::{DockerArchive, LIST};
@@ -23,8 +23,7 @@ use crate::index_file::IndexFile;
 use crate::layout::{INDEX, MARKER};
 use crate::reach::{self, Damage};
 use members::Members;
-use orlop_fs::File;
-use orlop_spec::media_type::MediaType;
+use orlop_spec::media_type::{Compression, MediaType};
 use orlop_spec::port::{
     Catalog, Hints, Keeper, Name, Origin, Result, Selector, Sink as _, Source, Sweep, Swept,
 };
@@ -94,7 +93,7 @@ impl OciArchive {
 
     /// A new archive at a path.
     pub fn create(path: impl AsRef<Path>, options: &Options) -> Result<ArchiveSink> {
-        ArchiveSink::at_path(path.as_ref(), Form::Oci, options)
+        ArchiveSink::at_path(path.as_ref(), Form::Oci, Compression::None, options)
     }
 
     /// A new archive on a stream.
@@ -110,13 +109,13 @@ impl OciArchive {
         self.content.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Writes the archive anew with another index and the blobs that are wanted, in their order.
+    /// Writes the archive anew, in what it came in, with another index and the blobs that are wanted, in their order.
     fn rewrite(&self, index: &IndexFile, wanted: &dyn Fn(&AnyDigest) -> bool) -> Result<()> {
         let old = self.content();
         let Some(path) = &self.path else {
             return Err(Error::NotKept { place: old.members.place().into() }.into());
         };
-        let sink = Self::create(path, &self.options)?;
+        let sink = ArchiveSink::at_path(path, Form::Oci, old.members.wrapping(), &self.options)?;
         for (digest, size) in old.members.blobs() {
             if wanted(&digest) {
                 let blob = Descriptor::new(MediaType::new(""), digest, size);
@@ -138,8 +137,8 @@ impl OciArchive {
 }
 
 impl Content {
-    fn read(file: File, place: &Path, options: &Options) -> Result<Self> {
-        Self::of(Members::scan(file, place, &options.limits)?, options)
+    fn read(input: Input, place: &Path, options: &Options) -> Result<Self> {
+        Self::of(Members::scan(input, place, &options.limits)?, options)
     }
 
     fn of(members: Members, options: &Options) -> Result<Self> {

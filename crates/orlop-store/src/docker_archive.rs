@@ -12,14 +12,13 @@ pub(crate) mod write;
 
 use crate::archive::members::{Members, Range};
 use crate::archive::sink::{ArchiveSink, Form};
-use crate::archive::{Options, open_input, unwrap_input};
+use crate::archive::{Input, Options, open_input, unwrap_input};
 use crate::error::Error;
 use crate::index_file::{IMAGE_NAME, IndexFile};
 use crate::layout::{INDEX, MARKER};
 use crate::reach::{self, Damage, Reached};
 use crate::{catalog, select};
 use name::full_name;
-use orlop_fs::File;
 use orlop_layer::codec;
 use orlop_spec::digest::Algorithm;
 use orlop_spec::document::Parse as _;
@@ -75,7 +74,7 @@ impl DockerArchive {
 
     /// A new archive at a path.
     pub fn create(path: impl AsRef<Path>, options: &Options) -> Result<ArchiveSink> {
-        ArchiveSink::at_path(path.as_ref(), Form::Docker, options)
+        ArchiveSink::at_path(path.as_ref(), Form::Docker, Compression::None, options)
     }
 
     /// A new archive on a stream.
@@ -95,12 +94,13 @@ impl DockerArchive {
         self.content.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Writes the archive anew, in today's form: what `roots` reach, and of the other blobs what is wanted.
+    /// Writes the archive anew, in today's form and in what it came in: what `roots` reach, and of the other blobs what is wanted.
     fn rewrite(&self, roots: &[(Name, Descriptor)], wanted: &dyn Fn(&AnyDigest) -> bool) -> Result<()> {
         let Some(path) = &self.path else {
             return Err(Error::NotKept { place: self.content().members.place().into() }.into());
         };
-        let sink = Self::create(path, &self.options)?;
+        let wrapping = self.content().members.wrapping();
+        let sink = ArchiveSink::at_path(path, Form::Docker, wrapping, &self.options)?;
         let others = self.content().members.blobs().into_iter().filter(|(digest, _)| wanted(digest));
         let others = others.map(|(digest, size)| Descriptor::new(MediaType::new(""), digest, size));
         for blob in self.reached(roots)?.blobs.into_iter().chain(others) {
@@ -231,8 +231,8 @@ enum Other {
 }
 
 impl Content {
-    fn read(file: File, place: &Path, limits: &Limits) -> Result<Self> {
-        Self::of(Members::scan(file, place, limits)?, limits)
+    fn read(input: Input, place: &Path, limits: &Limits) -> Result<Self> {
+        Self::of(Members::scan(input, place, limits)?, limits)
     }
 
     fn of(members: Members, limits: &Limits) -> Result<Self> {

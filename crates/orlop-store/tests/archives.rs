@@ -1,7 +1,7 @@
 //! Archives and exploded images that are old, odd, cut or hostile.
 
 use orlop_spec::media_type::DOCKER_MANIFEST;
-use orlop_spec::port::{Catalog, Hints, Keeper as _, Name, Result, Selector, Sink as _, Source as _};
+use orlop_spec::port::{Catalog, Hints, Keeper as _, Name, Result, Selector, Sink as _, Source as _, Sweep};
 use orlop_spec::{AnyDigest, Descriptor, Document, Kind, Limits, Manifest};
 use orlop_store::{DockerArchive, Error, Exploded, Layout, OciArchive, Options, archive};
 use serde_json::{Value, json};
@@ -9,6 +9,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use testkit::Scratch;
 use testkit::image::{self, Image, Packing, Text};
 use testkit::scratch::scratch_in_memory as fresh;
@@ -62,6 +63,40 @@ fn archives_come_plain_and_wrapped() {
         let archive = oci(&scratch, &packing.pack(&fixture().archive())).expect("an archive");
         is_whole(&scratch, &archive);
     }
+}
+
+#[test]
+fn what_an_archive_comes_in_stays_when_its_names_change() {
+    for packing in Packing::ALL {
+        let scratch = fresh();
+        let archive = oci(&scratch, &packing.pack(&fixture().archive())).expect("an archive");
+        archive.assign(&tag("more"), &only(&archive)).expect("written anew");
+        assert_eq!(archive.forget(&Selector::Tag("latest".into())).expect("written anew").len(), 1);
+        archive.sweep(Duration::ZERO, Sweep::Remove).expect("written anew");
+        is_packed(&scratch, packing);
+        is_whole(&scratch, &oci_at(&scratch));
+        let listed = Image::of(&layers(), Packing::Plain).docker_archive();
+        let archive = docker(&scratch, &packing.pack(&listed)).expect("an archive");
+        archive.assign(&tag("more:1"), &archive.names().expect("names")[0].1).expect("written anew");
+        is_packed(&scratch, packing);
+        let anew = DockerArchive::open(scratch.path("a.tar"), &options(&scratch)).expect("an archive");
+        assert_eq!(anew.names().expect("names").len(), archive.names().expect("names").len());
+    }
+}
+
+fn oci_at(scratch: &Scratch) -> OciArchive {
+    OciArchive::open(scratch.path("a.tar"), &options(scratch)).expect("an archive")
+}
+
+/// The first bytes tell how the file is compressed.
+fn is_packed(scratch: &Scratch, packing: Packing) {
+    let bytes = fs::read(scratch.path("a.tar")).expect("there");
+    let found = match bytes[..4] {
+        [0x1f, 0x8b, ..] => Packing::Gzip,
+        [0x28, 0xb5, 0x2f, 0xfd] => Packing::Zstd,
+        _ => Packing::Plain,
+    };
+    assert_eq!(found, packing);
 }
 
 #[test]

@@ -25,7 +25,15 @@ impl Options {
 }
 
 /// An archive as a file in which one can seek.
-pub(crate) fn open(path: &Path, options: &Options) -> Result<File> {
+#[derive(Debug)]
+pub(crate) struct Input {
+    pub(crate) file: File,
+    /// What it came in.
+    pub(crate) wrapping: Compression,
+}
+
+/// Opens what is at a path.
+pub(crate) fn open(path: &Path, options: &Options) -> Result<Input> {
     let file = File::open(path)?;
     if file.stat()?.kind != FileKind::File {
         return unwrap(file, options);
@@ -33,7 +41,7 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<File> {
     let mut start = [0; MAGIC];
     let count = file.read_at(&mut start, 0)?;
     match codec::detect(&start[..count]) {
-        Compression::None => Ok(file),
+        wrapping @ Compression::None => Ok(Input { file, wrapping }),
         _ => unwrap(file, options),
     }
 }
@@ -42,15 +50,15 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<File> {
 const MAGIC: usize = 4;
 
 /// A stream, plain or compressed, as a file without a name.
-pub(crate) fn unwrap(mut stream: impl Read + Send, options: &Options) -> Result<File> {
+pub(crate) fn unwrap(mut stream: impl Read + Send, options: &Options) -> Result<Input> {
     let failed = |error| Fault::io("read the archive", error);
     let mut start = Vec::new();
     stream.by_ref().take(MAGIC as u64).read_to_end(&mut start).map_err(failed)?;
-    let compression = codec::detect(&start);
-    let mut plain = codec::decoder(compression, Cursor::new(start).chain(stream), &options.limits);
+    let wrapping = codec::detect(&start);
+    let mut plain = codec::decoder(wrapping, Cursor::new(start).chain(stream), &options.limits);
     let mut spool = options.spool()?;
     io::copy(&mut plain, &mut spool).map_err(failed)?;
     spool.seek(SeekFrom::Start(0)).map_err(failed)?;
     drop(plain);
-    Ok(spool)
+    Ok(Input { file: spool, wrapping })
 }

@@ -3,6 +3,7 @@
 //! Invariant: contents are not read here, only passed over. The framing is `orlop-layer`'s; a member lies within
 //! the file, in one piece.
 
+use super::input::Input;
 use crate::blobs::FileOrigin;
 use crate::error::Error;
 use crate::take;
@@ -10,6 +11,7 @@ use orlop_fs::File;
 use orlop_layer::tar::Reader;
 use orlop_layer::{Entries as _, Kind, TreePath, path};
 use orlop_spec::digest::Algorithm;
+use orlop_spec::media_type::Compression;
 use orlop_spec::port::Result;
 use orlop_spec::{Digest, Limits};
 use std::collections::HashMap;
@@ -24,6 +26,7 @@ const LINKS: usize = 40;
 pub(crate) struct Members {
     file: File,
     place: PathBuf,
+    wrapping: Compression,
     by_name: HashMap<TreePath, Member>,
 }
 
@@ -44,7 +47,8 @@ pub(crate) struct Range {
 
 impl Members {
     /// Finds all members. Of two of one name the last one counts, as when the archive is extracted.
-    pub(crate) fn scan(file: File, place: &Path, limits: &Limits) -> Result<Self> {
+    pub(crate) fn scan(input: Input, place: &Path, limits: &Limits) -> Result<Self> {
+        let Input { file, wrapping } = input;
         let end = file.size()?;
         let mut by_name = HashMap::new();
         let mut tar = Reader::new(BufReader::new(file.try_clone()?), limits);
@@ -70,12 +74,17 @@ impl Members {
             };
             by_name.insert(entry.path, member);
         }
-        Ok(Self { file, place: place.into(), by_name })
+        Ok(Self { file, place: place.into(), wrapping, by_name })
     }
 
     /// Where the archive is. For messages.
     pub(crate) fn place(&self) -> &Path {
         &self.place
+    }
+
+    /// What the archive came in.
+    pub(crate) fn wrapping(&self) -> Compression {
+        self.wrapping
     }
 
     /// Where the content of a name lies, links followed; `None` where there is no such member.

@@ -8,14 +8,18 @@ use crate::index_file::IndexFile;
 use crate::layout::{INDEX, MARKER, MARKER_CONTENT};
 use crate::take;
 use orlop_fs::{Dir, File, FileKind, Persist, Temp};
+use orlop_layer::codec::Codec;
+use orlop_layer::encode::{Encode, recompress};
 use orlop_layer::tar::{Order, Writer};
 use orlop_layer::{Entry, Kind, Meta, TreePath};
 use orlop_spec::digest::{Algorithm, Hasher};
+use orlop_spec::media_type::Compression;
 use orlop_spec::port::{BlobWriter, Hints, Name, Origin, Put, Result, Sink};
-use orlop_spec::{AnyDigest, Descriptor, Fault};
+use orlop_spec::{AnyDigest, Cancel, Descriptor, Fault, Limits};
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read, Write};
+use std::num::NonZeroUsize;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -63,14 +67,74 @@ pub(crate) struct Held {
 
 /// Where the bytes go.
 enum Target {
-    File { folder: Dir, temp: Temp<'static>, name: Vec<u8> },
+    File {
+        folder: Dir,
+        temp: Temp<'static>,
+        name: Vec<u8>,
+    },
+    /// Compressed when it is whole.
+    Wrapped {
+        plain: File,
+        codec: Codec,
+        folder: Dir,
+        name: Vec<u8>,
+    },
     Stream(Box<dyn Write + Send>),
+}
+
+impl Target {
+    /// A file in the place of `name`, in the wrapping that is asked for.
+    fn file(path: &Path, wrapping: Compression, options: &Options) -> Result<Self> {
+        let (folder, name) = replaceable(path)?;
+        let codec = match wrapping {
+            Compression::None => {
+                let temp = Temp::create_own(folder.try_clone()?)?;
+                return Ok(Self::File { folder, temp, name });
+            }
+            Compression::Gzip => Codec::GZIP,
+            Compression::Zstd => Codec::ZSTD,
+        };
+        Ok(Self::Wrapped { plain: options.spool()?, codec, folder, name })
+    }
+
+    /// Lets the archive appear, where it has a name.
+    fn end(self, limits: &Limits) -> Result<()> {
+        match self {
+            Self::Stream(mut stream) => stream.flush().map_err(|error| Fault::io("write the archive", error)),
+            Self::File { folder, temp, name } => appear(&folder, temp, name),
+            Self::Wrapped { plain, codec, folder, name } => {
+                let mut temp = Temp::create_own(folder.try_clone()?)?;
+                compress(FileOrigin::whole(plain).into_reader(0), codec, limits, &mut temp)?;
+                appear(&folder, temp, name)
+            }
+        }
+    }
+}
+
+fn appear(folder: &Dir, temp: Temp<'_>, name: Vec<u8>) -> Result<()> {
+    temp.file().sync_data()?;
+    temp.persist(name, Persist::Replace)?;
+    Ok(folder.sync()?)
+}
+
+fn compress(mut plain: impl Read, codec: Codec, limits: &Limits, to: &mut dyn Write) -> Result<()> {
+    let how = Encode {
+        codec,
+        algorithm: Algorithm::default(),
+        workers: NonZeroUsize::MIN,
+        limits,
+        cancel: &Cancel::new(),
+        progress: &|_| {},
+    };
+    recompress(&mut plain, &how, to)?;
+    Ok(())
 }
 
 impl Write for Target {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::File { temp, .. } => temp.write(bytes),
+            Self::Wrapped { plain, .. } => plain.write(bytes),
             Self::Stream(stream) => stream.write(bytes),
         }
     }
@@ -78,6 +142,7 @@ impl Write for Target {
     fn flush(&mut self) -> io::Result<()> {
         match self {
             Self::File { temp, .. } => temp.flush(),
+            Self::Wrapped { plain, .. } => plain.flush(),
             Self::Stream(stream) => stream.flush(),
         }
     }
@@ -85,10 +150,8 @@ impl Write for Target {
 
 impl ArchiveSink {
     /// A new archive at a path; one that is there is replaced at the end.
-    pub(crate) fn at_path(path: &Path, form: Form, options: &Options) -> Result<Self> {
-        let (folder, name) = replaceable(path)?;
-        let temp = Temp::create_own(folder.try_clone()?)?;
-        Self::new(Target::File { folder, temp, name }, path, form, options)
+    pub(crate) fn at_path(path: &Path, form: Form, wrapping: Compression, options: &Options) -> Result<Self> {
+        Self::new(Target::file(path, wrapping, options)?, path, form, options)
     }
 
     /// A new archive on a stream.
@@ -128,14 +191,7 @@ impl ArchiveSink {
         }
         let failed = |error| Fault::io(format!("write {}", self.place.display()), error);
         let buffered = output.tar.finish()?;
-        match buffered.into_inner().map_err(|error| failed(error.into_error()))? {
-            Target::Stream(mut stream) => stream.flush().map_err(failed),
-            Target::File { folder, temp, name } => {
-                temp.file().sync_data()?;
-                temp.persist(name, Persist::Replace)?;
-                Ok(folder.sync()?)
-            }
-        }
+        buffered.into_inner().map_err(|error| failed(error.into_error()))?.end(&self.options.limits)
     }
 }
 
