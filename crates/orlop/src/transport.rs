@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::trees::{FolderTree, TarFile, TreeSource};
 use orlop_fs::{Dir, FileKind};
 use orlop_layer::Time;
-use orlop_spec::Limits;
+use orlop_spec::Context;
 use orlop_spec::port::{Catalog, Keeper, Result, Sink};
 use orlop_spec::reference::{Bare, File, Grammar, LoneStream, Reference, Sought, Transport};
 use orlop_store::archive::{self, Archive};
@@ -23,8 +23,8 @@ pub struct Outside<'a> {
     pub shared_blobs: Option<PathBuf>,
     /// The present time; decides only how old a blob is for a sweep.
     pub now: Time,
-    /// What documents may cost.
-    pub limits: Limits,
+    /// Who watches, how to stop, how much is allowed.
+    pub cx: Context<'a>,
     /// Opens standard input, for `-` as a source.
     pub stdin: &'a (dyn Fn() -> Box<dyn Read + Send> + Sync),
     /// Opens standard output, for `-` as a target.
@@ -38,30 +38,30 @@ impl Outside<'_> {
     }
 
     fn archive(&self) -> archive::Options {
-        archive::Options { tmpdir: self.tmpdir.clone(), limits: self.limits.clone() }
+        archive::Options { tmpdir: self.tmpdir.clone(), limits: self.cx.limits.clone() }
     }
 
     fn layout(&self) -> layout::Options {
         layout::Options {
             shared_blobs: self.shared_blobs.clone(),
-            limits: self.limits.clone(),
+            limits: self.cx.limits.clone(),
             now: self.now,
         }
     }
 }
 
 /// A place that images or trees come from.
-pub enum Opened {
+pub enum Opened<'a> {
     /// Holds blobs.
-    Blobs(Box<dyn Catalog>),
+    Blobs(Box<dyn Catalog + 'a>),
     /// Holds a tree.
     Tree(Box<dyn TreeSource>),
 }
 
 /// A place that images or trees go to.
-pub enum Created {
+pub enum Created<'a> {
     /// Holds blobs.
-    Blobs(Box<dyn Sink>),
+    Blobs(Box<dyn Sink + 'a>),
     /// A folder that becomes a root filesystem.
     Folder(PathBuf),
     /// A tar that becomes a root filesystem.
@@ -83,15 +83,15 @@ fn exists(sought: Sought, path: &Path) -> bool {
 }
 
 /// Opens the place for reading.
-pub fn open(reference: &Reference, outside: &Outside<'_>) -> Result<Opened> {
+pub fn open<'a>(reference: &Reference, outside: &Outside<'a>) -> Result<Opened<'a>> {
     let archive = outside.archive();
-    let place: Box<dyn Catalog> = match &reference.transport {
+    let place: Box<dyn Catalog + 'a> = match &reference.transport {
         Transport::Layout(path) => Box::new(Layout::open(path, &outside.layout())?),
         Transport::OciArchive(File::Path(path)) => Box::new(OciArchive::open(path, &archive)?),
         Transport::OciArchive(File::Stream) => Box::new(OciArchive::read((outside.stdin)(), &archive)?),
         Transport::DockerArchive(File::Path(path)) => Box::new(DockerArchive::open(path, &archive)?),
         Transport::DockerArchive(File::Stream) => Box::new(DockerArchive::read((outside.stdin)(), &archive)?),
-        Transport::Dir(path) => Box::new(Exploded::open(path, &outside.limits)?),
+        Transport::Dir(path) => Box::new(Exploded::open(path, outside.cx.limits)?),
         Transport::Rootfs(path) => {
             let folder = FolderTree::open(path)?.with_journal(&outside.tmpdir);
             return Ok(Opened::Tree(Box::new(folder)));
@@ -132,9 +132,9 @@ fn found(path: &Path, outside: &Outside<'_>) -> Result<Found> {
 }
 
 /// Opens the place for writing.
-pub fn create(reference: &Reference, outside: &Outside<'_>) -> Result<Created> {
+pub fn create<'a>(reference: &Reference, outside: &Outside<'a>) -> Result<Created<'a>> {
     let archive = outside.archive();
-    let place: Box<dyn Sink> = match &reference.transport {
+    let place: Box<dyn Sink + 'a> = match &reference.transport {
         Transport::Layout(path) => Box::new(Layout::create(path, &outside.layout())?),
         Transport::OciArchive(File::Path(path)) => Box::new(OciArchive::create(path, &archive)?),
         Transport::OciArchive(File::Stream) => Box::new(OciArchive::write((outside.stdout)(), &archive)?),
@@ -142,7 +142,7 @@ pub fn create(reference: &Reference, outside: &Outside<'_>) -> Result<Created> {
         Transport::DockerArchive(File::Stream) => {
             Box::new(DockerArchive::write((outside.stdout)(), &archive)?)
         }
-        Transport::Dir(path) => Box::new(Exploded::create(path, &outside.limits)?),
+        Transport::Dir(path) => Box::new(Exploded::create(path, outside.cx.limits)?),
         Transport::Rootfs(path) => return Ok(Created::Folder(path.clone())),
         Transport::Tar(file) => return Ok(Created::Tar(file.clone())),
         Transport::Local(_) => {
@@ -158,7 +158,7 @@ pub fn create(reference: &Reference, outside: &Outside<'_>) -> Result<Created> {
 }
 
 /// Opens the place for changing its names.
-pub fn keep(reference: &Reference, outside: &Outside<'_>) -> Result<Box<dyn Keeper>> {
+pub fn keep<'a>(reference: &Reference, outside: &Outside<'a>) -> Result<Box<dyn Keeper + 'a>> {
     match &reference.transport {
         Transport::Layout(path) => Ok(Box::new(Layout::open(path, &outside.layout())?)),
         Transport::OciArchive(File::Path(path)) => Ok(Box::new(OciArchive::open(path, &outside.archive())?)),

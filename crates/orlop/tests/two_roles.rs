@@ -120,11 +120,14 @@ fn parse(reference: &str) -> Reference {
 }
 
 fn outside(scratch: &Scratch) -> Outside<'static> {
+    static CANCEL: Cancel = Cancel::new();
+    let limits = Box::leak(Box::new(Limits::default()));
+    let cx = Context { observer: &(), cancel: &CANCEL, limits, workers: NonZeroUsize::MIN };
     Outside {
         tmpdir: scratch.root().into(),
         shared_blobs: None,
         now: orlop::layer::Time::from_seconds(1 << 40),
-        limits: Limits::default(),
+        cx,
         stdin: &|| Box::new(std::io::empty()),
         stdout: &|| Box::new(std::io::sink()),
     }

@@ -85,10 +85,10 @@ fn form(arguments: &Arguments) -> Form {
 fn images<'a>(
     arguments: &Arguments,
     cx: &Context<'a>,
-    prepared: &'a [Prepared],
+    prepared: &'a [Prepared<'_>],
     reading: &'a Reading,
 ) -> Result<Vec<Build<'a>>, Fault> {
-    let image = |prepared: &'a Prepared| {
+    let image = |prepared: &'a Prepared<'_>| {
         let base = prepared.base(cx)?;
         Ok(Build {
             platform: prepared.platform_on(base.as_ref()),
@@ -106,7 +106,7 @@ fn images<'a>(
 fn check(
     arguments: &Arguments,
     cx: &Context<'_>,
-    prepared: &[Prepared],
+    prepared: &[Prepared<'_>],
     reading: &Reading,
 ) -> Result<Option<Parting>, Fault> {
     let alone = Context { workers: NonZeroUsize::MIN, ..*cx };

@@ -84,7 +84,7 @@ const MIXED: orlop::Error = orlop::Error::Unfit {
 fn to_target(
     arguments: &Arguments,
     cx: &Context<'_>,
-    images: &[Image],
+    images: &[Image<'_>],
     target: &Reference,
 ) -> Result<String, Fault> {
     match arguments.places.create_any(target, cx)? {

@@ -7,7 +7,7 @@ use orlop::inspect::{self, Wanted};
 use orlop::layer::path::printable;
 use orlop::spec::port::{Catalog, Keeper, Name, Selector, Sink, Source};
 use orlop::spec::reference::{Bare, LoneStream, Reference, Transport};
-use orlop::spec::{AnyDigest, Context, Fault, Limits, Platform};
+use orlop::spec::{AnyDigest, Context, Fault, Platform};
 use orlop::transport::{self, Created, Opened, Outside};
 use orlop::trees::TreeSource;
 use std::ffi::{OsStr, OsString};
@@ -27,12 +27,12 @@ pub struct Places {
 
 impl Places {
     /// What the library is handed.
-    pub fn outside(&self, limits: &Limits) -> Outside<'static> {
+    pub fn outside<'a>(&'a self, cx: &Context<'a>) -> Outside<'a> {
         Outside {
             tmpdir: self.tmpdir.clone().unwrap_or_else(environment::temporary_folder),
             shared_blobs: self.shared_blobs.clone(),
             now: environment::now(),
-            limits: limits.clone(),
+            cx: *cx,
             stdin: &environment::stdin,
             stdout: &environment::stdout,
         }
@@ -46,14 +46,14 @@ impl Places {
         } else {
             Reference::new(Transport::Local(text.into()))
         };
-        match transport::open(&reference, &self.outside(cx.limits))? {
+        match transport::open(&reference, &self.outside(cx))? {
             Opened::Tree(tree) => Ok(tree),
             Opened::Blobs(_) => Err(HOLDS_IMAGES.into()),
         }
     }
 
     /// Opens a place that holds blobs, for writing.
-    pub fn create(&self, target: &Reference, cx: &Context<'_>) -> Result<Box<dyn Sink>, Fault> {
+    pub fn create<'a>(&'a self, target: &Reference, cx: &Context<'a>) -> Result<Box<dyn Sink + 'a>, Fault> {
         match self.create_any(target, cx)? {
             Created::Blobs(sink) => Ok(sink),
             Created::Folder(_) | Created::Tar(_) => Err(MAKES_A_TREE.into()),
@@ -61,14 +61,14 @@ impl Places {
     }
 
     /// Opens a place of either kind, for writing.
-    pub fn create_any(&self, target: &Reference, cx: &Context<'_>) -> Result<Created, Fault> {
-        transport::create(target, &self.outside(cx.limits))
+    pub fn create_any<'a>(&'a self, target: &Reference, cx: &Context<'a>) -> Result<Created<'a>, Fault> {
+        transport::create(target, &self.outside(cx))
     }
 
     /// Opens a place of either kind, for reading.
-    pub fn open_any(&self, text: &OsStr, cx: &Context<'_>) -> Result<Held, Fault> {
+    pub fn open_any<'a>(&'a self, text: &OsStr, cx: &Context<'a>) -> Result<Held<'a>, Fault> {
         let reference = transport::parse(text, Bare::Registry, LoneStream::Refused)?;
-        match transport::open(&reference, &self.outside(cx.limits))? {
+        match transport::open(&reference, &self.outside(cx))? {
             Opened::Blobs(catalog) => {
                 inspect::warn_of_moved_tag(cx, &*catalog, &reference);
                 Ok(Held::Image(Image { reference, catalog }))
@@ -78,7 +78,7 @@ impl Places {
     }
 
     /// Opens a place that holds blobs, for reading.
-    pub fn open(&self, text: &OsStr, cx: &Context<'_>) -> Result<Image, Fault> {
+    pub fn open<'a>(&'a self, text: &OsStr, cx: &Context<'a>) -> Result<Image<'a>, Fault> {
         match self.open_any(text, cx)? {
             Held::Image(image) => Ok(image),
             Held::Tree(_) => Err(HOLDS_A_TREE.into()),
@@ -132,38 +132,38 @@ pub struct Place {
 
 impl Place {
     /// Opens the place of the image for reading.
-    pub fn open(&self, cx: &Context<'_>) -> Result<Image, Fault> {
+    pub fn open<'a>(&'a self, cx: &Context<'a>) -> Result<Image<'a>, Fault> {
         self.places.open(&self.reference, cx)
     }
 
     /// A file without a name, for bytes that must wait.
     pub fn spool(&self, cx: &Context<'_>) -> Result<File, Fault> {
-        self.places.outside(cx.limits).spool()
+        self.places.outside(cx).spool()
     }
 
     /// Opens the place of the image for changing its names.
-    pub fn keep(&self, cx: &Context<'_>) -> Result<Kept, Fault> {
+    pub fn keep<'a>(&'a self, cx: &Context<'a>) -> Result<Kept<'a>, Fault> {
         let reference = transport::parse(&self.reference, Bare::Store, LoneStream::Refused)?;
-        let keeper = transport::keep(&reference, &self.places.outside(cx.limits))?;
+        let keeper = transport::keep(&reference, &self.places.outside(cx))?;
         Ok(Kept { reference, keeper })
     }
 }
 
 /// What a place holds.
-pub enum Held {
+pub enum Held<'a> {
     /// An image, as it is.
-    Image(Image),
+    Image(Image<'a>),
     /// Only files.
     Tree(Box<dyn TreeSource>),
 }
 
 /// A place that is open for reading, and which image of it is meant.
-pub struct Image {
+pub struct Image<'a> {
     reference: Reference,
-    catalog: Box<dyn Catalog>,
+    catalog: Box<dyn Catalog + 'a>,
 }
 
-impl Image {
+impl Image<'_> {
     /// The place.
     pub fn source(&self) -> &dyn Source {
         &*self.catalog
@@ -186,11 +186,11 @@ impl Image {
 }
 
 /// A place whose names can be changed.
-pub struct Kept {
+pub struct Kept<'a> {
     /// The reference.
     pub reference: Reference,
     /// The place.
-    pub keeper: Box<dyn Keeper>,
+    pub keeper: Box<dyn Keeper + 'a>,
 }
 
 /// The line that a writer prints: `REF@DIGEST`.

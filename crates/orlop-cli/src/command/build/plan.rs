@@ -63,7 +63,7 @@ impl<'a> Plan<'a> {
     }
 
     /// Opens what the plan names.
-    pub fn prepare(&self, places: &Places, cx: &Context<'_>) -> Result<Vec<Prepared>, Fault> {
+    pub fn prepare<'p>(&self, places: &'p Places, cx: &Context<'p>) -> Result<Vec<Prepared<'p>>, Fault> {
         let prepare = |(platform, sources): &(Option<&Platform>, &[OsString])| {
             let tree = |text: &OsString| Ok((escape(text.as_bytes()), places.open_tree(text, cx)?));
             Ok(Prepared {
@@ -77,13 +77,13 @@ impl<'a> Plan<'a> {
 }
 
 /// What one image is made of, open.
-pub struct Prepared {
+pub struct Prepared<'p> {
     platform: Option<Platform>,
-    base: Option<Place>,
+    base: Option<Place<'p>>,
     trees: Vec<(String, Box<dyn TreeSource>)>,
 }
 
-impl Prepared {
+impl Prepared<'_> {
     /// The base, for the platform that was asked for.
     pub fn base(&self, cx: &Context<'_>) -> Result<Option<Image<'_>>, Fault> {
         let wanted = self.platform.clone().unwrap_or_else(environment::host);

@@ -12,8 +12,8 @@ use orlop::spec::{Context, Descriptor, Fault};
 pub fn copy(
     arguments: &Arguments,
     cx: &Context<'_>,
-    images: &[Image],
-    to: Box<dyn Sink>,
+    images: &[Image<'_>],
+    to: Box<dyn Sink + '_>,
     target: &Reference,
 ) -> Result<String, Fault> {
     let is_whole = matches!(arguments.asked(), None | Some(Platforms::All));
@@ -57,7 +57,7 @@ fn how(arguments: &Arguments) -> Copy {
 }
 
 /// The name that the target gives, else the one that the image has; `dir:` holds no names.
-fn target_name(image: &Image, target: &Reference, images: usize) -> Result<Name, Fault> {
+fn target_name(image: &Image<'_>, target: &Reference, images: usize) -> Result<Name, Fault> {
     match (name(target)?, images) {
         (Name::Tag(_), 2..) => Err(ONE_NAME.into()),
         (Name::Tag(tag), _) => Ok(Name::Tag(tag)),
@@ -77,7 +77,7 @@ const SAME_NAME: orlop::Error = orlop::Error::Unfit {
 };
 
 /// The tag by which the image was named, or under which its place lists it first.
-fn own_name(image: &Image) -> Result<Name, Fault> {
+fn own_name(image: &Image<'_>) -> Result<Name, Fault> {
     if let Some(tag) = image.reference().tag() {
         return Ok(Name::Tag(tag.into()));
     }

@@ -51,7 +51,7 @@ pub fn tree_to_image(
 pub fn image_to_folder(
     arguments: &Arguments,
     cx: &Context<'_>,
-    images: &[Image],
+    images: &[Image<'_>],
     folder: &Path,
 ) -> Result<String, Fault> {
     let compress = (arguments.compress.is_some(), "--compress");
@@ -72,7 +72,7 @@ pub fn image_to_folder(
 pub fn image_to_tar(
     arguments: &Arguments,
     cx: &Context<'_>,
-    images: &[Image],
+    images: &[Image<'_>],
     file: &File,
 ) -> Result<String, Fault> {
     let owner = (arguments.owners.is_given(), "--owner");
@@ -80,7 +80,7 @@ pub fn image_to_tar(
     let image = fetch(arguments, cx, images)?;
     say(cx, "the image becomes files: its config and history stay behind");
     let codec = arguments.compress.unwrap_or(Codec::None);
-    export_to(cx, &image, codec, file, &arguments.places.outside(cx.limits))?;
+    export_to(cx, &image, codec, file, &arguments.places.outside(cx))?;
     Ok(line("tar", file.path().unwrap_or(Path::new("-")), &image))
 }
 
@@ -94,7 +94,7 @@ const ONE_IMAGE: orlop::Error = orlop::Error::Unfit {
     hint: "name one image, and one platform with --platform",
 };
 
-fn fetch<'i>(arguments: &Arguments, cx: &Context<'_>, images: &'i [Image]) -> Result<Opened<'i>, Fault> {
+fn fetch<'i>(arguments: &Arguments, cx: &Context<'_>, images: &'i [Image<'_>]) -> Result<Opened<'i>, Fault> {
     let [image] = images else { return Err(ONE_IMAGE.into()) };
     Opened::fetch(cx, image.source(), image.selector(), &one_platform(arguments)?)
 }
