@@ -1,17 +1,27 @@
 //! One request and its answer: the only way to a socket.
 
 use orlop_spec::port::Result;
-use orlop_spec::wire::{Head, Request};
+use orlop_spec::wire::{Head, Request, Site};
 use std::io::Read;
 
 /// Sends one request and gives its answer.
 ///
 /// Laws: no redirect is followed, nothing is repeated, no secret is added; an answer that is not a success is an
-/// answer, not an error; an answer that comes before the body was sent whole is given; it ends with an error when the
-/// other side stalls or the user asks to stop.
+/// answer, not an error; an answer that comes before the body was sent whole is given; a body that ends early is an
+/// error, never a short success; it ends with an error when the other side stalls or the user asks to stop.
 pub trait Exchange: Send + Sync {
     /// Sends one request.
-    fn send(&self, request: &Request, body: Body<'_>) -> Result<Answer>;
+    fn send(&self, request: &Request, named: Named<'_>, body: Body<'_>) -> Result<Answer<'_>>;
+}
+
+/// Who named the place that a request goes to, and so which addresses may be connected to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Named<'s> {
+    /// The user, or the user's configuration: it may be anywhere.
+    ByUser,
+    /// A server at this site, by a redirect, a location, a realm or a document. A public server must not lead into
+    /// a private network.
+    BySite(&'s Site),
 }
 
 /// What is sent after the head.
@@ -30,9 +40,9 @@ pub enum Body<'a> {
 }
 
 /// What came back.
-pub struct Answer {
+pub struct Answer<'x> {
     /// Status and headers.
     pub head: Head,
     /// The rest, read from the connection as it is asked for; dropping it early closes the connection.
-    pub body: Box<dyn Read + Send>,
+    pub body: Box<dyn Read + Send + 'x>,
 }

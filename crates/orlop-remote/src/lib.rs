@@ -14,4 +14,9 @@
 //! [`Network`](orlop_spec::network::Network).
 #![forbid(unsafe_code)]
 
+pub mod client;
+pub mod error;
 pub mod exchange;
+
+pub use client::{Client, Errand, Options, Payload, Redirects, Repeat};
+pub use error::{Error, Phase};

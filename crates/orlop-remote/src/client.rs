@@ -1,0 +1,137 @@
+//! Requests as the rest of the crate makes them: authorised, redirected, repeated where that is safe, and accounted.
+
+use crate::exchange::{Answer, Body, Exchange, Named};
+use orlop_spec::Context;
+use orlop_spec::network::Network;
+use orlop_spec::port::{Origin, Result};
+use orlop_spec::reference::Repository;
+use orlop_spec::wire::{Request, Site};
+use std::io::Read;
+use std::time::Duration;
+
+/// Asks registries and web servers. It costs nothing before the first call: no socket, no thread, no file.
+pub struct Client<'a> {
+    cx: Context<'a>,
+    network: Network<'a>,
+    options: Options,
+    exchange: Box<dyn Exchange + 'a>,
+}
+
+/// How patient a client is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// How often a request is sent again.
+    pub retries: u32,
+    /// How long a server may be silent, and how long a transfer may be slower than 1 KiB/s.
+    pub stall: Duration,
+    /// How long one pause may be that a server asks for.
+    pub patience: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { retries: 3, stall: Duration::from_secs(10), patience: Duration::from_secs(60) }
+    }
+}
+
+/// On whose behalf a request is made, and what may follow from its answer.
+#[derive(Clone, Debug)]
+pub struct Errand<'e> {
+    /// The site that the user means: it alone is told secrets, and it alone may be anywhere.
+    pub home: &'e Site,
+    /// Whose credentials are used; nobody's where there is none.
+    pub repository: Option<&'e Repository>,
+    /// What a token must allow, as `repository:app:pull`.
+    pub scopes: &'e [Box<str>],
+    /// Whether redirects are followed.
+    pub redirects: Redirects,
+    /// Whether it may be asked again when nobody knows whether it was done.
+    pub repeat: Repeat,
+}
+
+impl<'e> Errand<'e> {
+    /// A question of somebody unknown: no secrets, no redirects, repeated where the method allows.
+    pub fn new(home: &'e Site) -> Self {
+        Self { home, repository: None, scopes: &[], redirects: Redirects::Given, repeat: Repeat::ByMethod }
+    }
+}
+
+/// What becomes of a redirect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Redirects {
+    /// It is given to the caller as the answer that it is.
+    Given,
+    /// It is followed, for `GET` and `HEAD`: blobs, and files of the web.
+    Followed,
+}
+
+/// Whether a request may be sent again when nobody knows whether it was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeat {
+    /// As its method says: `POST` and `PATCH` are not.
+    ByMethod,
+    /// It may: doing it twice does no harm.
+    Safe,
+    /// It may not: the caller must look first at what became of it.
+    Never,
+}
+
+/// What is sent with a request. It can be opened again, and so sent again.
+#[derive(Clone, Copy)]
+pub enum Payload<'p> {
+    /// Nothing.
+    Empty,
+    /// A document.
+    Bytes(&'p [u8]),
+    /// A part of a blob.
+    Part {
+        /// The blob.
+        origin: &'p dyn Origin,
+        /// First byte.
+        at: u64,
+        /// Bytes.
+        size: u64,
+    },
+}
+
+impl<'a> Client<'a> {
+    /// A client over any exchange.
+    pub fn over(
+        exchange: Box<dyn Exchange + 'a>,
+        cx: Context<'a>,
+        network: Network<'a>,
+        options: Options,
+    ) -> Self {
+        Self { cx, network, options, exchange }
+    }
+
+    /// Observer, cancel flag and limits.
+    pub fn context(&self) -> Context<'a> {
+        self.cx
+    }
+
+    /// Hosts, trust, secrets and journal.
+    pub fn network(&self) -> Network<'a> {
+        self.network
+    }
+
+    /// How patient it is.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// Asks, and gives the answer whatever it says; what can be mended by asking again was mended before.
+    pub fn call(&self, request: &Request, errand: &Errand<'_>, payload: Payload<'_>) -> Result<Answer<'_>> {
+        self.cx.cancel.check()?;
+        let named =
+            if request.address.site() == errand.home { Named::ByUser } else { Named::BySite(errand.home) };
+        match payload {
+            Payload::Empty => self.exchange.send(request, named, Body::Empty),
+            Payload::Bytes(bytes) => self.exchange.send(request, named, Body::Bytes(bytes)),
+            Payload::Part { origin, at, size } => {
+                let mut read = origin.open(at)?.take(size);
+                self.exchange.send(request, named, Body::Stream { size, read: &mut read })
+            }
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! What can go wrong between here and a server.
+
+use orlop_spec::wire::{Address, AddressError, Site};
+use orlop_spec::{Diagnose, Fault, Kind};
+use std::fmt;
+use std::io;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// What can go wrong between here and a server.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The connection could not be made, or broke.
+    #[error("cannot reach {address}: {phase} failed")]
+    Broken {
+        /// What was asked for.
+        address: Address,
+        /// When.
+        phase: Phase,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The other side was silent, or next to silent.
+    #[error("{address} stalled: less than {least} bytes in {} s while {phase}", .time.as_secs())]
+    Stalled {
+        /// What was asked for.
+        address: Address,
+        /// When.
+        phase: Phase,
+        /// How long it was watched.
+        time: Duration,
+        /// What was expected in that time.
+        least: u64,
+    },
+    /// A server named a place inside of a network that is not its own (N5).
+    #[error("{by} leads to {address}, which is the inner address {ip}: refused")]
+    Inside {
+        /// What would have been asked for.
+        address: Address,
+        /// Where that is.
+        ip: IpAddr,
+        /// Who led there.
+        by: Site,
+    },
+    /// The site's certificate is not to be trusted, or TLS failed otherwise.
+    #[error("no safe connection to {site}")]
+    Untrusted {
+        /// The site.
+        site: Site,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A certificate or key of the configuration cannot be used.
+    #[error("{what} for {site} cannot be used")]
+    BadTrust {
+        /// The site that it is for.
+        site: Site,
+        /// Which part.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The proxy did not connect.
+    #[error("the proxy {proxy} answered {status} for {site}")]
+    Proxy {
+        /// The proxy.
+        proxy: Site,
+        /// What it said.
+        status: u16,
+        /// What it was asked to reach.
+        site: Site,
+    },
+    /// What came is no HTTP.
+    #[error("{address} does not answer as HTTP/1.1: {what}")]
+    NoHttp {
+        /// What was asked for.
+        address: Address,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// The head of an answer exceeds what any server needs (N12).
+    #[error("{address} answers with more than {limit} bytes of headers")]
+    LongHead {
+        /// What was asked for.
+        address: Address,
+        /// What is allowed.
+        limit: usize,
+    },
+    /// A body ended before it was whole.
+    #[error("the body of {address} ended after {got} bytes{}", .of.map(|size| format!(" of {size}")).unwrap_or_default())]
+    Truncated {
+        /// What was asked for.
+        address: Address,
+        /// What came.
+        got: u64,
+        /// What was promised, where it was.
+        of: Option<u64>,
+    },
+    /// What was to be sent is shorter than was said.
+    #[error("what is sent to {address} ended after {got} bytes of {size}")]
+    ShortPayload {
+        /// Where it goes.
+        address: Address,
+        /// What there was.
+        got: u64,
+        /// What was said.
+        size: u64,
+    },
+    /// A redirect that leads nowhere.
+    #[error("{address} redirects to what is no address")]
+    BadLocation {
+        /// Who redirects.
+        address: Address,
+        /// Why.
+        #[source]
+        source: AddressError,
+    },
+    /// One redirect after the other.
+    #[error("{address} redirects more than {limit} times")]
+    RedirectLoop {
+        /// What was asked for.
+        address: Address,
+        /// What is allowed.
+        limit: usize,
+    },
+    /// A redirect from TLS to the clear.
+    #[error("{address} redirects to {to}, which is in the clear: refused")]
+    Downgrade {
+        /// Who redirects.
+        address: Address,
+        /// Where to.
+        to: Address,
+    },
+    /// The server asks for a longer pause than is allowed.
+    #[error("{address} answered {status} and asks to wait {} s", .pause.as_secs())]
+    LongPause {
+        /// What was asked for.
+        address: Address,
+        /// What it said.
+        status: u16,
+        /// How long it asks to wait.
+        pause: Duration,
+    },
+}
+
+/// What was being done when something went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// Looking up the name.
+    Resolving,
+    /// Connecting.
+    Connecting,
+    /// Agreeing on TLS.
+    Securing,
+    /// Sending the request.
+    Sending,
+    /// Waiting for the head of the answer.
+    Waiting,
+    /// Receiving the body.
+    Receiving,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Resolving => "looking up the name",
+            Self::Connecting => "connecting",
+            Self::Securing => "agreeing on TLS",
+            Self::Sending => "sending",
+            Self::Waiting => "waiting for the answer",
+            Self::Receiving => "receiving",
+        })
+    }
+}
+
+impl Diagnose for Error {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Inside { .. } | Self::Untrusted { .. } | Self::Downgrade { .. } => Kind::Policy,
+            Self::LongHead { .. } => Kind::Limit,
+            Self::BadTrust { .. } | Self::ShortPayload { .. } => Kind::Other,
+            Self::Proxy { status: 407, .. } => Kind::Denied,
+            _ => Kind::Unreachable,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Untrusted { site, .. } => Some(format!(
+                "put the certificate of its authority into /etc/containers/certs.d/{0}/ca.crt, or trust it blindly \
+                 with --insecure {0}",
+                site.authority()
+            )),
+            Self::Inside { address, .. } => {
+                Some(format!("allow it with --insecure {}", address.site().authority()))
+            }
+            Self::Stalled { .. } => Some("be more patient with --stall-timeout 60".into()),
+            _ => None,
+        }
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self::new(error)
+    }
+}
