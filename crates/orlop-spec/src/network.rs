@@ -41,10 +41,11 @@ pub trait Hosts: Send + Sync {
 pub struct Endpoint {
     /// The sites to try, best first: a host that may be insecure is tried under TLS before it is tried in the clear.
     pub sites: Vec<Site>,
-    /// What stands before `/v2/`; empty, or beginning with `/`.
-    pub prefix: Box<str>,
-    /// Name of the repository there.
-    pub repository: Box<str>,
+    /// What stands before the repository's name: `/v2` nearly everywhere; begins with `/` and does not end with it.
+    pub root: Box<str>,
+    /// The repository as it is called there, which is also how its secrets are found. Its host is not where to go:
+    /// Docker's registry is called docker.io and lives elsewhere.
+    pub repository: Repository,
     /// What may be asked there.
     pub serves: Serves,
 }
