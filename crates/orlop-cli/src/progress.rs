@@ -160,6 +160,9 @@ fn json_event(event: &Event, account: &Account) -> Option<serde_json::Value> {
         Event::Started { phase, item, total } => {
             json!({ "version": 1, "event": "started", "phase": phase, "item": item, "total": total })
         }
+        Event::Resumed { item, bytes } => {
+            json!({ "version": 1, "event": "resumed", "item": item, "bytes": bytes })
+        }
         Event::Advanced { item, .. } => {
             json!({ "version": 1, "event": "advanced", "item": item, "bytes": account.done(item) })
         }
@@ -184,7 +187,7 @@ fn show_bar(all: &MultiProgress, each: &mut HashMap<String, ProgressBar>, event:
             bar.set_message(format!("{phase} {}", name_for_bar(item)));
             each.insert(item.clone(), bar);
         }
-        Event::Advanced { item, bytes } => {
+        Event::Advanced { item, bytes } | Event::Resumed { item, bytes } => {
             if let Some(bar) = each.get(item) {
                 bar.inc(*bytes);
             }

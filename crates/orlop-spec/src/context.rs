@@ -31,6 +31,13 @@ pub enum Event {
         /// Bytes to come, where known.
         total: Option<u64>,
     },
+    /// The target has the beginning of the item from an earlier run.
+    Resumed {
+        /// As in `Started`.
+        item: String,
+        /// Bytes that need not move again.
+        bytes: u64,
+    },
     /// More bytes of the item have passed.
     Advanced {
         /// As in `Started`.

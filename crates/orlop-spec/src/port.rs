@@ -94,6 +94,11 @@ pub trait Origin: Send + Sync {
     fn local(&self) -> Option<LocalFile> {
         None
     }
+
+    /// Whether the bytes come over a network: then those that came are worth keeping when it breaks off.
+    fn is_far(&self) -> bool {
+        false
+    }
 }
 
 /// A range of an open file.

@@ -10,17 +10,19 @@
 //! are not what was named never get a name.
 
 use crate::error::Error;
+use crate::part::{self, Part};
 use crate::take;
 use orlop_fs::copy::Cheap;
 use orlop_fs::{Dir, File, Persist, Temp};
 use orlop_layer::verified::Damaged;
 use orlop_spec::digest::{Algorithm, Hasher};
 use orlop_spec::port::{BlobWriter, Hints, LocalFile, Origin, Put, Result};
-use orlop_spec::{AnyDigest, Descriptor};
+use orlop_spec::{AnyDigest, Descriptor, Fault, Kind};
 use std::borrow::Borrow;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// How blobs lie below the root.
@@ -43,6 +45,8 @@ pub(crate) struct Blobs {
     folders: [OnceLock<Dir>; Algorithm::ALL.len()],
     /// What was put or found held, and so must be durable before a name is published.
     touched: Mutex<Vec<Descriptor>>,
+    /// Whether something is left that the next run goes on with.
+    broke_off: AtomicBool,
 }
 
 /// What is under a digest's name.
@@ -55,7 +59,13 @@ enum Held {
 
 impl Blobs {
     pub(crate) fn new(root: Dir, shape: Shape) -> Self {
-        Self { root, shape, folders: Default::default(), touched: Mutex::default() }
+        Self {
+            root,
+            shape,
+            folders: Default::default(),
+            touched: Mutex::default(),
+            broke_off: AtomicBool::new(false),
+        }
     }
 
     pub(crate) fn root(&self) -> &Dir {
@@ -126,6 +136,13 @@ impl Blobs {
         {
             return Ok(Put::Linked);
         }
+        if local.is_none()
+            && part::is_worth(blob, origin)
+            && let Some(part) = Part::open(folder, blob)?
+        {
+            part.fill(blob, origin).inspect_err(|fault| self.note_break(fault))?;
+            return self.named(part.persist(self.name(blob), how), blob).map(|()| Put::Copied);
+        }
         let mut temp = folder.create_temp()?;
         let put = match &local {
             Some(local) => take::copy(local, blob, temp.file())?,
@@ -147,8 +164,12 @@ impl Blobs {
 
     /// Gives a proven file its name. Where another writer was quicker, what it left must be as good.
     fn persist(&self, temp: Temp<'_>, blob: &Descriptor, how: Persist) -> Result<()> {
-        match temp.persist(self.name(blob), how) {
-            Ok(_) => Ok(()),
+        self.named(temp.persist(self.name(blob), how).map(drop), blob)
+    }
+
+    fn named(&self, persisted: orlop_fs::Result<()>, blob: &Descriptor) -> Result<()> {
+        match persisted {
+            Ok(()) => Ok(()),
             Err(error) if error.is_exists() => self.prove_held(blob),
             Err(error) => Err(error.into()),
         }
@@ -188,6 +209,18 @@ impl Blobs {
             folder = folder.make_or_open_dir(name, 0o777)?;
         }
         Ok(folder)
+    }
+
+    /// A network that broke off, and a user who stopped, come again.
+    fn note_break(&self, fault: &Fault) {
+        if matches!(fault.kind(), Kind::Unreachable | Kind::Interrupted) {
+            self.broke_off.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether something is left that the next run goes on with.
+    pub(crate) fn broke_off(&self) -> bool {
+        self.broke_off.load(Ordering::Relaxed)
     }
 
     fn touch(&self, blob: &Descriptor) {

@@ -13,6 +13,7 @@ pub mod error;
 mod folder;
 mod index_file;
 pub mod layout;
+mod part;
 mod reach;
 mod select;
 mod take;

@@ -159,7 +159,12 @@ pub(crate) fn hash_range(file: &File, at: u64, size: u64, algorithm: Algorithm) 
 }
 
 /// Shows the bytes of a range in steps, each with its place in the range; fewer where the file ends early.
-fn read_range(file: &File, at: u64, size: u64, take: &mut dyn FnMut(u64, &[u8]) -> Result<()>) -> Result<()> {
+pub(crate) fn read_range(
+    file: &File,
+    at: u64,
+    size: u64,
+    take: &mut dyn FnMut(u64, &[u8]) -> Result<()>,
+) -> Result<()> {
     let mut buffer = vec![0; STEP];
     let mut done = 0;
     while done < size {

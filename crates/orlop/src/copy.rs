@@ -290,11 +290,18 @@ struct Watched<'a> {
 
 impl Origin for Watched<'_> {
     fn open(&self, at: u64) -> Result<Box<dyn std::io::Read + Send + '_>> {
+        if at > 0 {
+            self.cx.observer.event(Event::Resumed { item: self.item.to_owned(), bytes: at });
+        }
         Ok(Box::new(Counted { cx: *self.cx, item: self.item, inner: self.inner.open(at)? }))
     }
 
     fn local(&self) -> Option<orlop_spec::port::LocalFile> {
         self.inner.local()
+    }
+
+    fn is_far(&self) -> bool {
+        self.inner.is_far()
     }
 }
 

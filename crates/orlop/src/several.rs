@@ -41,6 +41,10 @@ impl Origin for Anywhere<'_> {
     fn local(&self) -> Option<LocalFile> {
         std::iter::once(&self.first).chain(&self.others).find_map(|origin| origin.local())
     }
+
+    fn is_far(&self) -> bool {
+        self.first.is_far()
+    }
 }
 
 /// The first answer that is not "not found"; the very first one where nobody has it.

@@ -62,6 +62,7 @@ impl Account {
                 let phase = self.phase(phase, now);
                 self.items.insert(item.clone(), Item { phase, total: *total, done: 0 });
             }
+            Event::Resumed { item, bytes } => self.resume(item, *bytes),
             Event::Advanced { item, bytes } => self.advance(item, *bytes, now),
             Event::Finished { item } => self.finish(item, now),
             Event::Reused { blob, put } => {
@@ -137,6 +138,13 @@ impl Account {
         }
         self.phases.push(Phase { name, moved: Sum::default(), began: now, ended: now });
         self.phases.len() - 1
+    }
+
+    fn resume(&mut self, item: &str, bytes: u64) {
+        if let Some(item) = self.items.get_mut(item) {
+            item.done += bytes;
+            self.reused.entry("resumed").or_default().add(bytes);
+        }
     }
 
     fn advance(&mut self, item: &str, bytes: u64, now: Instant) {

@@ -78,7 +78,8 @@ impl LayoutSink {
 
 impl Drop for LayoutSink {
     fn drop(&mut self) {
-        if self.made != Made::Nothing {
+        // What broke off stays for the next run.
+        if self.made != Made::Nothing && !self.layout.target().broke_off() {
             // A layout that cannot be taken back is empty and valid, and the next writer uses it.
             self.take_back().ok();
         }
