@@ -19,6 +19,8 @@ pub struct Network<'a> {
     pub secrets: &'a dyn Secrets,
     /// What earlier runs left.
     pub journal: &'a dyn Journal,
+    /// What time it is: when a token ends, and when a `Retry-After` that is a date has come.
+    pub clock: &'a (dyn Fn() -> Timestamp + Send + Sync),
 }
 
 /// What is done at an endpoint.

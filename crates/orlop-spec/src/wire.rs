@@ -8,6 +8,7 @@
 //! Invariant: nothing here opens a socket, waits or looks at a clock; every function is total on hostile text.
 
 pub mod address;
+pub mod header;
 pub mod message;
 
 pub use address::{Address, AddressError, Scheme, Site};
