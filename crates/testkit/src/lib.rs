@@ -1,5 +1,5 @@
-//! What orlop's tests stand on: scratch folders, commands with an end, peers, the torture tree, writers of
-//! images that nobody should write, and the report of what was proven.
+//! What orlop's tests stand on: scratch folders, commands with an end, peers, registries that break on purpose, the
+//! torture tree, writers of images that nobody should write, and the report of what was proven.
 //!
 //! Invariant: nothing here calls a parser or a writer of orlop to make or to judge a fixture. A fixture that
 //! shares code with what it tests agrees with its mistakes. (Types of `orlop-spec` and digests are shared.)
@@ -7,16 +7,21 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::missing_panics_doc, reason = "every function here panics where its fixture cannot be made")]
 
+pub mod authority;
 pub mod command;
 pub mod dump;
 pub mod engine;
 pub mod hostile;
+pub mod http;
 pub mod image;
+pub mod listener;
 pub mod peer;
 pub mod proof;
+pub mod registry;
 pub mod scratch;
 pub mod suites;
 pub mod tarball;
+pub mod token_server;
 pub mod torture;
 
 pub use command::{Command, Finished, orlop};
