@@ -132,3 +132,38 @@ fn a_wrapped_archive_without_a_transport_is_unwrapped_once() {
         assert!(done.out().contains(name), "{}", done.out());
     }
 }
+
+#[test]
+fn one_entry_that_is_no_descriptor_spoils_no_other() {
+    for (field, found) in
+        [("mediaType", "media-type: /manifests/1/mediaType"), ("size", "size: /manifests/1/size")]
+    {
+        let scratch = two_layouts();
+        run(&scratch, &["copy", "oci:l2:two", "oci:l1:bad"], 0);
+        run(&scratch, &["copy", "oci:l2:two", "oci:l1"], 0);
+        let mut index = index(&scratch);
+        let bad = index["manifests"][1].as_object_mut().expect("a descriptor");
+        bad.insert("more".into(), "kept".into());
+        bad.remove(field);
+        let bad = index["manifests"][1].clone();
+        scratch.file("l1/index.json", index.to_string());
+        assert!(run(&scratch, &["validate", "oci:l1"], 8).contains(found));
+        for (name, code) in [("one", 0), ("two", 0), ("@2", 0), ("bad", 5), ("@1", 5)] {
+            run(&scratch, &["inspect", &format!("oci:l1:{name}")], code);
+        }
+        run(&scratch, &["inspect", "oci:l1"], 64);
+        assert_eq!(run(&scratch, &["ls", "oci:l1"], 0).lines().count(), 3);
+        run(&scratch, &["copy", "oci:l2:two", "oci:l1:three"], 0);
+        run(&scratch, &["untag", "oci:l1:one"], 0);
+        assert_eq!(self::index(&scratch)["manifests"][0], bad);
+        run(&scratch, &["gc", "oci:l1"], 5);
+        run(&scratch, &["untag", "oci:l1:bad"], 0);
+        run(&scratch, &["gc", "oci:l1"], 0);
+        run(&scratch, &["validate", "oci:l1"], 0);
+    }
+}
+
+fn index(scratch: &Scratch) -> serde_json::Value {
+    let bytes = std::fs::read(scratch.path("l1/index.json")).expect("a layout");
+    serde_json::from_slice(&bytes).expect("an index")
+}

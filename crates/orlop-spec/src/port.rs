@@ -81,6 +81,12 @@ pub trait Catalog: Source {
     /// All entries in the order of the place, tagged or not; unknown media types included.
     fn names(&self) -> Result<Vec<(Name, Descriptor)>>;
 
+    /// The document that lists the entries, as it stands: it may hold more than [`Self::names`] can tell, such as an
+    /// entry that is no descriptor. Nothing where the place keeps none.
+    fn listing(&self) -> Result<Option<Vec<u8>>> {
+        Ok(None)
+    }
+
     /// Descriptors of manifests whose subject is `digest`.
     fn referrers(&self, digest: &AnyDigest) -> Result<Vec<Descriptor>>;
 }

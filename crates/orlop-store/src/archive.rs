@@ -161,7 +161,8 @@ impl Source for OciArchive {
     fn resolve(&self, selector: &Selector) -> Result<Vec<Descriptor>> {
         let content = self.content();
         let place = content.members.place();
-        catalog::resolve(place, self, &self.options.limits, content.index.entries(), selector)
+        let selector = content.index.readable(place, selector)?;
+        catalog::resolve(place, self, &self.options.limits, content.index.entries(), &selector)
     }
 
     fn origin(&self, blob: &Descriptor) -> Result<Box<dyn Origin + '_>> {
@@ -172,6 +173,10 @@ impl Source for OciArchive {
 impl Catalog for OciArchive {
     fn names(&self) -> Result<Vec<(Name, Descriptor)>> {
         Ok(self.content().index.entries().to_vec())
+    }
+
+    fn listing(&self) -> Result<Option<Vec<u8>>> {
+        self.content().members.read(INDEX, self.options.limits.document)
     }
 
     fn referrers(&self, digest: &AnyDigest) -> Result<Vec<Descriptor>> {
@@ -194,6 +199,7 @@ impl Keeper for OciArchive {
     fn sweep(&self, _: Duration, mode: Sweep) -> Result<Swept> {
         let content = self.content();
         let limits = &self.options.limits;
+        content.index.all_readable(content.members.place())?;
         let kept: HashSet<AnyDigest> =
             reach::reach(self, limits, content.roots(), Damage::Refuse, &mut |_, _| ())?;
         let removed: Vec<_> =

@@ -242,7 +242,12 @@ impl Content {
         let list = members.read(LIST, limits.document)?.ok_or_else(missing)?;
         let list: Vec<Element> = json::parse(&list).map_err(|error| damaged(LIST, error.into()))?;
         let index = match (members.find(MARKER)?, members.read(INDEX, limits.document)?) {
-            (Some(_), Some(bytes)) => IndexFile::parse(&bytes).map_err(|error| damaged(INDEX, error))?,
+            (Some(_), Some(bytes)) => {
+                let index = IndexFile::parse(&bytes).map_err(|error| damaged(INDEX, error))?;
+                // The file is written from what was read of it, so nothing of it may be passed over.
+                index.all_readable(&place)?;
+                index
+            }
             _ => IndexFile::new(),
         };
         let mut content = Self { members, entries: Vec::new(), others: HashMap::new() };

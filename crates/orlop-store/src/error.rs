@@ -1,9 +1,11 @@
 //! What can be wrong with a place on disk that holds images.
 
 use orlop_spec::document::DocumentError;
+use orlop_spec::json::JsonError;
 use orlop_spec::{AnyDigest, Diagnose, Fault, Kind};
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// What can be wrong with a place on disk that holds images.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +39,17 @@ pub enum Error {
         /// Why.
         #[source]
         source: DocumentError,
+    },
+    /// One entry of a list of names is no descriptor; the others are.
+    #[error("entry {position} of {} cannot be read", .file.display())]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// Which entry, from 0.
+        position: usize,
+        /// Why.
+        #[source]
+        source: Arc<JsonError>,
     },
     /// A blob is not there.
     #[error("the blob {digest} is missing: there is no {}", .path.display())]
@@ -142,6 +155,7 @@ impl Diagnose for Error {
             Self::Empty { .. } | Self::NoSuchImage { .. } => Kind::NotFound,
             Self::Incomplete { .. }
             | Self::Damaged { .. }
+            | Self::Unreadable { .. }
             | Self::BlobMissing { .. }
             | Self::Member { .. } => Kind::Integrity,
             Self::SeveralImages { .. }
@@ -167,6 +181,9 @@ impl Diagnose for Error {
             }
             Self::SeveralImages { .. } => Some("choose one by its position: `:@0` is the first".into()),
             Self::Ambiguous { .. } => Some("choose one by its digest, or by its position: `:@0`".into()),
+            Self::Unreadable { .. } => Some(
+                "`orlop validate` tells what is wrong; `orlop untag` takes the entry away by its tag".into(),
+            ),
             Self::BlobMissing { .. } => Some("name the folder that has it with --shared-blobs".into()),
             Self::Occupied { .. } => Some("name a folder that is empty or does not exist".into()),
             _ => None,

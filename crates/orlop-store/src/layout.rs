@@ -177,7 +177,8 @@ impl Layout {
 impl Source for Layout {
     fn resolve(&self, selector: &Selector) -> Result<Vec<Descriptor>> {
         let index = self.read_index()?;
-        catalog::resolve(self.path(), self, &self.limits, index.entries(), selector)
+        let selector = index.readable(self.path(), selector)?;
+        catalog::resolve(self.path(), self, &self.limits, index.entries(), &selector)
     }
 
     fn origin(&self, blob: &Descriptor) -> Result<Box<dyn Origin + '_>> {
@@ -188,6 +189,10 @@ impl Source for Layout {
 impl Catalog for Layout {
     fn names(&self) -> Result<Vec<(Name, Descriptor)>> {
         Ok(self.read_index()?.entries().to_vec())
+    }
+
+    fn listing(&self) -> Result<Option<Vec<u8>>> {
+        Ok(Some(self.read_index_and_bytes()?.0))
     }
 
     fn referrers(&self, digest: &AnyDigest) -> Result<Vec<Descriptor>> {

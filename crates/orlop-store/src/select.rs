@@ -54,6 +54,11 @@ fn is_choice(roots: &[Descriptor]) -> bool {
     })
 }
 
+/// A place of so many images, of which none was chosen.
+pub(crate) fn several(place: &Path, entries: &Entries, count: usize) -> Error {
+    too_many(place, entries, &Selector::Only, count)
+}
+
 fn too_many(place: &Path, entries: &Entries, selector: &Selector, count: usize) -> Error {
     let place = place.into();
     match selector {

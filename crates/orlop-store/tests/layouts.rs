@@ -104,8 +104,15 @@ fn item_2_j4_names_that_are_no_digests_never_become_paths() {
             index["manifests"][0]["digest"] = digest.into();
             index
         });
-        let fault = opened(&fresh(), &layout.layout()).expect_err(digest);
-        assert!(matches!(fault.downcast_ref(), Some(Error::Damaged { .. })), "{digest}");
+        let scratch = fresh();
+        let layout = right(&scratch, &layout.layout());
+        for selector in [Selector::Only, Selector::At(0), Selector::Tag("latest".into())] {
+            let fault = layout.resolve(&selector).expect_err(digest);
+            assert!(
+                matches!(fault.downcast_ref(), Some(Error::Unreadable { .. })),
+                "{digest}, {selector}: {fault}"
+            );
+        }
     }
 }
 

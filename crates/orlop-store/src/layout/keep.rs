@@ -5,7 +5,7 @@ use crate::reach::{self, Damage};
 use orlop_fs::lock::{Share, Wait};
 use orlop_fs::{Dir, FileKind, Stat, temp};
 use orlop_layer::Time;
-use orlop_spec::port::{Catalog as _, Keeper, Name, Result, Selector, Sweep, Swept};
+use orlop_spec::port::{Keeper, Name, Result, Selector, Sweep, Swept};
 use orlop_spec::{AnyDigest, Descriptor};
 use std::collections::HashSet;
 use std::time::Duration;
@@ -24,7 +24,9 @@ impl Keeper for Layout {
 
     fn sweep(&self, grace: Duration, mode: Sweep) -> Result<Swept> {
         let _alone = self.folder().lock(Share::Exclusive, Wait::Yes)?;
-        let roots = self.names()?.into_iter().map(|(_, root)| root);
+        let index = self.read_index()?;
+        index.all_readable(self.path())?;
+        let roots = index.entries().iter().map(|(_, root)| root.clone());
         let kept = reach::reach(self, &self.limits, roots, Damage::Refuse, &mut |_, _| ())?;
         let pinned = pinned(self.folder())?;
         let oldest = before(self.now, grace);

@@ -66,7 +66,7 @@ impl LayoutSink {
         drop(self.lock.take());
         let folder = self.layout.folder();
         let Some(_alone) = folder.lock(Share::Exclusive, Wait::No)? else { return Ok(()) };
-        if folder.try_stat(INDEX)?.is_some() && !self.layout.read_index()?.entries().is_empty() {
+        if folder.try_stat(INDEX)?.is_some() && !self.layout.read_index()?.is_empty() {
             return Ok(());
         }
         for name in [MARKER, INDEX, BLOBS] {
