@@ -64,6 +64,7 @@ fn read(path: &Path) -> Value {
 #[test]
 fn b1_b5_answers_are_those_of_the_original() {
     let recorded: Value = serde_json::from_str(RECORDED).expect("JSON");
+    assert_eq!(recorded["version"], "0.1.2", "the release that the personality stands for");
     let cases = recorded["cases"].as_array().expect("a list");
     assert!(cases.len() > 20);
     for case in cases {

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Runs every case of cases.json through sloci-image and writes recorded.json.
+"""Runs every case of cases.json through an installed sloci-image and writes recorded.json.
 
-Usage: record.py PATH-OF-SLOCI-IMAGE COMMIT-OF-ITS-REPOSITORY
-The machine must be an x86_64, because some cases leave --arch out.
+Usage: record.py PATH-OF-SLOCI-IMAGE
+The machine must be an x86_64, because some cases leave --arch out. Recorded with the answers are the version that the
+program gives and the SHA-1 of its file, which its own README publishes with each release.
 """
-import json, pathlib, re, subprocess, sys, tarfile, tempfile
+import hashlib, json, pathlib, subprocess, sys, tarfile, tempfile
 
 here = pathlib.Path(__file__).parent
 tool = pathlib.Path(sys.argv[1]).resolve()
@@ -36,11 +37,11 @@ def run(case):
         return result
 
 
-version = re.search(r"VERSION='(.*)'", tool.read_text()).group(1)
+version = subprocess.run([tool, "--version"], capture_output=True, check=True, text=True).stdout.split()[1]
 recorded = {
     "tool": "sloci-image",
     "version": version,
-    "commit": sys.argv[2],
+    "sha1": hashlib.sha1(tool.read_bytes()).hexdigest(),
     "cases": [run(case) for case in json.loads((here / "cases.json").read_text())],
 }
 (here / "recorded.json").write_text(json.dumps(recorded, indent=1) + "\n")
