@@ -3,6 +3,7 @@
 
 use crate::Result;
 use crate::error::{Error, Shown};
+use crate::file::File;
 use orlop_spec::Cancelled;
 use rustix::fd::OwnedFd;
 use rustix::fs::{FlockOperation, flock};
@@ -35,16 +36,24 @@ pub struct Lock {
 
 /// Locks a handle that was opened for this alone. Only a signal that asks to stop interrupts the wait.
 pub(crate) fn lock(handle: OwnedFd, shown: Shown, share: Share, wait: Wait) -> Result<Option<Lock>> {
-    let operation = match (share, wait) {
-        (Share::Shared, Wait::Yes) => FlockOperation::LockShared,
-        (Share::Exclusive, Wait::Yes) => FlockOperation::LockExclusive,
-        (Share::Shared, Wait::No) => FlockOperation::NonBlockingLockShared,
-        (Share::Exclusive, Wait::No) => FlockOperation::NonBlockingLockExclusive,
-    };
-    match flock(&handle, operation) {
+    match flock(&handle, operation(share, wait)) {
         Ok(()) => Ok(Some(Lock { _handle: handle })),
         Err(Errno::WOULDBLOCK) => Ok(None),
         Err(Errno::INTR) => Err(Error::Cancelled(Cancelled)),
         Err(error) => Err(Error::io("lock", shown, error)),
+    }
+}
+
+/// Locks a file of one's own alone, for as long as it is open.
+pub(crate) fn hold(file: &File) -> rustix::io::Result<()> {
+    flock(file, operation(Share::Exclusive, Wait::Yes))
+}
+
+fn operation(share: Share, wait: Wait) -> FlockOperation {
+    match (share, wait) {
+        (Share::Shared, Wait::Yes) => FlockOperation::LockShared,
+        (Share::Exclusive, Wait::Yes) => FlockOperation::LockExclusive,
+        (Share::Shared, Wait::No) => FlockOperation::NonBlockingLockShared,
+        (Share::Exclusive, Wait::No) => FlockOperation::NonBlockingLockExclusive,
     }
 }

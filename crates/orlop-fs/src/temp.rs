@@ -1,23 +1,36 @@
 //! Files that get their name when they are whole.
 //!
 //! Invariant: until [`Temp::persist`] nobody sees the file under its name, and a killed run leaves nothing: the
-//! file has no name at all (`O_TMPFILE`), or, where the file system lacks that, one that begins with
-//! [`PREFIX`], which a later run may remove.
+//! file has no name at all (`O_TMPFILE`), or, where the file system lacks that and for the moment before it
+//! replaces another, one that tells what it is:
+//!
+//! ```text
+//! .orlop-tmp-XXXXXXXXXXXX    in folders that are orlop's own: a sweep removes what was left
+//! .NAME.orlop-XXXXXXXXXXXX   beside other people's files, locked while its writer lives: the next writer of
+//!                            NAME removes it
+//! ```
 
 use crate::call;
 use crate::dir::{Dir, is_without_tmpfile};
 use crate::file::File;
-use crate::{Result, random};
+use crate::lock::{self, Share, Wait};
+use crate::{Result, privilege, random};
 use rustix::fd::AsFd as _;
 use std::io::{self, Write};
 use std::ops::Deref;
 
-/// How the names of temporary files begin.
+/// How the names of temporary files begin in folders that are orlop's own.
 pub const PREFIX: &str = ".orlop-tmp-";
 
 /// Whether a name is one of a temporary file.
 pub fn is_temp_name(name: &[u8]) -> bool {
     name.starts_with(PREFIX.as_bytes())
+}
+
+/// How what is made beside a name begins, files and folders. A long name is cut: names have at most 255 bytes.
+pub(crate) fn prefix_beside(name: &[u8]) -> Vec<u8> {
+    const LONGEST: usize = 200;
+    [b".", &name[..name.len().min(LONGEST)], b".orlop-"].concat()
 }
 
 /// What to do with a file that has the name already.
@@ -34,6 +47,7 @@ pub enum Persist {
 pub struct Temp<'a> {
     folder: Folder<'a>,
     file: File,
+    prefix: Vec<u8>,
     /// Where the file system has no nameless files.
     name: Option<Vec<u8>>,
 }
@@ -58,27 +72,39 @@ impl Deref for Folder<'_> {
 
 impl<'a> Temp<'a> {
     pub(crate) fn create(folder: &'a Dir) -> Result<Self> {
-        Self::create_in(Folder::Borrowed(folder))
+        Self::create_in(Folder::Borrowed(folder), PREFIX.into())
     }
 
-    fn create_in(folder: Folder<'a>) -> Result<Self> {
-        match call::create_unnamed(&*folder, 0o666) {
-            Ok(handle) => {
-                let file = File::new(handle, folder.shown("(temporary file)"));
-                Ok(Self { folder, file, name: None })
+    /// A file that is to be `name`, in a folder of anybody's. What killed writers of that name left goes first.
+    pub fn beside(folder: Dir, name: impl AsRef<[u8]>) -> Result<Temp<'static>> {
+        let prefix = prefix_beside(folder.plain(name.as_ref())?);
+        remove_stale(&folder, &prefix);
+        let mut folder = Box::new(folder);
+        loop {
+            let temp = Temp::create_in(Folder::Own(folder), prefix.clone())?;
+            // Where the file system knows no locks, nobody can take this file for one that was left.
+            lock::hold(&temp.file).ok();
+            // Between making and locking, another writer may have taken a named file for a stale one.
+            if temp.name.is_none() || temp.file.stat()?.links != 0 {
+                return Ok(temp);
             }
-            Err(error) if is_without_tmpfile(error) => {
-                let name = random::name(PREFIX);
-                let file = folder.create_file(&name, 0o666)?;
-                Ok(Self { folder, file, name: Some(name) })
-            }
-            Err(error) => Err(folder.failed("create a temporary file in", b"")(error)),
+            folder = Box::new(temp.folder.try_clone()?);
         }
     }
 
-    /// A file that keeps its folder open itself.
-    pub fn create_own(folder: Dir) -> Result<Temp<'static>> {
-        Temp::create_in(Folder::Own(Box::new(folder)))
+    fn create_in(folder: Folder<'a>, prefix: Vec<u8>) -> Result<Self> {
+        match call::create_unnamed(&*folder, 0o666) {
+            Ok(handle) => {
+                let file = File::new(handle, folder.shown("(temporary file)"));
+                Ok(Self { folder, file, prefix, name: None })
+            }
+            Err(error) if is_without_tmpfile(error) => {
+                let name = random::name(&prefix);
+                let file = folder.create_file(&name, 0o666)?;
+                Ok(Self { folder, file, prefix, name: Some(name) })
+            }
+            Err(error) => Err(folder.failed("create a temporary file in", b"")(error)),
+        }
     }
 
     /// The file.
@@ -108,12 +134,26 @@ impl<'a> Temp<'a> {
     /// A nameless file cannot replace: it gets a temporary name first.
     fn persist_over(&mut self, new: &[u8]) -> Result<()> {
         if self.name.is_none() {
-            let name = random::name(PREFIX);
+            let name = random::name(&self.prefix);
             call::link_open(&self.file, &*self.folder, &name).map_err(self.folder.failed("create", new))?;
             self.name = Some(name);
         }
         let name = self.name.as_deref().expect("it has a name by now");
         call::rename(&*self.folder, name, &*self.folder, new).map_err(self.folder.failed("replace", new))
+    }
+}
+
+/// Only what belongs to the caller and has no writer, and without a word where it fails: it is not what this run
+/// is about.
+fn remove_stale(folder: &Dir, prefix: &[u8]) {
+    let names = folder.list().unwrap_or_default();
+    for name in names.iter().filter(|name| random::is_name(prefix, name)) {
+        let Ok(file) = folder.open_file(name) else { continue };
+        let is_ours = file.stat().is_ok_and(|stat| stat.uid == privilege::ids().0);
+        drop(file);
+        if let (true, Ok(Some(_lock))) = (is_ours, folder.lock_file(name, Share::Exclusive, Wait::No)) {
+            folder.remove_file(name).ok();
+        }
     }
 }
 

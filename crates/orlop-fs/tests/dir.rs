@@ -4,7 +4,7 @@ mod scratch;
 
 use orlop_fs::copy::{self, Cheap};
 use orlop_fs::lock::{Share, Wait};
-use orlop_fs::{Dir, Error, FileKind, Persist};
+use orlop_fs::{Dir, Error, FileKind, Persist, Temp};
 use scratch::{Scratch, Who, again_as};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::symlink;
@@ -101,6 +101,24 @@ fn a_temporary_file_appears_whole_or_not_at_all() {
     assert_eq!(file.read_to_limit(6).expect("six bytes"), b"newest");
     drop(dir.create_temp().expect("created"));
     assert_eq!(dir.list().expect("listed"), [Box::from(&b"name"[..])]);
+}
+
+#[test]
+fn what_a_killed_writer_of_a_name_left_is_removed_by_the_next_and_nothing_else_is() {
+    let scratch = Scratch::new();
+    let dir = scratch.dir();
+    let (stale, live) = (".name.orlop-aaaaaaaaaaaa", ".name.orlop-bbbbbbbbbbbb");
+    let others = [".name.orlop-short", ".name.orlop-AAAAAAAAAAAA", ".other.orlop-aaaaaaaaaaaa"];
+    for name in [stale, live].iter().chain(&others) {
+        std::fs::write(scratch.path().join(name), b"").expect("written");
+    }
+    let lock = dir.lock_file(live, Share::Exclusive, Wait::No).expect("locked").expect("nobody has it");
+    drop(Temp::beside(dir.try_clone().expect("cloned"), "name").expect("created"));
+    let there = |name: &str| scratch.path().join(name).exists();
+    assert!(!there(stale) && there(live) && others.iter().all(|name| there(name)));
+    drop(lock);
+    drop(Temp::beside(dir.try_clone().expect("cloned"), "name").expect("created"));
+    assert!(!there(live) && others.iter().all(|name| there(name)));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::spool::Spool;
 use crate::transport::Outside;
 use crate::trees::Reading;
 use orlop_fs::owner::Owner;
-use orlop_fs::{File, Persist};
+use orlop_fs::{File, Persist, Temp};
 use orlop_layer::codec::{self, Codec};
 use orlop_layer::decode::Visit as _;
 use orlop_layer::encode::{Encode, Encoded, encode};
@@ -101,7 +101,7 @@ pub fn export_to(
         return out.flush().map(|()| encoded).map_err(|error| Fault::io("write the tar", error));
     };
     let (folder, name) = orlop_store::archive::replaceable(path)?;
-    let temp = folder.create_temp()?;
+    let temp = Temp::beside(folder.try_clone()?, &name)?;
     let mut out = BufWriter::new(temp.file());
     let encoded = export(cx, image, codec, outside.spool()?, &mut out)?;
     out.flush().map_err(|error| Fault::io(format!("write {}", path.display()), error))?;

@@ -4,7 +4,7 @@ use super::Outcome;
 use crate::manual;
 use crate::shell::Shell;
 use clap::Args;
-use orlop::fs::{Dir, Persist};
+use orlop::fs::{Dir, Persist, Temp};
 use orlop::spec::Fault;
 use std::path::{Path, PathBuf};
 
@@ -30,7 +30,7 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
 fn write_all(folder: &Path) -> Result<(), Fault> {
     let folder = Dir::create_all(folder)?;
     for (name, text) in manual::pages() {
-        let page = folder.create_temp()?;
+        let page = Temp::beside(folder.try_clone()?, &name)?;
         page.file().write_at(text.as_bytes(), 0)?;
         page.persist(name, Persist::Replace)?;
     }

@@ -4,6 +4,7 @@ use super::{Existing, MARKER};
 use crate::error::Error;
 use crate::lock::{Lock, Share, Wait};
 use crate::stat::FileKind;
+use crate::temp::prefix_beside;
 use crate::{Dir, Result, call, privilege, random};
 use rustix::fd::AsFd as _;
 use rustix::fs::readlink;
@@ -100,12 +101,6 @@ impl Way {
     }
 }
 
-/// How the staging folders beside a target begin. A long name is cut: names have at most 255 bytes.
-fn prefix_beside(name: &[u8]) -> Vec<u8> {
-    const LONGEST: usize = 200;
-    [b".", &name[..name.len().min(LONGEST)], b".orlop-"].concat()
-}
-
 /// Makes a folder of a name that nobody has, and locks it. What killed runs left is removed first.
 pub(super) fn stage(home: &Dir, prefix: &[u8]) -> Result<(Dir, Vec<u8>, Lock)> {
     remove_stale(home, prefix);
@@ -145,11 +140,7 @@ fn bare(folder: &Dir) -> Result<()> {
 
 /// Only what belongs to the caller, and without a word where it fails: it is not what this run is about.
 fn remove_stale(home: &Dir, prefix: &[u8]) {
-    let is_staging = |name: &[u8]| {
-        let random = name.strip_prefix(prefix).unwrap_or_default();
-        random.len() == 12 && random.iter().all(u8::is_ascii_alphanumeric)
-    };
-    for name in home.list().unwrap_or_default().iter().filter(|name| is_staging(name)) {
+    for name in home.list().unwrap_or_default().iter().filter(|name| random::is_name(prefix, name)) {
         let Ok(folder) = home.open_dir(name) else { continue };
         let is_ours = folder.stat_self().is_ok_and(|stat| stat.uid == privilege::ids().0);
         if let (true, Ok(Some(_lock))) = (is_ours, folder.lock(Share::Exclusive, Wait::No)) {

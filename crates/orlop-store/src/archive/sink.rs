@@ -88,7 +88,7 @@ impl Target {
         let (folder, name) = replaceable(path)?;
         let codec = match wrapping {
             Compression::None => {
-                let temp = Temp::create_own(folder.try_clone()?)?;
+                let temp = Temp::beside(folder.try_clone()?, &name)?;
                 return Ok(Self::File { folder, temp, name });
             }
             Compression::Gzip => Codec::GZIP,
@@ -103,7 +103,7 @@ impl Target {
             Self::Stream(mut stream) => stream.flush().map_err(|error| Fault::io("write the archive", error)),
             Self::File { folder, temp, name } => appear(&folder, temp, name),
             Self::Wrapped { plain, codec, folder, name } => {
-                let mut temp = Temp::create_own(folder.try_clone()?)?;
+                let mut temp = Temp::beside(folder.try_clone()?, &name)?;
                 compress(FileOrigin::whole(plain).into_reader(0), codec, limits, &mut temp)?;
                 appear(&folder, temp, name)
             }
