@@ -39,7 +39,8 @@ impl Dir {
         Ok(Self { handle, path: path.into() })
     }
 
-    /// Opens a folder that the user named, and makes it and its parents where they are missing.
+    /// Opens a folder that the user named, and makes it and its parents where they are missing; their names are on
+    /// the disk then.
     pub fn create_all(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         match Self::open(path) {
@@ -49,8 +50,9 @@ impl Dir {
         let (Some(name), Some(parent)) = (path.file_name(), path.parent()) else { return Self::open(path) };
         let parent = Self::create_all(parent)?;
         match call::make_dir(&parent, name.as_bytes(), 0o777) {
+            Ok(()) => parent.sync().and_then(|()| Self::open(path)),
             // Somebody else was quicker, or a link there leads nowhere, which opening says.
-            Ok(()) | Err(Errno::EXIST) => Self::open(path),
+            Err(Errno::EXIST) => Self::open(path),
             Err(error) => Err(Error::io("create the folder", path.as_os_str().as_bytes(), error)),
         }
     }

@@ -32,8 +32,12 @@ pub(crate) fn open_locked(path: &Path, share: Share) -> Result<(Dir, Option<Lock
 fn open_or_make(path: &Path) -> Result<(Dir, Made)> {
     match (Dir::open(path), path.file_name()) {
         (Err(error), Some(name)) if error.is_not_found() => {
-            match parent_of(path)?.make_dir(name.as_encoded_bytes(), 0o777) {
-                Ok(()) => Ok((Dir::open(path)?, Made::Folder)),
+            let parent = parent_of(path)?;
+            match parent.make_dir(name.as_encoded_bytes(), 0o777) {
+                Ok(()) => {
+                    parent.sync()?;
+                    Ok((Dir::open(path)?, Made::Folder))
+                }
                 Err(error) if error.is_exists() => Ok((Dir::open(path)?, Made::Nothing)),
                 Err(error) => Err(error.into()),
             }

@@ -3,7 +3,7 @@
 //! again, succeeds and leaves nothing else behind than without the crash. A loss of power at any moment leaves no
 //! name of something that is not there.
 
-
+mod power;
 mod seam;
 mod stage;
 mod strace;

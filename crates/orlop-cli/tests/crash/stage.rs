@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use testkit::dump::{Dump, dump};
 use testkit::scratch::{remove, scratch_in_memory};
-use testkit::{Command, Finished, Scratch, orlop, scratch};
+use testkit::{Command, Finished, Scratch, orlop};
 
 /// A command under test.
 pub(crate) struct Subject {
@@ -133,15 +133,7 @@ const START: [&[&str]; 9] = [
 impl Stage {
     /// In memory, where a sync costs nothing.
     pub(crate) fn new() -> Self {
-        Self::within(scratch_in_memory())
-    }
-
-    /// On a file system that has a disk, as far as the temporary folder has one.
-    pub(crate) fn on_disk() -> Self {
-        Self::within(scratch())
-    }
-
-    fn within(scratch: Scratch) -> Self {
+        let scratch = scratch_in_memory();
         let start = scratch.folder("start");
         for (folder, count) in [("tree", 12), ("small", 5)] {
             fs::create_dir_all(start.join(folder).join("d/e")).expect("new");
@@ -200,8 +192,10 @@ impl<'a> Trial<'a> {
         assert!(again.success() || state == self.after, "{what}: a second run fails: {again}");
         assert!(self.subject.state(&work) == self.after, "{what}: a second run makes something else");
         self.check_intact(&work, what);
-        let left: Vec<_> =
-            swept(&work).symmetric_difference(&self.clean).map(|path| path.escape_ascii().to_string()).collect();
+        let left: Vec<_> = swept(&work)
+            .symmetric_difference(&self.clean)
+            .map(|path| path.escape_ascii().to_string())
+            .collect();
         assert!(left.is_empty(), "{what}: left behind or missing: {left:?}");
         broken
     }
@@ -210,7 +204,11 @@ impl<'a> Trial<'a> {
     fn check_intact(&self, work: &Path, what: &str) {
         let valid = ask(work, &["validate", "oci:layout"]);
         assert!(valid.success(), "{what}: the layout is not valid: {valid}");
-        assert_eq!(ask(work, &["digest", "oci:layout:old"]).out(), self.old, "{what}: the old image is another");
+        assert_eq!(
+            ask(work, &["digest", "oci:layout:old"]).out(),
+            self.old,
+            "{what}: the old image is another"
+        );
     }
 }
 

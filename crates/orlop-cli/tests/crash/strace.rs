@@ -84,7 +84,7 @@ fn points(stage: &Stage, subject: &Subject) -> Vec<Point> {
     let work = stage.fresh();
     let log = work.join("strace.log");
     let trace = format!("trace={}", CALLS.join(","));
-    let strace = ["strace".as_ref(), "-f", "-qq", "-e", &trace, "-o"].map(Path::new);
+    let strace = ["strace", "-f", "-qq", "-e", &trace, "-o"].map(Path::new);
     subject.command(&work).under(strace.into_iter().chain([log.as_path()])).ok();
     let log = fs::read_to_string(log).expect("strace writes text");
     let found = numbered(&log);
@@ -117,5 +117,10 @@ fn chosen(points: Vec<Point>) -> Vec<Point> {
     let most = if full() { 120 } else { 10 };
     let all = points.len();
     let is_chosen = |index: usize| (index + 1) * most / all > index * most / all;
-    points.into_iter().enumerate().filter(|(index, _)| all <= most || is_chosen(*index)).map(|(_, it)| it).collect()
+    points
+        .into_iter()
+        .enumerate()
+        .filter(|(index, _)| all <= most || is_chosen(*index))
+        .map(|(_, it)| it)
+        .collect()
 }
