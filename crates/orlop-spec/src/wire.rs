@@ -8,8 +8,12 @@
 //! Invariant: nothing here opens a socket, waits or looks at a clock; every function is total on hostile text.
 
 pub mod address;
+pub mod endpoint;
+pub mod error;
 pub mod header;
 pub mod message;
 
 pub use address::{Address, AddressError, Scheme, Site};
+pub use endpoint::{Api, ManifestName, Place};
+pub use error::WireError;
 pub use message::{Head, Headers, Method, Request};

@@ -141,11 +141,29 @@ impl Address {
         Self { site, target: "/".into() }.join(target)
     }
 
+    /// What lies beneath an address: one more part of the path, escaped; a query goes away.
+    ///
+    /// # Panics
+    /// When the part is empty, `.` or `..`, which would not lie beneath.
+    #[must_use]
+    pub fn beneath(&self, part: &str) -> Self {
+        assert!(!matches!(part, "" | "." | ".."), "{part:?} is no part of a path");
+        let target = format!("{}/{}", self.path().trim_end_matches('/'), escape(part, b":"));
+        Self { site: self.site.clone(), target: target.into() }
+    }
+
+    /// The same address with a slash at the end of its path; a query goes away.
+    #[must_use]
+    pub fn as_folder(&self) -> Self {
+        let target = format!("{}/", self.path().trim_end_matches('/'));
+        Self { site: self.site.clone(), target: target.into() }
+    }
+
     /// The same address with one more parameter; the value is escaped.
     #[must_use]
     pub fn with_query(&self, key: &str, value: &str) -> Self {
         let separator = if self.target.contains('?') { '&' } else { '?' };
-        let target = format!("{}{separator}{key}={}", self.target, escape(value));
+        let target = format!("{}{separator}{key}={}", self.target, escape(value, b":/"));
         Self { site: self.site.clone(), target: target.into() }
     }
 
@@ -205,12 +223,12 @@ fn short(text: &str) -> Result<&str, AddressError> {
     if text.len() > LONGEST { Err(AddressError::Long(text.len())) } else { Ok(text) }
 }
 
-/// Escapes everything but unreserved characters (RFC 3986, section 2.3).
-fn escape(value: &str) -> String {
+/// Escapes everything but unreserved characters (RFC 3986, section 2.3) and those that the place allows.
+fn escape(value: &str, allowed: &[u8]) -> String {
     use std::fmt::Write as _;
     let mut escaped = String::with_capacity(value.len());
     for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || allowed.contains(&byte) {
             escaped.push(char::from(byte));
         } else {
             let _infallible = write!(escaped, "%{byte:02X}");
@@ -267,7 +285,15 @@ mod tests {
 
     #[test]
     fn a_parameter_is_escaped() {
-        let address = parse("https://a/v2/?n=1").with_query("digest", "sha256:a b");
-        assert_eq!(address.target(), "/v2/?n=1&digest=sha256%3Aa%20b");
+        let address = parse("https://a/v2/?n=1").with_query("digest", "sha256:a b&c");
+        assert_eq!(address.target(), "/v2/?n=1&digest=sha256:a%20b%26c");
+    }
+
+    #[test]
+    fn a_part_of_a_path_cannot_leave_its_folder() {
+        let beneath = |part| parse("https://a/v2/?n=1").beneath(part).target().to_owned();
+        assert_eq!(beneath("sha256:ab"), "/v2/sha256:ab");
+        assert_eq!(beneath("../x?y#z"), "/v2/..%2Fx%3Fy%23z");
+        assert!(std::panic::catch_unwind(|| beneath("..")).is_err());
     }
 }

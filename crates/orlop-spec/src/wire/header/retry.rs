@@ -18,11 +18,8 @@ pub fn retry_after(headers: &Headers, now: Timestamp) -> Option<Duration> {
 /// The three forms: `Sun, 06 Nov 1994 08:49:37 GMT`, `Sunday, 06-Nov-94 08:49:37 GMT`, `Sun Nov  6 08:49:37 1994`.
 fn date(text: &str, now: Timestamp) -> Option<Timestamp> {
     let words: Vec<&str> = text.split([' ', '-']).filter(|word| !word.is_empty()).take(7).collect();
-    let (day, month, year, clock) = match words[..] {
-        [_, day, month, year, clock, "GMT" | "UTC"] | [_, month, day, clock, year] => {
-            (day, month, year, clock)
-        }
-        _ => return None,
+    let ([_, day, month, year, clock, "GMT" | "UTC"] | [_, month, day, clock, year]) = words[..] else {
+        return None;
     };
     let month = MONTHS.iter().position(|name| name.eq_ignore_ascii_case(month))? + 1;
     let (day, year) = (decimal(day)?, decimal(year).map(|year| whole_year(year, now))?);
