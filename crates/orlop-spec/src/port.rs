@@ -14,8 +14,9 @@
 use crate::descriptor::Descriptor;
 use crate::diagnose::Fault;
 use crate::digest::{Algorithm, AnyDigest};
+use crate::wire::Site;
 use std::fmt;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
@@ -74,6 +75,12 @@ pub trait Source: Send + Sync {
 
     /// Access to a blob's bytes. Costs little: that the blob is missing may show only when it is opened.
     fn origin(&self, blob: &Descriptor) -> Result<Box<dyn Origin + '_>>;
+
+    /// Whether the bytes come over a network, where most of the time is waiting: then more blobs move at once than
+    /// there are workers.
+    fn is_far(&self) -> bool {
+        false
+    }
 }
 
 /// A source that can list what it holds.
@@ -85,6 +92,11 @@ pub trait Catalog: Source {
     /// entry that is no descriptor. Nothing where the place keeps none.
     fn listing(&self) -> Result<Option<Vec<u8>>> {
         Ok(None)
+    }
+
+    /// The same entries, without the descriptors where telling them costs a question each.
+    fn list(&self) -> Result<Vec<(Name, Option<Descriptor>)>> {
+        Ok(self.names()?.into_iter().map(|(name, root)| (name, Some(root))).collect())
     }
 
     /// Descriptors of manifests whose subject is `digest`.
@@ -105,6 +117,20 @@ pub trait Origin: Send + Sync {
     fn is_far(&self) -> bool {
         false
     }
+
+    /// Repositories of registries that should hold the blob, so that another one there may mount it.
+    fn lenders(&self) -> Vec<Lender> {
+        Vec::new()
+    }
+}
+
+/// A repository of a registry that should hold a blob.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lender {
+    /// The registry.
+    pub site: Site,
+    /// Name of the repository there.
+    pub repository: Box<str>,
 }
 
 /// A range of an open file.
@@ -157,6 +183,13 @@ pub trait Sink: Send + Sync {
     /// Takes a blob whose digest is known. Every byte is proven on its way, linked or copied.
     fn put(&self, blob: &Descriptor, origin: &dyn Origin, hints: &Hints) -> Result<Put>;
 
+    /// Whether the place has `root` under `name` already, whole as far as `depth` asks: then nothing needs to be read
+    /// from a source. A place that answers a `put` at once for what it has need not know.
+    fn has(&self, name: &Name, root: &Descriptor, depth: Depth) -> Result<bool> {
+        let _ = (name, root, depth);
+        Ok(false)
+    }
+
     /// Begins a blob whose digest is known only at its end.
     fn begin(&self, hints: &Hints) -> Result<Box<dyn BlobWriter + '_>>;
 
@@ -165,14 +198,41 @@ pub trait Sink: Send + Sync {
         usize::MAX
     }
 
+    /// Whether the bytes go over a network, as for a source.
+    fn is_far(&self) -> bool {
+        false
+    }
+
     /// Publishes `roots`; once, last, atomic.
     fn finish(self: Box<Self>, roots: &[(Name, Descriptor)]) -> Result<()>;
+}
+
+/// How far a place looks before it says that it has an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Depth {
+    /// At the root, and at the manifests of an index.
+    #[default]
+    Manifests,
+    /// At the root alone.
+    Root,
 }
 
 /// A blob that is being written. Dropping it aborts.
 pub trait BlobWriter: Write + Send {
     /// Ends the blob; it must be what `blob` says.
     fn commit(self: Box<Self>, blob: &Descriptor) -> Result<()>;
+}
+
+/// Makes files without a name, for what must be known whole before it can be sent.
+pub trait Spools: Send + Sync {
+    /// An empty file, gone when it is dropped.
+    fn spool(&self) -> Result<Box<dyn Spool>>;
+}
+
+/// A file without a name: written from its beginning to its end, then read anywhere.
+pub trait Spool: Write + Send + Sync {
+    /// Reads at a position; fewer bytes than the buffer takes only at the end.
+    fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<usize>;
 }
 
 /// A place whose names can be moved and removed.

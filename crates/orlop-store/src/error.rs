@@ -2,8 +2,7 @@
 
 use orlop_spec::document::DocumentError;
 use orlop_spec::json::JsonError;
-use orlop_spec::{AnyDigest, Diagnose, Fault, Kind};
-use std::fmt;
+use orlop_spec::{AnyDigest, Diagnose, Fault, Kind, Names};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -194,29 +193,5 @@ impl Diagnose for Error {
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         Self::new(error)
-    }
-}
-
-/// Names to choose from, in a message.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Names(pub Vec<Box<str>>);
-
-impl Names {
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl fmt::Display for Names {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const SHOWN: usize = 10;
-        for (position, name) in self.0.iter().take(SHOWN).enumerate() {
-            let comma = if position == 0 { "" } else { ", " };
-            write!(out, "{comma}{name:?}")?;
-        }
-        match self.0.len().checked_sub(SHOWN) {
-            None | Some(0) => Ok(()),
-            Some(more) => write!(out, " and {more} more"),
-        }
     }
 }

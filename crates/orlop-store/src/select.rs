@@ -1,8 +1,8 @@
 //! Which of a place's images is meant: the one law for all forms (`docs/formats/layout.md`, "Reading").
 
-use crate::error::{Error, Names};
-use orlop_spec::Descriptor;
+use crate::error::Error;
 use orlop_spec::port::{Name, Selector};
+use orlop_spec::{Descriptor, Names};
 use std::path::Path;
 
 /// What a place lists.
@@ -69,25 +69,11 @@ fn too_many(place: &Path, entries: &Entries, selector: &Selector, count: usize) 
 
 /// The names of a place, those most like the wanted one first.
 fn known(entries: &Entries, selector: &Selector) -> Names {
-    let mut names: Vec<Box<str>> = Vec::new();
-    for (name, _) in entries {
-        if let Name::Tag(tag) = name
-            && !names.contains(tag)
-        {
-            names.push(tag.clone());
-        }
+    let names = Names::new(entries.iter().filter_map(|(name, _)| name.tag().map(Box::from)));
+    match selector {
+        Selector::Tag(wanted) => names.near(wanted),
+        _ => names,
     }
-    if let Selector::Tag(wanted) = selector {
-        names.sort_by_key(|name| std::cmp::Reverse(likeness(name, wanted)));
-    }
-    Names(names)
-}
-
-/// Letters that two names share at their beginning and end.
-fn likeness(one: &str, other: &str) -> usize {
-    let begin = one.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();
-    let end = one.bytes().rev().zip(other.bytes().rev()).take_while(|(a, b)| a == b).count();
-    begin + end
 }
 
 #[cfg(test)]

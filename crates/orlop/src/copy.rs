@@ -9,7 +9,7 @@ use orlop_spec::graph::{self, Node};
 use orlop_spec::index::Index;
 use orlop_spec::media_type::{Distribution, MediaType, OCI_INDEX, Role};
 use orlop_spec::platform::{self, Platform};
-use orlop_spec::port::{Hints, Name, Origin, Put, Result, Sink, Source, Transfer};
+use orlop_spec::port::{Depth, Hints, Name, Origin, Put, Result, Sink, Source, Transfer};
 use orlop_spec::{Algorithm, Context, Descriptor, Diagnose as _, Document, Event, Fault};
 use std::cell::RefCell;
 use std::sync::Mutex;
@@ -24,6 +24,8 @@ pub struct Copy {
     pub subset: Subset,
     /// How blobs are taken.
     pub transfer: Transfer,
+    /// How far a target looks before it says that it has an image already.
+    pub depth: Depth,
 }
 
 /// Which platforms of an index are meant.
@@ -101,6 +103,12 @@ pub fn copy(
     let mut account = Account::default();
     let mut published = Vec::with_capacity(roots.len());
     for (name, root) in roots {
+        if how.platforms == Platforms::All && to.has(name, root, how.depth)? {
+            cx.observer.event(Event::Reused { blob: Box::new(root.clone()), put: Put::Held });
+            account.add(root, Put::Held);
+            published.push((name.clone(), root.clone()));
+            continue;
+        }
         let (root, nodes) = plan(cx, from, root, how)?;
         account = put_all(cx, from, &nodes, &*to, how.transfer, account)?;
         published.push((name.clone(), root));
@@ -206,7 +214,7 @@ pub(crate) fn put_all(
     };
     let mut blobs: Vec<&Descriptor> =
         nodes.iter().filter(|node| matches!(node, Node::Blob(_))).map(Node::descriptor).collect();
-    let lanes = to.lanes().min(cx.workers.get());
+    let lanes = lanes(cx, from, to);
     if lanes > 1 {
         blobs.sort_by_key(|blob| std::cmp::Reverse(blob.size));
     }
@@ -225,6 +233,14 @@ pub(crate) fn put_all(
         }
     }
     Ok(account.into_inner().expect("no holder panics"))
+}
+
+/// How many blobs move at once.
+fn lanes(cx: &Context<'_>, from: &dyn Source, to: &dyn Sink) -> usize {
+    /// What browsers and other clients allow themselves towards one host.
+    const FAR: usize = 6;
+    let is_far = from.is_far() || to.is_far();
+    to.lanes().min(cx.workers.get().max(if is_far { FAR } else { 1 }))
 }
 
 fn put_one(
@@ -302,6 +318,10 @@ impl Origin for Watched<'_> {
 
     fn is_far(&self) -> bool {
         self.inner.is_far()
+    }
+
+    fn lenders(&self) -> Vec<orlop_spec::port::Lender> {
+        self.inner.lenders()
     }
 }
 

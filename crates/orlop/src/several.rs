@@ -1,6 +1,6 @@
 //! Several places as one source, so that one sink can take images of all of them.
 
-use orlop_spec::port::{LocalFile, Origin, Result, Selector, Source};
+use orlop_spec::port::{Lender, LocalFile, Origin, Result, Selector, Source};
 use orlop_spec::{Descriptor, Diagnose as _};
 use std::io::Read;
 
@@ -25,6 +25,10 @@ impl Source for Several<'_> {
         let Some(first) = known.find_map(Result::ok) else { return self.first.origin(blob) };
         Ok(Box::new(Anywhere { first, others: known.filter_map(Result::ok).collect() }))
     }
+
+    fn is_far(&self) -> bool {
+        self.first.is_far() || self.others.iter().any(|place| place.is_far())
+    }
 }
 
 /// A blob that several places may hold.
@@ -44,6 +48,10 @@ impl Origin for Anywhere<'_> {
 
     fn is_far(&self) -> bool {
         self.first.is_far()
+    }
+
+    fn lenders(&self) -> Vec<Lender> {
+        std::iter::once(&self.first).chain(&self.others).flat_map(|origin| origin.lenders()).collect()
     }
 }
 

@@ -19,34 +19,47 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
-    let names = shell.look(|cx| arguments.place.open(cx)?.catalog().names())?;
+    let names = shell.look(|cx| arguments.place.open(cx)?.catalog().list())?;
     shell.print(match arguments.show.format {
         Format::Human => table(&names),
         Format::Json => {
-            let images: Vec<Value> = names.iter().map(|(name, root)| image(name, root)).collect();
+            let images: Vec<Value> = names.iter().map(|(name, root)| image(name, root.as_ref())).collect();
             format!("{}\n", json!({ "version": 1, "images": images }))
         }
     })?;
     Ok(Outcome::Done)
 }
 
-fn table(names: &[(Name, Descriptor)]) -> String {
+/// A registry tells its tags alone.
+fn table(names: &[(Name, Option<Descriptor>)]) -> String {
+    let is_told = names.is_empty() || names.iter().any(|(_, root)| root.is_some());
     let columns = ["TAG", "DIGEST", "PLATFORM", "TYPE"].map(|title| (title, Align::Left));
-    let mut table = Table::new(&[columns.as_slice(), &[("SIZE", Align::Right)]].concat());
+    let mut table = if is_told {
+        Table::new(&[columns.as_slice(), &[("SIZE", Align::Right)]].concat())
+    } else {
+        Table::new(&columns[..1])
+    };
     for (name, root) in names {
         let tag = name.tag().unwrap_or("-").to_owned();
-        let platform = root.platform.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
-        table.row([tag, root.digest.to_string(), platform, short_type(&root.media_type), size(root.size)]);
+        match root {
+            Some(root) => {
+                let platform = root.platform.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
+                let kind = short_type(&root.media_type);
+                table.row([tag, root.digest.to_string(), platform, kind, size(root.size)]);
+            }
+            None if is_told => table.row([tag, "-".into(), "-".into(), "-".into(), "-".into()]),
+            None => table.row([tag]),
+        }
     }
     table.print()
 }
 
-fn image(name: &Name, root: &Descriptor) -> Value {
+fn image(name: &Name, root: Option<&Descriptor>) -> Value {
     json!({
         "tag": name.tag(),
-        "digest": root.digest,
-        "media_type": root.media_type,
-        "size": root.size,
-        "platform": root.platform.as_ref().map(ToString::to_string),
+        "digest": root.map(|root| &root.digest),
+        "media_type": root.map(|root| &root.media_type),
+        "size": root.map(|root| root.size),
+        "platform": root.and_then(|root| root.platform.as_ref()).map(ToString::to_string),
     })
 }

@@ -5,7 +5,7 @@ use crate::flags::{Image, name, published};
 use orlop::compress::copy_compressed;
 use orlop::copy::{self, Copy, Platforms, Subset};
 use orlop::several::Several;
-use orlop::spec::port::{Name, Sink, Transfer};
+use orlop::spec::port::{Depth, Name, Sink, Transfer};
 use orlop::spec::reference::{Reference, Transport};
 use orlop::spec::{Context, Descriptor, Fault};
 
@@ -53,6 +53,7 @@ fn how(arguments: &Arguments) -> Copy {
         platforms: arguments.asked().cloned().unwrap_or_default(),
         subset: if arguments.prune { Subset::Prune } else { Subset::Sparse },
         transfer: if arguments.link { Transfer::Link } else { Transfer::Copy },
+        depth: Depth::default(),
     }
 }
 
