@@ -1,9 +1,10 @@
 //! The command line: one definition, from which help, manual pages, completions and the reference are made.
 
 use crate::command::{Outcome, Verb};
-use crate::hint;
+use crate::error::Error;
 use crate::report::{self, Style};
 use crate::shell::Shell;
+use crate::{environment, hint};
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 use orlop::spec::Kind;
@@ -67,9 +68,10 @@ pub fn definition() -> clap::Command {
 fn misused(error: &clap::Error, style: Style) -> ExitCode {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            // A reader that has gone away has seen enough.
-            drop(error.print());
-            ExitCode::SUCCESS
+            match environment::check_stdout().and_then(|()| error.print()) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => report::failed(&Error::Output(error).into(), style, &|_| false),
+            }
         }
         _ => report::misused(error, style),
     }

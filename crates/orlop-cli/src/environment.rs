@@ -4,12 +4,12 @@ use crate::error::Error;
 use crate::interrupt;
 use orlop::fs::fakeroot::{self, Environment, Fakeroot, LINKAGE};
 use orlop::fs::machine::machine;
-use orlop::fs::stream::Stream;
+use orlop::fs::stream::{self, Stream};
+use orlop::fs::sys;
 use orlop::layer::Time;
-use orlop::spec::Platform;
 use orlop::spec::time::Timestamp;
+use orlop::spec::{Fault, Platform};
 use std::ffi::OsString;
-use std::fs::File;
 use std::io::{self, Read, Write};
 use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
@@ -96,11 +96,32 @@ pub fn stdin() -> Box<dyn Read + Send> {
     }
 }
 
-/// Standard output without a buffer.
-pub fn stdout() -> Box<dyn Write + Send> {
-    match io::stdout().as_fd().try_clone_to_owned() {
-        Ok(handle) => Box::new(File::from(handle)),
-        Err(_) => Box::new(io::stdout()),
+/// Standard output without a buffer. A program that was started without one fails where it would write.
+#[derive(Debug)]
+pub struct Stdout;
+
+impl Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        check_stdout().and_then(|()| stream::write(io::stdout().as_fd(), bytes)).map_err(|error| match error
+            .kind()
+        {
+            // Whoever writes a whole buffer tries again.
+            io::ErrorKind::Interrupted => error,
+            _ => Fault::from(Error::Output(error)).into(),
+        })
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// An error where the program was started without a standard output.
+pub fn check_stdout() -> io::Result<()> {
+    if sys::was_stdout_open() {
+        Ok(())
+    } else {
+        Err(io::Error::other("it was closed when the program began"))
     }
 }
 

@@ -1,7 +1,7 @@
 //! What can be wrong with a command line that its grammar allows, and with the terminal side.
 
 use orlop::spec::time::TimeError;
-use orlop::spec::{Diagnose, Fault, Kind};
+use orlop::spec::{Diagnose, Fault, Kind, Platform};
 use std::io;
 
 /// What can be wrong on the terminal side.
@@ -16,6 +16,12 @@ pub enum Error {
     /// Nothing to build from.
     #[error("there is nothing to build from")]
     NoSource,
+    /// A platform with sources of its own, twice.
+    #[error("the platform {0} stands twice")]
+    PlatformTwice(Platform),
+    /// Where a tag is given, a reference stands.
+    #[error("`{0}` names a place, and a tag is wanted")]
+    TagIsReference(Box<str>),
     /// Sources both as words and behind `--platform`.
     #[error("sources stand as words and platforms are several")]
     SourcesTwice,
@@ -41,6 +47,8 @@ impl Diagnose for Error {
             Self::BadEpoch(_)
             | Self::NoSource
             | Self::SourcesTwice
+            | Self::PlatformTwice(_)
+            | Self::TagIsReference(_)
             | Self::FlagUnfit { .. }
             | Self::UnknownVerb(_) => Kind::Usage,
             Self::Output(_) | Self::FolderExists(_) => Kind::Other,
@@ -55,6 +63,13 @@ impl Diagnose for Error {
             }
             Self::SourcesTwice => Some(
                 "give each platform its sources: orlop build --platform P=SRC --platform Q=SRC oci:DIR:TAG"
+                    .into(),
+            ),
+            Self::PlatformTwice(_) => {
+                Some("give a platform all its sources at once: --platform P=SRC,SRC".into())
+            }
+            Self::TagIsReference(_) => Some(
+                "give the tag alone, as in `orlop tag oci:DIR:TAG NEW`; another place gets the image by `orlop copy`"
                     .into(),
             ),
             Self::FlagUnfit { flag, .. } => Some(format!("leave {flag} out")),

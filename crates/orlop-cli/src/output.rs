@@ -1,23 +1,23 @@
 //! stdout: the result and nothing else.
 
-use crate::error::Error;
+use crate::environment::Stdout;
 use orlop::layer::path::printable;
 use orlop::spec::{Fault, MediaType};
 use serde_json::{Map, Value};
 use std::fmt::Write as _;
-use std::io::{self, BufWriter, StdoutLock, Write};
+use std::io::{self, BufWriter, Write};
 
 /// Buffered stdout.
-pub struct Output(BufWriter<StdoutLock<'static>>);
+pub struct Output(BufWriter<Stdout>);
 
 impl Output {
     pub fn new() -> Self {
-        Self(BufWriter::with_capacity(64 << 10, io::stdout().lock()))
+        Self(BufWriter::with_capacity(64 << 10, Stdout))
     }
 
     /// Writes what is still buffered; only now is the result known to be out.
     pub fn end(mut self) -> Result<(), Fault> {
-        self.0.flush().map_err(|error| Error::Output(error).into())
+        self.0.flush().map_err(failed)
     }
 }
 
@@ -29,6 +29,11 @@ impl Write for Output {
     fn flush(&mut self) -> io::Result<()> {
         self.0.flush()
     }
+}
+
+/// What happened to the result on its way out.
+pub fn failed(error: io::Error) -> Fault {
+    Fault::io("write to the standard output", error)
 }
 
 /// On which side a column is flush.

@@ -1,8 +1,7 @@
 //! What a command is given: the way to stdout, and a context for the verbs of the library.
 
-use crate::error::Error;
 use crate::flags::Work;
-use crate::output::Output;
+use crate::output::{self, Output};
 use crate::progress::{End, Progress};
 use crate::{environment, interrupt, report};
 use orlop::spec::reference::Reference;
@@ -28,7 +27,7 @@ impl Shell {
     /// Writes a whole result to stdout.
     pub fn print(&self, result: impl AsRef<[u8]>) -> Result<(), Fault> {
         let mut output = self.output();
-        io::Write::write_all(&mut output, result.as_ref()).map_err(Error::Output)?;
+        io::Write::write_all(&mut output, result.as_ref()).map_err(output::failed)?;
         output.end()
     }
 

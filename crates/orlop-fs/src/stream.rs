@@ -5,7 +5,7 @@
 
 use orlop_spec::{Cancel, Fault};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fd::OwnedFd;
+use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use std::io::{self, Read};
 
@@ -43,6 +43,11 @@ impl Read for Stream {
             }
         }
     }
+}
+
+/// Writes to a stream that somebody reads, without a buffer; how many bytes it took.
+pub fn write(handle: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
+    Ok(rustix::io::write(handle, bytes)?)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use rustix::thread::UnshareFlags;
 use std::ffi::CString;
 use std::mem::MaybeUninit;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What the handler sets.
 static CANCEL: OnceLock<&'static Cancel> = OnceLock::new();
@@ -44,6 +45,28 @@ extern "C" fn set_cancel(_: libc::c_int) {
     if let Some(cancel) = CANCEL.get() {
         cancel.set();
     }
+}
+
+/// Whether standard output was open when the process began. The runtime of Rust puts `/dev/null` where it was closed,
+/// and so what is written there would be taken for written.
+pub fn was_stdout_open() -> bool {
+    !STDOUT_CLOSED.load(Ordering::Relaxed)
+}
+
+static STDOUT_CLOSED: AtomicBool = AtomicBool::new(false);
+
+/// Asked by the loader before the runtime begins.
+#[used]
+#[expect(unsafe_code, reason = "nothing else runs before the runtime of Rust")]
+// SAFETY: the section holds functions that take and return nothing that matters, and this is one.
+#[unsafe(link_section = ".init_array")]
+static LOOK_AT_STDOUT: extern "C" fn() = look_at_stdout;
+
+#[expect(unsafe_code, reason = "a borrowed descriptor must be open, which is what is asked")]
+extern "C" fn look_at_stdout() {
+    // SAFETY: the call reads one flag of a descriptor, and fails where there is none.
+    let is_closed = unsafe { libc::fcntl(libc::STDOUT_FILENO, libc::F_GETFD) } == -1;
+    STDOUT_CLOSED.store(is_closed, Ordering::Relaxed);
 }
 
 /// Takes the process into a new user namespace, and lets each helper, a program with its arguments, do its work

@@ -126,6 +126,7 @@ pub fn decoder<'a>(
 /// Decodes a stream, member after member or frame after frame.
 pub(crate) struct Decoder<B> {
     form: Form<B>,
+    has_begun: bool,
     given: u64,
     limit: u64,
 }
@@ -143,7 +144,7 @@ impl<B: BufRead> Decoder<B> {
             Compression::Gzip => Form::Gzip(gunzip::Gunzip::new(input)),
             Compression::Zstd => Form::Zstd(unzstd::Unzstd::new(input, limits.window)),
         };
-        Self { form, given: 0, limit: limits.size }
+        Self { form, has_begun: false, given: 0, limit: limits.size }
     }
 
     /// Fills as much of `out` as the stream has; less only at its end.
@@ -160,6 +161,9 @@ impl<B: BufRead> Decoder<B> {
 
     /// At least one byte, unless the stream is at its end.
     fn some(&mut self, out: &mut [u8]) -> Result<usize, Error> {
+        if !std::mem::replace(&mut self.has_begun, true) {
+            self.recognise()?;
+        }
         let count = match &mut self.form {
             Form::Plain(input) => take(input, out)?,
             Form::Gzip(gzip) => gzip.read(out)?,
@@ -167,9 +171,50 @@ impl<B: BufRead> Decoder<B> {
         };
         self.given += count as u64;
         if self.given > self.limit {
-            return Err(Error::Limit { what: "the uncompressed size of the layer", limit: self.limit });
+            return Err(Error::Limit { what: "the uncompressed size", limit: self.limit });
         }
         Ok(count)
+    }
+
+    /// Looks at the first bytes.
+    fn recognise(&mut self) -> Result<(), Error> {
+        let (input, compression) = match &mut self.form {
+            Form::Plain(input) => (input, Compression::None),
+            Form::Gzip(gzip) => (gzip.input(), Compression::Gzip),
+            Form::Zstd(zstd) => (zstd.input(), Compression::Zstd),
+        };
+        check(compression, fill_buf(input)?)
+    }
+}
+
+/// An error where the first bytes of a stream are of another form than the expected one.
+pub fn check(compression: Compression, start: &[u8]) -> Result<(), Error> {
+    let expected = match compression {
+        Compression::None => "tar",
+        Compression::Gzip => "gzip",
+        Compression::Zstd => "zstd",
+    };
+    match recognised(start) {
+        Some(found) if found != expected => Err(Error::OtherForm { found, expected }),
+        _ => Ok(()),
+    }
+}
+
+/// The form of which the first bytes of a stream are; `None` where they tell nothing. What says that it is a tar is
+/// one, whatever the name of its first member looks like.
+fn recognised(start: &[u8]) -> Option<&'static str> {
+    if start.get(257..262) == Some(b"ustar") {
+        return Some("tar");
+    }
+    match start {
+        [0x1f, 0x8b, ..] => Some("gzip"),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some("zstd"),
+        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some("xz"),
+        [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, 0x53, 0x59, ..] => Some("bzip2"),
+        [0x04, 0x22, 0x4d, 0x18, ..] => Some("lz4"),
+        [b'L', b'Z', b'I', b'P', 0 | 1, ..] => Some("lzip"),
+        [b'P', b'K', 3, 4, ..] => Some("zip"),
+        _ => None,
     }
 }
 
@@ -204,6 +249,13 @@ fn fill_buf(input: &mut impl BufRead) -> Result<&[u8], Error> {
 mod tests {
     use super::*;
 
+    fn zstd(bytes: &[u8]) -> Vec<u8> {
+        let mut out = vec![0; zstd_safe::compress_bound(bytes.len())];
+        let count = zstd_safe::compress(&mut out[..], bytes, 3).expect("room enough");
+        out.truncate(count);
+        out
+    }
+
     #[test]
     fn codecs_are_spelled_with_their_level() {
         for (text, codec) in [
@@ -220,6 +272,34 @@ mod tests {
         {
             assert!(matches!(bad.parse::<Codec>(), Err(Error::UnknownCodec { .. })), "{bad}");
         }
+    }
+
+    #[test]
+    fn another_form_than_the_expected_one_is_named() {
+        let zstd = zstd(b"x");
+        let cases: [(&[u8], Compression, &str, &str); 6] = [
+            (&zstd, Compression::Gzip, "zstd", "gzip"),
+            (&zstd, Compression::None, "zstd", "tar"),
+            (b"\x1f\x8b\x08\0", Compression::Zstd, "gzip", "zstd"),
+            (b"\xfd7zXZ\0\0", Compression::None, "xz", "tar"),
+            (b"BZh91AY&SY", Compression::None, "bzip2", "tar"),
+            (b"PK\x03\x04", Compression::Gzip, "zip", "gzip"),
+        ];
+        for (bytes, compression, is, should) in cases {
+            let mut decoder = Decoder::new(compression, bytes, &Limits::default());
+            let error = decoder.fill(&mut [0; 8]).expect_err(is);
+            assert!(
+                matches!(error, Error::OtherForm { found, expected } if (found, expected) == (is, should))
+            );
+        }
+    }
+
+    #[test]
+    fn a_tar_is_a_tar_whatever_its_first_member_is_called() {
+        let mut header = [0; 512];
+        header[..2].copy_from_slice(b"\x1f\x8b");
+        header[257..262].copy_from_slice(b"ustar");
+        assert_eq!(recognised(&header), Some("tar"));
     }
 
     #[test]

@@ -44,6 +44,14 @@ pub enum Error {
         /// What is broken.
         what: &'static str,
     },
+    /// Data of one form, where another was declared or is read.
+    #[error("{found} data stands where {expected} is expected")]
+    OtherForm {
+        /// What it is, such as `xz`.
+        found: &'static str,
+        /// `tar`, `gzip` or `zstd`.
+        expected: &'static str,
+    },
     /// A codec that is not one of ours, or has not this level.
     #[error("{text:?} is no codec")]
     UnknownCodec {
@@ -99,6 +107,7 @@ impl Diagnose for Error {
             | Self::Path(_)
             | Self::Tar { .. }
             | Self::Codec { .. }
+            | Self::OtherForm { .. }
             | Self::BadWhiteout { .. }
             | Self::LinkToNothing { .. }
             | Self::Entry { .. } => Kind::Integrity,
@@ -109,6 +118,9 @@ impl Diagnose for Error {
         match self {
             Self::UnknownCodec { .. } => {
                 Some("say none, gzip, gzip:1 to gzip:12, zstd, or zstd:1 to zstd:22".into())
+            }
+            Self::OtherForm { found: found @ ("xz" | "bzip2" | "lz4" | "lzip"), .. } => {
+                Some(format!("orlop reads tar, gzip and zstd; `{found} -dc FILE` makes a tar of it"))
             }
             _ => None,
         }

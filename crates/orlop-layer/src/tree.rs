@@ -26,6 +26,7 @@ mod walk;
 
 pub use builder::Builder;
 pub use listing::Entries;
+pub use trail::Looped;
 pub use walk::Walk;
 
 use crate::entry::{Device, Meta};
@@ -207,9 +208,9 @@ impl Tree {
     }
 
     /// What a path leads to, links followed as if this tree were the root file system: absolute targets begin
-    /// at its root, `..` stops there, and more than 40 links are none.
-    pub fn resolve(&self, path: &[u8]) -> Option<InodeId> {
-        self.trace(Self::ROOT, path, trail::Last::Follow).ok()?.inode(self)
+    /// at its root, `..` stops there, and more than 40 links are an error.
+    pub fn resolve(&self, path: &[u8]) -> Result<Option<InodeId>, Looped> {
+        Ok(self.trace(Self::ROOT, path, trail::Last::Follow)?.inode(self))
     }
 
     /// What a path leads to when its last component is not followed: a link that stands there is the answer.
@@ -297,11 +298,12 @@ mod tests {
             &[("usr/lib/x", FILE), ("lib", link("/../usr/./lib")), ("usr/up", link("..")), ("o", link("o"))],
         );
         let tree = Tree::default().stack(tree).expect("fits");
-        assert_eq!(tree.resolve(b"lib/x"), tree.locate(b"usr/lib/x"));
-        assert_eq!(tree.resolve(b"/usr/up/usr/up/lib//x"), tree.locate(b"usr/lib/x"));
-        assert_eq!(tree.resolve(b"usr/up"), Some(tree.root()));
+        let resolve = |path: &[u8]| tree.resolve(path).expect("no loop");
+        assert_eq!(resolve(b"lib/x"), tree.locate(b"usr/lib/x"));
+        assert_eq!(resolve(b"/usr/up/usr/up/lib//x"), tree.locate(b"usr/lib/x"));
+        assert_eq!(resolve(b"usr/up"), Some(tree.root()));
         assert!(matches!(tree.inode(tree.locate(b"lib").expect("there")).kind, InodeKind::Symlink(_)));
-        assert_eq!(tree.resolve(b"o"), None);
-        assert_eq!(tree.resolve(b"nothing"), None);
+        assert!(tree.resolve(b"o").is_err());
+        assert_eq!(resolve(b"nothing"), None);
     }
 }

@@ -136,6 +136,8 @@ pub struct Limits {
     pub header: u64,
     /// Bytes of all extended tar headers of one archive.
     pub headers: u64,
+    /// Bytes that follow the end of a tar and mean nothing.
+    pub tail: u64,
     /// Bytes of a path in a layer.
     pub path: usize,
     /// Nesting of folders in a tree.
@@ -158,6 +160,7 @@ impl Default for Limits {
             size: 1 << 40,
             header: 1 << 20,
             headers: 1 << 30,
+            tail: 64 << 20,
             path: 1 << 16,
             depth: 2048,
             sparse_runs: 1 << 20,

@@ -43,7 +43,8 @@ pub fn cat(
 }
 
 fn find(tree: &Tree, path: &[u8]) -> Result<Content> {
-    let id = tree.resolve(path).ok_or_else(|| Error::NoFile { path: escape(path) })?;
+    let found = tree.resolve(path).map_err(|_| Error::TooManyLinks { path: escape(path) })?;
+    let id = found.ok_or_else(|| Error::NoFile { path: escape(path) })?;
     match tree.inode(id).kind {
         InodeKind::File(content) => Ok(content),
         _ => Err(Error::NotAFile { path: escape(path) }.into()),

@@ -68,6 +68,12 @@ pub enum Error {
         /// The path, escaped.
         path: String,
     },
+    /// A path that leads from link to link.
+    #[error("{path} leads over too many links in the image")]
+    TooManyLinks {
+        /// The path, escaped.
+        path: String,
+    },
     /// A path that is no regular file.
     #[error("{path} is no regular file in the image")]
     NotAFile {
@@ -94,6 +100,7 @@ impl Diagnose for Error {
             Self::NotAnImage { .. }
             | Self::Artifact { .. }
             | Self::UnknownLayer { .. }
+            | Self::TooManyLinks { .. }
             | Self::NotAFile { .. } => Kind::Other,
         }
     }
@@ -104,7 +111,7 @@ impl Diagnose for Error {
             Self::UnknownLayer { .. } | Self::Artifact { .. } => {
                 Some("`orlop copy` carries it unchanged; `orlop inspect --raw` shows the manifest".into())
             }
-            Self::NoFile { .. } | Self::NotAFile { .. } => {
+            Self::NoFile { .. } | Self::NotAFile { .. } | Self::TooManyLinks { .. } => {
                 Some("`orlop files REF` lists what there is".into())
             }
             Self::NoTransport { .. } => {

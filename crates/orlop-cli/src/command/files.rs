@@ -1,9 +1,8 @@
 //! `orlop files REF [PATH]`
 
 use super::Outcome;
-use crate::error::Error;
 use crate::flags::{Format, OnePlatform, Place, Show, Work};
-use crate::output::{Output, named};
+use crate::output::{self, Output, named};
 use crate::shell::Shell;
 use clap::Args;
 use orlop::files::{Listed, files};
@@ -47,7 +46,7 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
         Format::Human => files.iter().try_for_each(|file| output.write_all(line(&file).as_bytes())),
         Format::Json => print_json(files.iter(), &mut output),
     }
-    .map_err(Error::Output)?;
+    .map_err(output::failed)?;
     output.end()?;
     Ok(Outcome::Done)
 }

@@ -34,7 +34,7 @@ impl Places {
             now: environment::now(),
             cx: *cx,
             stdin: &environment::stdin,
-            stdout: &environment::stdout,
+            stdout: &|| Box::new(environment::Stdout),
         }
     }
 

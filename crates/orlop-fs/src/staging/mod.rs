@@ -186,7 +186,10 @@ impl<'a> Staging<'a> {
 
     fn top(&self, merged: &Tree) -> Result<InodeId> {
         let subdir = &self.apply.subdir;
-        let found = merged.resolve(subdir.as_bytes()).filter(|id| merged.inode(*id).is_directory());
+        let found = merged
+            .resolve(subdir.as_bytes())
+            .unwrap_or_default()
+            .filter(|id| merged.inode(*id).is_directory());
         found.ok_or_else(|| Error::NoFolderInTree(subdir.as_bytes().into()))
     }
 

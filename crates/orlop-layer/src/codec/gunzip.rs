@@ -23,6 +23,11 @@ impl<B: BufRead> Gunzip<B> {
         Self { input, member: None, members: 0 }
     }
 
+    /// What is decoded.
+    pub(super) fn input(&mut self) -> &mut B {
+        &mut self.input
+    }
+
     /// At least one byte, unless the stream is at its end.
     pub(super) fn read(&mut self, out: &mut [u8]) -> Result<usize, Error> {
         loop {

@@ -31,6 +31,11 @@ impl<B: BufRead> Unzstd<B> {
         Self { input, context, window, place: Place::Start }
     }
 
+    /// What is decoded.
+    pub(super) fn input(&mut self) -> &mut B {
+        &mut self.input
+    }
+
     /// At least one byte, unless the stream is at its end.
     pub(super) fn read(&mut self, out: &mut [u8]) -> Result<usize, Error> {
         loop {

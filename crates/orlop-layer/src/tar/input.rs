@@ -73,9 +73,10 @@ impl<R: BufRead> Input<R> {
         Ok(())
     }
 
-    /// Reads to the end, so that everything below has seen every byte.
-    pub(super) fn drain(&mut self) -> Result<(), Error> {
-        loop {
+    /// Reads to the end, so that everything below has seen every byte; at most `limit` of them.
+    pub(super) fn drain(&mut self, limit: u64) -> Result<(), Error> {
+        let start = self.offset;
+        while self.offset - start <= limit {
             let count = self.fill()?.len();
             if count == 0 {
                 return Ok(());
@@ -83,6 +84,7 @@ impl<R: BufRead> Input<R> {
             self.lent = count;
             self.offset += count as u64;
         }
+        Err(Error::Limit { what: "what follows the end of the archive", limit })
     }
 
     /// Passes over `count` bytes, which may lie beyond the end.

@@ -77,7 +77,7 @@ impl<R: BufRead> Reader<R> {
             return Err(Error::Tar { offset, what: "an extended header has no member" });
         }
         self.at_end = true;
-        self.input.drain()?;
+        self.input.drain(self.limits.tail)?;
         Ok(None)
     }
 

@@ -38,7 +38,7 @@ pub(super) struct Trace {
 
 /// A path meets too many links.
 #[derive(Debug)]
-pub(super) struct Looped {
+pub struct Looped {
     /// Bytes of the links that were followed.
     followed: u64,
 }

@@ -56,6 +56,13 @@ impl<'a> Plan<'a> {
             }
             _ => return Err(Error::SourcesTwice),
         };
+        let twice = platforms
+            .iter()
+            .enumerate()
+            .find(|(at, one)| platforms[..*at].iter().any(|other| other.platform == one.platform));
+        if let Some((_, again)) = twice {
+            return Err(Error::PlatformTwice(again.platform.clone()));
+        }
         if base.is_none() && images.iter().any(|(_, sources)| sources.is_empty()) {
             return Err(Error::NoSource);
         }
@@ -135,6 +142,10 @@ mod tests {
         assert!(matches!(
             plan(&["a", "oci:x"], &["linux/arm64", "linux/amd64"], None),
             Err(Error::SourcesTwice)
+        ));
+        assert!(matches!(
+            plan(&["oci:x"], &["linux/arm64=a", "linux/arm64/v8=b"], None),
+            Err(Error::PlatformTwice(_))
         ));
         assert!("linux/arm64=a,,b".parse::<ForPlatform>().is_err());
     }

@@ -1,0 +1,89 @@
+//! Words that mean something else than their writer thought: refused, and said what is wanted.
+
+use testkit::command::orlop;
+use testkit::scratch::{Scratch, scratch};
+
+/// Two folders, and an image of each in a layout of its own.
+fn two_layouts() -> Scratch {
+    let scratch = scratch();
+    for (folder, layout) in [("a", "oci:l1:one"), ("b", "oci:l2:two")] {
+        scratch.folder(folder);
+        scratch.file(&format!("{folder}/file"), folder);
+        run(&scratch, &["build", folder, layout], 0);
+    }
+    scratch
+}
+
+/// Runs orlop in the scratch folder and gives its stdout.
+fn run(scratch: &Scratch, words: &[&str], code: i32) -> String {
+    let done = orlop().args(words).current_dir(scratch.root()).run();
+    assert_eq!(done.code(), Some(code), "{words:?}: {}", done.err());
+    done.out()
+}
+
+/// Runs orlop, which must refuse; all words must be said.
+fn refuse(scratch: &Scratch, words: &[&str], code: i32, said: &[&str]) {
+    let done = orlop().args(words).current_dir(scratch.root()).run();
+    assert_eq!(done.code(), Some(code), "{words:?}: {}", done.err());
+    for word in said {
+        assert!(done.err().contains(word), "{words:?} does not say {word:?}: {}", done.err());
+    }
+}
+
+#[test]
+fn a_platform_is_given_its_sources_once() {
+    let scratch = two_layouts();
+    for again in ["linux/arm64=b", "linux/arm64/v8=b"] {
+        let words = ["build", "--platform", "linux/arm64=a", "--platform", again, "oci:new:x"];
+        refuse(&scratch, &words, 64, &["linux/arm64", "twice"]);
+    }
+}
+
+#[test]
+fn a_reference_is_no_tag() {
+    let scratch = two_layouts();
+    for tag in ["oci:l1:two", "oci:new", "docker://host/name:tag", "oci-archive:x.tar", "./here"] {
+        refuse(&scratch, &["tag", "oci:l1:one", tag], 64, &[tag, "tag alone"]);
+    }
+    let tags = run(&scratch, &["tag", "oci:l1:one", "1.0", "host/name:tag", "latest"], 0);
+    assert_eq!(tags.lines().count(), 3);
+}
+
+#[test]
+fn a_loop_of_links_is_called_one() {
+    let scratch = two_layouts();
+    std::os::unix::fs::symlink("b", scratch.path("a/c")).expect("new");
+    std::os::unix::fs::symlink("c", scratch.path("a/b")).expect("new");
+    run(&scratch, &["build", "a", "oci:l1:loop"], 0);
+    refuse(&scratch, &["cat", "oci:l1:loop", "b"], 1, &["b leads over too many links"]);
+    refuse(&scratch, &["cat", "oci:l1:loop", "nothing"], 2, &["holds no nothing"]);
+}
+
+#[test]
+fn a_form_that_orlop_does_not_read_is_called_by_its_name() {
+    let scratch = two_layouts();
+    let tar = testkit::tarball::tar([testkit::tarball::Member::file("f", "1")]);
+    scratch.file("plain.tar", &tar);
+    for (tool, end) in [("xz", "xz"), ("bzip2", "bz2")] {
+        if testkit::peer(tool).is_none() {
+            continue;
+        }
+        testkit::Command::new(tool).args(["-k", "plain.tar"]).current_dir(scratch.root()).ok();
+        let file = format!("plain.tar.{end}");
+        let (archive, hint) = (format!("oci-archive:{file}"), format!("{tool} -dc"));
+        for words in [["build", &file, "oci:l1:x"], ["copy", &archive, "oci:l1:x"]] {
+            refuse(&scratch, &words, 5, &[&format!("{tool} data stands where tar"), &hint]);
+        }
+    }
+}
+
+#[test]
+fn a_layer_of_another_form_than_declared_says_both() {
+    use testkit::image::{Image, Layer, Packing};
+    let scratch = two_layouts();
+    let tar = testkit::tarball::tar([testkit::tarball::Member::file("f", "1")]);
+    let mut layer = Layer::new(&tar, Packing::Zstd);
+    layer.media_type = Packing::Gzip.media_type().into();
+    Image::new().layer(layer).layout().write(&scratch.path("odd"));
+    refuse(&scratch, &["files", "oci:odd:latest"], 5, &["zstd data stands where gzip is expected"]);
+}
