@@ -41,7 +41,10 @@ pub fn run(arguments: &[OsString]) -> ExitCode {
     match verb.run(&shell) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Found) => Kind::Differs.exit_code().into(),
-        Err(fault) => report::failed(&fault, style, &|flag| takes(&name, flag)),
+        Err(fault) => {
+            let next = hint::of(&fault, arguments, &|flag| takes(&name, flag));
+            report::failed(&fault, style, next)
+        }
     }
 }
 
@@ -70,7 +73,7 @@ fn misused(error: &clap::Error, style: Style) -> ExitCode {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             match environment::check_stdout().and_then(|()| error.print()) {
                 Ok(()) => ExitCode::SUCCESS,
-                Err(error) => report::failed(&Error::Output(error).into(), style, &|_| false),
+                Err(error) => report::failed(&Error::Output(error).into(), style, None),
             }
         }
         _ => report::misused(error, style),

@@ -18,7 +18,7 @@ pub enum Error {
     NoSource,
     /// A platform with sources of its own, twice.
     #[error("the platform {0} stands twice")]
-    PlatformTwice(Platform),
+    PlatformTwice(Box<Platform>),
     /// Where a tag is given, a reference stands.
     #[error("`{0}` names a place, and a tag is wanted")]
     TagIsReference(Box<str>),

@@ -6,6 +6,41 @@
 
 use crate::{cli, manual};
 use clap::Command;
+use orlop::fs::stat;
+use orlop::spec::reference::{Bare, LoneStream, Transport};
+use orlop::spec::{Diagnose as _, Fault, Kind};
+use orlop::transport;
+use std::ffi::OsString;
+use std::path::Path;
+
+/// The hint of an error for the command line that ran into it.
+pub fn of(fault: &Fault, arguments: &[OsString], takes: &dyn Fn(&str) -> bool) -> Option<String> {
+    let next = fault.hint().map(|text| fitted(text, takes));
+    let is_of_elsewhere = matches!(fault.downcast_ref(), Some(orlop::Error::NoTransport { .. }))
+        || matches!(fault.kind(), Kind::NotFound | Kind::Denied | Kind::Unreachable);
+    let layout = if is_of_elsewhere { perhaps_layout(arguments) } else { None };
+    match (layout, next) {
+        (Some(layout), Some(next)) => Some(format!("for a layout in a folder write {layout}; {next}")),
+        (Some(layout), None) => Some(format!("for a layout in a folder write {layout}")),
+        (None, next) => next,
+    }
+}
+
+/// A word without a transport means a registry. Where a layout of that name is there, or where the word is a target
+/// that no registry lets anybody write to, a layout was meant.
+fn perhaps_layout(arguments: &[OsString]) -> Option<String> {
+    let is_target = |at: usize| at + 1 == arguments.len();
+    let could_be = |(at, word): (usize, &OsString)| {
+        let reference = transport::parse(word, Bare::Registry, LoneStream::Refused).ok()?;
+        let Transport::Registry(repository) = &reference.transport else { return None };
+        let text = word.to_str().filter(|text| !text.starts_with('-') && !text.contains("://"))?;
+        let folder = text.split([':', '@']).next()?;
+        let nobody_writes = repository.name().starts_with("library/") && is_target(at) && folder != text;
+        let is_there = || stat::at(Path::new(folder).join("oci-layout")).is_ok();
+        (nobody_writes || is_there()).then(|| format!("oci:{text}"))
+    };
+    arguments.iter().enumerate().skip(2).find_map(could_be)
+}
 
 /// The ways of a hint that fit whoever `takes` a flag; where none does, all of them, and whose flags they name.
 pub fn fitted(hint: String, takes: &dyn Fn(&str) -> bool) -> String {

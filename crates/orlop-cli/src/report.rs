@@ -8,9 +8,9 @@
 //!
 //! With `--format json` the same is one object on one line of stderr; `docs/reference/json.md` describes it.
 
-use crate::{environment, hint, interrupt};
+use crate::{environment, interrupt};
 use orlop::layer::path::printable;
-use orlop::spec::{Diagnose as _, Fault, Kind};
+use orlop::spec::{Fault, Kind};
 use serde_json::json;
 use std::error::Error;
 use std::ffi::OsString;
@@ -40,13 +40,12 @@ impl Style {
     }
 }
 
-/// Tells why a verb failed, which `takes` some flags. A reader of the result that went away is no failure.
-pub fn failed(fault: &Fault, style: Style, takes: &dyn Fn(&str) -> bool) -> ExitCode {
+/// Tells why a verb failed, and what to type next. A reader of the result that went away is no failure.
+pub fn failed(fault: &Fault, style: Style, next: Option<String>) -> ExitCode {
     if is_broken_pipe(fault) {
         return ExitCode::SUCCESS;
     }
     let kind = if interrupt::happened() { Kind::Interrupted } else { fault.kind() };
-    let next = fault.hint().map(|text| hint::fitted(text, takes));
     let message = Message { what: fault.to_string(), why: chain(fault), next, kind };
     message.print(style);
     kind.exit_code().into()
@@ -171,6 +170,7 @@ fn paint(text: &str, colour: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use orlop::spec::Diagnose as _;
     use orlop::spec::diagnose::IoFailed;
 
     fn broken() -> Fault {

@@ -150,3 +150,22 @@ fn a_personality_does_not_show_flags_of_ours_as_its_own() {
     let done = orlop().args(["compat", "sloci-image", "marked", "new"]).current_dir(scratch.root()).run();
     assert_eq!(hint(&done), "leave them out with --unrepresentable skip (a flag of `orlop build`)");
 }
+
+#[test]
+fn a_bare_word_that_could_be_a_layout_is_told_how_to_say_so() {
+    let scratch = places();
+    let cases: [(&[&str], &str); 3] = [
+        (&["inspect", "l:t"], "oci:l:t"),
+        (&["copy", "l:t", "oci:other"], "oci:l:t"),
+        (&["build", "full", "new:t"], "oci:new:t"),
+    ];
+    for (words, meant) in cases {
+        let done = orlop().args(words).current_dir(scratch.root()).run();
+        assert!(
+            hint(&done).contains(&format!("for a layout in a folder write {meant}")),
+            "{words:?}: {done}"
+        );
+    }
+    let done = orlop().args(["inspect", "oci:nowhere:t"]).current_dir(scratch.root()).run();
+    assert!(!done.err().contains("for a layout"), "{done}");
+}

@@ -120,7 +120,7 @@ impl Diagnose for Error {
                 Some("say none, gzip, gzip:1 to gzip:12, zstd, or zstd:1 to zstd:22".into())
             }
             Self::OtherForm { found: found @ ("xz" | "bzip2" | "lz4" | "lzip"), .. } => {
-                Some(format!("orlop reads tar, gzip and zstd; `{found} -dc FILE` makes a tar of it"))
+                Some(format!("tar, gzip and zstd are read; `{found} -dc FILE` makes a tar of it"))
             }
             _ => None,
         }

@@ -15,6 +15,7 @@ mod options;
 use crate::environment;
 use crate::error::Error;
 use crate::flags::{Owners, Places, ProgressStyle, Work};
+use crate::hint;
 use crate::report::{self, Style};
 use crate::shell::Shell;
 use options::{Form, Options, Request};
@@ -28,7 +29,7 @@ use orlop::spec::descriptor::Annotations;
 use orlop::spec::edit::Edit;
 use orlop::spec::port::Name;
 use orlop::spec::reference::{File, Reference, Transport};
-use orlop::spec::{Context, Fault};
+use orlop::spec::{Context, Diagnose as _, Fault};
 use orlop::transport::{self, Created, Opened};
 use orlop::trees::Reading;
 use std::ffi::OsString;
@@ -57,10 +58,11 @@ pub fn run(words: &[OsString]) -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(fault) if report::failed(&fault, Style::Human, &options::takes) == ExitCode::SUCCESS => {
-            ExitCode::SUCCESS
+        Err(fault) => {
+            let next = fault.hint().map(|text| hint::fitted(text, &options::takes));
+            let code = report::failed(&fault, Style::Human, next);
+            if code == ExitCode::SUCCESS { code } else { FAILED.into() }
         }
-        Err(_) => FAILED.into(),
     }
 }
 

@@ -6,7 +6,7 @@ use orlop_layer::{Entries as _, codec};
 use orlop_spec::media_type::Compression;
 use orlop_spec::port::Result;
 use orlop_spec::{Fault, Limits};
-use std::io::{self, BufReader, Cursor, Read, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufReader, BufWriter, Cursor, Read, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 /// What archives are opened with.
@@ -61,28 +61,42 @@ pub(crate) fn unwrap(mut stream: impl Read + Send, options: &Options) -> Result<
     stream.by_ref().take(MAGIC as u64).read_to_end(&mut start).map_err(failed)?;
     let wrapping = codec::detect(&start);
     let plain = codec::decoder(wrapping, Cursor::new(start).chain(stream), &options.limits);
-    let mut spool = options.spool()?;
+    let mut spool = BufWriter::with_capacity(BUFFER, options.spool()?);
     let kept = Kept { from: plain, to: &mut spool };
     let mut tar = Reader::new(BufReader::with_capacity(BUFFER, kept), &options.limits);
-    while tar.next_entry()?.is_some() {}
+    while tar.next_entry().map_err(of_archive)?.is_some() {}
     drop(tar);
+    spool.flush().map_err(not_kept)?;
     spool.seek(SeekFrom::Start(0)).map_err(failed)?;
-    Ok(Input { file: spool, wrapping })
+    let file = spool.into_inner().map_err(|error| not_kept(error.into_error()))?;
+    Ok(Input { file, wrapping })
 }
 
-/// Bytes of a buffer between the stream and the tar.
+/// Bytes of a buffer on the way from the stream to the tar, and to the file.
 const BUFFER: usize = 256 << 10;
 
 /// Keeps what is read.
 struct Kept<'a, R> {
     from: R,
-    to: &'a mut File,
+    to: &'a mut BufWriter<File>,
 }
 
 impl<R: Read> Read for Kept<'_, R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let count = self.from.read(out)?;
-        self.to.write_all(&out[..count])?;
+        self.to.write_all(&out[..count]).map_err(not_kept)?;
         Ok(count)
     }
+}
+
+/// An archive is no layer.
+fn of_archive(error: orlop_layer::Error) -> Fault {
+    match error {
+        orlop_layer::Error::Read(error) => Fault::io("read the archive", error),
+        error => error.into(),
+    }
+}
+
+fn not_kept(error: io::Error) -> Fault {
+    Fault::io("keep the archive in a temporary file", error)
 }

@@ -61,7 +61,7 @@ impl<'a> Plan<'a> {
             .enumerate()
             .find(|(at, one)| platforms[..*at].iter().any(|other| other.platform == one.platform));
         if let Some((_, again)) = twice {
-            return Err(Error::PlatformTwice(again.platform.clone()));
+            return Err(Error::PlatformTwice(again.platform.clone().into()));
         }
         if base.is_none() && images.iter().any(|(_, sources)| sources.is_empty()) {
             return Err(Error::NoSource);
