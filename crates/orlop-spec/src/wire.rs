@@ -10,10 +10,12 @@
 pub mod address;
 pub mod endpoint;
 pub mod error;
+pub mod failure;
 pub mod header;
 pub mod message;
 
 pub use address::{Address, AddressError, Scheme, Site};
 pub use endpoint::{Api, ManifestName, Place};
 pub use error::WireError;
+pub use failure::{Code, Failure};
 pub use message::{Head, Headers, Method, Request};
