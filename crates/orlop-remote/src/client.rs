@@ -1,20 +1,24 @@
 //! Requests as the rest of the crate makes them: authorised, redirected, repeated where that is safe, and accounted.
 
-use crate::exchange::{Answer, Body, Exchange, Named};
-use orlop_spec::Context;
+use crate::exchange::{Answer, Body, Exchange, Http, Named};
+use crate::pool::Pool;
 use orlop_spec::network::Network;
 use orlop_spec::port::{Origin, Result};
 use orlop_spec::reference::Repository;
-use orlop_spec::wire::{Request, Site};
+use orlop_spec::wire::{Head, Request, Site, header};
+use orlop_spec::{Context, Event};
 use std::io::Read;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Asks registries and web servers. It costs nothing before the first call: no socket, no thread, no file.
+#[derive(Clone)]
 pub struct Client<'a> {
     cx: Context<'a>,
     network: Network<'a>,
+    pool: &'a Pool,
     options: Options,
-    exchange: Box<dyn Exchange + 'a>,
+    exchange: Arc<dyn Exchange + 'a>,
 }
 
 /// How patient a client is.
@@ -95,14 +99,21 @@ pub enum Payload<'p> {
 }
 
 impl<'a> Client<'a> {
+    /// A client over sockets; clients of one command share a pool.
+    pub fn new(cx: Context<'a>, network: Network<'a>, pool: &'a Pool, options: Options) -> Self {
+        let http = Http { cancel: cx.cancel, trust: network.trust, pool, stall: options.stall };
+        Self::over(Arc::new(http), cx, network, pool, options)
+    }
+
     /// A client over any exchange.
     pub fn over(
-        exchange: Box<dyn Exchange + 'a>,
+        exchange: Arc<dyn Exchange + 'a>,
         cx: Context<'a>,
         network: Network<'a>,
+        pool: &'a Pool,
         options: Options,
     ) -> Self {
-        Self { cx, network, options, exchange }
+        Self { cx, network, pool, options, exchange }
     }
 
     /// Observer, cancel flag and limits.
@@ -115,6 +126,11 @@ impl<'a> Client<'a> {
         self.network
     }
 
+    /// What it shares with other clients of the command.
+    pub fn pool(&self) -> &'a Pool {
+        self.pool
+    }
+
     /// How patient it is.
     pub fn options(&self) -> &Options {
         &self.options
@@ -123,8 +139,14 @@ impl<'a> Client<'a> {
     /// Asks, and gives the answer whatever it says; what can be mended by asking again was mended before.
     pub fn call(&self, request: &Request, errand: &Errand<'_>, payload: Payload<'_>) -> Result<Answer<'_>> {
         self.cx.cancel.check()?;
-        let named =
-            if request.address.site() == errand.home { Named::ByUser } else { Named::BySite(errand.home) };
+        let answer = self.ask(request, errand, payload)?;
+        self.warn(request.address.site(), &answer.head);
+        Ok(answer)
+    }
+
+    fn ask(&self, request: &Request, errand: &Errand<'_>, payload: Payload<'_>) -> Result<Answer<'_>> {
+        let is_home = request.address.site() == errand.home;
+        let named = if is_home { Named::ByUser } else { Named::BySite(errand.home) };
         match payload {
             Payload::Empty => self.exchange.send(request, named, Body::Empty),
             Payload::Bytes(bytes) => self.exchange.send(request, named, Body::Bytes(bytes)),
@@ -134,4 +156,16 @@ impl<'a> Client<'a> {
             }
         }
     }
+
+    /// distribution-spec, "Warnings": shown, once, and nothing else.
+    fn warn(&self, site: &Site, head: &Head) {
+        for text in header::warnings(&head.headers) {
+            if self.pool.is_news(site, &text) {
+                self.cx.observer.event(Event::Warned(format!("{site} says: {text}")));
+            }
+        }
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -53,6 +53,12 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// The site speaks, and not TLS.
+    #[error("{site} does not speak TLS")]
+    NoTls {
+        /// The site.
+        site: Site,
+    },
     /// A certificate or key of the configuration cannot be used.
     #[error("{what} for {site} cannot be used")]
     BadTrust {
@@ -195,6 +201,9 @@ impl Diagnose for Error {
                  with --insecure {0}",
                 site.authority()
             )),
+            Self::NoTls { site } => {
+                Some(format!("allow it to be spoken to in the clear with --insecure {}", site.authority()))
+            }
             Self::Inside { address, .. } => {
                 Some(format!("allow it with --insecure {}", address.site().authority()))
             }

@@ -1,4 +1,21 @@
 //! One request and its answer: the only way to a socket.
+//!
+//! ```text
+//! Http ── head ──► Connection ──► Stream (watched) ──► TLS ──► socket
+//!   Incoming ◄── framing ──┘                                  dial
+//! ```
+
+mod body;
+pub(crate) mod connection;
+mod head;
+mod http;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod tls;
+pub(crate) mod watch;
+
+pub use http::Http;
 
 use orlop_spec::port::Result;
 use orlop_spec::wire::{Head, Request, Site};

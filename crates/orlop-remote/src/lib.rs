@@ -15,8 +15,14 @@
 #![forbid(unsafe_code)]
 
 pub mod client;
+pub mod dial;
 pub mod error;
 pub mod exchange;
+#[cfg(test)]
+mod loopback;
+pub mod pool;
 
 pub use client::{Client, Errand, Options, Payload, Redirects, Repeat};
 pub use error::{Error, Phase};
+pub use exchange::Http;
+pub use pool::Pool;

@@ -1,0 +1,283 @@
+//! HTTP/1.1 over a socket (RFC 9112).
+//!
+//! Invariant: a connection is used again only after an answer that was whole, to a request that was sent whole.
+
+use super::body::Incoming;
+use super::connection::{Connection, Way};
+use super::head::{self, After, Received};
+use super::stream::Stream;
+use super::tls::{self, Blame};
+use super::watch::Watch;
+use super::{Answer, Body, Exchange, Named};
+use crate::dial::{self, Reach};
+use crate::error::{Error, Phase};
+use crate::pool::{Care, Key, Pool, Slot};
+use orlop_spec::network::{Credential, Trust};
+use orlop_spec::port::Result;
+use orlop_spec::wire::{Address, Method, Request, Scheme, Site};
+use orlop_spec::{Cancel, Fault, base64};
+use std::io::{self, Read};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+/// Speaks HTTP/1.1 with whoever the trust allows.
+#[derive(Clone, Copy)]
+pub struct Http<'a> {
+    /// Set when the user wants to stop.
+    pub cancel: &'a Cancel,
+    /// Who may be spoken to, and how.
+    pub trust: &'a dyn Trust,
+    /// Connections to use again.
+    pub pool: &'a Pool,
+    /// How long the other side may be silent.
+    pub stall: Duration,
+}
+
+/// What is read of a body before it is sent on.
+const CHUNK: usize = 64 << 10;
+
+/// How far a request got.
+struct Sent {
+    bytes: u64,
+    end: End,
+}
+
+enum End {
+    /// All of it went out.
+    Whole,
+    /// The other side answered before.
+    Early,
+    /// The other side left; it may have said why.
+    Broken(io::Error),
+}
+
+impl Exchange for Http<'_> {
+    fn send(&self, request: &Request, named: Named<'_>, body: Body<'_>) -> Result<Answer<'_>> {
+        self.cancel.check()?;
+        let mut watch = Watch::new(self.cancel, &request.address, self.stall);
+        let site = request.address.site();
+        let care = if self.trust.is_insecure(site) { Care::Insecure } else { Care::Full };
+        let key = Key { site: site.clone(), care };
+        let mut connection = match self.pool.take(&key) {
+            Some(connection) => connection,
+            None => self.connect(&key, named, &mut watch)?,
+        };
+        watch.enter(Phase::Sending);
+        let sent = transmit(&mut connection, request, body, &mut watch)?;
+        watch.await_head(sent.bytes);
+        let received = match (head::receive(&mut connection, request.method, &mut watch), sent.end) {
+            (Ok(received), end) => (received, matches!(end, End::Whole)),
+            // That the other side left while it was sent to says more than that it did not answer either.
+            (Err(_), End::Broken(error)) => {
+                watch.enter(Phase::Sending);
+                return Err(watch.fault(error));
+            }
+            (Err(fault), _) => return Err(fault),
+        };
+        watch.enter(Phase::Receiving);
+        Ok(self.answer(received, connection, watch, key))
+    }
+}
+
+impl Http<'_> {
+    fn answer<'x>(
+        &'x self,
+        (received, is_sent_whole): (Received, bool),
+        connection: Connection,
+        watch: Watch<'x>,
+        key: Key,
+    ) -> Answer<'x> {
+        let Received { head, framing, after } = received;
+        let is_kept = is_sent_whole && after == After::Keep;
+        let slot = is_kept.then_some(Slot { pool: self.pool, key });
+        Answer { head, body: Box::new(Incoming::new(connection, framing, watch, slot)) }
+    }
+
+    fn connect(&self, key: &Key, named: Named<'_>, watch: &mut Watch<'_>) -> Result<Connection> {
+        let site = &key.site;
+        let reach = self.reach(key, named, watch)?;
+        let Some((proxy, credential)) = self.trust.proxy(site)? else {
+            let addresses = dial::look_up(site, self.pool.resolver(), watch)?;
+            self.pool.note_inner(site, is_any_inner(&addresses));
+            let addresses = dial::within(reach, addresses, watch)?;
+            let socket = Stream::plain(dial::reach(&addresses, watch)?);
+            return Ok(Connection::new(self.secure(socket, key, watch)?, Way::Direct));
+        };
+        // What the proxy looks up we cannot see; a number, or this machine's name, we can.
+        dial::within(reach, literal(site), watch)?;
+        let addresses = dial::look_up(proxy.site(), self.pool.resolver(), watch)?;
+        let socket = Stream::plain(dial::reach(&addresses, watch)?);
+        let credential = credential.as_ref().and_then(basic);
+        if site.scheme() == Scheme::Http {
+            return Ok(Connection::new(socket, Way::Proxied(credential)));
+        }
+        let tunnel = tunnel(socket, &proxy, credential.as_deref(), site, watch)?;
+        Ok(Connection::new(self.secure(tunnel, key, watch)?, Way::Direct))
+    }
+
+    fn secure(&self, stream: Stream, key: &Key, watch: &mut Watch<'_>) -> Result<Stream> {
+        let site = &key.site;
+        if site.scheme() == Scheme::Http {
+            return Ok(stream);
+        }
+        let config = self.pool.tls(key, || tls::config(site, &self.trust.tls(site)?).map_err(Fault::from))?;
+        watch.enter(Phase::Securing);
+        stream.secure(config, tls::name(site)?, watch).map_err(|error| {
+            let site = || site.clone();
+            match tls::blame(&error) {
+                Blame::Distrust => Error::Untrusted { site: site(), source: error }.into(),
+                Blame::Clear => Error::NoTls { site: site() }.into(),
+                Blame::Connection => watch.fault(error),
+            }
+        })
+    }
+
+    /// N5: who was led somewhere by a public server stays in public.
+    fn reach<'n>(&self, key: &Key, named: Named<'n>, watch: &mut Watch<'_>) -> Result<Reach<'n>> {
+        let Named::BySite(by) = named else { return Ok(Reach::Anywhere) };
+        if key.care == Care::Insecure || *by == key.site || self.is_inner(by, watch)? {
+            return Ok(Reach::Anywhere);
+        }
+        Ok(Reach::Public(by))
+    }
+
+    fn is_inner(&self, site: &Site, watch: &mut Watch<'_>) -> Result<bool> {
+        if let Some(known) = self.pool.is_inner(site) {
+            return Ok(known);
+        }
+        // Behind a proxy a name may not be known here at all.
+        let addresses = match self.trust.proxy(site)? {
+            Some(_) => literal(site),
+            None => dial::look_up(site, self.pool.resolver(), watch)?,
+        };
+        let is_inner = is_any_inner(&addresses);
+        self.pool.note_inner(site, is_inner);
+        Ok(is_inner)
+    }
+}
+
+fn is_any_inner(addresses: &[SocketAddr]) -> bool {
+    addresses.iter().any(|address| dial::is_inner(address.ip()))
+}
+
+/// The address that the name itself says.
+fn literal(site: &Site) -> Vec<SocketAddr> {
+    let host = site.host().trim_start_matches('[').trim_end_matches(']');
+    let ip = host.parse().ok().or_else(|| site.is_loopback().then_some(IpAddr::from([127, 0, 0, 1])));
+    ip.map(|ip| SocketAddr::new(ip, site.port())).into_iter().collect()
+}
+
+fn basic(credential: &Credential) -> Option<String> {
+    match credential {
+        Credential::Basic { user, password } => {
+            Some(format!("Basic {}", base64::encode(format!("{user}:{password}").as_bytes())))
+        }
+        Credential::Refresh(_) | Credential::Bearer(_) => None,
+    }
+}
+
+/// Asks a proxy for a way through (RFC 9110, section 9.3.6).
+fn tunnel(
+    socket: Stream,
+    proxy: &Address,
+    credential: Option<&str>,
+    site: &Site,
+    watch: &mut Watch<'_>,
+) -> Result<Stream> {
+    let target = format!("{}:{}", site.host(), site.port());
+    let credential = credential.map(|it| format!("Proxy-Authorization: {it}\r\n")).unwrap_or_default();
+    let text = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n{credential}\r\n");
+    let mut connection = Connection::new(socket, Way::Direct);
+    connection.stream().write_all(text.as_bytes(), watch).map_err(|error| watch.fault(error))?;
+    let Received { head, .. } = head::receive(&mut connection, Method::Head, watch)?;
+    let refused = || Error::Proxy { proxy: proxy.site().clone(), status: head.status, site: site.clone() };
+    let stream = connection.into_stream().filter(|_| head.is_success());
+    stream.ok_or_else(|| refused().into())
+}
+
+/// Sends head and body, until all is sent or the other side has said enough. An error of what is sent is an error;
+/// one of the connection is not yet, because the answer may have come before it.
+fn transmit(
+    connection: &mut Connection,
+    request: &Request,
+    mut body: Body<'_>,
+    watch: &mut Watch<'_>,
+) -> Result<Sent> {
+    let mut outgoing = head::print(request, &body, connection.way());
+    let (mut first, mut left): (&mut dyn Read, u64) = match &mut body {
+        Body::Empty => (&mut io::empty(), 0),
+        Body::Bytes(bytes) => {
+            let size = bytes.len() as u64;
+            (bytes, size)
+        }
+        Body::Stream { size, read } => (read, *size),
+    };
+    let size = left;
+    loop {
+        // The first packet holds the head and what fits of the body.
+        fill(&mut outgoing, &mut first, &mut left, size, watch)?;
+        match push(connection, &outgoing, watch) {
+            Ok(true) if left == 0 => return Ok(Sent { bytes: size, end: End::Whole }),
+            Ok(true) => outgoing.clear(),
+            Ok(false) => return Ok(Sent { bytes: size - left, end: End::Early }),
+            Err(error) => {
+                // A stall, and the user's wish to stop, are no matter of the connection.
+                let error = match error.downcast::<Fault>() {
+                    Ok(fault) => return Err(fault),
+                    Err(error) => error,
+                };
+                return Ok(Sent { bytes: size - left, end: End::Broken(error) });
+            }
+        }
+    }
+}
+
+/// Fills up what goes out next.
+fn fill(
+    outgoing: &mut Vec<u8>,
+    body: &mut dyn Read,
+    left: &mut u64,
+    size: u64,
+    watch: &Watch<'_>,
+) -> Result<()> {
+    while *left > 0 && outgoing.len() < CHUNK {
+        let space = CHUNK - outgoing.len();
+        let want = (space as u64).min(*left);
+        let got = io::copy(&mut body.take(want), outgoing)
+            .map_err(|error| Fault::io(format!("read what is sent to {}", watch.address()), error))?;
+        if got == 0 {
+            let address = watch.address().clone();
+            return Err(Error::ShortPayload { address, got: size - *left, size }.into());
+        }
+        *left -= got;
+    }
+    Ok(())
+}
+
+/// Sends bytes on; false where an answer came first.
+fn push(connection: &mut Connection, mut bytes: &[u8], watch: &mut Watch<'_>) -> io::Result<bool> {
+    while !bytes.is_empty() {
+        if has_answered(connection, watch)? {
+            return Ok(false);
+        }
+        match connection.stream().write_now(bytes)? {
+            Some(count) => {
+                watch.moved(count);
+                bytes = &bytes[count..];
+            }
+            None => connection.stream().await_either(watch)?,
+        }
+    }
+    connection.stream().flush(watch)?;
+    Ok(true)
+}
+
+/// Whether the other side has said its answer, or left.
+fn has_answered(connection: &mut Connection, watch: &Watch<'_>) -> io::Result<bool> {
+    while let Some(count) = connection.fill_now()? {
+        if count == 0 || head::has_come(connection, watch.address()).map_err(Fault::from)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

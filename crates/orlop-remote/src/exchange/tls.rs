@@ -1,0 +1,128 @@
+//! What TLS with a site needs, read from PEM.
+//!
+//! Invariant: a certificate is not looked at only where the port says so for this one site.
+
+use crate::error::Error;
+use orlop_spec::network::{Check, Tls};
+use orlop_spec::wire::Site;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use std::io;
+use std::sync::Arc;
+
+/// Prepares TLS with a site.
+pub(crate) fn config(site: &Site, tls: &Tls) -> Result<Arc<ClientConfig>, Error> {
+    let bad = |what| move |source| Error::BadTrust { site: site.clone(), what, source };
+    let provider = Arc::new(ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .map_err(other)
+        .map_err(bad("the choice of protocols"))?;
+    let builder = match tls.check {
+        Check::None => builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone(provider))),
+        Check::Full => {
+            builder.with_root_certificates(roots(&tls.roots).map_err(bad("a certificate of an authority"))?)
+        }
+    };
+    let mut config = match &tls.client {
+        None => builder.with_no_client_auth(),
+        Some((certificates, key)) => {
+            let chain = certificates_of(certificates).map_err(bad("the client certificate"))?;
+            let key = PrivateKeyDer::from_pem_slice(key).map_err(other).map_err(bad("the client key"))?;
+            builder.with_client_auth_cert(chain, key).map_err(other).map_err(bad("the client certificate"))?
+        }
+    };
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+/// The site's name, as its certificate must bear it.
+pub(crate) fn name(site: &Site) -> Result<ServerName<'static>, Error> {
+    let host = site.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+    let bad = |error| Error::Untrusted { site: site.clone(), source: other(error) };
+    ServerName::try_from(host).map_err(bad)
+}
+
+/// What is to blame when TLS could not be agreed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Blame {
+    /// One side does not take the other for who it should be.
+    Distrust,
+    /// The other side does not speak TLS at all.
+    Clear,
+    /// It broke.
+    Connection,
+}
+
+pub(crate) fn blame(error: &io::Error) -> Blame {
+    use rustls::Error::{AlertReceived, InvalidCertificate, InvalidMessage, NoCertificatesPresented};
+    match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+        Some(InvalidCertificate(_) | NoCertificatesPresented | AlertReceived(_)) => Blame::Distrust,
+        Some(InvalidMessage(_)) => Blame::Clear,
+        _ => Blame::Connection,
+    }
+}
+
+/// A bundle of a system may hold what we cannot read; it may not hold that alone.
+fn roots(bundles: &[Vec<u8>]) -> io::Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    for bundle in bundles {
+        let (added, _ignored) = roots.add_parsable_certificates(certificates_of(bundle)?);
+        if added == 0 {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "no certificate in it can be read"));
+        }
+    }
+    Ok(roots)
+}
+
+fn certificates_of(pem: &[u8]) -> io::Result<Vec<CertificateDer<'static>>> {
+    CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(other)
+}
+
+fn other(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
+    io::Error::other(error)
+}
+
+/// Takes any certificate: the user said so. Signatures are still checked, so that the key is at least the certificate's.
+#[derive(Debug)]
+struct Anyone(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anyone {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
