@@ -13,6 +13,8 @@ mod gc;
 mod inspect;
 mod ls;
 mod man;
+mod pull;
+mod push;
 mod reference;
 mod rm;
 mod tag;
@@ -40,6 +42,10 @@ pub enum Verb {
     Validate(validate::Arguments),
     #[command(alias = "cp")]
     Copy(copy::Arguments),
+    #[command(hide = true)]
+    Pull(pull::Arguments),
+    #[command(hide = true)]
+    Push(push::Arguments),
     #[command(alias = "import")]
     Build(Box<build::Arguments>),
     Unpack(unpack::Arguments),
@@ -70,6 +76,8 @@ impl Verb {
     pub fn run(self, shell: &Shell) -> Result<Outcome, Fault> {
         match self {
             Self::Copy(arguments) => copy::run(&arguments, shell),
+            Self::Pull(arguments) => pull::run(&arguments, shell),
+            Self::Push(arguments) => push::run(&arguments, shell),
             Self::Build(arguments) => build::run(&arguments, shell),
             Self::Inspect(arguments) => inspect::run(&arguments, shell),
             Self::Ls(arguments) => ls::run(&arguments, shell),

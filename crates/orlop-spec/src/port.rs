@@ -101,6 +101,17 @@ pub trait Catalog: Source {
 
     /// Descriptors of manifests whose subject is `digest`.
     fn referrers(&self, digest: &AnyDigest) -> Result<Vec<Descriptor>>;
+
+    /// The name under which the place has the image that `selector` names: its tag, else the first in the list.
+    fn name_of(&self, selector: &Selector) -> Result<Name> {
+        if let Selector::Tag(tag) = selector {
+            return Ok(Name::Tag(tag.clone()));
+        }
+        let roots = self.resolve(selector)?;
+        let is_it = |entry: &Descriptor| roots.iter().any(|root| root.digest == entry.digest);
+        let named = self.names()?.into_iter().find(|(name, entry)| name.tag().is_some() && is_it(entry));
+        Ok(named.map_or(Name::Untagged, |(name, _)| name))
+    }
 }
 
 /// A blob's bytes, not proven yet.
@@ -178,6 +189,18 @@ pub enum Put {
     Copied,
 }
 
+/// What an image is called at a place, where nobody said.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub enum Unnamed {
+    /// As where it comes from.
+    #[default]
+    AsBefore,
+    /// Nothing: the place has no names.
+    Nothing,
+    /// By this tag, if it is the only one.
+    Tag(Box<str>),
+}
+
 /// A place that images go to.
 pub trait Sink: Send + Sync {
     /// Takes a blob whose digest is known. Every byte is proven on its way, linked or copied.
@@ -192,6 +215,16 @@ pub trait Sink: Send + Sync {
 
     /// Begins a blob whose digest is known only at its end.
     fn begin(&self, hints: &Hints) -> Result<Box<dyn BlobWriter + '_>>;
+
+    /// What [`Sink::put`] would do with the blob, as far as can be told without moving or proving bytes.
+    fn foresee(&self, _blob: &Descriptor) -> Result<Put> {
+        Ok(Put::Copied)
+    }
+
+    /// What an image is called here, where nobody said.
+    fn unnamed(&self) -> Unnamed {
+        Unnamed::AsBefore
+    }
 
     /// How many blobs the sink takes at once; 1 where the order of arrival decides its bytes.
     fn lanes(&self) -> usize {

@@ -124,6 +124,14 @@ impl Blobs {
         Ok(put)
     }
 
+    /// What would become of a blob, by its name and size alone.
+    pub(crate) fn foresee(&self, blob: &Descriptor) -> Result<Put> {
+        match self.open(blob)? {
+            Some(file) if file.size()? == blob.size => Ok(Put::Held),
+            _ => Ok(Put::Copied),
+        }
+    }
+
     fn put_in(&self, folder: &Dir, blob: &Descriptor, origin: &dyn Origin, hints: &Hints) -> Result<Put> {
         let how = match self.held(blob)? {
             Held::Whole => return Ok(Put::Held),

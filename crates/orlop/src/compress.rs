@@ -1,7 +1,7 @@
 //! `copy --compress`: the same images with layers in another form. Uncompressed bytes and configs stay, so diff
 //! ids and image ids do too; digests of blobs, manifests and indexes change, which is said.
 
-use crate::copy::{Account, Copied, Copy, plan, put_all};
+use crate::copy::{Account, Copied, Copy, plan_one, put_all};
 use crate::draft;
 use crate::error::Error;
 use orlop_layer::codec::{self, Codec};
@@ -67,7 +67,7 @@ struct Work<'a> {
 
 impl Work<'_> {
     fn root(&mut self, root: &Descriptor) -> Result<Descriptor> {
-        let (root, nodes) = plan(self.cx, self.from, root, self.how)?;
+        let (root, nodes) = plan_one(self.cx, self.from, root, self.how)?;
         for node in &nodes {
             match node {
                 // Whether a blob is a layer of an image is known only to its manifest.

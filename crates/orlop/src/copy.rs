@@ -5,13 +5,15 @@
 //! ```
 
 use crate::image::{is_nested, nested, no_platform};
+use crate::referrers::{self, Referrers};
 use orlop_spec::graph::{self, Node};
 use orlop_spec::index::Index;
 use orlop_spec::media_type::{Distribution, MediaType, OCI_INDEX, Role};
 use orlop_spec::platform::{self, Platform};
-use orlop_spec::port::{Depth, Hints, Name, Origin, Put, Result, Sink, Source, Transfer};
+use orlop_spec::port::{Catalog, Depth, Hints, Name, Origin, Put, Result, Sink, Source, Transfer};
 use orlop_spec::{Algorithm, Context, Descriptor, Diagnose as _, Document, Event, Fault};
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -26,6 +28,8 @@ pub struct Copy {
     pub transfer: Transfer,
     /// How far a target looks before it says that it has an image already.
     pub depth: Depth,
+    /// What goes along that speaks of the image.
+    pub referrers: Referrers,
 }
 
 /// Which platforms of an index are meant.
@@ -80,6 +84,12 @@ pub struct Tally {
 }
 
 impl Account {
+    fn of_held(roots: &[Descriptor]) -> Self {
+        let mut account = Self::default();
+        roots.iter().for_each(|root| account.add(root, Put::Held));
+        account
+    }
+
     fn add(&mut self, blob: &Descriptor, put: Put) {
         let tally = match put {
             Put::Copied => &mut self.copied,
@@ -95,30 +105,86 @@ impl Account {
 /// Copies `roots` from `from` into `to`, and publishes each under its name.
 pub fn copy(
     cx: &Context<'_>,
-    from: &dyn Source,
+    from: &dyn Catalog,
     roots: &[(Name, Descriptor)],
     to: Box<dyn Sink + '_>,
     how: &Copy,
 ) -> Result<Copied> {
-    let mut account = Account::default();
-    let mut published = Vec::with_capacity(roots.len());
-    for (name, root) in roots {
-        if how.platforms == Platforms::All && to.has(name, root, how.depth)? {
-            cx.observer.event(Event::Reused { blob: Box::new(root.clone()), put: Put::Held });
-            account.add(root, Put::Held);
-            published.push((name.clone(), root.clone()));
-            continue;
-        }
-        let (root, nodes) = plan(cx, from, root, how)?;
-        account = put_all(cx, from, &nodes, &*to, how.transfer, account)?;
-        published.push((name.clone(), root));
+    let Plan { mut roots, further, nodes, held } = Plan::new(cx, from, roots, &*to, how)?;
+    for root in &held {
+        cx.observer.event(Event::Reused { blob: Box::new(root.clone()), put: Put::Held });
     }
-    to.finish(&published)?;
-    Ok(Copied { roots: published.into_iter().map(|(_, root)| root).collect(), account })
+    let account = put_all(cx, from, &nodes, &*to, how.transfer, Account::of_held(&held))?;
+    let copied = Copied { roots: roots.iter().map(|(_, root)| root.clone()).collect(), account };
+    roots.extend(further);
+    to.finish(&roots)?;
+    Ok(copied)
+}
+
+/// What [`copy`] would do, as far as the target can tell without a byte being moved.
+pub fn foresee(
+    cx: &Context<'_>,
+    from: &dyn Catalog,
+    roots: &[(Name, Descriptor)],
+    to: &dyn Sink,
+    how: &Copy,
+) -> Result<Account> {
+    let plan = Plan::new(cx, from, roots, to, how)?;
+    let account = Mutex::new(Account::of_held(&plan.held));
+    in_parallel(lanes(cx, from, to), &plan.nodes, |node| {
+        cx.cancel.check()?;
+        let blob = node.descriptor();
+        let put = to.foresee(blob)?;
+        account.lock().expect("no holder panics").add(blob, put);
+        Ok(())
+    })?;
+    Ok(account.into_inner().expect("no holder panics"))
+}
+
+/// Everything that a copy takes, each blob once, children before parents.
+struct Plan {
+    /// The roots that were asked for, as they will be at the target.
+    roots: Vec<(Name, Descriptor)>,
+    /// Those that go with them.
+    further: Vec<(Name, Descriptor)>,
+    nodes: Vec<Node>,
+    /// Roots that the target has already, whole, under their names: nothing of them is read.
+    held: Vec<Descriptor>,
+}
+
+impl Plan {
+    fn new(
+        cx: &Context<'_>,
+        from: &dyn Catalog,
+        asked: &[(Name, Descriptor)],
+        to: &dyn Sink,
+        how: &Copy,
+    ) -> Result<Self> {
+        let mut plan = Self { roots: Vec::new(), further: Vec::new(), nodes: Vec::new(), held: Vec::new() };
+        let is_plain = how.platforms == Platforms::All && how.referrers == Referrers::None;
+        for (name, root) in asked {
+            if is_plain && to.has(name, root, how.depth)? {
+                plan.held.push(root.clone());
+                plan.roots.push((name.clone(), root.clone()));
+                continue;
+            }
+            let (root, nodes) = plan_one(cx, from, root, how)?;
+            plan.roots.push((name.clone(), root));
+            plan.nodes.extend(nodes);
+        }
+        plan.further = referrers::of(cx, from, &plan.nodes, &how.referrers)?;
+        for (_, root) in &plan.further {
+            plan.nodes.extend(graph::walk(cx, from, root, &graph::all)?);
+        }
+        let mut seen = HashSet::new();
+        plan.nodes
+            .retain(|node| seen.insert((node.descriptor().digest.clone(), matches!(node, Node::Blob(_)))));
+        Ok(plan)
+    }
 }
 
 /// The root as it will be at the target, and everything that it reaches, children first.
-pub(crate) fn plan(
+pub(crate) fn plan_one(
     cx: &Context<'_>,
     from: &dyn Source,
     root: &Descriptor,

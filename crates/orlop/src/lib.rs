@@ -27,6 +27,7 @@ pub mod inspect;
 pub mod keep;
 pub mod layers;
 pub mod nowhere;
+pub mod referrers;
 pub mod several;
 pub mod spool;
 pub mod tar_tree;

@@ -1,15 +1,15 @@
 //! Several places as one source, so that one sink can take images of all of them.
 
-use orlop_spec::port::{Lender, LocalFile, Origin, Result, Selector, Source};
-use orlop_spec::{Descriptor, Diagnose as _};
+use orlop_spec::port::{Catalog, Lender, LocalFile, Name, Origin, Result, Selector, Source};
+use orlop_spec::{AnyDigest, Descriptor, Diagnose as _};
 use std::io::Read;
 
 /// Places that are looked through in their order for every blob: a first one, and others.
 pub struct Several<'a> {
     /// Looked at first.
-    pub first: &'a dyn Source,
+    pub first: &'a dyn Catalog,
     /// Looked at in their order.
-    pub others: Vec<&'a dyn Source>,
+    pub others: Vec<&'a dyn Catalog>,
 }
 
 impl Source for Several<'_> {
@@ -28,6 +28,25 @@ impl Source for Several<'_> {
 
     fn is_far(&self) -> bool {
         self.first.is_far() || self.others.iter().any(|place| place.is_far())
+    }
+}
+
+impl Catalog for Several<'_> {
+    fn names(&self) -> Result<Vec<(Name, Descriptor)>> {
+        let mut names = self.first.names()?;
+        for place in &self.others {
+            names.extend(place.names()?);
+        }
+        Ok(names)
+    }
+
+    fn referrers(&self, digest: &AnyDigest) -> Result<Vec<Descriptor>> {
+        let mut found = self.first.referrers(digest)?;
+        for place in &self.others {
+            let further = place.referrers(digest)?;
+            found.extend(further.into_iter().filter(|it| !found.contains(it)).collect::<Vec<_>>());
+        }
+        Ok(found)
     }
 }
 

@@ -10,10 +10,11 @@ use crate::shell::Shell;
 use clap::Args;
 use orlop::copy::Platforms;
 use orlop::layer::codec::Codec;
+use orlop::referrers::Referrers;
 use orlop::spec::reference::Reference;
-use orlop::spec::{Context, Fault};
+use orlop::spec::{Context, Fault, MediaType};
 use orlop::transport::Created;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 /// Copy images from place to place; no byte of them changes.
 ///
@@ -25,6 +26,14 @@ pub struct Arguments {
     /// Images to copy, and at last the place to copy them to
     #[arg(required = true, num_args = 2.., value_name = "SRC|DST")]
     words: Vec<OsString>,
+    #[command(flatten)]
+    copying: Copying,
+}
+
+/// How images are copied; `pull` and `push` take the same.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+#[derive(Args)]
+pub struct Copying {
     /// Platforms of an index: `all`, `host`, or a list such as linux/amd64,linux/arm64 [default: all; for files, host]
     #[arg(long, value_name = "LIST", value_parser = platforms)]
     platform: Option<Platforms>,
@@ -37,6 +46,15 @@ pub struct Arguments {
     /// Compress the layers anew: none, gzip[:LEVEL], zstd[:LEVEL]; digests change
     #[arg(long, value_name = "HOW")]
     compress: Option<Codec>,
+    /// Take along what speaks of the images, signatures for example: none, all, or one artifact type
+    #[arg(long, value_name = "WHICH", default_value = "none", value_parser = which_referrers)]
+    referrers: Referrers,
+    /// Copy every tagged image of the places
+    #[arg(long, short = 'A')]
+    all_tags: bool,
+    /// Tell what would be moved, in bytes, and change nothing
+    #[arg(long)]
+    dry_run: bool,
     /// Make hard links of blobs where both places are on one file system
     #[arg(long)]
     link: bool,
@@ -48,7 +66,7 @@ pub struct Arguments {
     work: Work,
 }
 
-impl Arguments {
+impl Copying {
     /// The platforms that were asked for.
     fn asked(&self) -> Option<&Platforms> {
         if self.all { Some(&Platforms::All) } else { self.platform.as_ref() }
@@ -57,23 +75,34 @@ impl Arguments {
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     let (target, sources) = arguments.words.split_last().ok_or(Error::NoSource)?;
-    let target = flags::target(target)?;
-    let lines = shell.work(&arguments.work, |cx| {
-        let (mut images, mut trees) = (Vec::new(), Vec::new());
-        for text in sources {
-            match arguments.places.open_any(text, cx)? {
-                Held::Image(image) => images.push(image),
-                Held::Tree(tree) => trees.push(tree),
+    arguments.copying.run(sources, target, shell)
+}
+
+impl Copying {
+    /// Copies the sources to the target.
+    pub fn run(&self, sources: &[OsString], target: &OsStr, shell: &Shell) -> Result<Outcome, Fault> {
+        let target = flags::target(target)?;
+        let lines = shell.work(&self.work, |cx| {
+            let (mut images, mut trees) = (Vec::new(), Vec::new());
+            for text in sources {
+                match self.places.open_any(text, cx)? {
+                    Held::Image(image) => images.push(image),
+                    Held::Tree(tree) => trees.push(tree),
+                }
             }
+            match (images.as_slice(), trees.as_slice()) {
+                (images, []) => to_target(self, cx, images, &target),
+                ([], [tree]) => convert::tree_to_image(self, cx, &**tree, &target),
+                _ => Err(MIXED.into()),
+            }
+        })?;
+        if self.dry_run {
+            shell.print(lines)?;
+        } else {
+            shell.published(&target, &lines)?;
         }
-        match (images.as_slice(), trees.as_slice()) {
-            (images, []) => to_target(arguments, cx, images, &target),
-            ([], [tree]) => convert::tree_to_image(arguments, cx, &**tree, &target),
-            _ => Err(MIXED.into()),
-        }
-    })?;
-    shell.published(&target, &lines)?;
-    Ok(Outcome::Done)
+        Ok(Outcome::Done)
+    }
 }
 
 const MIXED: orlop::Error = orlop::Error::Unfit {
@@ -82,7 +111,7 @@ const MIXED: orlop::Error = orlop::Error::Unfit {
 };
 
 fn to_target(
-    arguments: &Arguments,
+    arguments: &Copying,
     cx: &Context<'_>,
     images: &[Image<'_>],
     target: &Reference,
@@ -92,6 +121,17 @@ fn to_target(
         Created::Folder(folder) => convert::image_to_folder(arguments, cx, images, &folder),
         Created::Tar(file) => convert::image_to_tar(arguments, cx, images, &file),
     }
+}
+
+/// Flags that mean something only where images stay images.
+fn only_for_images(arguments: &Copying) -> [(bool, &'static str); 5] {
+    [
+        (arguments.prune, "--prune"),
+        (arguments.link, "--link"),
+        (arguments.referrers != Referrers::None, "--referrers"),
+        (arguments.all_tags, "--all-tags"),
+        (arguments.dry_run, "--dry-run"),
+    ]
 }
 
 /// Refuses the first flag that was given and cannot be honoured.
@@ -108,4 +148,20 @@ fn platforms(text: &str) -> Result<Platforms, String> {
         return Ok(Platforms::All);
     }
     text.split(',').map(platform).collect::<Result<Vec<_>, _>>().map(Platforms::Listed)
+}
+
+/// Parses `none`, `all`, or an artifact type.
+fn which_referrers(text: &str) -> Result<Referrers, String> {
+    match text {
+        "none" => Ok(Referrers::None),
+        "all" => Ok(Referrers::All),
+        kind => {
+            let kind = MediaType::new(kind);
+            if kind.is_well_formed() {
+                Ok(Referrers::Type(kind))
+            } else {
+                Err("it is `none`, `all` or a media type such as application/vnd.dev.cosign.artifact.sig.v1+json".into())
+            }
+        }
+    }
 }

@@ -7,7 +7,7 @@ use crate::folder::{self, Made, write_new};
 use crate::reach::{self, Damage};
 use orlop_fs::lock::Share;
 use orlop_fs::{Dir, Lock, temp};
-use orlop_spec::port::{BlobWriter, Hints, Name, Origin, Put, Result, Sink};
+use orlop_spec::port::{BlobWriter, Hints, Name, Origin, Put, Result, Sink, Unnamed};
 use orlop_spec::{AnyDigest, Descriptor, Digest, Limits};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -108,6 +108,14 @@ impl Drop for ExplodedSink {
 impl Sink for ExplodedSink {
     fn put(&self, blob: &Descriptor, origin: &dyn Origin, hints: &Hints) -> Result<Put> {
         self.blobs.put(blob, origin, hints)
+    }
+
+    fn unnamed(&self) -> Unnamed {
+        Unnamed::Nothing
+    }
+
+    fn foresee(&self, blob: &Descriptor) -> Result<Put> {
+        self.blobs.foresee(blob)
     }
 
     fn begin(&self, hints: &Hints) -> Result<Box<dyn BlobWriter + '_>> {

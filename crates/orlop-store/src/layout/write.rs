@@ -91,6 +91,10 @@ impl Sink for LayoutSink {
         self.layout.target().put(blob, origin, hints)
     }
 
+    fn foresee(&self, blob: &Descriptor) -> Result<Put> {
+        self.layout.target().foresee(blob)
+    }
+
     fn begin(&self, hints: &Hints) -> Result<Box<dyn BlobWriter + '_>> {
         self.layout.target().begin(hints)
     }

@@ -1,16 +1,18 @@
 //! Images to a place that holds images.
 
-use super::{Arguments, refuse};
+use super::{Copying, refuse};
 use crate::flags::{Image, name, published};
+use crate::output::size;
 use orlop::compress::copy_compressed;
-use orlop::copy::{self, Copy, Platforms, Subset};
+use orlop::copy::{self, Account, Copy, Platforms, Subset, Tally};
+use orlop::referrers::Referrers;
 use orlop::several::Several;
-use orlop::spec::port::{Depth, Name, Sink, Transfer};
-use orlop::spec::reference::{Reference, Transport};
+use orlop::spec::port::{Depth, Name, Selector, Sink, Transfer, Unnamed};
+use orlop::spec::reference::Reference;
 use orlop::spec::{Context, Descriptor, Fault};
 
 pub fn copy(
-    arguments: &Arguments,
+    arguments: &Copying,
     cx: &Context<'_>,
     images: &[Image<'_>],
     to: Box<dyn Sink + '_>,
@@ -27,18 +29,19 @@ pub fn copy(
         ];
         refuse("no layer is opened", &limits)?;
     }
-    let mut roots: Vec<(Name, Descriptor)> = Vec::new();
-    for image in images {
-        let name = target_name(image, target, images.len())?;
-        if name != Name::Untagged && roots.iter().any(|(other, _)| *other == name) {
-            return Err(SAME_NAME.into());
-        }
-        roots.extend(image.source().resolve(image.selector())?.into_iter().map(|root| (name.clone(), root)));
+    if arguments.compress.is_some() {
+        let referrers = (arguments.referrers != Referrers::None, "--referrers");
+        refuse("what speaks of an image names its digest, and digests change", &[referrers])?;
+        refuse("a dry run moves nothing", &[(arguments.dry_run, "--dry-run")])?;
     }
+    let roots = roots(arguments, images, &*to, target)?;
     let (first, others) = images.split_first().expect("clap asks for a source");
-    let others = others.iter().map(Image::source).collect();
-    let from = Several { first: first.source(), others };
+    let others = others.iter().map(Image::catalog).collect();
+    let from = Several { first: first.catalog(), others };
     let how = how(arguments);
+    if arguments.dry_run {
+        return Ok(foreseen(&copy::foresee(cx, &from, &roots, &*to, &how)?));
+    }
     let copied = match arguments.compress {
         Some(codec) => copy_compressed(cx, &from, &roots, to, &how, codec)?,
         None => copy::copy(cx, &from, &roots, to, &how)?,
@@ -48,21 +51,78 @@ pub fn copy(
     Ok(roots.iter().zip(&copied.roots).map(line).collect())
 }
 
-fn how(arguments: &Arguments) -> Copy {
+/// What is copied, and under which name.
+fn roots(
+    arguments: &Copying,
+    images: &[Image<'_>],
+    to: &dyn Sink,
+    target: &Reference,
+) -> Result<Vec<(Name, Descriptor)>, Fault> {
+    let mut roots: Vec<(Name, Descriptor)> = Vec::new();
+    for image in images {
+        let further = if arguments.all_tags {
+            tagged(image, target)?
+        } else {
+            let name = target_name(image, to, target, images.len())?;
+            let found = image.source().resolve(image.selector())?;
+            found.into_iter().map(|root| (name.clone(), root)).collect()
+        };
+        let is_taken = |name: &Name| *name != Name::Untagged && roots.iter().any(|(other, _)| other == name);
+        if further.iter().any(|(name, _)| is_taken(name)) {
+            return Err(SAME_NAME.into());
+        }
+        roots.extend(further);
+    }
+    Ok(roots)
+}
+
+/// Every tagged image of a place.
+fn tagged(image: &Image<'_>, target: &Reference) -> Result<Vec<(Name, Descriptor)>, Fault> {
+    if *image.selector() != Selector::Only || name(target)? != Name::Untagged {
+        return Err(ALL_TAGS.into());
+    }
+    let mut roots = Vec::new();
+    for (name, root) in image.catalog().list()? {
+        let Some(tag) = name.tag() else { continue };
+        let found = match root {
+            Some(root) => vec![root],
+            None => image.source().resolve(&Selector::Tag(tag.into()))?,
+        };
+        roots.extend(found.into_iter().map(|root| (name.clone(), root)));
+    }
+    if roots.is_empty() { Err(NO_TAGS.into()) } else { Ok(roots) }
+}
+
+/// `fetch: 248.1 MB in 5` and so on, one line for each fate.
+fn foreseen(account: &Account) -> String {
+    let fates = [
+        ("move", account.copied),
+        ("link", account.linked),
+        ("mount", account.mounted),
+        ("reuse", account.held),
+    ];
+    let line =
+        |(fate, tally): (&str, Tally)| format!("{fate:<6} {:>10} in {}\n", size(tally.bytes), tally.blobs);
+    fates.into_iter().filter(|(_, tally)| tally.blobs > 0).map(line).collect()
+}
+
+fn how(arguments: &Copying) -> Copy {
     Copy {
         platforms: arguments.asked().cloned().unwrap_or_default(),
         subset: if arguments.prune { Subset::Prune } else { Subset::Sparse },
         transfer: if arguments.link { Transfer::Link } else { Transfer::Copy },
         depth: Depth::default(),
+        referrers: arguments.referrers.clone(),
     }
 }
 
-/// The name that the target gives, else the one that the image has; `dir:` holds no names.
-fn target_name(image: &Image<'_>, target: &Reference, images: usize) -> Result<Name, Fault> {
-    match (name(target)?, images) {
-        (Name::Tag(_), 2..) => Err(ONE_NAME.into()),
+/// The name that the target gives, else the one that the place gives, else the one that the image has.
+fn target_name(image: &Image<'_>, to: &dyn Sink, target: &Reference, images: usize) -> Result<Name, Fault> {
+    match (name(target)?, to.unnamed()) {
+        (Name::Tag(_), _) if images > 1 => Err(ONE_NAME.into()),
         (Name::Tag(tag), _) => Ok(Name::Tag(tag)),
-        (Name::Untagged, _) if matches!(target.transport, Transport::Dir(_)) => Ok(Name::Untagged),
+        (Name::Untagged, Unnamed::Nothing) => Ok(Name::Untagged),
+        (Name::Untagged, Unnamed::Tag(tag)) if images == 1 => Ok(Name::Tag(tag)),
         (Name::Untagged, _) => own_name(image),
     }
 }
@@ -77,15 +137,20 @@ const SAME_NAME: orlop::Error = orlop::Error::Unfit {
     hint: "copy them one by one, each with a tag of its own at the target",
 };
 
+const ALL_TAGS: orlop::Error = orlop::Error::Unfit {
+    what: "with --all-tags neither the places nor the target have a tag: every image keeps its own",
+    hint: "leave the tags out: orlop copy --all-tags oci:DIR docker://HOST/REPOSITORY",
+};
+
+const NO_TAGS: orlop::Error = orlop::Error::Unfit {
+    what: "no image of that place has a tag",
+    hint: "name the image by its digest or position: oci:DIR@sha256:… or oci:DIR:@0",
+};
+
 /// The tag by which the image was named, or under which its place lists it first.
 fn own_name(image: &Image<'_>) -> Result<Name, Fault> {
-    if let Some(tag) = image.reference().tag() {
-        return Ok(Name::Tag(tag.into()));
+    match image.reference().tag() {
+        Some(tag) => Ok(Name::Tag(tag.into())),
+        None => image.catalog().name_of(image.selector()),
     }
-    let roots = image.source().resolve(image.selector())?;
-    let named =
-        image.catalog().names()?.into_iter().find(|(name, entry)| {
-            name.tag().is_some() && roots.iter().any(|root| root.digest == entry.digest)
-        });
-    Ok(named.map_or(Name::Untagged, |(name, _)| name))
 }

@@ -1,6 +1,6 @@
 //! Files become an image, an image becomes files. Both are said.
 
-use super::{Arguments, refuse};
+use super::{Copying, only_for_images, refuse};
 use crate::environment;
 use crate::flags::{Image, name, published};
 use orlop::build::{Build, Form, Input, build};
@@ -22,12 +22,12 @@ use std::path::Path;
 
 /// Makes an image of one layer.
 pub fn tree_to_image(
-    arguments: &Arguments,
+    arguments: &Copying,
     cx: &Context<'_>,
     tree: &dyn TreeSource,
     target: &Reference,
 ) -> Result<String, Fault> {
-    refuse("files become an image", &[(arguments.prune, "--prune"), (arguments.link, "--link")])?;
+    refuse("files become an image", &only_for_images(arguments))?;
     let reading = Reading { owner: arguments.owners.owner()?, ..Reading::default() };
     let Created::Blobs(sink) = arguments.places.create_any(target, cx)? else { return Err(FILES.into()) };
     say(cx, "the files become a new image of one layer, without a command");
@@ -49,13 +49,13 @@ pub fn tree_to_image(
 
 /// Unpacks the image.
 pub fn image_to_folder(
-    arguments: &Arguments,
+    arguments: &Copying,
     cx: &Context<'_>,
     images: &[Image<'_>],
     folder: &Path,
 ) -> Result<String, Fault> {
-    let compress = (arguments.compress.is_some(), "--compress");
-    refuse("an image is unpacked", &[(arguments.prune, "--prune"), (arguments.link, "--link"), compress])?;
+    refuse("an image is unpacked", &only_for_images(arguments))?;
+    refuse("an image is unpacked", &[(arguments.compress.is_some(), "--compress")])?;
     let how = Unpack {
         owner: arguments.owners.owner()?,
         existing: Existing::Refuse,
@@ -70,13 +70,13 @@ pub fn image_to_folder(
 
 /// Writes the image as a root tar.
 pub fn image_to_tar(
-    arguments: &Arguments,
+    arguments: &Copying,
     cx: &Context<'_>,
     images: &[Image<'_>],
     file: &File,
 ) -> Result<String, Fault> {
-    let owner = (arguments.owners.is_given(), "--owner");
-    refuse("an image becomes a tar", &[(arguments.prune, "--prune"), (arguments.link, "--link"), owner])?;
+    refuse("an image becomes a tar", &only_for_images(arguments))?;
+    refuse("an image becomes a tar", &[(arguments.owners.is_given(), "--owner")])?;
     let image = fetch(arguments, cx, images)?;
     say(cx, "the image becomes files: its config and history stay behind");
     let codec = arguments.compress.unwrap_or(Codec::None);
@@ -94,13 +94,13 @@ const ONE_IMAGE: orlop::Error = orlop::Error::Unfit {
     hint: "name one image, and one platform with --platform",
 };
 
-fn fetch<'i>(arguments: &Arguments, cx: &Context<'_>, images: &'i [Image<'_>]) -> Result<Opened<'i>, Fault> {
+fn fetch<'i>(arguments: &Copying, cx: &Context<'_>, images: &'i [Image<'_>]) -> Result<Opened<'i>, Fault> {
     let [image] = images else { return Err(ONE_IMAGE.into()) };
     Opened::fetch(cx, image.source(), image.selector(), &one_platform(arguments)?)
 }
 
 /// Files are of one platform: where none was asked for, the host's.
-fn one_platform(arguments: &Arguments) -> Result<Platform, Fault> {
+fn one_platform(arguments: &Copying) -> Result<Platform, Fault> {
     match arguments.asked() {
         None => Ok(environment::host()),
         Some(Platforms::Listed(platforms)) if platforms.len() == 1 => Ok(platforms[0].clone()),

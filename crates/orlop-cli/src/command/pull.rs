@@ -1,0 +1,25 @@
+//! `orlop pull REF DST`
+
+use super::Outcome;
+use super::copy::Copying;
+use crate::shell::Shell;
+use clap::Args;
+use orlop::spec::Fault;
+use std::ffi::OsString;
+
+/// Fetch an image from a registry into a local place; the same as `copy`.
+#[derive(Args)]
+pub struct Arguments {
+    /// The image
+    #[arg(value_name = "REF")]
+    image: OsString,
+    /// The place to copy it to, such as oci:DIR:TAG or docker-archive:FILE
+    #[arg(value_name = "DST")]
+    target: OsString,
+    #[command(flatten)]
+    copying: Copying,
+}
+
+pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
+    arguments.copying.run(std::slice::from_ref(&arguments.image), &arguments.target, shell)
+}
