@@ -16,7 +16,11 @@ use crate::privilege::{self, Privileges};
 use crate::{Result, stat, sys};
 use std::ffi::CString;
 
-/// Where distributions keep the two programs.
+/// The two programs.
+const USERS: &str = "newuidmap";
+const GROUPS: &str = "newgidmap";
+
+/// Where distributions keep them.
 const PLACES: [&str; 3] = ["/usr/bin", "/bin", "/run/wrappers/bin"];
 
 /// Bytes of an account file that are read.
@@ -25,24 +29,69 @@ const LARGEST: u64 = 16 << 20;
 /// Ids on the host: the first, and how many.
 type Range = (u32, u32);
 
+/// A run of ids in the namespace that stands for one on the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mapping {
+    /// First id in the namespace.
+    pub inside: u32,
+    /// First id on the host.
+    pub outside: u32,
+    /// How many.
+    pub count: u32,
+}
+
+/// The users and groups of a namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mappings {
+    /// Users.
+    pub users: Vec<Mapping>,
+    /// Groups.
+    pub groups: Vec<Mapping>,
+}
+
+impl Mappings {
+    /// All ids that the caller may map. An error where it has no subordinate ones, or nobody maps them.
+    pub fn of_caller() -> Result<Self> {
+        let (uid, gid) = privilege::ids();
+        let name = user_name(&read("/etc/passwd"), uid);
+        let map = |program, file: &'static str, own| {
+            let ranges = ranges(&read(file), uid, name.as_deref());
+            if ranges.is_empty() {
+                return Err(Error::NoSubordinateIds { uid, file });
+            }
+            find(program)?;
+            Ok(behind(own, &ranges))
+        };
+        Ok(Self { users: map(USERS, "/etc/subuid", uid)?, groups: map(GROUPS, "/etc/subgid", gid)? })
+    }
+
+    /// The caller alone.
+    pub fn of_caller_alone() -> Self {
+        let (uid, gid) = privilege::ids();
+        Self { users: behind(uid, &[]), groups: behind(gid, &[]) }
+    }
+}
+
 /// Takes the process into a namespace of its own, in which owners may be set. Whoever may set them already stays
 /// where it is. The process must have one thread only.
 pub fn enter() -> Result<()> {
     if Privileges::current().chown {
         return Ok(());
     }
-    let (uid, gid) = privilege::ids();
-    let name = user_name(&read("/etc/passwd"), uid);
-    let map = |program, file: &'static str, own| {
-        let ranges = ranges(&read(file), uid, name.as_deref());
-        if ranges.is_empty() {
-            Err(Error::NoSubordinateIds { uid, file })
-        } else {
-            command(program, own, &ranges)
-        }
-    };
-    let helpers = [map("newuidmap", "/etc/subuid", uid)?, map("newgidmap", "/etc/subgid", gid)?];
+    let Mappings { users, groups } = Mappings::of_caller()?;
+    let helpers = [command(USERS, &users)?, command(GROUPS, &groups)?];
     sys::enter_user_namespace(&helpers).map_err(Error::Namespace)
+}
+
+/// `own` as 0, and the ranges behind it.
+fn behind(own: u32, ranges: &[Range]) -> Vec<Mapping> {
+    let mut inside = 0;
+    let mapping = |(outside, count): &Range| {
+        let mapping = Mapping { inside, outside: *outside, count: *count };
+        inside += count;
+        mapping
+    };
+    [(own, 1)].iter().chain(ranges).map(mapping).collect()
 }
 
 /// What cannot be read holds nothing.
@@ -51,18 +100,17 @@ fn read(path: &str) -> Vec<u8> {
 }
 
 /// `PROGRAM PID INSIDE OUTSIDE COUNT …`
-fn command(program: &'static str, own: u32, ranges: &[Range]) -> Result<Vec<CString>> {
-    let paths = PLACES.iter().map(|place| format!("{place}/{program}"));
-    let Some(path) = paths.into_iter().find(|path| stat::at(path).is_ok()) else {
-        return Err(Error::NoMapProgram(program));
-    };
-    let mut words = vec![path, std::process::id().to_string()];
-    let mut inside = 0;
-    for (outside, count) in [(own, 1)].iter().chain(ranges) {
-        words.extend([inside, *outside, *count].map(|id| id.to_string()));
-        inside += count;
+fn command(program: &'static str, mappings: &[Mapping]) -> Result<Vec<CString>> {
+    let mut words = vec![find(program)?, std::process::id().to_string()];
+    for Mapping { inside, outside, count } in mappings {
+        words.extend([inside, outside, count].map(ToString::to_string));
     }
     Ok(words.into_iter().map(|word| CString::new(word).expect("paths and numbers have no NUL")).collect())
+}
+
+fn find(program: &'static str) -> Result<String> {
+    let mut paths = PLACES.iter().map(|place| format!("{place}/{program}"));
+    paths.find(|path| stat::at(path).is_ok()).ok_or(Error::NoMapProgram(program))
 }
 
 /// The name of a user, from the text of `/etc/passwd`.
@@ -107,5 +155,8 @@ mod tests {
         let text = b"bob:100000:65536\nann:165536:65536\n1000:300000:10\n# ann:1:1\nann:x:1\nann:4294967295:2\nann:5:0\n";
         assert_eq!(ranges(text, 1000, name.as_deref()), [(165_536, 65_536), (300_000, 10)]);
         assert_eq!(ranges(text, 7, user_name(passwd, 7).as_deref()), []);
+        let mapping = |inside, outside, count| Mapping { inside, outside, count };
+        let all = [mapping(0, 1000, 1), mapping(1, 165_536, 65_536), mapping(65_537, 300_000, 10)];
+        assert_eq!(behind(1000, &ranges(text, 1000, name.as_deref())), all);
     }
 }

@@ -35,14 +35,23 @@ pub struct Rootfs<'a> {
 pub struct Options {
     /// Who starts the container.
     pub privilege: Privilege,
-    /// What runs where the image names no command; none means that such an image is refused.
-    pub default_command: Vec<Box<str>>,
+    /// What runs instead of what the image says. Where neither names a command, the image is refused.
+    pub command: Command,
     /// Highest number of open files that the caller may allow; no limit is written where it is not known.
     pub open_files: Option<u64>,
     /// Name of the machine in the container.
     pub hostname: Option<Box<str>>,
     /// Whether the root file system can be written.
     pub root: RootAccess,
+}
+
+/// What runs instead of what an image says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Command {
+    /// The first part; takes the image's Cmd away.
+    pub entrypoint: Option<Vec<Box<str>>>,
+    /// The second part.
+    pub cmd: Option<Vec<Box<str>>>,
 }
 
 /// Who starts the container.
@@ -147,13 +156,14 @@ fn process(
 
 /// Entrypoint and Cmd, one after the other.
 fn command<'a>(execution: &'a Execution, options: &'a Options) -> Result<Vec<&'a str>, RuntimeError> {
-    let parts = [&execution.entrypoint, &execution.cmd].into_iter().flatten().flatten();
-    let command: Vec<_> = parts.map(|word| &**word).collect();
-    match (command.is_empty(), options.default_command.is_empty()) {
-        (false, _) => Ok(command),
-        (true, false) => Ok(options.default_command.iter().map(|word| &**word).collect()),
-        (true, true) => Err(RuntimeError::NoCommand),
-    }
+    let Command { entrypoint, cmd } = &options.command;
+    let parts = match (entrypoint, cmd) {
+        (Some(_), cmd) => [entrypoint, cmd],
+        (None, Some(_)) => [&execution.entrypoint, cmd],
+        (None, None) => [&execution.entrypoint, &execution.cmd],
+    };
+    let command: Vec<_> = parts.into_iter().flatten().flatten().map(|word| &**word).collect();
+    if command.is_empty() { Err(RuntimeError::NoCommand) } else { Ok(command) }
 }
 
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

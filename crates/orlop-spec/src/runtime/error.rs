@@ -7,7 +7,7 @@ use crate::user::UserError;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RuntimeError {
-    /// Neither Entrypoint nor Cmd, and no default.
+    /// Neither Entrypoint nor Cmd.
     #[error("the image names no command to run")]
     NoCommand,
     /// The user is of no known form.
@@ -56,7 +56,11 @@ impl Diagnose for RuntimeError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::NotMapped { .. } => Some("make and run the bundle as root".into()),
+            Self::NoCommand => Some("name one with --entrypoint or --cmd, for example --cmd /bin/sh".into()),
+            Self::NotMapped { .. } => Some(
+                "give yourself subordinate ids in /etc/subuid and /etc/subgid, or make and run the bundle as root"
+                    .into(),
+            ),
             Self::User(error) => error.hint(),
             _ => None,
         }

@@ -59,9 +59,21 @@ fn item_39_the_first_word_of_cmd_is_the_program_where_there_is_no_entrypoint() {
     assert_eq!(args(r#"{"Cmd":["/bin/x","y"]}"#), Ok(json!(["/bin/x", "y"])));
     assert_eq!(args(r#"{"Entrypoint":["/bin/x"],"Cmd":null}"#), Ok(json!(["/bin/x"])));
     assert_eq!(args("{}"), Err(RuntimeError::NoCommand));
-    let options = Options { default_command: vec!["sh".into()], ..Options::default() };
-    let runtime = converted_as(r#"{"Cmd":[]}"#, &options).expect("the default");
-    assert_eq!(runtime.config["process"]["args"], json!(["sh"]));
+    assert_eq!(args(r#"{"Cmd":[]}"#), Err(RuntimeError::NoCommand));
+}
+
+#[test]
+fn what_is_said_runs_instead_and_a_new_entrypoint_takes_the_cmd_of_the_image_away() {
+    let words = |words: &[&str]| Some(words.iter().map(|word| (*word).into()).collect());
+    let args = |entrypoint, cmd, config| {
+        let options = Options { command: Command { entrypoint, cmd }, ..Options::default() };
+        converted_as(config, &options).map(|runtime| runtime.config["process"]["args"].clone())
+    };
+    let both = r#"{"Entrypoint":["/e"],"Cmd":["c"]}"#;
+    assert_eq!(args(words(&["/n"]), None, both), Ok(json!(["/n"])));
+    assert_eq!(args(None, words(&["d"]), both), Ok(json!(["/e", "d"])));
+    assert_eq!(args(words(&["/n"]), words(&["d"]), both), Ok(json!(["/n", "d"])));
+    assert_eq!(args(None, words(&["/sh"]), "{}"), Ok(json!(["/sh"])));
 }
 
 #[test]
