@@ -18,7 +18,8 @@ pub struct Peer {
 /// needs it is [`skipped`](crate::proof::skipped).
 pub fn peer(name: &str) -> Option<Peer> {
     let path = find(name)?;
-    let answer = Command::new(&path).arg("--version").run();
+    let ask = if name == "openssl" { "version" } else { "--version" };
+    let answer = Command::new(&path).arg(ask).run();
     let version = first_version(&format!("{}{}", answer.out(), answer.err()))?;
     Some(Peer { name: name.into(), path, version })
 }
