@@ -13,9 +13,11 @@ pub mod error;
 pub mod failure;
 pub mod header;
 pub mod message;
+pub mod upload;
 
 pub use address::{Address, AddressError, Scheme, Site};
 pub use endpoint::{Api, ManifestName, Place};
 pub use error::WireError;
 pub use failure::{Code, Failure};
 pub use message::{Head, Headers, Method, Request};
+pub use upload::Upload;

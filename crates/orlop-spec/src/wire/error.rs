@@ -42,6 +42,14 @@ pub enum WireError {
         /// Where it leads.
         next: Box<Address>,
     },
+    /// The answer leads from TLS to the clear.
+    #[error("{asked} leads to {to}, which is in the clear: refused")]
+    InTheClear {
+        /// Whom was asked.
+        asked: Box<Address>,
+        /// Where it leads.
+        to: Box<Address>,
+    },
     /// A header that must be there is not, or makes no sense.
     #[error("{asked} answered without a {header} that makes sense")]
     Header {
@@ -109,7 +117,7 @@ impl Diagnose for WireError {
         match self {
             Self::Path { .. } | Self::Tag(_) | Self::Nameless | Self::MediaType(_) => Kind::Usage,
             Self::Token { .. } => Kind::Denied,
-            Self::ForeignPage { .. } => Kind::Policy,
+            Self::ForeignPage { .. } | Self::InTheClear { .. } => Kind::Policy,
             Self::ContentDigest { .. } => Kind::Integrity,
             Self::Leads { .. } | Self::Header { .. } | Self::Stuck { .. } | Self::Acknowledged { .. } => {
                 Kind::Other

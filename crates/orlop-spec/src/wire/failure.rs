@@ -59,6 +59,11 @@ impl Failure {
         self.said.iter().any(|said| said.code == *code)
     }
 
+    /// Whether the registry does not know how, or is told not to.
+    pub fn is_unsupported(&self) -> bool {
+        matches!(self.status, 405 | 501) || self.says(&Code::Unsupported)
+    }
+
     /// Whether what the registry lacks is room: a quota, or a limit on sizes.
     fn is_full(&self) -> bool {
         let speaks_of_quota = |said: &Said| {
@@ -110,13 +115,6 @@ impl Diagnose for Failure {
             }
             _ => None,
         }
-    }
-}
-
-impl Failure {
-    /// Whether the registry does not know how, or is told not to.
-    pub fn is_unsupported(&self) -> bool {
-        matches!(self.status, 405 | 501) || self.says(&Code::Unsupported)
     }
 }
 
@@ -253,8 +251,10 @@ fn detail(value: Option<&Value>) -> Box<str> {
 fn words(head: &Head, body: &[u8]) -> Option<Vec<Said>> {
     let media_type = header::media_type(&head.headers);
     let is_plain = media_type.is_none_or(|it| matches!(it.as_str(), "text/plain" | "application/json"));
-    let text =
-        std::str::from_utf8(body).ok().filter(|text| is_plain && !text.trim_start().starts_with('<'))?;
+    let text = body.utf8_chunks().next()?.valid();
+    if !is_plain || text.trim_start().starts_with('<') {
+        return None;
+    }
     let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
     Some(vec![Said { code: Code::Other("".into()), message: cut(line), detail: "".into() }])
 }
