@@ -141,7 +141,7 @@ fn one_entry_that_is_no_descriptor_spoils_no_other() {
         let scratch = two_layouts();
         run(&scratch, &["copy", "oci:l2:two", "oci:l1:bad"], 0);
         run(&scratch, &["copy", "oci:l2:two", "oci:l1"], 0);
-        let mut index = index(&scratch);
+        let mut index = index(&scratch, "l1");
         let bad = index["manifests"][1].as_object_mut().expect("a descriptor");
         bad.insert("more".into(), "kept".into());
         bad.remove(field);
@@ -155,7 +155,7 @@ fn one_entry_that_is_no_descriptor_spoils_no_other() {
         assert_eq!(run(&scratch, &["ls", "oci:l1"], 0).lines().count(), 3);
         run(&scratch, &["copy", "oci:l2:two", "oci:l1:three"], 0);
         run(&scratch, &["untag", "oci:l1:one"], 0);
-        assert_eq!(self::index(&scratch)["manifests"][0], bad);
+        assert_eq!(self::index(&scratch, "l1")["manifests"][0], bad);
         run(&scratch, &["gc", "oci:l1"], 5);
         run(&scratch, &["untag", "oci:l1:bad"], 0);
         run(&scratch, &["gc", "oci:l1"], 0);
@@ -163,7 +163,55 @@ fn one_entry_that_is_no_descriptor_spoils_no_other() {
     }
 }
 
-fn index(scratch: &Scratch) -> serde_json::Value {
-    let bytes = std::fs::read(scratch.path("l1/index.json")).expect("a layout");
+fn index(scratch: &Scratch, layout: &str) -> serde_json::Value {
+    let bytes = std::fs::read(scratch.path(layout).join("index.json")).expect("a layout");
     serde_json::from_slice(&bytes).expect("an index")
+}
+
+#[test]
+fn of_very_many_findings_the_first_are_told_and_the_others_counted() {
+    use testkit::image::{Image, Packing};
+    use testkit::tarball::{Member, tar};
+    let scratch = scratch();
+    let again = tar((0..1502).map(|_| Member::file("again", b"")));
+    Image::of(&[again], Packing::Plain).layout().write(&scratch.path("l"));
+    let told = run(&scratch, &["validate", "oci:l"], 0);
+    assert_eq!(told.matches("duplicate-path: again").count(), 1000);
+    assert!(
+        told.contains("warning: duplicate-path: and 501 more\n3 blobs, 0 errors, 1501 warnings\n"),
+        "{told}"
+    );
+    let told = run(&scratch, &["validate", "oci:l", "--format=json"], 0);
+    assert!(told.contains(r#""more":[{"rule":"duplicate-path","severity":"warning","count":501}]"#));
+}
+
+/// Removes a blob of the layout `new`.
+fn remove_blob(scratch: &Scratch, digest: &serde_json::Value) {
+    let path = testkit::image::blob_path(digest.as_str().expect("a digest"));
+    std::fs::remove_file(scratch.path("new").join(path)).expect("it was there");
+}
+
+fn blob(scratch: &Scratch, digest: &serde_json::Value) -> serde_json::Value {
+    let path = testkit::image::blob_path(digest.as_str().expect("a digest"));
+    serde_json::from_slice(&std::fs::read(scratch.path("new").join(path)).expect("there")).expect("JSON")
+}
+
+#[test]
+fn an_image_that_was_left_out_is_no_damage_and_one_that_is_here_in_part_is() {
+    let scratch = two_layouts();
+    let both = ["--platform", "linux/amd64=a", "--platform", "linux/arm64=b"];
+    run(&scratch, &[&["build"][..], &both, &["oci:l1:both"]].concat(), 0);
+    run(&scratch, &["copy", "oci:l1:both", "oci:new:both", "--platform", "linux/amd64"], 0);
+    for whole in [&["validate", "oci:new"][..], &["validate", "oci:new:both"]] {
+        let told = run(&scratch, whole, 0);
+        assert!(told.contains("sparse: /manifests: 1 of 2 images are not here"), "{told}");
+        assert!(told.contains("0 errors, 1 warnings"), "{told}");
+    }
+    let root = blob(&scratch, &index(&scratch, "new")["manifests"][0]["digest"]);
+    let manifest = &root["manifests"][0]["digest"];
+    remove_blob(&scratch, &blob(&scratch, manifest)["layers"][0]["digest"]);
+    assert!(run(&scratch, &["validate", "oci:new"], 8).contains("missing"));
+    remove_blob(&scratch, manifest);
+    let told = run(&scratch, &["validate", "oci:new"], 8);
+    assert!(!told.contains("sparse") && told.contains("2 errors"), "{told}");
 }

@@ -15,6 +15,7 @@
 mod pipeline;
 mod straight;
 
+use crate::budget::Budget;
 use crate::entry::{Chunk, Entries, Entry};
 use crate::error::Error;
 use crate::hashed::Hashed;
@@ -80,6 +81,8 @@ pub struct Decode<'a> {
     pub layer: u16,
     /// What the layer may cost.
     pub limits: &'a Limits,
+    /// What it shares with the other layers of the image.
+    pub budget: &'a Budget,
     /// Looked at once per buffer.
     pub cancel: &'a Cancel,
     /// How many threads.

@@ -4,6 +4,7 @@
 //! out as a `Write`; what a `.wh.` name means is decided here and nowhere else.
 #![forbid(unsafe_code)]
 
+pub mod budget;
 mod buffers;
 pub mod codec;
 pub mod decode;
@@ -17,6 +18,7 @@ pub mod tree;
 pub mod verified;
 pub mod whiteout;
 
+pub use budget::Budget;
 pub use codec::Codec;
 pub use decode::{Decode, Decoded, Stages, Visit, decode};
 pub use encode::{Encode, Encoded, encode};

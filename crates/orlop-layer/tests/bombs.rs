@@ -1,6 +1,7 @@
 //! D1, item 12: what a few bytes ask for is given in fixed memory, or refused. One test, alone in its process: it
 //! watches the peak of the process's memory.
 
+use orlop_layer::Budget;
 use orlop_layer::encode::recompress;
 use orlop_layer::{
     Chunk, Codec, Decode, Encode, Entries, Entry, Error, Kind, Meta, Stages, TreePath, Verified,
@@ -48,8 +49,16 @@ fn explode(
 ) -> Result<u64, Fault> {
     let descriptor = Descriptor::new(MediaType::new("application/x"), digest, blob.len() as u64);
     let cancel = Cancel::new();
-    let how =
-        Decode { compression, expected: None, layer: 0, limits, cancel: &cancel, stages, progress: &|_| () };
+    let how = Decode {
+        compression,
+        expected: None,
+        layer: 0,
+        limits,
+        budget: &Budget::new(limits.size),
+        cancel: &cancel,
+        stages,
+        progress: &|_| (),
+    };
     let mut blob = Verified::new(blob, &descriptor).expect("sha256");
     decode(&mut blob, &how, &mut ()).map(|decoded| decoded.size).map_err(Fault::from)
 }

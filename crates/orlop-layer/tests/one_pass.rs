@@ -1,6 +1,7 @@
 //! Laws of `decode` and `encode`: both digests are proven, errors come back as they are, bytes do not depend on
 //! threads.
 
+use orlop_layer::Budget;
 use orlop_layer::encode::recompress;
 use orlop_layer::{
     Chunk, Codec, Decode, Decoded, Encode, Encoded, Entries, Entry, Error, Kind, Meta, Stages, Time,
@@ -101,7 +102,8 @@ fn decoded(
         seen.fetch_add(count, Ordering::Relaxed);
     };
     let &Given { compression, expected, stages, limits, cancel } = given;
-    let how = Decode { compression, expected, layer: 3, limits, cancel, stages, progress: &progress };
+    let budget = &Budget::new(limits.size);
+    let how = Decode { compression, expected, layer: 3, limits, budget, cancel, stages, progress: &progress };
     let mut blob_bytes = Verified::new(bytes, blob).expect("sha256");
     let result = decode(&mut blob_bytes, &how, visitor);
     if result.is_ok() {

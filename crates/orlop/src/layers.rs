@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::image::{Image, Layer};
 use orlop_layer::decode::{Decode, Stages, Visit, decode};
 use orlop_layer::tree::Tree;
-use orlop_layer::{Error as LayerError, Verified};
+use orlop_layer::{Budget, Error as LayerError, Verified};
 use orlop_spec::port::Result;
 use orlop_spec::{Context, Event};
 use std::sync::Mutex;
@@ -32,13 +32,13 @@ pub fn open(cx: &Context<'_>, phase: &'static str, image: &Image<'_>, each: Each
     let lanes = cx.workers.get().min(layers.len());
     let stages = if lanes < cx.workers.get() { Stages::Pipelined } else { Stages::One };
     let done: Vec<Mutex<Option<(Tree, u64)>>> = layers.iter().map(|_| Mutex::new(None)).collect();
-    let (size, entries) = (AtomicU64::new(0), AtomicU64::new(0));
+    let opening = Opening { cx, phase, image, stages, budget: Budget::new(cx.limits.size) };
+    let entries = AtomicU64::new(0);
     in_parallel(lanes, &order, |index| {
         let slot = usize::from(*index);
         each(*index, &mut |visitor| {
-            let decoded = open_one(cx, phase, image, &layers[slot], *index, stages, visitor)?;
-            charge(&size, decoded.1, cx.limits.size, "the size of all layers")?;
-            charge(&entries, decoded.0.len(), cx.limits.entries, "the number of entries of all layers")?;
+            let decoded = opening.one(&layers[slot], *index, visitor)?;
+            charge(&entries, decoded.0.len(), cx.limits.entries)?;
             *done[slot].lock().expect("no holder panics") = Some(decoded);
             Ok(())
         })
@@ -71,43 +71,48 @@ pub fn open_at(
 ) -> Result<()> {
     let layers = image.layers()?;
     let stages = if cx.workers.get() > 1 { Stages::Pipelined } else { Stages::One };
-    open_one(cx, phase, image, &layers[usize::from(index)], index, stages, visitor).map(drop)
+    let opening = Opening { cx, phase, image, stages, budget: Budget::new(cx.limits.size) };
+    opening.one(&layers[usize::from(index)], index, visitor).map(drop)
 }
 
 /// Adds to a sum that may not exceed a limit.
-fn charge(sum: &AtomicU64, count: u64, limit: u64, what: &'static str) -> Result<(), LayerError> {
-    if sum.fetch_add(count, Ordering::Relaxed).saturating_add(count) > limit {
-        return Err(LayerError::Limit { what, limit });
+fn charge(entries: &AtomicU64, count: u64, limit: u64) -> Result<(), LayerError> {
+    if entries.fetch_add(count, Ordering::Relaxed).saturating_add(count) > limit {
+        return Err(LayerError::Limit { what: "the number of entries of all layers", limit });
     }
     Ok(())
 }
 
-fn open_one(
-    cx: &Context<'_>,
+/// What the layers of an image are opened with.
+struct Opening<'a> {
+    cx: &'a Context<'a>,
     phase: &'static str,
-    image: &Image<'_>,
-    layer: &Layer<'_>,
-    index: u16,
+    image: &'a Image<'a>,
     stages: Stages,
-    visitor: &mut dyn Visit,
-) -> Result<(Tree, u64)> {
-    let item = layer.blob.digest.to_string();
-    cx.observer.event(Event::Started { phase, item: item.clone(), total: Some(layer.blob.size) });
-    let origin = image.source().origin(layer.blob)?;
-    let mut blob = Verified::new(origin.open(0)?, layer.blob)?;
-    let progress = |bytes| cx.observer.event(Event::Advanced { item: item.clone(), bytes });
-    let how = Decode {
-        compression: layer.compression,
-        expected: Some(layer.diff_id),
-        layer: index,
-        limits: cx.limits,
-        cancel: cx.cancel,
-        stages,
-        progress: &progress,
-    };
-    let decoded = decode(&mut blob, &how, visitor)?;
-    cx.observer.event(Event::Finished { item: item.clone() });
-    Ok((decoded.tree, decoded.size))
+    budget: Budget,
+}
+
+impl Opening<'_> {
+    fn one(&self, layer: &Layer<'_>, index: u16, visitor: &mut dyn Visit) -> Result<(Tree, u64)> {
+        let (cx, phase, item) = (self.cx, self.phase, layer.blob.digest.to_string());
+        cx.observer.event(Event::Started { phase, item: item.clone(), total: Some(layer.blob.size) });
+        let origin = self.image.source().origin(layer.blob)?;
+        let mut blob = Verified::new(origin.open(0)?, layer.blob)?;
+        let progress = |bytes| cx.observer.event(Event::Advanced { item: item.clone(), bytes });
+        let how = Decode {
+            compression: layer.compression,
+            expected: Some(layer.diff_id),
+            layer: index,
+            limits: cx.limits,
+            budget: &self.budget,
+            cancel: cx.cancel,
+            stages: self.stages,
+            progress: &progress,
+        };
+        let decoded = decode(&mut blob, &how, visitor)?;
+        cx.observer.event(Event::Finished { item: item.clone() });
+        Ok((decoded.tree, decoded.size))
+    }
 }
 
 fn too_many(cx: &Context<'_>) -> Error {

@@ -4,6 +4,9 @@
 //! blobs that are missing or damaged, and what a layer holds that engines do not agree about.
 
 mod layer;
+mod report;
+
+pub use report::More;
 
 use crate::copy::may_be_absent;
 use layer::check_layers;
@@ -16,6 +19,7 @@ use orlop_spec::media_type::Role;
 use orlop_spec::port::{Catalog, Result, Selector, Source};
 use orlop_spec::validate::{self, Finding, IndexKind, Severity};
 use orlop_spec::{AnyDigest, Context, Descriptor, Diagnose as _, Fault, Kind, graph, json};
+use report::Report;
 use std::collections::HashSet;
 
 /// A law that something in an image breaks.
@@ -38,8 +42,10 @@ pub struct Problem {
 pub struct Verdict {
     /// Blobs that were read to their end.
     pub blobs: u64,
-    /// Problems in the order in which they were found.
+    /// Problems in the order in which they were found; of one rule so many that a reader can take them in.
     pub problems: Vec<Problem>,
+    /// How many more there are.
+    pub more: Vec<More>,
 }
 
 impl Verdict {
@@ -57,14 +63,14 @@ pub fn place(cx: &Context<'_>, catalog: &dyn Catalog) -> Result<Verdict> {
     let list = catalog.listing()?.unwrap_or_else(|| json::print(&Index::new(roots.clone())));
     check.findings(None, validate::index(&list, None, IndexKind::Layout));
     check.roots(&roots)?;
-    Ok(check.verdict)
+    Ok(check.finish())
 }
 
 /// Checks one image of a place, all its platforms.
 pub fn image(cx: &Context<'_>, source: &dyn Source, selector: &Selector) -> Result<Verdict> {
     let mut check = Check::new(cx, source);
     check.roots(&source.resolve(selector)?)?;
-    Ok(check.verdict)
+    Ok(check.finish())
 }
 
 struct Check<'a> {
@@ -72,12 +78,19 @@ struct Check<'a> {
     source: &'a dyn Source,
     /// Digest, size, and whether it was checked as a document: descriptors of one blob may lie differently.
     seen: HashSet<(AnyDigest, u64, bool)>,
-    verdict: Verdict,
+    /// Blobs that were read to their end.
+    blobs: u64,
+    report: Report,
 }
 
 impl<'a> Check<'a> {
     fn new(cx: &'a Context<'a>, source: &'a dyn Source) -> Self {
-        Self { cx, source, seen: HashSet::new(), verdict: Verdict::default() }
+        Self { cx, source, seen: HashSet::new(), blobs: 0, report: Report::default() }
+    }
+
+    fn finish(self) -> Verdict {
+        let (problems, more) = self.report.finish();
+        Verdict { blobs: self.blobs, problems, more }
     }
 
     fn roots(&mut self, roots: &[Descriptor]) -> Result<()> {
@@ -86,13 +99,9 @@ impl<'a> Check<'a> {
 
     fn findings(&mut self, blob: Option<&Descriptor>, findings: Vec<Finding>) {
         let blob = blob.map(|blob| blob.digest.clone());
-        self.verdict.problems.extend(findings.into_iter().map(|finding| Problem {
-            blob: blob.clone(),
-            rule: finding.rule.name(),
-            severity: finding.severity,
-            place: finding.place,
-            what: finding.what,
-        }));
+        for Finding { rule, severity, place, what } in findings {
+            self.report.add(Problem { blob: blob.clone(), rule: rule.name(), severity, place, what });
+        }
     }
 
     /// A blob that cannot be read or proven; only what is not about the blob ends the check.
@@ -116,7 +125,7 @@ impl<'a> Check<'a> {
             place: String::new(),
             what: chain(fault),
         };
-        self.verdict.problems.push(problem);
+        self.report.add(problem);
         Ok(self.cx.cancel.check()?)
     }
 
@@ -143,13 +152,47 @@ impl<'a> Check<'a> {
         if depth >= self.cx.limits.index_depth {
             return self.unreadable(blob, &Fault::new(graph::TooDeep { limit: self.cx.limits.index_depth }));
         }
-        index.manifests.iter().try_for_each(|child| self.document(child, depth + 1))
+        let left_out = self.left_out(blob, &index);
+        index
+            .manifests
+            .iter()
+            .filter(|child| !left_out.contains(&child.digest))
+            .try_for_each(|child| self.document(child, depth + 1))
+    }
+
+    /// The images of an index that are not here while others are: a copy of some platforms leaves them out, and they
+    /// are told together. One that is here in part is damaged, and so is an index of which nothing is here.
+    fn left_out(&mut self, blob: &Descriptor, index: &Index) -> HashSet<AnyDigest> {
+        let images = || index.manifests.iter().filter(|child| child.media_type.is_document());
+        let absent: Vec<_> = images().filter(|child| self.is_absent(child)).collect();
+        let (absent_count, count) = (absent.len(), images().count());
+        if absent_count == 0 || absent_count == count {
+            return HashSet::new();
+        }
+        let left_out = absent.into_iter().map(|child| child.digest.clone()).collect();
+        self.report.add(Problem {
+            blob: Some(blob.digest.clone()),
+            rule: "sparse",
+            severity: Severity::Warning,
+            place: "/manifests".into(),
+            what: format!("{absent_count} of {count} images are not here, as after a copy of some platforms"),
+        });
+        left_out
+    }
+
+    fn is_absent(&self, blob: &Descriptor) -> bool {
+        let opened = self.source.origin(blob).and_then(|origin| origin.open(0).map(drop));
+        opened.is_err_and(|fault| fault.is_absence())
     }
 
     fn manifest(&mut self, blob: &Descriptor) -> Result<()> {
         let Some(raw) = self.raw(blob)? else { return Ok(()) };
         self.findings(Some(blob), validate::manifest(&raw, &blob.media_type));
         let Ok(manifest) = Manifest::parse(&raw, &blob.media_type) else { return Ok(()) };
+        let limit = self.cx.limits.layers;
+        if manifest.layers.len() > limit {
+            return self.unreadable(blob, &Fault::new(graph::TooManyLayers { limit }));
+        }
         if manifest.config.media_type.role() == Role::Config {
             return self.image(blob, &manifest);
         }
@@ -173,7 +216,7 @@ impl<'a> Check<'a> {
     fn raw(&mut self, blob: &Descriptor) -> Result<Option<Vec<u8>>> {
         match graph::read_raw(self.cx.limits, self.source, blob) {
             Ok(raw) => {
-                self.verdict.blobs += 1;
+                self.blobs += 1;
                 self.findings(Some(blob), validate::content(blob, &raw));
                 Ok(Some(raw))
             }
@@ -188,7 +231,7 @@ impl<'a> Check<'a> {
     /// Proves a blob that is not opened.
     fn content(&mut self, blob: &Descriptor) -> Result<()> {
         match self.prove(blob) {
-            Ok(()) => self.verdict.blobs += 1,
+            Ok(()) => self.blobs += 1,
             Err(fault) => self.unreadable(blob, &fault)?,
         }
         Ok(())

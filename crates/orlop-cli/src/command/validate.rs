@@ -8,7 +8,7 @@ use orlop::layer::path::printable;
 use orlop::spec::Fault;
 use orlop::spec::port::Selector;
 use orlop::spec::validate::Severity;
-use orlop::validate::{self, Problem, Verdict};
+use orlop::validate::{self, More, Problem, Verdict};
 use serde_json::{Value, json};
 
 /// Check an image, or everything in a place, against the laws of the specification.
@@ -42,9 +42,19 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
 
 fn lines(verdict: &Verdict) -> String {
     let problems: String = verdict.problems.iter().map(line).collect();
-    let count = |severity| verdict.problems.iter().filter(|problem| problem.severity == severity).count();
-    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
-    format!("{problems}{} blobs, {errors} errors, {warnings} warnings\n", verdict.blobs)
+    let more: String = verdict.more.iter().map(rest).collect();
+    let (errors, warnings) = (count(verdict, Severity::Error), count(verdict, Severity::Warning));
+    format!("{problems}{more}{} blobs, {errors} errors, {warnings} warnings\n", verdict.blobs)
+}
+
+fn count(verdict: &Verdict, severity: Severity) -> u64 {
+    let told = verdict.problems.iter().filter(|problem| problem.severity == severity).count();
+    let more = verdict.more.iter().filter(|more| more.severity == severity).map(|more| more.count);
+    told as u64 + more.sum::<u64>()
+}
+
+fn rest(More { rule, severity, count }: &More) -> String {
+    format!("{}: {rule}: and {count} more\n", word(*severity))
 }
 
 fn line(problem: &Problem) -> String {
@@ -56,7 +66,14 @@ fn line(problem: &Problem) -> String {
 
 fn document(verdict: &Verdict) -> Value {
     let problems: Vec<Value> = verdict.problems.iter().map(object).collect();
-    json!({ "version": 1, "blobs": verdict.blobs, "broken": verdict.is_broken(), "problems": problems })
+    let more = verdict
+        .more
+        .iter()
+        .map(|more| json!({ "rule": more.rule, "severity": word(more.severity), "count": more.count }));
+    let more: Vec<Value> = more.collect();
+    json!({
+        "version": 1, "blobs": verdict.blobs, "broken": verdict.is_broken(), "problems": problems, "more": more,
+    })
 }
 
 fn object(problem: &Problem) -> Value {

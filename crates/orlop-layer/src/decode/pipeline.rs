@@ -4,6 +4,7 @@
 //! side ends, by whatever way. Memory is two queues of pieces.
 
 use super::{Decode, Decoded, Failed, Visit, Watched, walk};
+use crate::budget::Budget;
 use crate::buffers::{Buffer, Pieces, Pool, QUEUE};
 use crate::codec::{BUFFER, Decoder};
 use crate::error::Error;
@@ -25,7 +26,7 @@ pub(super) fn decode<R: Read + Send>(
     let hashed = how.hasher(blob);
     let abandoned = AtomicBool::new(false);
     // The visitor may not cross threads; all that the others need may.
-    let (compression, limits, cancel) = (how.compression, how.limits, how.cancel);
+    let (compression, limits, cancel, budget) = (how.compression, how.limits, how.cancel, how.budget);
     let watched = Watched::new(blob, how);
     let (to_inflate, compressed) = sync_channel(QUEUE);
     let (to_hash, to_be_hashed) = sync_channel(QUEUE);
@@ -34,7 +35,7 @@ pub(super) fn decode<R: Read + Send>(
         let reading = scope.spawn(|| read(watched, to_inflate, &abandoned));
         let inflating = scope.spawn(move || {
             let input = Pieces::new(compressed, cancel);
-            inflate(Decoder::new(compression, input, limits), &to_hash, &to_walk)
+            inflate(Decoder::new(compression, input, limits), budget, &to_hash, &to_walk)
         });
         let hashing = scope.spawn(move || hash(hashed, &to_be_hashed));
         let mut pieces = Pieces::new(to_be_walked, cancel);
@@ -101,11 +102,13 @@ fn fill(input: &mut impl Read, out: &mut [u8]) -> io::Result<usize> {
 /// Stops without an error where a later step has stopped: that one knows why.
 fn inflate(
     mut decoder: Decoder<Pieces<'_>>,
+    budget: &Budget,
     to_hash: &SyncSender<Arc<Buffer>>,
     to_walk: &SyncSender<Arc<Buffer>>,
 ) -> Result<(), Error> {
     let pool = Pool::new(BUFFER);
     while let Some(piece) = pool.piece(|out| decoder.fill(out))? {
+        budget.take(piece.len())?;
         if to_hash.send(piece.clone()).is_err() || to_walk.send(piece).is_err() {
             break;
         }

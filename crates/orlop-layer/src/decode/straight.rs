@@ -1,6 +1,7 @@
 //! All steps on the caller's thread.
 
 use super::{Decode, Decoded, Failed, Visit, Watched, walk};
+use crate::budget::Budget;
 use crate::codec::{BUFFER, Decoder};
 use crate::error::Error;
 use crate::hashed::Hashed;
@@ -15,7 +16,7 @@ pub(super) fn decode<R: Read>(
 ) -> Result<Decoded, Error> {
     let hashed = how.hasher(blob);
     let input = BufReader::with_capacity(BUFFER, Watched::new(blob, how));
-    let mut stream = Stream::new(Decoder::new(how.compression, input, how.limits), hashed, how.cancel);
+    let mut stream = Stream::new(Decoder::new(how.compression, input, how.limits), hashed, how);
     let walked = walk(&mut stream, how, visitor);
     let Stream { hashed, failed, .. } = stream;
     let walked = match (walked, failed) {
@@ -36,19 +37,23 @@ struct Stream<'a, B> {
     length: usize,
     at: usize,
     cancel: &'a Cancel,
+    budget: &'a Budget,
     failed: Option<Error>,
 }
 
 impl<'a, B: BufRead> Stream<'a, B> {
-    fn new(decoder: Decoder<B>, hashed: Hashed, cancel: &'a Cancel) -> Self {
+    fn new(decoder: Decoder<B>, hashed: Hashed, how: &Decode<'a>) -> Self {
         let buffer = vec![0; BUFFER].into();
-        Self { decoder, hashed, buffer, length: 0, at: 0, cancel, failed: None }
+        let (cancel, budget) = (how.cancel, how.budget);
+        Self { decoder, hashed, buffer, length: 0, at: 0, cancel, budget, failed: None }
     }
 
     fn refill(&mut self) -> Result<(), Error> {
         self.cancel.check().map_err(Error::cancelled)?;
         (self.at, self.length) = (0, 0);
-        self.length = self.decoder.fill(&mut self.buffer)?;
+        let length = self.decoder.fill(&mut self.buffer)?;
+        self.budget.take(length)?;
+        self.length = length;
         self.hashed.update(&self.buffer[..self.length]);
         Ok(())
     }

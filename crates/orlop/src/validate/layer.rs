@@ -1,36 +1,46 @@
 //! The laws of layers: what they must not hold, and where engines differ.
 
+use super::report::Report;
 use super::{Check, Problem};
 use orlop_layer::decode::{Decode, Stages, Visit, decode};
 use orlop_layer::tree::{InodeKind, Presence, Tree};
-use orlop_layer::{Device, Entry, Error, Kind, TreePath, Verified};
+use orlop_layer::{Budget, Device, Entry, Error, Kind, TreePath, Verified};
 use orlop_spec::config::Config;
-use orlop_spec::digest::DiffId;
 use orlop_spec::manifest::Manifest;
 use orlop_spec::media_type::Role;
-use orlop_spec::port::Result;
+use orlop_spec::port::{Result, Source};
 use orlop_spec::validate::Severity;
-use orlop_spec::{AnyDigest, Descriptor};
+use orlop_spec::{Algorithm, AnyDigest, Descriptor, Digest};
 use std::collections::HashSet;
 
 /// Reads every layer, base first, and stacks them as long as they are whole.
 pub(super) fn check_layers(check: &mut Check<'_>, manifest: &Manifest, config: &Config) -> Result<()> {
     let mut merged = Some(Tree::default());
+    let budget = Budget::new(check.cx.limits.size);
     for (position, layer) in manifest.layers.iter().enumerate() {
         let Role::Layer(form) = layer.media_type.role() else {
             merged = None;
             check.content_once(layer)?;
             continue;
         };
-        let diff_id = config.rootfs.diff_ids.get(position).copied();
-        let mut laws = Laws { blob: layer.digest.clone(), paths: HashSet::new(), problems: Vec::new() };
-        let number = u16::try_from(position).unwrap_or(u16::MAX);
-        let outcome = open(check, layer, form.compression, diff_id, number, &mut laws);
+        let how = Decode {
+            compression: form.compression,
+            expected: config.rootfs.diff_ids.get(position).copied(),
+            layer: u16::try_from(position).unwrap_or(u16::MAX),
+            limits: check.cx.limits,
+            budget: &budget,
+            cancel: check.cx.cancel,
+            stages: Stages::Pipelined,
+            progress: &|_| {},
+        };
+        let report = std::mem::take(&mut check.report);
+        let mut laws = Laws { blob: layer.digest.clone(), paths: HashSet::new(), report };
+        let outcome = open(check.source, layer, &how, &mut laws);
         check.is_new(layer, false);
-        check.verdict.problems.append(&mut laws.problems);
+        check.report = laws.report;
         match outcome {
             Ok(tree) => {
-                check.verdict.blobs += 1;
+                check.blobs += 1;
                 merged = stack(check, merged, tree, layer)?;
             }
             Err(fault) => {
@@ -42,26 +52,10 @@ pub(super) fn check_layers(check: &mut Check<'_>, manifest: &Manifest, config: &
     Ok(())
 }
 
-fn open(
-    check: &Check<'_>,
-    layer: &Descriptor,
-    compression: orlop_spec::media_type::Compression,
-    expected: Option<DiffId>,
-    number: u16,
-    laws: &mut Laws,
-) -> Result<Tree> {
-    let origin = check.source.origin(layer)?;
+fn open(source: &dyn Source, layer: &Descriptor, how: &Decode<'_>, laws: &mut Laws) -> Result<Tree> {
+    let origin = source.origin(layer)?;
     let mut blob = Verified::new(origin.open(0)?, layer)?;
-    let how = Decode {
-        compression,
-        expected,
-        layer: number,
-        limits: check.cx.limits,
-        cancel: check.cx.cancel,
-        stages: Stages::Pipelined,
-        progress: &|_| {},
-    };
-    Ok(decode(&mut blob, &how, laws)?.tree)
+    Ok(decode(&mut blob, how, laws)?.tree)
 }
 
 /// Stacks the layer, and says where engines would make another tree of it.
@@ -80,8 +74,7 @@ fn stack(
             InodeKind::LinkBelow(_) => "is a hard link to a file of a lower layer",
             _ => continue,
         };
-        let problem = engines_differ(layer.digest.clone(), &path, what);
-        check.verdict.problems.push(problem);
+        check.report.add(engines_differ(layer.digest.clone(), &path, what));
     }
     match lower.stack(upper) {
         Ok(tree) => Ok(Some(tree)),
@@ -106,8 +99,16 @@ fn engines_differ(blob: AnyDigest, path: &TreePath, what: &str) -> Problem {
 /// Looks at the entries of one layer.
 struct Laws {
     blob: AnyDigest,
-    paths: HashSet<TreePath>,
-    problems: Vec<Problem>,
+    paths: HashSet<PathMark>,
+    report: Report,
+}
+
+/// The beginning of a path's sha256: as good as the path for telling two apart, and never longer.
+type PathMark = [u8; 16];
+
+fn mark(path: &TreePath) -> PathMark {
+    let digest = Digest::of(Algorithm::Sha256, path.as_bytes());
+    *digest.bytes().first_chunk().expect("a sha256 has 32 bytes")
 }
 
 impl Visit for Laws {
@@ -117,12 +118,12 @@ impl Visit for Laws {
             Kind::Whiteout | Kind::Opaque => return Ok(()),
             Kind::CharDevice(Device { major: 0, minor: 0 }) => {
                 let what = "is a character device 0:0, which means a removal to overlay file systems";
-                self.problems.push(engines_differ(self.blob.clone(), &entry.path, what));
+                self.report.add(engines_differ(self.blob.clone(), &entry.path, what));
             }
             _ => {}
         }
-        if !self.paths.insert(entry.path.clone()) {
-            self.problems.push(Problem {
+        if !self.paths.insert(mark(&entry.path)) {
+            self.report.add(Problem {
                 blob: Some(self.blob.clone()),
                 rule: "duplicate-path",
                 severity: Severity::Warning,

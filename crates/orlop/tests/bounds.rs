@@ -1,0 +1,109 @@
+//! What an image may cost while it is read, whatever it says of itself.
+
+use orlop::image::Image;
+use orlop::layer::decode::Visit;
+use orlop::layer::{Entry, Error};
+use orlop::layers;
+use orlop::spec::port::Selector;
+use orlop::spec::{Cancel, Context, Kind, Limits, Platform};
+use orlop::validate;
+use orlop_store::{Layout, Options};
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
+use testkit::image::{self, Packing};
+use testkit::tarball::{Member, tar};
+use testkit::{Scratch, scratch};
+
+const LAYERS: usize = 4;
+const LAYER: u64 = 3 << 20;
+
+/// A layout of one image of some big layers.
+fn layout(folder: &Scratch) -> Layout {
+    let content = vec![b'x'; usize::try_from(LAYER).expect("small") - 2048];
+    let layer = |number| tar([Member::file(format!("f{number}"), &content)]);
+    let tars: Vec<_> = (0..LAYERS).map(layer).collect();
+    image::Image::of(&tars, Packing::Gzip).layout().write(&folder.path("layout"));
+    Layout::open(folder.path("layout"), &Options::default()).expect("a layout")
+}
+
+fn within<R>(limits: &Limits, workers: usize, work: impl FnOnce(&Context<'_>) -> R) -> R {
+    let (cancel, workers) = (Cancel::new(), NonZeroUsize::new(workers).expect("some"));
+    work(&Context { observer: &(), cancel: &cancel, limits, workers })
+}
+
+/// Counts the bytes of contents.
+struct Count<'a>(&'a AtomicU64);
+
+impl Visit for Count<'_> {
+    fn entry(&mut self, _: u32, _: u64, _: &Entry) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn data(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.0.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn hole(&mut self, _: u64) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+#[test]
+fn layers_that_are_decoded_at_once_share_one_limit() {
+    let folder = scratch();
+    let place = layout(&folder);
+    for workers in [1, LAYERS, 2 * LAYERS] {
+        let read = |size: u64| {
+            let limits = Limits { size, ..Limits::default() };
+            within(&limits, workers, |cx| {
+                let wanted = Platform::new("linux", "amd64", None);
+                let image = Image::fetch(cx, &place, &Selector::Only, &wanted).expect("whole");
+                let seen = AtomicU64::new(0);
+                let opened = layers::open(cx, "read", &image, &|_, decode| decode(&mut Count(&seen)));
+                (opened.map(drop).map_err(|fault| fault.kind()), seen.into_inner())
+            })
+        };
+        assert_eq!(read(LAYERS as u64 * LAYER).0, Ok(()));
+        let (outcome, seen) = read(LAYER + LAYER / 2);
+        assert_eq!(outcome, Err(Kind::Limit));
+        assert!(seen <= LAYER + LAYER / 2, "{workers} workers gave {seen} bytes");
+    }
+}
+
+#[test]
+fn entries_of_all_layers_count_together() {
+    let folder = scratch();
+    let place = layout(&folder);
+    let read = |entries: u64| {
+        let limits = Limits { entries, ..Limits::default() };
+        within(&limits, 1, |cx| {
+            let wanted = Platform::new("linux", "amd64", None);
+            let image = Image::fetch(cx, &place, &Selector::Only, &wanted).expect("whole");
+            let opened = layers::open(cx, "read", &image, &|_, decode| decode(&mut ()));
+            opened.map(drop).map_err(|fault| fault.kind())
+        })
+    };
+    // Each layer is a file and the root.
+    assert_eq!(read(2 * LAYERS as u64), Ok(()));
+    assert_eq!(read(2 * LAYERS as u64 - 1), Err(Kind::Limit));
+}
+
+#[test]
+fn a_check_opens_no_more_layers_and_bytes_than_are_allowed() {
+    let folder = scratch();
+    let place = layout(&folder);
+    let found = |limits: Limits| {
+        let verdict = within(&limits, 1, |cx| validate::place(cx, &place)).expect("readable");
+        let rules: Vec<_> = verdict.problems.iter().map(|problem| problem.rule).collect();
+        (rules, verdict.blobs)
+    };
+    assert_eq!(found(Limits::default()), (vec![], 2 + LAYERS as u64));
+    assert_eq!(found(Limits { layers: LAYERS - 1, ..Limits::default() }), (vec!["limit"], 1));
+    let (rules, _) = found(Limits { size: 2 * LAYER, ..Limits::default() });
+    assert_eq!(rules, ["limit"; LAYERS - 2]);
+}
