@@ -114,7 +114,7 @@ impl Damage {
         match self {
             Self::Short { found } => format!("it ends after {found} bytes, and its descriptor says {size}"),
             Self::Long => format!("it goes on after the {size} bytes that its descriptor says"),
-            Self::Digest { found } => format!("its content has the digest {found}"),
+            Self::Digest { found } => format!("its digest is {found}"),
         }
     }
 }
@@ -182,7 +182,7 @@ mod tests {
             said.strip_prefix(&format!("the blob {} is damaged: ", blob.digest)).expect("named").to_owned()
         };
         let abd = blob(b"abd").digest;
-        assert_eq!(said(b"abd", &blob(b"abc")), format!("its content has the digest {abd}"));
+        assert_eq!(said(b"abd", &blob(b"abc")), format!("its digest is {abd}"));
         assert_eq!(said(b"ab", &blob(b"abc")), "it ends after 2 bytes, and its descriptor says 3");
         assert_eq!(said(b"abcd", &blob(b"abc")), "it goes on after the 3 bytes that its descriptor says");
     }
