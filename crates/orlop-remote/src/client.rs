@@ -1,14 +1,25 @@
 //! Requests as the rest of the crate makes them: authorised, redirected, repeated where that is safe, and accounted.
+//!
+//! ```text
+//! call ── a body that goes on ── insist ── retries ── follow ── redirects ── ask ── secrets ──► Exchange
+//! ```
 
+mod redirect;
+mod resumed;
+
+use crate::error::Error;
 use crate::exchange::{Answer, Body, Exchange, Http, Named};
 use crate::pool::Pool;
+use crate::retry::{self, Budget, Trouble};
 use orlop_spec::network::Network;
 use orlop_spec::port::{Origin, Result};
 use orlop_spec::reference::Repository;
-use orlop_spec::wire::{Head, Request, Site, header};
+use orlop_spec::wire::{Head, Method, Request, Site, header};
 use orlop_spec::{Context, Event};
-use std::io::Read;
+use resumed::Resumed;
+use std::io::{self, Read};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Asks registries and web servers. It costs nothing before the first call: no socket, no thread, no file.
@@ -136,22 +147,77 @@ impl<'a> Client<'a> {
         &self.options
     }
 
-    /// Asks, and gives the answer whatever it says; what can be mended by asking again was mended before.
+    /// Asks, and gives the answer whatever it says; what can be mended by asking again was mended before. The body of
+    /// a `GET` goes on where its connection breaks.
     pub fn call(&self, request: &Request, errand: &Errand<'_>, payload: Payload<'_>) -> Result<Answer<'_>> {
-        self.cx.cancel.check()?;
-        let answer = self.ask(request, errand, payload)?;
-        self.warn(request.address.site(), &answer.head);
+        let answer = self.insist(request, errand, payload)?;
+        if request.method == Method::Get && matches!(answer.head.status, 200 | 206) {
+            return Ok(Resumed::wrap(self, request, errand, answer));
+        }
         Ok(answer)
     }
 
-    fn ask(&self, request: &Request, errand: &Errand<'_>, payload: Payload<'_>) -> Result<Answer<'_>> {
+    /// Asks until there is an answer that will not change.
+    fn insist(&self, request: &Request, errand: &Errand<'_>, payload: Payload<'_>) -> Result<Answer<'_>> {
+        let mut budget = Budget::new();
+        loop {
+            let sent = AtomicU64::new(0);
+            let outcome = self.follow(request, errand, payload, &sent);
+            let trouble = match &outcome {
+                Ok(answer) => retry::trouble_in(&answer.head, (self.network.clock)()),
+                Err(fault) => retry::trouble_of(fault),
+            };
+            let may_repeat = |it: &Trouble| retry::may_repeat(request.method, errand.repeat, it.done);
+            let Some(trouble) = trouble.filter(may_repeat) else { return outcome };
+            let head = outcome.as_ref().ok().map(|answer| &answer.head);
+            let Some(time) = budget.spend(&trouble, &self.options, &request.address, head)? else {
+                return outcome;
+            };
+            drop(outcome);
+            retry::pause(self.cx, &request.address, &trouble, time)?;
+            let (what, again) = (request.address.to_string(), sent.into_inner());
+            self.cx.observer.event(Event::Retried { what, why: trouble.why, again });
+        }
+    }
+
+    /// Asks, wherever that leads.
+    fn follow(
+        &self,
+        request: &Request,
+        errand: &Errand<'_>,
+        payload: Payload<'_>,
+        sent: &AtomicU64,
+    ) -> Result<Answer<'_>> {
+        let mut request = request.clone();
+        for _ in 0..=redirect::MOST {
+            let answer = self.ask(&request, errand, payload, sent)?;
+            self.warn(request.address.site(), &answer.head);
+            match redirect::next(&request, &answer.head, errand)? {
+                Some(next) => request = next,
+                None => return Ok(answer),
+            }
+        }
+        Err(Error::RedirectLoop { address: request.address, limit: redirect::MOST }.into())
+    }
+
+    fn ask(
+        &self,
+        request: &Request,
+        errand: &Errand<'_>,
+        payload: Payload<'_>,
+        sent: &AtomicU64,
+    ) -> Result<Answer<'_>> {
         let is_home = request.address.site() == errand.home;
         let named = if is_home { Named::ByUser } else { Named::BySite(errand.home) };
         match payload {
             Payload::Empty => self.exchange.send(request, named, Body::Empty),
-            Payload::Bytes(bytes) => self.exchange.send(request, named, Body::Bytes(bytes)),
+            Payload::Bytes(bytes) => {
+                sent.store(bytes.len() as u64, Ordering::Relaxed);
+                self.exchange.send(request, named, Body::Bytes(bytes))
+            }
             Payload::Part { origin, at, size } => {
-                let mut read = origin.open(at)?.take(size);
+                sent.store(0, Ordering::Relaxed);
+                let mut read = Counted { read: origin.open(at)?.take(size), count: sent };
                 self.exchange.send(request, named, Body::Stream { size, read: &mut read })
             }
         }
@@ -164,6 +230,20 @@ impl<'a> Client<'a> {
                 self.cx.observer.event(Event::Warned(format!("{site} says: {text}")));
             }
         }
+    }
+}
+
+/// Counts what is read of it.
+struct Counted<'r, R> {
+    read: R,
+    count: &'r AtomicU64,
+}
+
+impl<R: Read> Read for Counted<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.read.read(buffer)?;
+        self.count.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
     }
 }
 

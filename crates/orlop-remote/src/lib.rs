@@ -21,6 +21,7 @@ pub mod exchange;
 #[cfg(test)]
 mod loopback;
 pub mod pool;
+mod retry;
 
 pub use client::{Client, Errand, Options, Payload, Redirects, Repeat};
 pub use error::{Error, Phase};

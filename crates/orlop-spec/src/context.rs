@@ -4,6 +4,7 @@ use crate::descriptor::Descriptor;
 use crate::diagnose::{Diagnose, Fault, Kind};
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// Handed to every verb.
 #[derive(Clone, Copy)]
@@ -56,6 +57,24 @@ pub enum Event {
         blob: Box<Descriptor>,
         /// How.
         put: crate::port::Put,
+    },
+    /// Nothing was done for a while, because a server was busy or out of reach.
+    Waited {
+        /// For whom.
+        site: String,
+        /// Why.
+        why: String,
+        /// How long.
+        time: Duration,
+    },
+    /// A server was asked again.
+    Retried {
+        /// The address.
+        what: String,
+        /// Why.
+        why: String,
+        /// Bytes that moved a second time for it.
+        again: u64,
     },
     /// Something that the user should know; never an error.
     Warned(String),
