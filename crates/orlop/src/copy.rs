@@ -86,7 +86,9 @@ pub struct Tally {
 impl Account {
     fn of_held(roots: &[Descriptor]) -> Self {
         let mut account = Self::default();
-        roots.iter().for_each(|root| account.add(root, Put::Held));
+        for root in roots {
+            account.add(root, Put::Held);
+        }
         account
     }
 
