@@ -18,6 +18,7 @@ mod push;
 mod reference;
 mod rm;
 mod tag;
+mod tree;
 mod unpack;
 mod untag;
 mod validate;
@@ -39,6 +40,7 @@ pub enum Verb {
     Cat(cat::Arguments),
     Du(du::Arguments),
     Diff(diff::Arguments),
+    Tree(tree::Arguments),
     Validate(validate::Arguments),
     #[command(alias = "cp")]
     Copy(copy::Arguments),
@@ -87,6 +89,7 @@ impl Verb {
             Self::Cat(arguments) => cat::run(&arguments, shell),
             Self::Du(arguments) => du::run(&arguments, shell),
             Self::Validate(arguments) => validate::run(&arguments, shell),
+            Self::Tree(arguments) => tree::run(&arguments, shell),
             Self::Unpack(arguments) => unpack::run(&arguments, shell),
             Self::Bundle(arguments) => bundle::run(&arguments, shell),
             Self::Tag(arguments) => tag::run(&arguments, shell),

@@ -106,3 +106,20 @@ fn a_dry_run_tells_bytes_and_changes_nothing() {
     assert_eq!(fates, ["move", "reuse"], "{text}");
     assert_eq!(command(&scratch, &["ls", "oci:to"]).ok().out(), before);
 }
+
+#[test]
+fn the_family_of_an_image_is_drawn_and_told() {
+    let scratch = scratch();
+    let it = signed(&scratch);
+    let text = command(&scratch, &["tree", "oci:from:v1"]).ok().out();
+    let lines: Vec<&str> = text.lines().collect();
+    let digest = |name: &str| it[name].as_str().expect("a digest").to_owned();
+    assert!(lines[0].starts_with(&digest("image")), "{text}");
+    assert!(lines[1].starts_with(&format!("├── {}  {SIGNATURE}", digest("first"))), "{text}");
+    assert!(lines[2].starts_with(&format!("│   └── {}", digest("second"))), "{text}");
+    assert!(lines[3].starts_with(&format!("└── {}  sha256-", digest("tagged"))), "{text}");
+    assert_eq!(lines.len(), 4);
+    let text = command(&scratch, &["tree", "oci:from:v1", "--format=json"]).ok().out();
+    let value: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(value["roots"][0]["referrers"][0]["referrers"][0]["digest"], it["second"]);
+}

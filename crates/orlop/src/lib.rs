@@ -20,6 +20,7 @@ pub mod draft;
 pub mod du;
 mod elf;
 pub mod error;
+pub mod family;
 pub mod files;
 pub mod hashed;
 pub mod image;

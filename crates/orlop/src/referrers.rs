@@ -40,6 +40,21 @@ pub fn of(
     Ok(search.found)
 }
 
+/// What speaks of one document itself.
+pub fn directly(from: &dyn Catalog, digest: &AnyDigest) -> Result<Vec<(Name, Descriptor)>> {
+    let mut found: Vec<_> =
+        from.referrers(digest)?.into_iter().map(|referrer| (Name::Untagged, referrer)).collect();
+    for suffix in SUFFIXES {
+        let tag: Box<str> = format!("{}-{}.{suffix}", digest.algorithm_name(), digest.encoded()).into();
+        match from.resolve(&Selector::Tag(tag.clone())) {
+            Ok(roots) => found.extend(roots.into_iter().map(|root| (Name::Tag(tag.clone()), root))),
+            Err(fault) if fault.is_absence() => {}
+            Err(fault) => return Err(fault),
+        }
+    }
+    Ok(found)
+}
+
 struct Search<'a> {
     cx: &'a Context<'a>,
     from: &'a dyn Catalog,
@@ -54,45 +69,23 @@ impl Search<'_> {
             let digest = &node.descriptor().digest;
             if self.seen.insert(digest.clone()) {
                 self.cx.cancel.check()?;
-                self.by_subject(digest)?;
-                self.by_tag(digest)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn by_subject(&mut self, digest: &AnyDigest) -> Result<()> {
-        for referrer in self.from.referrers(digest)? {
-            let is_wanted = match self.which {
-                Referrers::None => false,
-                Referrers::All => true,
-                Referrers::Type(kind) => referrer.artifact_type.as_ref() == Some(kind),
-            };
-            if is_wanted {
-                self.take(Name::Untagged, referrer)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The tags say no artifact type, so only a wish for all of them reaches them.
-    fn by_tag(&mut self, digest: &AnyDigest) -> Result<()> {
-        if *self.which != Referrers::All {
-            return Ok(());
-        }
-        for suffix in SUFFIXES {
-            let tag = format!("{}-{}.{suffix}", digest.algorithm_name(), digest.encoded());
-            match self.from.resolve(&Selector::Tag(tag.as_str().into())) {
-                Ok(roots) => {
-                    for root in roots {
-                        self.take(Name::Tag(tag.as_str().into()), root)?;
+                for (name, referrer) in directly(self.from, digest)? {
+                    if self.is_wanted(&name, &referrer) {
+                        self.take(name, referrer)?;
                     }
                 }
-                Err(fault) if fault.is_absence() => {}
-                Err(fault) => return Err(fault),
             }
         }
         Ok(())
+    }
+
+    /// A tag says no artifact type, so only a wish for all of them reaches what it names.
+    fn is_wanted(&self, name: &Name, referrer: &Descriptor) -> bool {
+        match self.which {
+            Referrers::None => false,
+            Referrers::All => true,
+            Referrers::Type(kind) => name.tag().is_none() && referrer.artifact_type.as_ref() == Some(kind),
+        }
     }
 
     fn take(&mut self, name: Name, root: Descriptor) -> Result<()> {
