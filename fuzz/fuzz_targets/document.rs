@@ -9,6 +9,7 @@ use orlop_spec::media_type::{MediaType, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST};
 use orlop_spec::validate::{self, Finding, IndexKind, Severity};
 use orlop_spec::{Config, Descriptor, Document, Index, Manifest};
 use serde::Serialize;
+use std::fmt::Debug;
 
 fuzz_target!(|bytes: &[u8]| {
     let manifest = MediaType::new(OCI_MANIFEST);
@@ -17,7 +18,11 @@ fuzz_target!(|bytes: &[u8]| {
     round_trip::<Config>(bytes, OCI_CONFIG, &validate::config(bytes));
 });
 
-fn round_trip<T: Parse + Serialize + Clone>(bytes: &[u8], media_type: &'static str, findings: &[Finding]) {
+fn round_trip<T: Parse + Serialize + Clone + Debug + PartialEq>(
+    bytes: &[u8],
+    media_type: &'static str,
+    findings: &[Finding],
+) {
     let media_type = MediaType::new(media_type);
     let digest = Digest::of(Algorithm::Sha256, bytes);
     let descriptor = Descriptor::new(media_type.clone(), digest, bytes.len() as u64);
@@ -27,10 +32,11 @@ fn round_trip<T: Parse + Serialize + Clone>(bytes: &[u8], media_type: &'static s
         Err(error) => return assert!(!clean, "no finding, but {error}"),
     };
     assert_eq!(&document.raw()[..], bytes, "a document keeps its bytes");
-    let printed = Document::print(document.into_value(), media_type, Algorithm::Sha256);
+    let value = document.into_value();
+    let printed = Document::print(value.clone(), media_type.clone(), Algorithm::Sha256);
     let again = Document::<T>::open(printed.raw().to_vec(), printed.descriptor().clone());
-    let again = again.expect("what was printed parses");
-    let twice =
-        Document::print(again.into_value(), printed.descriptor().media_type.clone(), Algorithm::Sha256);
+    let again = again.expect("what was printed parses").into_value();
+    assert_eq!(again, value, "nothing is lost in print");
+    let twice = Document::print(again, media_type, Algorithm::Sha256);
     assert_eq!(printed.raw(), twice.raw(), "printing is a function of the value");
 }

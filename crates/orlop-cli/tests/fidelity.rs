@@ -4,6 +4,7 @@
 //! few is a defect of ours, a line too many is a tool that has learned.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use testkit::dump::{Aspect, Dump, differences, dump};
 use testkit::engine::Podman;
@@ -202,6 +203,33 @@ fn item_40_what_was_unpacked_builds_the_same_image() {
     orlop().args(["unpack", &target("one")]).arg(&copy).ok();
     assert_eq!(build(copy, "two"), first);
     proof::ran(name, 1);
+}
+
+/// The records hold what the ordinary user could not set: what it builds again has every owner.
+#[test]
+fn owners_in_records_survive_an_ordinary_users_unpack_and_build() {
+    let name = "fidelity: owners through records of an ordinary user";
+    if !is_root() {
+        return proof::not_offered(name, "the first image has foreign owners, which needs root");
+    }
+    let scratch = scratch();
+    let tree = scratch.folder("tree");
+    let owners = [("d", (1000, 100)), ("d/f", (0, 5)), ("g", (7, 0)), ("h", (4_000_000_000, 65_534))];
+    std::fs::create_dir(tree.join("d")).expect("new");
+    for (path, (uid, gid)) in owners {
+        if path != "d" {
+            std::fs::write(tree.join(path), path).expect("new");
+        }
+        chown(tree.join(path), Some(uid), Some(gid)).expect("root may");
+    }
+    let target = |tag: &str| format!("oci:{}:{tag}", scratch.path("layout").display());
+    let digest = |command: Command| command.ok().out().trim().rsplit('@').next().map(str::to_owned);
+    let first = digest(orlop().arg("build").arg(&tree).arg(target("one")));
+    give_away(scratch.root(), 65534, 65534);
+    let copy = scratch.path("copy");
+    orlop().args(["unpack", &target("one")]).arg(&copy).unprivileged().ok();
+    assert_eq!(digest(orlop().arg("build").arg(&copy).arg(target("two")).unprivileged()), first);
+    proof::ran(name, owners.len());
 }
 
 #[test]

@@ -89,7 +89,7 @@ fn quotes_blanks_and_patterns_reach_the_image_as_they_were_written() {
 /// B3: as an ordinary user, under fakeroot, the layer holds what fakeroot shows.
 #[test]
 fn an_ordinary_user_under_fakeroot_ships_owners_devices_and_modes() {
-    if !stage::offered("buildroot: fakeroot", &["make", "fakeroot", "tar"]) {
+    if !stage::offered("buildroot: fakeroot", &["make", "fakeroot", "tar", "setfattr"]) {
         return;
     }
     let stage = Stage::new(&stage::ours());
@@ -104,13 +104,15 @@ fn an_ordinary_user_under_fakeroot_ships_owners_devices_and_modes() {
         assert!(listing.iter().any(|found| found == line), "no `{line}` in {listing:#?}");
     }
     assert!(listing.iter().all(|line| !line.contains("65534")), "{listing:#?}");
+    let ping = listing.iter().position(|line| line.ends_with(" bin/ping")).expect("a file of the stage");
+    assert_eq!(listing[ping + 1], "x: 20 security.capability", "{listing:#?}");
     proof::ran("buildroot: fakeroot", listing.len());
 }
 
 /// B2: two runs give one archive, byte for byte; the second one later, and from another folder.
 #[test]
 fn two_runs_give_one_digest() {
-    if !stage::offered("buildroot: reproducible", &["make", "fakeroot"]) {
+    if !stage::offered("buildroot: reproducible", &["make", "fakeroot", "setfattr"]) {
         return;
     }
     let archive = || {

@@ -46,7 +46,7 @@ impl Stage {
         for folder in ["target/bin", "target/etc", "target/dev", "images", "tree/fs/oci"] {
             stage.scratch.folder(folder);
         }
-        for (file, mode) in [("bin/su", 0o755), ("etc/secret", 0o640)] {
+        for (file, mode) in [("bin/su", 0o755), ("bin/ping", 0o755), ("etc/secret", 0o640)] {
             let path = stage.scratch.file(&format!("target/{file}"), file);
             fs::set_permissions(path, Permissions::from_mode(mode)).expect("our own file");
         }
@@ -77,10 +77,12 @@ impl Stage {
         options.iter().fold(command, |command, (name, value)| command.arg(format!("{name}={value}")))
     }
 
-    /// What Buildroot's fakeroot script does, as an ordinary user: owners, a device, a mode, times, then the image.
+    /// What Buildroot's fakeroot script does, as an ordinary user: owners, a device, a mode, a capability, times, then
+    /// the image.
     pub(crate) fn make_under_fakeroot(&self, options: &[(&str, &str)]) {
         const SCRIPT: &str = "chown -h -R 0:0 target && mknod -m 666 target/dev/null c 1 3 &&
             chmod 4755 target/bin/su && chown 1234:55 target/etc/secret &&
+            setfattr -n security.capability -v 0x0100000200200000000000000000000000000000 target/bin/ping &&
             find target -print0 | xargs -0 touch -hd @1000000000 && exec make \"$@\"";
         self.give_to_nobody();
         let command = Command::new("fakeroot").args(["--", "sh", "-euc", SCRIPT, "make"]);
@@ -128,18 +130,22 @@ impl Stage {
         words.split_terminator('\0').map(Into::into).collect()
     }
 
-    /// The layer as GNU tar lists it: `MODE OWNER/GROUP [DEVICE] NAME`.
+    /// The layer as GNU tar lists it: `MODE OWNER/GROUP [DEVICE] NAME`, and below a name `x: SIZE ATTRIBUTE`.
     pub(crate) fn listing(&self) -> Vec<String> {
         let layout = self.made("rootfs-oci");
         let manifest = read_layout(&layout).0;
         let layer = blob_of(&layout, &manifest["layers"][0]);
-        let listed = Command::new("tar").arg("--numeric-owner").arg("-tvzf").arg(layer).ok();
+        let words = ["--numeric-owner", "--xattrs", "--xattrs-include=*", "-tvvzf"];
+        let listed = Command::new("tar").args(words).arg(layer).ok();
         listed.out().lines().map(short).collect()
     }
 }
 
-/// A line of `tar -tv` without size and time.
+/// A line of `tar -tvv` without size and time.
 fn short(line: &str) -> String {
+    if let Some(attribute) = line.strip_prefix("  x: ") {
+        return format!("x: {attribute}");
+    }
     let words: Vec<&str> = line.split_whitespace().collect();
     let device = if words[2].contains(',') { format!("{} ", words[2]) } else { String::new() };
     format!("{} {} {device}{}", words[0], words[1], words[5..].join(" "))

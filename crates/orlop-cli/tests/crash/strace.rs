@@ -114,7 +114,7 @@ fn starts(line: &str, call: &str) -> bool {
 
 /// So many points of one command, evenly spread: they are many, and each costs several processes.
 fn chosen(points: Vec<Point>) -> Vec<Point> {
-    let most = if full() { 120 } else { 10 };
+    let most = if full() { 400 } else { 10 };
     let all = points.len();
     let is_chosen = |index: usize| (index + 1) * most / all > index * most / all;
     points
