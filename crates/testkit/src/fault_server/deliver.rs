@@ -88,6 +88,8 @@ fn receive(line: &mut BufReader<Line>, seen: &mut Seen, share: Share, invitation
 /// Sends an answer as it is.
 fn send(line: &mut Line, seen: &mut Seen, reply: &Reply) -> Option<()> {
     seen.status = reply.status;
+    let pause = reply.header("Retry-After").and_then(|seconds| seconds.parse().ok());
+    seen.pause = pause.filter(|seconds| *seconds < 10).map(Duration::from_secs);
     seen.sent = if is_head(&seen.asked) { 0 } else { reply.body.len() as u64 };
     reply.send(&seen.asked, line).ok()?;
     let is_last = reply.header("Connection").is_some_and(|it| it.eq_ignore_ascii_case("close"));

@@ -29,7 +29,7 @@ use line::Line;
 use std::io::BufReader;
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The server; it and all that belongs to it end when it is dropped.
 pub struct FaultServer {
@@ -52,6 +52,8 @@ pub struct Seen {
     pub sent: u64,
     /// When it came.
     pub at: Instant,
+    /// How long the client was asked to wait, where that was a few seconds.
+    pub pause: Option<Duration>,
 }
 
 /// What is no config.
@@ -169,7 +171,7 @@ impl Core {
             let (part, repository) = Part::of(&asked);
             let meant = self.meant(&asked, part, &repository);
             let struck = self.strike(meant, &asked, &repository);
-            let mut seen = Seen { part, asked, received: 0, status: 0, sent: 0, at };
+            let mut seen = Seen { part, asked, received: 0, status: 0, sent: 0, at, pause: None };
             let goes_on = deliver::deliver(self, &mut line, &mut seen, &struck);
             seen.asked.body = Vec::new();
             self.seen.lock().expect("no holder panics").push(seen);

@@ -25,9 +25,9 @@ impl Trap {
         Self { listener: Listener::start(move |stream| http::serve(stream, &serve)), seen }
     }
 
-    /// `http://127.0.0.1:PORT`.
+    /// `http://localhost:PORT`: another name, too, than that of the server.
     pub fn site(&self) -> String {
-        format!("http://{}", self.listener.host())
+        format!("http://localhost:{}", self.listener.port())
     }
 
     /// Everything that it was asked.
