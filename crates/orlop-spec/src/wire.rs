@@ -13,6 +13,7 @@ pub mod error;
 pub mod failure;
 pub mod header;
 pub mod message;
+pub mod referrers;
 pub mod upload;
 
 pub use address::{Address, AddressError, Scheme, Site};
