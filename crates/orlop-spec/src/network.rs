@@ -1,6 +1,20 @@
 //! What a client of registries is given: where a repository really is, whom to trust, which secrets there are, and
 //! what earlier runs left. Small ports; those who implement them read files, start programs and ask the clock.
 
+mod auth_file;
+mod hosts_file;
+mod no_proxy;
+mod policy;
+mod registries;
+mod settings;
+
+pub use auth_file::{AuthFile, AuthForm, Found, Helper};
+pub use hosts_file::{HostEntry, parse_hosts};
+pub use no_proxy::NoProxy;
+pub use policy::{Judgement, Policy, scopes_of_path, scopes_of_repository};
+pub use registries::{Place, Registries, Verdict};
+pub use settings::SettingsError;
+
 use crate::Timestamp;
 use crate::digest::AnyDigest;
 use crate::port::Result;
