@@ -1,11 +1,14 @@
 //! What is known about a file without opening it.
 
 use crate::Result;
+use crate::call;
 use crate::error::Error;
 use orlop_layer::{Device, Time};
-use rustix::fs::{FileType, RawMode};
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use rustix::fd::AsFd as _;
+use rustix::fs::{FileType, Mode, OFlags, RawMode};
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
 
 /// What a name stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,6 +33,15 @@ pub enum FileKind {
 pub fn at(path: impl AsRef<Path>) -> Result<Stat> {
     let path = path.as_ref().as_os_str().as_bytes();
     rustix::fs::stat(path).map(Stat::from).map_err(|error| Error::io("look at", path, error))
+}
+
+/// The path of a file that the user named, absolute and without links; whatever it is, it is not opened for its content.
+pub fn real_path(path: impl AsRef<Path>) -> Result<PathBuf> {
+    let path = path.as_ref().as_os_str().as_bytes();
+    let failed = |error| Error::io("look at", path, error);
+    let handle = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
+    let real = rustix::fs::readlink(call::proc_path(handle.as_fd()), Vec::new()).map_err(failed)?;
+    Ok(PathBuf::from(OsString::from_vec(real.into_bytes())))
 }
 
 /// What is known about a file without opening it.
@@ -107,5 +119,21 @@ impl FileKind {
             FileType::Socket => Self::Socket,
             FileType::RegularFile | FileType::Unknown => Self::File,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_real_path_holds_no_links() {
+        let scratch = testkit::scratch();
+        let folder = scratch.folder("a").canonicalize().expect("a path");
+        std::os::unix::fs::symlink("a", scratch.path("link")).expect("linked");
+        std::os::unix::fs::symlink("nowhere", scratch.path("broken")).expect("linked");
+        assert_eq!(real_path(scratch.path("link/../link")).expect("a path"), folder);
+        assert_eq!(real_path(scratch.file("a/f", "")).expect("a path"), folder.join("f"));
+        assert!(real_path(scratch.path("broken")).expect_err("nothing there").is_not_found());
     }
 }

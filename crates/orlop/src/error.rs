@@ -1,8 +1,12 @@
 //! What can go wrong in a verb.
 
+use orlop_fs::error::Shown;
 use orlop_spec::digest::AnyDigest;
 use orlop_spec::media_type::MediaType;
+use orlop_spec::network::SettingsError;
 use orlop_spec::{Diagnose, Fault, Kind};
+use std::io;
+use std::path::PathBuf;
 
 /// What can go wrong in a verb.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +92,109 @@ pub enum Error {
         /// After.
         to: AnyDigest,
     },
+    /// A file of settings is damaged, or says what cannot be honoured.
+    #[error("the settings of {file} cannot be used")]
+    Settings {
+        /// The file.
+        file: Shown,
+        /// Why.
+        #[source]
+        source: SettingsError,
+    },
+    /// A policy that is there and cannot be understood.
+    #[error("the policy {file} cannot be used, so no image is")]
+    BadPolicy {
+        /// The file.
+        file: Shown,
+        /// Why.
+        #[source]
+        source: SettingsError,
+    },
+    /// Settings forbid a repository.
+    #[error("{repository} is blocked by the entry {prefix:?} of registries.conf")]
+    Blocked {
+        /// The repository.
+        repository: Box<str>,
+        /// The entry.
+        prefix: Box<str>,
+    },
+    /// No host of a `hosts.toml` serves what is wanted.
+    #[error("no host in {} serves what is to be done with {host}", .file.display())]
+    NoHost {
+        /// The registry.
+        host: Box<str>,
+        /// The file.
+        file: PathBuf,
+    },
+    /// A policy forbids an image.
+    #[error("{image} is refused by {rule} of {file}")]
+    Refused {
+        /// The image.
+        image: String,
+        /// The rule.
+        rule: String,
+        /// The policy.
+        file: Shown,
+    },
+    /// A policy asks for a signature.
+    #[error(
+        "{rule} of {file} asks for a signature (`{kind}`) of {image}, and this version of orlop verifies none"
+    )]
+    Unsigned {
+        /// The image.
+        image: String,
+        /// The rule.
+        rule: String,
+        /// What kind of signature.
+        kind: Box<str>,
+        /// The policy.
+        file: Shown,
+    },
+    /// One site would be secure for one repository and insecure for another.
+    #[error(
+        "{host} may be insecure for one of the repositories and not for another, and both would share its connections"
+    )]
+    MixedSecurity {
+        /// The host.
+        host: String,
+    },
+    /// A credential that was typed, and two registries.
+    #[error("the credential that was typed is for {first}, and is not shown to {second}")]
+    OneRegistry {
+        /// The registry that came first.
+        first: Box<str>,
+        /// The other one.
+        second: Box<str>,
+    },
+    /// Not a host.
+    #[error("{0:?} is no HOST[:PORT]")]
+    BadHost(Box<str>),
+    /// Not a place of a file.
+    #[error("{} is no path of an auth file", .0.display())]
+    BadAuthPath(PathBuf),
+    /// A credential helper could not be run.
+    #[error("cannot run the credential helper `{program}`")]
+    HelperFailed {
+        /// The program.
+        program: String,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// A credential helper says that it failed; its words may hold a secret.
+    #[error("the credential helper `{program}` failed for {server}")]
+    HelperRefused {
+        /// The program.
+        program: String,
+        /// What it was asked about.
+        server: Box<str>,
+    },
+    /// A proxy that cannot be used.
+    #[error("the proxy that `{variable}` names cannot be used: only http://[USER:PASSWORD@]HOST[:PORT] is")]
+    BadProxy {
+        /// The variable.
+        variable: &'static str,
+    },
 }
 
 impl Diagnose for Error {
@@ -96,12 +203,24 @@ impl Diagnose for Error {
             Self::NoFile { .. } => Kind::NotFound,
             Self::LayerCount { .. } | Self::DigestChanges { .. } => Kind::Integrity,
             Self::TooManyLayers { .. } => Kind::Limit,
-            Self::Unfit { .. } | Self::NoTransport { .. } => Kind::Usage,
+            Self::Unfit { .. } | Self::NoTransport { .. } | Self::BadHost(_) | Self::OneRegistry { .. } => {
+                Kind::Usage
+            }
+            Self::BadPolicy { .. }
+            | Self::Blocked { .. }
+            | Self::Refused { .. }
+            | Self::Unsigned { .. }
+            | Self::MixedSecurity { .. } => Kind::Policy,
+            Self::HelperFailed { .. } | Self::HelperRefused { .. } => Kind::Denied,
             Self::NotAnImage { .. }
             | Self::Artifact { .. }
             | Self::UnknownLayer { .. }
             | Self::TooManyLinks { .. }
-            | Self::NotAFile { .. } => Kind::Other,
+            | Self::NotAFile { .. }
+            | Self::Settings { .. }
+            | Self::NoHost { .. }
+            | Self::BadAuthPath(_)
+            | Self::BadProxy { .. } => Kind::Other,
         }
     }
 
@@ -116,6 +235,13 @@ impl Diagnose for Error {
             }
             Self::NoTransport { .. } => {
                 Some("it opens oci:, oci-archive:, docker-archive:, dir:, rootfs: and tar:".into())
+            }
+            Self::Refused { .. } | Self::Unsigned { .. } | Self::BadPolicy { .. } => Some(
+                "name another policy with --policy FILE, or do without one with --insecure-policy".into(),
+            ),
+            Self::MixedSecurity { host } => Some(format!("allow both with --insecure {host}")),
+            Self::HelperRefused { program, server } => {
+                Some(format!("see what it says: echo {server} | {program} get"))
             }
             _ => None,
         }

@@ -44,7 +44,7 @@ pub enum Found {
 }
 
 /// A program that keeps secrets.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Helper {
     name: Box<str>,
     server: Box<str>,

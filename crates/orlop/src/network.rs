@@ -1,0 +1,215 @@
+//! What a client of registries is given, from files of settings and credentials, the environment and programs.
+//!
+//! ```text
+//! Surroundings ─► Network { hosts, trust, secrets, journal }        the ports of orlop_spec::network
+//!    hosts     registries.conf, hosts.toml           trust     system roots, certs.d, proxies
+//!    secrets   auth files, helpers, kept tokens      journal   open uploads, who holds which blob
+//!    check     policy.json, for images from anywhere
+//! ```
+//!
+//! Invariant: nothing is read before it is asked for, and each thing once; no secret is in an error or a warning.
+
+mod files;
+mod hosts;
+mod journal;
+mod policy;
+mod private;
+mod programs;
+mod secrets;
+mod tokens;
+mod trust;
+
+pub use programs::{Bounds, Programs, Ran};
+pub use secrets::Kept;
+
+use crate::error::Error;
+use hosts::Known;
+use orlop_fs::error::Shown;
+use orlop_spec::Timestamp;
+use orlop_spec::network::{AuthFile, Credential, Helper, Network, Policy, Registries};
+use orlop_spec::port::Result;
+use orlop_spec::reference::Repository;
+use orlop_spec::wire::{Scheme, Site};
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// Reads a variable of the environment.
+pub type Variables = Box<dyn Fn(&str) -> Option<OsString> + Send + Sync>;
+
+/// What the program hands in.
+pub struct Given {
+    /// The environment.
+    pub variable: Variables,
+    /// The present time.
+    pub now: Box<dyn Fn() -> Timestamp + Send + Sync>,
+    /// Runs credential helpers.
+    pub programs: Box<dyn Programs>,
+    /// The caller's user id.
+    pub user: u32,
+    /// Where the system's files are: `/`.
+    pub root: PathBuf,
+    /// `--authfile`.
+    pub authfile: Option<PathBuf>,
+    /// `--src-creds`, for what is read.
+    pub source: Option<Credential>,
+    /// `--dest-creds`, for what is written.
+    pub target: Option<Credential>,
+    /// `--insecure HOST[:PORT]`.
+    pub insecure: Vec<Box<str>>,
+    /// Which policy holds.
+    pub policy: WhichPolicy,
+}
+
+/// Which policy holds.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub enum WhichPolicy {
+    /// The user's, else the system's; without either every image may be used.
+    #[default]
+    Found,
+    /// `--policy FILE`.
+    File(PathBuf),
+    /// `--insecure-policy`: none.
+    None,
+}
+
+/// What a command does with the images of a registry; a credential that was typed is for one of the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// They come from there.
+    Source,
+    /// They go there.
+    Target,
+}
+
+/// Everything around a command that has to do with networks. Costs nothing until it is asked.
+pub struct Surroundings {
+    shared: Arc<Shared>,
+    source: Side,
+    target: Side,
+    journal: journal::Folder,
+}
+
+/// What both sides share.
+struct Shared {
+    given: Given,
+    registries: Once<Registries>,
+    roots: Once<Vec<Vec<u8>>>,
+    sites: Mutex<HashMap<Site, Known>>,
+    auth_files: Once<Vec<(Shown, AuthFile)>>,
+    answers: Mutex<HashMap<Helper, Option<Credential>>>,
+    tokens: tokens::Tokens,
+    policy: Once<Option<(Shown, Policy)>>,
+    warnings: Mutex<Vec<String>>,
+}
+
+/// One side of a command.
+struct Side {
+    shared: Arc<Shared>,
+    typed: Option<Credential>,
+    /// The registry that the user meant, which is the only one to see what was typed.
+    host: OnceLock<Box<str>>,
+}
+
+impl Surroundings {
+    /// Takes note of what is given; reads nothing.
+    pub fn new(mut given: Given) -> Result<Self> {
+        for host in &given.insecure {
+            Site::parse(Scheme::Https, host).map_err(|_| Error::BadHost(host.clone()))?;
+        }
+        let (source, target) = (given.source.take(), given.target.take());
+        let tokens = given.xdg("XDG_CACHE_HOME", ".cache", "orlop/tokens");
+        let journal = given.xdg("XDG_STATE_HOME", ".local/state", "orlop/journal");
+        let journal = journal::Folder::new(journal, given.user);
+        let shared = Arc::new(Shared {
+            tokens: tokens::Tokens::new(tokens, given.user),
+            given,
+            registries: Once::default(),
+            roots: Once::default(),
+            sites: Mutex::default(),
+            auth_files: Once::default(),
+            answers: Mutex::default(),
+            policy: Once::default(),
+            warnings: Mutex::default(),
+        });
+        let side = |typed| Side { shared: Arc::clone(&shared), typed, host: OnceLock::new() };
+        Ok(Self { source: side(source), target: side(target), shared, journal })
+    }
+
+    /// The ports for one side of a command.
+    pub fn network(&self, role: Role) -> Network<'_> {
+        let side = match role {
+            Role::Source => &self.source,
+            Role::Target => &self.target,
+        };
+        Network {
+            hosts: side,
+            trust: &*self.shared,
+            secrets: side,
+            journal: &self.journal,
+            clock: &*self.shared.given.now,
+        }
+    }
+
+    /// What a name without a host means, in the order to try: by the aliases and the hosts to search of
+    /// `registries.conf`, else on Docker's registry.
+    pub fn qualify(&self, short: &str) -> Result<Vec<Repository>> {
+        let meant = self.shared.registries()?.qualify(short).map_err(hosts::in_entry)?;
+        if meant.is_empty() { Ok(vec![Repository::parse(short)?]) } else { Ok(meant) }
+    }
+
+    /// What the user should know and that is no error; given once.
+    pub fn warnings(&self) -> Vec<String> {
+        std::mem::take(&mut self.shared.warnings.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Shared {
+    fn warn(&self, message: impl Into<String>) {
+        let message = message.into();
+        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        if !warnings.contains(&message) {
+            warnings.push(message);
+        }
+    }
+}
+
+impl Side {
+    /// Takes note of the registry that the user named. What was typed for one registry goes to no second one.
+    fn bind(&self, host: &str) -> Result<()> {
+        let first = self.host.get_or_init(|| host.into());
+        if self.typed.is_some() && **first != *host {
+            return Err(Error::OneRegistry { first: first.clone(), second: host.into() }.into());
+        }
+        Ok(())
+    }
+}
+
+/// Something that is found out once; an error is found out again.
+struct Once<T>(Mutex<Option<Arc<T>>>);
+
+impl<T> Default for Once<T> {
+    fn default() -> Self {
+        Self(Mutex::new(None))
+    }
+}
+
+impl<T> Once<T> {
+    fn get(&self, find: impl FnOnce() -> Result<T>) -> Result<Arc<T>> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = &*known {
+            return Ok(Arc::clone(known));
+        }
+        let found = Arc::new(find()?);
+        *known = Some(Arc::clone(&found));
+        Ok(found)
+    }
+
+    fn forget(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+#[cfg(test)]
+mod tests;
