@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::Path;
 use testkit::command::orlop_path;
 use testkit::engine::{HELLO_CODE, hello};
 use testkit::scratch::{Scratch, scratch};
@@ -98,8 +99,9 @@ fn a_rootless_bundle_holds_the_subordinate_ids_of_its_maker() {
     if !is_root() {
         return proof::not_offered(PROOF, "the tests do not run as root");
     }
-    if ["runc", "newuidmap", "setpriv"].iter().any(|tool| peer(tool).is_none()) {
-        return proof::skipped(PROOF, "runc, newuidmap or setpriv is missing");
+    // The program that maps ids tells no version.
+    if peer("runc").is_none() || !Path::new("/usr/bin/newuidmap").exists() {
+        return proof::skipped(PROOF, "runc or newuidmap is missing");
     }
     let Some(scratch) = app() else { return proof::skipped(PROOF, "no C compiler that links statically") };
     let without = as_nobody(&scratch, "", r#""$ORLOP" bundle oci:layout:app refused"#);
