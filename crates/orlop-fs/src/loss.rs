@@ -13,6 +13,8 @@ const EXAMPLES: usize = 8;
 pub enum LossKind {
     /// An owner that the caller cannot set.
     Owner,
+    /// The bits of a mode that would make a program run as the caller.
+    SetId,
     /// A device that the caller cannot make.
     Device,
     /// A socket, which no image can hold.
@@ -34,6 +36,7 @@ impl LossKind {
     pub fn word(self) -> &'static str {
         match self {
             Self::Owner => "owner",
+            Self::SetId => "setuid bit",
             Self::Device => "device",
             Self::Socket => "socket",
             Self::Name => "name",

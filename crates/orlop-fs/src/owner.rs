@@ -6,12 +6,21 @@
 //! ```text
 //! 08 <varint uid>   10 <varint gid>      2^32-1 means: nothing recorded, which stands for 0
 //! ```
+//!
+//! A file that would be setuid or setgid for the caller, and not for its owner, is unpacked without these bits. The
+//! attribute `user.orlop.mode` keeps its mode then, in four octal digits.
 
 use crate::fakeroot::Fakeroot;
 use crate::privilege::Privileges;
 
 /// The attribute that holds a recorded owner.
 pub const RECORD: &[u8] = b"user.rootlesscontainers";
+
+/// The attribute that holds a recorded mode.
+pub const MODE: &[u8] = b"user.orlop.mode";
+
+/// The bits that make a program run as its owner or group.
+pub const SET_ID: u16 = 0o6000;
 
 /// Stands for "no number recorded".
 const NOTHING: u32 = u32::MAX;
@@ -69,6 +78,17 @@ pub fn recorded(mut value: &[u8]) -> Option<(u32, u32)> {
     Some((plain(uid), plain(gid)))
 }
 
+/// The value of [`MODE`].
+pub fn record_mode(mode: u16) -> Vec<u8> {
+    format!("{mode:04o}").into_bytes()
+}
+
+/// The bits of [`SET_ID`] that a value of [`MODE`] holds; none where it is damaged.
+pub fn recorded_set_id(value: &[u8]) -> u16 {
+    let digits = std::str::from_utf8(value).ok().filter(|digits| digits.len() == 4);
+    digits.and_then(|digits| u16::from_str_radix(digits, 8).ok()).unwrap_or(0) & SET_ID
+}
+
 fn push_varint(out: &mut Vec<u8>, mut number: u32) {
     while number >= 0x80 {
         out.push(number.to_le_bytes()[0] | 0x80);
@@ -107,6 +127,16 @@ mod tests {
             assert_eq!(recorded(&record(owner.0, owner.1).expect("not 0:0")), Some(owner));
         }
         assert_eq!(recorded(b""), Some((0, 0)));
+    }
+
+    #[test]
+    fn of_a_recorded_mode_the_bits_come_back_that_were_taken() {
+        for mode in [0o4755, 0o6711, 0o2755, 0o0644] {
+            assert_eq!(recorded_set_id(&record_mode(mode)), mode & SET_ID);
+        }
+        for damaged in [&b""[..], b"4", b"9999", b"-755", b"\xff755", b"100755"] {
+            assert_eq!(recorded_set_id(damaged), 0, "{damaged:?}");
+        }
     }
 
     #[test]

@@ -204,6 +204,23 @@ fn recorded_owners_come_back_and_the_record_goes() {
 }
 
 #[test]
+fn recorded_setuid_bits_come_back_and_the_record_goes() {
+    let scratch = Scratch::new();
+    for (name, value) in [("f", "6711"), ("g", "damaged")] {
+        scratch.file(name, b"x");
+        scratch.mode(name, 0o750);
+        scratch.xattr(name, "user.orlop.mode", value);
+    }
+    for (owner, f) in [(Owner::Record, 0o6750), (Owner::Squash, 0o750)] {
+        let seen = scan(&scratch, ScanOptions { owner, ..ScanOptions::default() });
+        let mode = |path| (seen.at(path).0.meta.mode, seen.at(path).0.meta.xattrs.len());
+        assert_eq!((mode("f"), mode("g")), ((f, 0), (0o750, 0)), "{owner:?}");
+    }
+    let exact = scan(&scratch, ScanOptions::default());
+    assert_eq!((exact.at("f").0.meta.mode, exact.xattr("f", "user.orlop.mode")), (0o750, Some(&b"6711"[..])));
+}
+
+#[test]
 fn an_ordinary_user_reads_what_its_own_modes_forbid_and_puts_them_back() {
     if !again_as(Who::Nobody, "an_ordinary_user_reads_what_its_own_modes_forbid_and_puts_them_back") {
         return;

@@ -222,6 +222,7 @@ impl<'a> Scan<'a> {
 
     fn meta(&mut self, found: &Found, mut xattrs: Xattrs) -> Meta {
         let (uid, gid) = self.owner(&found.stat, &mut xattrs);
+        let set_id = self.set_id(&found.stat, &mut xattrs);
         xattrs.retain(|name, _| {
             let (kind, why) = match xattr::belongs(name) {
                 Belongs::Tree => return true,
@@ -231,7 +232,20 @@ impl<'a> Scan<'a> {
             self.losses.add_xattr(kind, name, found.path.as_bytes(), why, self.options.observer);
             false
         });
-        Meta { mode: found.stat.mode & self.options.mode_mask, uid, gid, mtime: found.stat.mtime, xattrs }
+        let mode = (found.stat.mode | set_id) & self.options.mode_mask;
+        Meta { mode, uid, gid, mtime: found.stat.mtime, xattrs }
+    }
+
+    /// The bits that were taken from a file when it was unpacked.
+    fn set_id(&self, stat: &Stat, xattrs: &mut Xattrs) -> u16 {
+        if self.options.owner.is_set() {
+            return 0;
+        }
+        let recorded = xattrs.remove(owner::MODE).filter(|_| stat.kind == FileKind::File);
+        match self.options.owner {
+            Owner::Record => recorded.map_or(0, |value| owner::recorded_set_id(&value)),
+            _ => 0,
+        }
     }
 
     fn owner(&self, stat: &Stat, xattrs: &mut Xattrs) -> (u32, u32) {

@@ -7,7 +7,7 @@ use super::Apply;
 use crate::call;
 use crate::error::Error;
 use crate::loss::{LossKind, Losses};
-use crate::owner::{self, Owner};
+use crate::owner::{self, Owner, SET_ID};
 use crate::privilege;
 use crate::stat::Stat;
 use crate::xattr::{self, Belongs};
@@ -39,10 +39,17 @@ impl<'a> Setter<'a> {
     /// The mode that a new file is created with, and the one that it must get at the end, if another.
     pub(super) fn file_mode(&self, meta: &Meta) -> (u16, Option<u16>) {
         // Attributes of the `user.` kind need the mode to let the owner write.
-        let has_xattrs = !meta.xattrs.is_empty() || self.record(meta).is_some();
+        let is_recorded = self.apply.owner == Owner::Record && self.takes_set_id(meta);
+        let has_xattrs = !meta.xattrs.is_empty() || self.record(meta).is_some() || is_recorded;
         let first = if has_xattrs { 0o600 } else { meta.mode & 0o777 };
-        let last = if first & !self.umask == meta.mode { None } else { Some(meta.mode) };
+        let mode = if self.takes_set_id(meta) { meta.mode & !SET_ID } else { meta.mode };
+        let last = if first & !self.umask == mode { None } else { Some(mode) };
         (first, last)
+    }
+
+    /// Whether a file must not run as its owner: that would be the caller, of whom the image knows nothing.
+    fn takes_set_id(&self, meta: &Meta) -> bool {
+        !self.apply.owner.is_set() && meta.mode & SET_ID != 0
     }
 
     /// Everything about a new file but its time, which the last write would change.
@@ -56,7 +63,14 @@ impl<'a> Setter<'a> {
         if self.apply.owner.is_set() && (meta.uid, meta.gid) != self.caller {
             set_owner(path, meta, |uid, gid| call::chown(file, uid, gid))?;
         }
-        self.xattrs(path, meta, &Handle::Open(file))?;
+        let handle = Handle::Open(file);
+        self.xattrs(path, meta, &handle)?;
+        if self.takes_set_id(meta) {
+            self.losses.add(LossKind::SetId, path, "the program would run as you", self.apply.observer);
+            if self.apply.owner == Owner::Record {
+                self.xattr(path, owner::MODE, &owner::record_mode(meta.mode), &handle)?;
+            }
+        }
         if let Some(mode) = mode {
             call::chmod(file, mode).map_err(failed("set the mode of", path))?;
         }
@@ -116,7 +130,7 @@ impl<'a> Setter<'a> {
             self.xattr(path, owner::RECORD, &record, handle)?;
         }
         for (name, value) in &meta.xattrs {
-            if self.apply.owner == Owner::Record && **name == *owner::RECORD {
+            if self.apply.owner == Owner::Record && [owner::RECORD, owner::MODE].contains(&&**name) {
                 continue;
             }
             if xattr::belongs(name) == Belongs::Overlay {
@@ -229,6 +243,11 @@ mod tests {
         assert_eq!(setter.file_mode(&mode(0o755)), (0o755, None));
         assert_eq!(setter.file_mode(&mode(0o664)), (0o664, Some(0o664)));
         assert_eq!(setter.file_mode(&mode(0o4755)), (0o755, Some(0o4755)));
+        for (owner, made) in [(Owner::Squash, (0o755, None)), (Owner::Record, (0o600, Some(0o755)))] {
+            let mut setter = Setter::new(&Apply { owner, ..Apply::default() });
+            setter.umask = 0o022;
+            assert_eq!(setter.file_mode(&mode(0o4755)), made);
+        }
         let mut attributed = mode(0o444);
         attributed.xattrs.insert((*b"user.a").into(), (*b"b").into());
         assert_eq!(setter.file_mode(&attributed), (0o600, Some(0o444)));
