@@ -21,9 +21,11 @@ pub mod exchange;
 #[cfg(test)]
 mod loopback;
 pub mod pool;
+pub mod registry;
 mod retry;
 
 pub use client::{Client, Errand, Options, Payload, Redirects, Repeat};
 pub use error::{Error, Phase};
 pub use exchange::Http;
 pub use pool::Pool;
+pub use registry::{Push, Remote, Resolve};

@@ -49,7 +49,7 @@ impl fmt::Display for Selector {
 }
 
 /// Under which name an image is published.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Name {
     /// Reachable by digest or position only.
     Untagged,

@@ -75,6 +75,11 @@ impl Place {
         Api::new(site, prefix)?.repository(repository)
     }
 
+    /// A repository at an endpoint; `root` is what stands before its name, most often `/v2`.
+    pub fn beneath(site: Site, root: &str, repository: &str) -> Result<Self, WireError> {
+        Api { root: plain(site, root)? }.repository(repository)
+    }
+
     /// Whom one speaks to.
     pub fn site(&self) -> &Site {
         self.root.site()

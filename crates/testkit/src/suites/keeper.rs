@@ -1,8 +1,8 @@
 //! What a keeper must do.
 
-use super::{Fresh, Place, Sample, asks_for, listing, read, root_of};
+use super::{Fresh, Place, Sample, Sweeper, asks_for, listing, read, root_of};
 use orlop_spec::port::{Keeper, Name, Selector, Sweep};
-use orlop_spec::{Descriptor, Kind};
+use orlop_spec::{Descriptor, Diagnose as _, Kind};
 use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -16,14 +16,20 @@ pub fn keeper(fresh: Fresh<'_>) -> usize {
         a_name_is_not_given_to_what_is_not_there,
         every_way_to_ask_forgets_the_image,
         what_is_not_there_cannot_be_forgotten,
-        a_sweep_removes_what_no_name_reaches,
-        a_dry_run_removes_nothing,
-        item_4_a_sweep_keeps_what_it_does_not_know,
+        a_tag_that_goes_takes_no_other_with_it,
     ];
-    for law in laws {
+    let of_sweeps: &[fn(&dyn Place)] = match fresh().sweeper() {
+        Sweeper::Keeper => &[
+            a_sweep_removes_what_no_name_reaches,
+            a_dry_run_removes_nothing,
+            item_4_a_sweep_keeps_what_it_does_not_know,
+        ],
+        Sweeper::Place => &[a_sweep_that_is_not_ours_is_refused],
+    };
+    for law in laws.iter().chain(of_sweeps) {
         law(&*fresh());
     }
-    laws.len()
+    laws.len() + of_sweeps.len()
 }
 
 fn opened(place: &dyn Place) -> Box<dyn Keeper + '_> {
@@ -86,6 +92,27 @@ fn what_is_not_there_cannot_be_forgotten(place: &dyn Place) {
     }
     assert!(opened(place).forget(&Selector::Only).is_err(), "there are two");
     assert_eq!(listing(place), before);
+}
+
+fn a_tag_that_goes_takes_no_other_with_it(place: &dyn Place) {
+    let [(one, name), (_, second)] = two_images(place);
+    opened(place).assign(&place.tag("three"), &one.root).expect("the root is there");
+    let gone = opened(place).forget(&asks_for(&name)).expect("it is there");
+    assert!(gone.iter().all(|root| root.digest == one.root.digest) && gone.len() == 1);
+    let mut names: Vec<_> = listing(place).into_iter().map(|(name, _)| name).collect();
+    names.sort();
+    assert_eq!(names, [place.tag("three"), second]);
+    one.check(&*place.catalog().expect("it is still a place"));
+}
+
+fn a_sweep_that_is_not_ours_is_refused(place: &dyn Place) {
+    let [(one, name), _] = two_images(place);
+    opened(place).forget(&asks_for(&name)).expect("it is there");
+    for mode in [Sweep::Remove, Sweep::DryRun] {
+        let refused = opened(place).sweep(HOUR, mode).map_err(|fault| (fault.kind(), fault.hint().is_some()));
+        assert_eq!(refused.map(|_| ()), Err((Kind::Usage, true)));
+    }
+    one.check(&*place.catalog().expect("it is still a place"));
 }
 
 fn is_there(place: &dyn Place, blob: &Descriptor) -> bool {

@@ -43,6 +43,16 @@ pub trait Place {
         Again::Adds
     }
 
+    /// What images can be named by.
+    fn digests(&self) -> Digests {
+        Digests::Any
+    }
+
+    /// Who removes blobs that no name reaches.
+    fn sweeper(&self) -> Sweeper {
+        Sweeper::Keeper
+    }
+
     /// A tag in the spelling that comes back.
     fn tag(&self, text: &str) -> Name {
         Name::Tag(text.into())
@@ -56,6 +66,24 @@ pub enum Holds {
     One,
     /// Any number, with names.
     Many,
+}
+
+/// What images can be named by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Digests {
+    /// Every algorithm, and blobs even by one that nobody knows.
+    Any,
+    /// SHA-256 alone.
+    Sha256,
+}
+
+/// Who removes blobs that no name reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sweeper {
+    /// [`Keeper::sweep`].
+    Keeper,
+    /// The place itself, when it wants to.
+    Place,
 }
 
 /// What becomes of images that were there when another is written.

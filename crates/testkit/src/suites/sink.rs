@@ -1,6 +1,6 @@
 //! What a sink must do, and must never do.
 
-use super::{Again, Fresh, Holds, Place, Sample, describe, first_name, listing, read, root_of};
+use super::{Again, Digests, Fresh, Holds, Place, Sample, describe, first_name, listing, read, root_of};
 use orlop_spec::media_type::{OCI_LAYER, OCI_MANIFEST};
 use orlop_spec::port::{Hints, Name, Origin, Put, Result, Sink};
 use orlop_spec::{Algorithm, AnyDigest, Descriptor, Fault, Kind};
@@ -121,6 +121,9 @@ fn a_begun_blob_is_what_its_commit_says(place: &dyn Place) {
 }
 
 fn a_begun_blob_may_be_named_by_any_algorithm(place: &dyn Place) {
+    if place.digests() == Digests::Sha256 {
+        return;
+    }
     let sample = Sample::about("a strong image", Algorithm::Sha384, None);
     let sink = opened(place);
     for (blob, content) in &sample.blobs {
@@ -161,6 +164,11 @@ fn item_10_an_unknown_algorithm_is_carried_by_size(place: &dyn Place) {
     blob.digest = AnyDigest::Other("foo+bar:abc".into());
     let sink = opened(place);
     assert!(sink.put(&blob, &b"abcd".to_vec(), &Hints::default()).is_err(), "the size is all there is");
+    if place.digests() == Digests::Sha256 {
+        let put = sink.put(&blob, &b"abc".to_vec(), &Hints::default());
+        assert!(put.is_err(), "what cannot be proven there is refused");
+        return;
+    }
     drop(sink);
     comes_back_as_a_layer(place, &blob, b"abc");
 }

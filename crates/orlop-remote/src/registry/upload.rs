@@ -1,0 +1,188 @@
+//! Uploads, driven: the machine of [`orlop_spec::wire::upload`] says what is next, this sends it.
+//!
+//! Invariant: an upload that comes to nothing is given up, so that the registry need not keep it (item 215); one that
+//! was broken off after a chunk stays, in the journal, for the next run. Nothing is closed before all bytes were seen
+//! to be the blob.
+
+use super::doors::{Ask, Door, PUSH, Told};
+use super::outgoing::Outgoing;
+use super::push::Push;
+use crate::client::{Payload, Repeat};
+use orlop_spec::network::{self, UploadKey};
+use orlop_spec::port::{Lender, Origin, Put, Result};
+use orlop_spec::wire::upload::{Next, Pieces, Upload};
+use orlop_spec::wire::{Head, Headers, Method, Place, Request};
+use orlop_spec::{Descriptor, Event, Fault, Kind};
+
+/// What is sent at once; larger blobs go in chunks, so that a broken connection costs no more than this.
+const CHUNK: u64 = 64 << 20;
+
+impl Push<'_> {
+    /// Makes the repository hold a blob that it does not hold: it is borrowed, or sent.
+    pub(super) fn upload(&self, door: &Door, blob: &Descriptor, origin: &dyn Origin) -> Result<Put> {
+        let outgoing = Outgoing::new(origin, blob);
+        let lender = self.lender(door, blob, &origin.lenders());
+        let trip = Trip { push: self, door, blob, outgoing: &outgoing, lender };
+        let sent = trip.go();
+        let again = outgoing.given_again();
+        if again > 0 {
+            let item = blob.digest.to_string();
+            self.doors.client.context().observer.event(Event::Repeated { item, bytes: again });
+        }
+        sent
+    }
+
+    /// Another repository of the registry that should hold the blob.
+    fn lender(&self, door: &Door, blob: &Descriptor, named: &[Lender]) -> Option<Box<str>> {
+        let site = door.site()?;
+        let named =
+            named.iter().filter(|lender| lender.site == *site).map(|lender| lender.repository.clone());
+        let known = self.doors.client.network().journal.holders(site, &blob.digest);
+        named.chain(known).find(|name| **name != *door.repository())
+    }
+}
+
+/// One blob on its way.
+struct Trip<'t> {
+    push: &'t Push<'t>,
+    door: &'t Door,
+    blob: &'t Descriptor,
+    outgoing: &'t Outgoing<'t>,
+    lender: Option<Box<str>>,
+}
+
+impl Trip<'_> {
+    fn go(&self) -> Result<Put> {
+        // What has no bytes is sent by closing an upload, which reads nothing.
+        if self.blob.size == 0 {
+            self.prove()?;
+        }
+        let mut upload = self.begin()?;
+        let sent = self.drive(&mut upload);
+        match &sent {
+            Ok(_) => self.note(None),
+            Err(fault) => self.ended(&upload, fault),
+        }
+        sent
+    }
+
+    /// A new upload, or the one of an earlier run.
+    fn begin(&self) -> Result<Upload> {
+        let pieces = if self.blob.size > CHUNK { Pieces::Chunks(CHUNK) } else { Pieces::One };
+        let place = self.door.place()?;
+        let (digest, size) = (self.blob.digest.clone(), self.blob.size);
+        let upload = Upload::new(place, digest, size, pieces, self.lender.as_deref());
+        let left = match pieces {
+            Pieces::One => None,
+            Pieces::Chunks(_) => self.key().and_then(|key| self.journal().upload(&key)),
+        };
+        Ok(match left {
+            Some(left) => {
+                let item = self.blob.digest.to_string();
+                let event = Event::Resumed { item, bytes: left.acknowledged };
+                self.push.doors.client.context().observer.event(event);
+                upload.resumed(left)
+            }
+            None => upload,
+        })
+    }
+
+    fn drive(&self, upload: &mut Upload) -> Result<Put> {
+        loop {
+            let next = match self.step(upload) {
+                Ok((told, Next::Failed)) => return Err(told.failure().into()),
+                Ok((told, next)) => {
+                    told.drained();
+                    next
+                }
+                Err(fault) => self.recover(upload, fault)?,
+            };
+            if next == Next::Ask && self.blob.size > CHUNK {
+                self.note(upload.to_resume().as_ref());
+            }
+            match next {
+                Next::Mounted => return Ok(Put::Mounted),
+                Next::Uploaded => return Ok(Put::Copied),
+                _ => {}
+            }
+        }
+    }
+
+    /// Asks what is next, and tells the answer.
+    fn step(&self, upload: &mut Upload) -> Result<(Told<'_>, Next)> {
+        let next = upload.ask();
+        if next.request.method == Method::Put && next.body.is_empty() {
+            self.prove()?;
+        }
+        let request = |_: &Place| -> Result<Request> { Ok(next.request.clone()) };
+        let (at, size) = (next.body.start, next.body.end - next.body.start);
+        let payload = match size {
+            0 => Payload::Empty,
+            size => Payload::Part { origin: self.outgoing, at, size },
+        };
+        // What carries bytes is looked at before it is sent again; a beginning too many costs nothing.
+        let repeat = match next.request.method {
+            Method::Put | Method::Patch => Repeat::Never,
+            _ => Repeat::Safe,
+        };
+        let ask = Ask { payload, repeat, lender: self.lender.as_deref(), ..Ask::new(PUSH, &request) };
+        let told = self.push.doors.ask(self.door, &ask)?;
+        let next = upload.answered(told.head())?;
+        Ok((told, next))
+    }
+
+    /// What follows when no answer came.
+    fn recover(&self, upload: &mut Upload, fault: Fault) -> Result<Next> {
+        if let Some(own) = self.outgoing.fault() {
+            return Err(own);
+        }
+        let is_mount = upload.ask().request.address.target().contains("mount=");
+        match fault.kind() {
+            // No token is given for the other repository: then it does not lend.
+            Kind::Denied if is_mount => {
+                let refused = Head { status: 403, headers: Headers::default() };
+                Ok(upload.answered(&refused)?)
+            }
+            Kind::Unreachable => match upload.broke() {
+                Next::Failed => Err(fault),
+                next => Ok(next),
+            },
+            _ => Err(fault),
+        }
+    }
+
+    fn prove(&self) -> Result<()> {
+        self.outgoing.prove_whole().map_err(|fault| self.outgoing.fault().unwrap_or(fault))
+    }
+
+    /// An upload that was broken off stays for the next run; any other is given up.
+    fn ended(&self, upload: &Upload, fault: &Fault) {
+        let is_broken = matches!(fault.kind(), Kind::Unreachable | Kind::Interrupted);
+        if is_broken && self.blob.size > CHUNK && upload.to_resume().is_some() {
+            return;
+        }
+        self.note(None);
+        if let Some(cancel) = upload.cancel() {
+            let request = |_: &Place| Ok(cancel.clone());
+            // The registry gives it up by itself after some time.
+            if let Ok(told) = self.push.doors.ask(self.door, &Ask::new(PUSH, &request)) {
+                told.drained();
+            }
+        }
+    }
+
+    fn note(&self, upload: Option<&network::Upload>) {
+        if let Some(key) = self.key().filter(|_| self.blob.size > CHUNK) {
+            self.journal().note_upload(&key, upload);
+        }
+    }
+
+    fn key(&self) -> Option<UploadKey> {
+        let (site, repository) = (self.door.site()?.clone(), self.door.repository().into());
+        Some(UploadKey { site, repository, blob: self.blob.digest.clone() })
+    }
+
+    fn journal(&self) -> &dyn network::Journal {
+        self.push.doors.client.network().journal
+    }
+}

@@ -1,0 +1,4 @@
+//! A repository of Debian's docker-registry, and of servers that answer as a test says, behind the ports.
+
+mod laws;
+mod ports;
