@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use testkit::command::orlop_path;
 use testkit::dump::{differences, dump};
+use testkit::image::{Image, Packing};
 use testkit::tarball::{Member, tar};
 use testkit::{Scratch, orlop, scratch};
 
@@ -111,4 +112,42 @@ fn a_signal_leaves_no_new_layout_and_no_new_archive() {
             .collect();
         assert_eq!(names, Vec::<String>::new(), "{target}");
     }
+}
+
+/// A layout whose layer is 64 GiB of nothing, which take no space; reading them takes half a minute or more.
+fn endless(folder: &Scratch, layout: &str) {
+    const SIZE: u64 = 64 << 30;
+    let image = Image::of(&[tar([Member::file("f", "1")])], Packing::Plain);
+    let image = image.manifest(|mut manifest| {
+        manifest["layers"][0]["size"] = SIZE.into();
+        manifest
+    });
+    let image = image.layout();
+    image.write(&folder.path(layout));
+    let layer = folder.path(layout).join(image.layer_path(0));
+    std::fs::File::create(layer).and_then(|file| file.set_len(SIZE)).expect("it has no content");
+}
+
+#[test]
+fn a_signal_ends_the_proof_of_one_large_local_blob() {
+    let folder = scratch();
+    endless(&folder, "from");
+    endless(&folder, "held");
+    for words in [&["oci:from", "oci:held:again"][..], &["oci:from", "oci:new:1", "--link"]] {
+        let mut child = Command::new(orlop_path())
+            .args(["copy", "--progress=none"])
+            .args(words)
+            .current_dir(folder.root())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("orlop starts");
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(child.try_wait().expect("it is ours").is_none(), "{words:?} ended by itself");
+        let start = Instant::now();
+        signal(&child, Signal::INT);
+        assert_eq!(ends(&mut child).code(), Some(130), "{words:?}");
+        assert!(start.elapsed() < Duration::from_secs(5), "{words:?}: {:?}", start.elapsed());
+    }
+    assert!(!folder.path("new").exists());
 }

@@ -124,6 +124,12 @@ pub trait Origin: Send + Sync {
         None
     }
 
+    /// An error where the transfer is to stop. Who takes bytes without reading them from [`Self::open`], or works on
+    /// what it has, asks once per buffer.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Whether the bytes come over a network: then those that came are worth keeping when it breaks off.
     fn is_far(&self) -> bool {
         false

@@ -11,7 +11,7 @@
 
 use crate::error::Error;
 use crate::part::{self, Part};
-use crate::take;
+use crate::take::{self, GoOn, TO_THE_END};
 use orlop_fs::copy::Cheap;
 use orlop_fs::{Dir, File, Persist, Temp};
 use orlop_layer::verified::Damaged;
@@ -133,14 +133,15 @@ impl Blobs {
     }
 
     fn put_in(&self, folder: &Dir, blob: &Descriptor, origin: &dyn Origin, hints: &Hints) -> Result<Put> {
-        let how = match self.held(blob)? {
+        let go_on = || origin.check();
+        let how = match self.held(blob, &go_on)? {
             Held::Whole => return Ok(Put::Held),
             Held::Nothing => Persist::New,
             Held::Damaged => Persist::Replace,
         };
         let local = origin.local();
         if let (Some(local), Persist::New) = (&local, how)
-            && take::link(local, blob, hints, folder, &self.name(blob))? == Cheap::Done
+            && take::link(local, blob, hints, (folder, &self.name(blob)), &go_on)? == Cheap::Done
         {
             return Ok(Put::Linked);
         }
@@ -149,21 +150,21 @@ impl Blobs {
             && let Some(part) = Part::open(folder, blob)?
         {
             part.fill(blob, origin).inspect_err(|fault| self.note_break(fault))?;
-            return self.named(part.persist(self.name(blob), how), blob).map(|()| Put::Copied);
+            return self.named(part.persist(self.name(blob), how), blob, &go_on).map(|()| Put::Copied);
         }
         let mut temp = folder.create_temp()?;
         let put = match &local {
-            Some(local) => take::copy(local, blob, temp.file())?,
+            Some(local) => take::copy(local, blob, temp.file(), &go_on)?,
             None => take::stream(origin.open(0)?, blob, &mut temp).map(|()| Put::Copied)?,
         };
-        self.persist(temp, blob, how)?;
+        self.persist(temp, blob, how, &go_on)?;
         Ok(put)
     }
 
     /// Whether the blob is there. It is read and proven: a size that fits proves nothing.
-    fn held(&self, blob: &Descriptor) -> Result<Held> {
+    fn held(&self, blob: &Descriptor, go_on: GoOn<'_>) -> Result<Held> {
         let Some(file) = self.open(blob)? else { return Ok(Held::Nothing) };
-        match take::prove(&file, blob) {
+        match take::prove(&file, blob, go_on) {
             Ok(()) => Ok(Held::Whole),
             Err(fault) if fault.downcast_ref::<Damaged>().is_some() => Ok(Held::Damaged),
             Err(fault) => Err(fault),
@@ -171,21 +172,21 @@ impl Blobs {
     }
 
     /// Gives a proven file its name. Where another writer was quicker, what it left must be as good.
-    fn persist(&self, temp: Temp<'_>, blob: &Descriptor, how: Persist) -> Result<()> {
-        self.named(temp.persist(self.name(blob), how).map(drop), blob)
+    fn persist(&self, temp: Temp<'_>, blob: &Descriptor, how: Persist, go_on: GoOn<'_>) -> Result<()> {
+        self.named(temp.persist(self.name(blob), how).map(drop), blob, go_on)
     }
 
-    fn named(&self, persisted: orlop_fs::Result<()>, blob: &Descriptor) -> Result<()> {
+    fn named(&self, persisted: orlop_fs::Result<()>, blob: &Descriptor, go_on: GoOn<'_>) -> Result<()> {
         match persisted {
             Ok(()) => Ok(()),
-            Err(error) if error.is_exists() => self.prove_held(blob),
+            Err(error) if error.is_exists() => self.prove_held(blob, go_on),
             Err(error) => Err(error.into()),
         }
     }
 
-    fn prove_held(&self, blob: &Descriptor) -> Result<()> {
+    fn prove_held(&self, blob: &Descriptor, go_on: GoOn<'_>) -> Result<()> {
         match self.open(blob)? {
-            Some(file) => take::prove(&file, blob),
+            Some(file) => take::prove(&file, blob, go_on),
             None => Err(self.missing(blob).into()),
         }
     }
@@ -297,10 +298,10 @@ impl BlobWriter for Begun<'_> {
         take::check_size(size, blob)?;
         take::check_digest(Some(hasher.finish()), blob)?;
         blobs.touch(blob);
-        match blobs.held(blob)? {
+        match blobs.held(blob, TO_THE_END)? {
             Held::Whole => Ok(()),
-            Held::Nothing => blobs.persist(temp, blob, Persist::New),
-            Held::Damaged => blobs.persist(temp, blob, Persist::Replace),
+            Held::Nothing => blobs.persist(temp, blob, Persist::New, TO_THE_END),
+            Held::Damaged => blobs.persist(temp, blob, Persist::Replace, TO_THE_END),
         }
     }
 }

@@ -87,7 +87,7 @@ impl<'a> Part<'a> {
         let mut done = if known <= blob.size { known } else { 0 };
         take::read_range(&self.file, 0, done, &mut |_, bytes| {
             hasher.update(bytes);
-            Ok(())
+            origin.check()
         })?;
         self.file.set_len(done)?;
         if done < blob.size {

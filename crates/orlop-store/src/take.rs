@@ -20,10 +20,16 @@ const STRIDE: u64 = 8 << 20;
 /// Below this a thread costs more than it saves.
 const SMALL: u64 = 1 << 20;
 
+/// Asked once per step; an error ends the work.
+pub(crate) type GoOn<'a> = &'a (dyn Fn() -> Result<()> + Sync);
+
+/// For work that nobody may stop.
+pub(crate) const TO_THE_END: GoOn<'static> = &|| Ok(());
+
 /// Proves that a file is the blob.
-pub(crate) fn prove(file: &File, blob: &Descriptor) -> Result<()> {
+pub(crate) fn prove(file: &File, blob: &Descriptor, go_on: GoOn<'_>) -> Result<()> {
     check_size(file.size()?, blob)?;
-    check_digest(hash(file, blob)?, blob)
+    check_digest(hash(file, blob, go_on)?, blob)
 }
 
 /// Gives the file itself a further name, where that was asked for and is possible.
@@ -31,13 +37,13 @@ pub(crate) fn link(
     local: &LocalFile,
     blob: &Descriptor,
     hints: &Hints,
-    folder: &Dir,
-    name: &str,
+    (folder, name): (&Dir, &str),
+    go_on: GoOn<'_>,
 ) -> Result<Cheap> {
     if hints.transfer != Transfer::Link || !local.whole {
         return Ok(Cheap::NotHere);
     }
-    prove(&own_handle(local)?, blob)?;
+    prove(&own_handle(local)?, blob, go_on)?;
     match copy::link(&local.file, folder, name) {
         Err(error) if error.is_exists() => Ok(Cheap::NotHere),
         outcome => Ok(outcome?),
@@ -46,18 +52,21 @@ pub(crate) fn link(
 
 /// Copies a part of a local file into `to`, which is empty. The copy is hashed as far as it has come, on a thread
 /// of its own: it is in memory then, and what is proven is what is kept, whatever becomes of the source.
-pub(crate) fn copy(local: &LocalFile, blob: &Descriptor, to: &File) -> Result<Put> {
+pub(crate) fn copy(local: &LocalFile, blob: &Descriptor, to: &File, go_on: GoOn<'_>) -> Result<Put> {
     check_size(local.size, blob)?;
     let from = own_handle(local)?;
     if blob.size < SMALL {
-        let put = move_range(local, &from, to, &|_| ())?;
-        check_digest(hash(to, blob)?, blob)?;
+        let put = move_range(local, &from, to, &|_| go_on())?;
+        check_digest(hash(to, blob, go_on)?, blob)?;
         return Ok(put);
     }
     thread::scope(|threads| {
         let (copied, progress) = mpsc::channel();
-        let hashed = threads.spawn(move || hash_behind(to, blob, &progress));
-        let put = move_range(local, &from, to, &|end| copied.send(end).unwrap_or_default());
+        let hashed = threads.spawn(move || hash_behind(to, blob, &progress, go_on));
+        let put = move_range(local, &from, to, &|end| {
+            copied.send(end).unwrap_or_default();
+            go_on()
+        });
         drop(copied);
         let hashed = hashed.join().expect("hashing does not panic");
         let put = put?;
@@ -99,9 +108,9 @@ fn pump(from: &mut dyn Read, to: &mut dyn Write) -> io::Result<u64> {
 }
 
 /// Moves the range, and tells how far the copy has come after each step.
-fn move_range(local: &LocalFile, from: &File, to: &File, copied: &dyn Fn(u64)) -> Result<Put> {
+fn move_range(local: &LocalFile, from: &File, to: &File, copied: &dyn Fn(u64) -> Result<()>) -> Result<Put> {
     if local.whole && copy::reflink(local.file.as_fd(), to)? == Cheap::Done {
-        copied(local.size);
+        copied(local.size)?;
         return Ok(Put::Linked);
     }
     let mut done = 0;
@@ -111,37 +120,47 @@ fn move_range(local: &LocalFile, from: &File, to: &File, copied: &dyn Fn(u64)) -
             Some(0) => break,
             Some(count) => done += count,
             None => {
-                copy_by_hand(from, local, to)?;
-                done = local.size;
+                copy_by_hand(from, local, to, copied)?;
+                break;
             }
         }
-        copied(done);
+        copied(done)?;
     }
     // A source that became shorter while it was read fails the proof.
     Ok(Put::Copied)
 }
 
-fn copy_by_hand(from: &File, local: &LocalFile, to: &File) -> Result<()> {
-    read_range(from, local.at, local.size, &mut |at, bytes| Ok(to.write_at(bytes, at)?))
+fn copy_by_hand(from: &File, local: &LocalFile, to: &File, copied: &dyn Fn(u64) -> Result<()>) -> Result<()> {
+    read_range(from, local.at, local.size, &mut |at, bytes| {
+        to.write_at(bytes, at)?;
+        copied(at + bytes.len() as u64)
+    })
 }
 
 /// The digest of a whole file; `None` for an algorithm that proves nothing.
-fn hash(file: &File, blob: &Descriptor) -> Result<Option<Digest>> {
+fn hash(file: &File, blob: &Descriptor, go_on: GoOn<'_>) -> Result<Option<Digest>> {
     match &blob.digest {
-        AnyDigest::Known(expected) => hash_range(file, 0, file.size()?, expected.algorithm()).map(Some),
+        AnyDigest::Known(expected) => {
+            hash_range(file, 0, file.size()?, expected.algorithm(), go_on).map(Some)
+        }
         AnyDigest::Other(_) => Ok(None),
     }
 }
 
 /// The digest of a file that is still being written, never reading past what `progress` says.
-fn hash_behind(file: &File, blob: &Descriptor, progress: &Receiver<u64>) -> Result<Option<Digest>> {
+fn hash_behind(
+    file: &File,
+    blob: &Descriptor,
+    progress: &Receiver<u64>,
+    go_on: GoOn<'_>,
+) -> Result<Option<Digest>> {
     let AnyDigest::Known(expected) = &blob.digest else { return Ok(None) };
     let mut hasher = Hasher::new(expected.algorithm());
     let mut done = 0;
     for end in progress {
         read_range(file, done, end - done, &mut |_, bytes| {
             hasher.update(bytes);
-            Ok(())
+            go_on()
         })?;
         done = end;
     }
@@ -149,11 +168,17 @@ fn hash_behind(file: &File, blob: &Descriptor, progress: &Receiver<u64>) -> Resu
 }
 
 /// The digest of a part of a file.
-pub(crate) fn hash_range(file: &File, at: u64, size: u64, algorithm: Algorithm) -> Result<Digest> {
+pub(crate) fn hash_range(
+    file: &File,
+    at: u64,
+    size: u64,
+    algorithm: Algorithm,
+    go_on: GoOn<'_>,
+) -> Result<Digest> {
     let mut hasher = Hasher::new(algorithm);
     read_range(file, at, size, &mut |_, bytes| {
         hasher.update(bytes);
-        Ok(())
+        go_on()
     })?;
     Ok(hasher.finish())
 }

@@ -3,13 +3,16 @@
 use orlop_layer::Time;
 use orlop_spec::media_type::{MediaType, OCI_INDEX, OCI_LAYER, OCI_MANIFEST};
 use orlop_spec::port::{
-    Catalog, Hints, Keeper as _, Name, Put, Result, Selector, Sink as _, Source as _, Sweep, Transfer,
+    Catalog, Hints, Keeper as _, LocalFile, Name, Origin, Put, Result, Selector, Sink as _, Source as _,
+    Sweep, Transfer,
 };
-use orlop_spec::{Algorithm, AnyDigest, Descriptor, Document, Fault, Index, Kind, Limits};
+use orlop_spec::{Algorithm, AnyDigest, Cancelled, Descriptor, Document, Fault, Index, Kind, Limits};
 use orlop_store::{Error, Layout, Options};
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use testkit::Scratch;
 use testkit::image::{self, Image, Packing};
@@ -484,6 +487,63 @@ fn a_link_is_made_only_when_asked_and_only_of_proven_bytes() {
     let sink = Layout::create(scratch.path("bad"), &options()).expect("made");
     let put = sink.put(blob, &*one.origin(blob).expect("there"), &hints(Transfer::Link));
     assert_eq!(kind(put), Some(Kind::Integrity));
+}
+
+/// A local blob that counts how often it is asked, and says stop after so many times.
+struct Asked<'a> {
+    local: &'a Layout,
+    blob: &'a Descriptor,
+    times: AtomicU64,
+    patience: u64,
+}
+
+impl Origin for Asked<'_> {
+    fn open(&self, _: u64) -> Result<Box<dyn Read + Send + '_>> {
+        panic!("a local file is not read as a stream")
+    }
+
+    fn local(&self) -> Option<LocalFile> {
+        self.local.origin(self.blob).expect("there").local()
+    }
+
+    fn check(&self) -> Result<()> {
+        let asked = self.times.fetch_add(1, Ordering::Relaxed);
+        if asked < self.patience { Ok(()) } else { Err(Cancelled.into()) }
+    }
+}
+
+#[test]
+fn whoever_copies_links_or_proves_a_large_blob_can_be_stopped_at_every_step() {
+    const STEPS: u64 = 36;
+    let scratch = fresh();
+    let content = vec![b'x'; usize::try_from(STEPS << 18).expect("small")];
+    let blob = describe(OCI_LAYER, Algorithm::Sha256, &content);
+    let filled = |folder: &str| {
+        let sink = Layout::create(scratch.path(folder), &options()).expect("made");
+        sink.put(&blob, &content, &Hints::default()).expect("taken");
+        Box::new(sink).finish(&[]).expect("a layout of blobs only");
+        Layout::open(scratch.path(folder), &options()).expect("a layout")
+    };
+    let (local, held) = (filled("local"), filled("held"));
+    for (folder, transfer, expected) in [
+        ("copied", Transfer::Copy, [Put::Copied, Put::Linked]),
+        ("linked", Transfer::Link, [Put::Linked, Put::Linked]),
+        ("held", Transfer::Copy, [Put::Held, Put::Held]),
+    ] {
+        let put = |patience| {
+            let sink = Layout::create(scratch.path(folder), &options()).expect("made");
+            let origin = Asked { local: &local, blob: &blob, times: AtomicU64::new(0), patience };
+            let put = sink.put(&blob, &origin, &Hints { transfer, ..Hints::default() });
+            (put.map_err(|fault| fault.kind()), origin.times.into_inner())
+        };
+        for patience in [0, STEPS / 2, STEPS - 1] {
+            assert_eq!(put(patience).0, Err(Kind::Interrupted), "{folder}");
+            assert_eq!(scratch.path(folder).exists(), folder == "held", "something of {folder} was left");
+        }
+        let (put, times) = put(u64::MAX);
+        assert!(expected.contains(&put.expect("whole")) && times >= STEPS, "{folder}: asked {times} times");
+    }
+    assert!(read(&held, &blob).is_ok());
 }
 
 #[test]

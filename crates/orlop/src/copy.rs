@@ -384,6 +384,10 @@ impl Origin for Watched<'_> {
         self.inner.local()
     }
 
+    fn check(&self) -> Result<()> {
+        Ok(self.cx.cancel.check()?)
+    }
+
     fn is_far(&self) -> bool {
         self.inner.is_far()
     }

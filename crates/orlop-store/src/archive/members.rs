@@ -130,7 +130,7 @@ impl Members {
 
     /// The digest of a range.
     pub(crate) fn hash(&self, range: Range) -> Result<Digest> {
-        take::hash_range(&self.file, range.at, range.size, Algorithm::Sha256)
+        take::hash_range(&self.file, range.at, range.size, Algorithm::Sha256, take::TO_THE_END)
     }
 
     /// The content at a range as an origin.

@@ -370,7 +370,7 @@ impl BlobWriter for Spooled<'_> {
             AnyDigest::Known(digest) if digest.algorithm() == algorithm => {
                 take::check_digest(Some(hasher.finish()), blob)?;
             }
-            _ => take::prove(&spool, blob)?,
+            _ => take::prove(&spool, blob, take::TO_THE_END)?,
         }
         sink.put(blob, &FileOrigin::whole(spool), &Hints::default()).map(drop)
     }
