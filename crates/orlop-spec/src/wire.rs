@@ -14,6 +14,8 @@ pub mod failure;
 pub mod header;
 pub mod message;
 pub mod referrers;
+pub mod scope;
+pub mod token;
 pub mod upload;
 
 pub use address::{Address, AddressError, Scheme, Site};

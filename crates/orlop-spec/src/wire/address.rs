@@ -224,7 +224,7 @@ fn short(text: &str) -> Result<&str, AddressError> {
 }
 
 /// Escapes everything but unreserved characters (RFC 3986, section 2.3) and those that the place allows.
-fn escape(value: &str, allowed: &[u8]) -> String {
+pub(super) fn escape(value: &str, allowed: &[u8]) -> String {
     use std::fmt::Write as _;
     let mut escaped = String::with_capacity(value.len());
     for byte in value.bytes() {
