@@ -41,6 +41,7 @@ pub fn run(arguments: &[OsString]) -> ExitCode {
     match verb.run(&shell) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Found) => Kind::Differs.exit_code().into(),
+        Ok(Outcome::Partial) => Kind::Partial.exit_code().into(),
         Err(fault) => {
             let next = hint::of(&fault, arguments, &|flag| takes(&name, flag));
             report::failed(&fault, style, next)

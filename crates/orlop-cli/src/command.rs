@@ -17,6 +17,7 @@ mod pull;
 mod push;
 mod reference;
 mod rm;
+mod sync;
 mod tag;
 mod tree;
 mod unpack;
@@ -44,6 +45,7 @@ pub enum Verb {
     Validate(validate::Arguments),
     #[command(alias = "cp")]
     Copy(copy::Arguments),
+    Sync(Box<sync::Arguments>),
     #[command(hide = true)]
     Pull(pull::Arguments),
     #[command(hide = true)]
@@ -71,6 +73,8 @@ pub enum Outcome {
     Done,
     /// It compares, and found something; stdout says what. The exit code is 8.
     Found,
+    /// Some parts went well and some did not; stderr says which. The exit code is 7.
+    Partial,
 }
 
 impl Verb {
@@ -78,6 +82,7 @@ impl Verb {
     pub fn run(self, shell: &Shell) -> Result<Outcome, Fault> {
         match self {
             Self::Copy(arguments) => copy::run(&arguments, shell),
+            Self::Sync(arguments) => sync::run(&arguments, shell),
             Self::Pull(arguments) => pull::run(&arguments, shell),
             Self::Push(arguments) => push::run(&arguments, shell),
             Self::Build(arguments) => build::run(&arguments, shell),

@@ -3,6 +3,7 @@
 use orlop::spec::time::TimeError;
 use orlop::spec::{Diagnose, Fault, Kind, Platform};
 use std::io;
+use std::path::PathBuf;
 
 /// What can be wrong on the terminal side.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +37,14 @@ pub enum Error {
     /// The folder that sloci-image would make is there.
     #[error("the folder {0} exists already")]
     FolderExists(String),
+    /// A plan of `sync` that cannot be followed.
+    #[error("the plan {} cannot be followed: {law}", .path.display())]
+    BadPlan {
+        /// The file.
+        path: PathBuf,
+        /// What it must be, and where it is not.
+        law: String,
+    },
     /// No verb of that name.
     #[error("there is no verb {0:?}")]
     UnknownVerb(String),
@@ -50,6 +59,7 @@ impl Diagnose for Error {
             | Self::PlatformTwice(_)
             | Self::TagIsReference(_)
             | Self::FlagUnfit { .. }
+            | Self::BadPlan { .. }
             | Self::UnknownVerb(_) => Kind::Usage,
             Self::Output(_) | Self::FolderExists(_) => Kind::Other,
         }
@@ -73,6 +83,7 @@ impl Diagnose for Error {
                     .into(),
             ),
             Self::FlagUnfit { flag, .. } => Some(format!("leave {flag} out")),
+            Self::BadPlan { .. } => Some("`orlop sync --help` tells what a plan holds".into()),
             Self::FolderExists(_) => Some("remove it, or choose another NAME".into()),
             Self::UnknownVerb(_) => Some("orlop --help lists the verbs".into()),
             Self::Output(_) => None,

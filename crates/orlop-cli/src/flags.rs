@@ -8,7 +8,7 @@ mod tree;
 
 pub use config::ConfigFlags;
 pub use owner::Owners;
-pub use place::{Held, Image, OnePlatform, Place, Places, name, platform, published, target};
+pub use place::{Held, Image, MAKES_A_TREE, OnePlatform, Place, Places, name, platform, published, target};
 pub use target::Target;
 pub use tree::TreeFlags;
 

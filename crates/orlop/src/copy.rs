@@ -92,6 +92,20 @@ impl Account {
         account
     }
 
+    /// Adds what another part of the work came to.
+    pub(crate) fn join(&mut self, other: &Self) {
+        let pairs = [
+            (&mut self.copied, other.copied),
+            (&mut self.linked, other.linked),
+            (&mut self.held, other.held),
+            (&mut self.mounted, other.mounted),
+        ];
+        for (tally, more) in pairs {
+            tally.blobs += more.blobs;
+            tally.bytes += more.bytes;
+        }
+    }
+
     fn add(&mut self, blob: &Descriptor, put: Put) {
         let tally = match put {
             Put::Copied => &mut self.copied,

@@ -32,6 +32,7 @@ pub mod nowhere;
 pub mod referrers;
 pub mod several;
 pub mod spool;
+pub mod sync;
 pub mod tar_tree;
 pub mod transport;
 pub mod trees;

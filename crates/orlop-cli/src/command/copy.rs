@@ -143,7 +143,7 @@ fn refuse(what: &'static str, flags: &[(bool, &'static str)]) -> Result<(), Erro
 }
 
 /// Parses `all`, `host`, or platforms with commas between them.
-fn platforms(text: &str) -> Result<Platforms, String> {
+pub fn platforms(text: &str) -> Result<Platforms, String> {
     if text == "all" {
         return Ok(Platforms::All);
     }
@@ -151,7 +151,7 @@ fn platforms(text: &str) -> Result<Platforms, String> {
 }
 
 /// Parses `none`, `all`, or an artifact type.
-fn which_referrers(text: &str) -> Result<Referrers, String> {
+pub fn which_referrers(text: &str) -> Result<Referrers, String> {
     match text {
         "none" => Ok(Referrers::None),
         "all" => Ok(Referrers::All),

@@ -65,6 +65,15 @@ impl Places {
         transport::create(target, &self.outside(cx))
     }
 
+    /// Opens a place for changing its names.
+    pub fn keep<'a>(
+        &'a self,
+        reference: &Reference,
+        cx: &Context<'a>,
+    ) -> Result<Box<dyn Keeper + 'a>, Fault> {
+        transport::keep(reference, &self.outside(cx))
+    }
+
     /// Opens a place of either kind, for reading.
     pub fn open_any<'a>(&'a self, text: &OsStr, cx: &Context<'a>) -> Result<Held<'a>, Fault> {
         let reference = transport::parse(text, Bare::Registry, LoneStream::Refused)?;
@@ -91,7 +100,8 @@ const HOLDS_IMAGES: orlop::Error = orlop::Error::Unfit {
     hint: "put the image below the new layers: orlop build --base REF SRC oci:DIR:TAG",
 };
 
-const MAKES_A_TREE: orlop::Error = orlop::Error::Unfit {
+/// For verbs that move images.
+pub const MAKES_A_TREE: orlop::Error = orlop::Error::Unfit {
     what: "that place takes files and no image",
     hint: "build into a place that holds images, such as oci:DIR:TAG or oci-archive:FILE:TAG",
 };
@@ -144,7 +154,7 @@ impl Place {
     /// Opens the place of the image for changing its names.
     pub fn keep<'a>(&'a self, cx: &Context<'a>) -> Result<Kept<'a>, Fault> {
         let reference = transport::parse(&self.reference, Bare::Store, LoneStream::Refused)?;
-        let keeper = transport::keep(&reference, &self.places.outside(cx))?;
+        let keeper = self.places.keep(&reference, cx)?;
         Ok(Kept { reference, keeper })
     }
 }

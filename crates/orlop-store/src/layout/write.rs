@@ -8,7 +8,7 @@ use crate::index_file::IndexFile;
 use orlop_fs::lock::{Share, Wait};
 use orlop_fs::{Dir, Lock, Persist, temp};
 use orlop_spec::Descriptor;
-use orlop_spec::port::{BlobWriter, Hints, Name, Origin, Put, Result, Sink};
+use orlop_spec::port::{BlobWriter, Depth, Hints, Name, Origin, Put, Result, Sink};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -89,6 +89,12 @@ impl Drop for LayoutSink {
 impl Sink for LayoutSink {
     fn put(&self, blob: &Descriptor, origin: &dyn Origin, hints: &Hints) -> Result<Put> {
         self.layout.target().put(blob, origin, hints)
+    }
+
+    /// That an entry stands under the name; a copy of some platforms has one too, so it says no more than this.
+    fn has(&self, name: &Name, root: &Descriptor, depth: Depth) -> Result<bool> {
+        let stands = |(entry, at): &(Name, Descriptor)| entry == name && at.digest == root.digest;
+        Ok(depth == Depth::Root && self.layout.read_index()?.entries().iter().any(stands))
     }
 
     fn foresee(&self, blob: &Descriptor) -> Result<Put> {

@@ -1,0 +1,239 @@
+//! `orlop sync SRC DST`
+
+mod plan;
+
+use super::Outcome;
+use super::copy::{platforms, which_referrers};
+use crate::error::Error;
+use crate::flags::{self, Format, Places, Show, Work, name, published};
+use crate::output::size;
+use crate::report;
+use crate::shell::Shell;
+use clap::Args;
+use orlop::copy::{Copy, Platforms};
+use orlop::fs::glob::Glob;
+use orlop::layer::path::printable;
+use orlop::referrers::Referrers;
+use orlop::spec::port::{Depth, Keeper, Name, Selector, Sink};
+use orlop::spec::reference::Reference;
+use orlop::spec::{Context, Diagnose as _, Fault};
+use orlop::sync::{Failure, Mode, Surplus, Sync, Synced, Tags, Target, sync};
+use orlop::transport::Created;
+use plan::Pair;
+use semver::VersionReq;
+use serde_json::{Value, json};
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+/// Make the tags of one place those of another.
+///
+/// Tags that are as they should be cost one question; the others are copied and published one by one. A plan is a
+/// YAML list of `from`, `to`, and the flags below without their dashes.
+#[derive(Args)]
+#[command(override_usage = "orlop sync [OPTIONS] SRC DST\n       orlop sync [OPTIONS] --plan FILE")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+pub struct Arguments {
+    /// The place whose tags are wanted, such as docker://HOST/REPOSITORY
+    #[arg(value_name = "SRC", required_unless_present = "plan", requires = "target")]
+    source: Option<OsString>,
+    /// The place that shall have them
+    #[arg(value_name = "DST")]
+    target: Option<OsString>,
+    /// A file that lists pairs of places, and what is wished for each
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["source", "include", "exclude", "semver"])]
+    plan: Option<PathBuf>,
+    /// Tags to take, as patterns such as 'v*'; all where none is given
+    #[arg(long, value_name = "GLOB", value_parser = glob)]
+    include: Vec<Glob>,
+    /// Tags to leave out, as patterns
+    #[arg(long, value_name = "GLOB", value_parser = glob)]
+    exclude: Vec<Glob>,
+    /// Tags to take, as a range of versions such as '>=1.2, <2'
+    #[arg(long, value_name = "RANGE")]
+    semver: Option<VersionReq>,
+    /// Platforms of an index: `all`, `host`, or a list
+    #[arg(long, value_name = "LIST", default_value = "all", value_parser = platforms)]
+    platform: Platforms,
+    /// What goes along that speaks of the images: none, all, or one artifact type
+    #[arg(long, value_name = "WHICH", default_value = "none", value_parser = which_referrers)]
+    referrers: Referrers,
+    /// Remove tags that only the target has; needs --yes, or --dry-run to see them first
+    #[arg(long)]
+    delete: bool,
+    /// Remove without asking
+    #[arg(long)]
+    yes: bool,
+    /// Go on with the other tags when one fails; the exit code is then 7
+    #[arg(long)]
+    keep_going: bool,
+    /// Tell what would be done, in bytes, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    show: Show,
+    #[command(flatten)]
+    places: Places,
+    #[command(flatten)]
+    work: Work,
+}
+
+impl Arguments {
+    fn pairs(&self) -> Result<Vec<Pair>, Fault> {
+        if let Some(plan) = &self.plan {
+            return plan::read(plan, &self.wish());
+        }
+        let place = |word: &Option<OsString>| word.clone().ok_or(Error::NoSource);
+        Ok(vec![Pair { from: place(&self.source)?, to: place(&self.target)?, wish: self.wish() }])
+    }
+
+    fn wish(&self) -> Sync {
+        let (include, exclude) = (self.include.clone(), self.exclude.clone());
+        Sync {
+            tags: Tags { include, exclude, versions: self.semver.clone() },
+            copy: Copy {
+                platforms: self.platform.clone(),
+                referrers: self.referrers.clone(),
+                depth: Depth::Root,
+                ..Copy::default()
+            },
+            surplus: if self.delete { Surplus::Remove } else { Surplus::Keep },
+            failure: if self.keep_going { Failure::IsTold } else { Failure::Stops },
+            mode: if self.dry_run { Mode::Tell } else { Mode::Do },
+        }
+    }
+}
+
+const UNASKED: orlop::Error = orlop::Error::Unfit {
+    what: "tags of the target would be removed",
+    hint: "see which with --dry-run, and then say --yes",
+};
+
+const WHOLE_PLACES: orlop::Error = orlop::Error::Unfit {
+    what: "whole places are made equal, not single images",
+    hint: "leave the tags out, or copy one image: orlop copy SRC DST",
+};
+
+pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
+    let pairs = arguments.pairs()?;
+    let removes = pairs.iter().any(|pair| pair.wish.surplus == Surplus::Remove);
+    if removes && !arguments.yes && !arguments.dry_run {
+        return Err(UNASKED.into());
+    }
+    let done = shell.work(&arguments.work, |cx| {
+        let mut done = Vec::new();
+        for pair in &pairs {
+            let target = flags::target(&pair.to)?;
+            done.push((one(&arguments.places, cx, &pair.from, &target, &pair.wish)?, target));
+        }
+        Ok(done)
+    })?;
+    shell.print(match arguments.show.format {
+        Format::Human => {
+            done.iter().map(|(synced, target)| lines(synced, target, arguments.dry_run)).collect()
+        }
+        Format::Json => format!("{}\n", value(&done, arguments.dry_run)),
+    })?;
+    outcome(done)
+}
+
+fn one(
+    places: &Places,
+    cx: &Context<'_>,
+    from: &OsStr,
+    target: &Reference,
+    wish: &Sync,
+) -> Result<Synced, Fault> {
+    let source = places.open(from, cx)?;
+    if *source.selector() != Selector::Only || name(target)? != Name::Untagged {
+        return Err(WHOLE_PLACES.into());
+    }
+    sync(cx, source.catalog(), &Place { places, cx, target }, wish)
+}
+
+/// A target is opened anew for each tag.
+struct Place<'a> {
+    places: &'a Places,
+    cx: &'a Context<'a>,
+    target: &'a Reference,
+}
+
+impl Target for Place<'_> {
+    fn sink(&self) -> Result<Box<dyn Sink + '_>, Fault> {
+        match self.places.create_any(self.target, self.cx)? {
+            Created::Blobs(sink) => Ok(sink),
+            Created::Folder(_) | Created::Tar(_) => Err(flags::MAKES_A_TREE.into()),
+        }
+    }
+
+    fn keeper(&self) -> Result<Box<dyn Keeper + '_>, Fault> {
+        self.places.keep(self.target, self.cx)
+    }
+}
+
+/// Failures are told on stderr; a run in which others went well is a part of a success.
+fn outcome(done: Vec<(Synced, Reference)>) -> Result<Outcome, Fault> {
+    let went_well = done.iter().any(|(synced, _)| !synced.copied.is_empty() || !synced.held.is_empty());
+    let mut failed = done.into_iter().flat_map(|(synced, _)| synced.failed).peekable();
+    if failed.peek().is_none() {
+        return Ok(Outcome::Done);
+    }
+    if !went_well && let Some((_, fault)) = failed.next() {
+        return Err(fault);
+    }
+    for (tag, fault) in failed {
+        report::say(&format!("orlop: {}: {}\n", printable(&tag), printable(&chain(&fault))));
+    }
+    Ok(Outcome::Partial)
+}
+
+/// An error with what caused it, on one line.
+fn chain(fault: &Fault) -> String {
+    let mut text = fault.to_string();
+    let mut cause = std::error::Error::source(fault);
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    if let Some(hint) = fault.hint() {
+        text.push_str(&format!(" ({hint})"));
+    }
+    text
+}
+
+fn lines(synced: &Synced, target: &Reference, is_dry: bool) -> String {
+    let mut text: String =
+        synced.copied.iter().map(|(tag, digest)| published(target, Some(tag), digest)).collect();
+    for tag in &synced.removed {
+        text.push_str(&format!("removed {}:{}\n", printable(&target.to_string()), printable(tag)));
+    }
+    if is_dry {
+        let moved = synced.account.copied;
+        text.push_str(&format!(
+            "{} tags as they should be; {} in {} blobs to move\n",
+            synced.held.len(),
+            size(moved.bytes),
+            moved.blobs
+        ));
+    }
+    text
+}
+
+fn value(done: &[(Synced, Reference)], is_dry: bool) -> Value {
+    let place = |(synced, target): &(Synced, Reference)| {
+        let copied = synced.copied.iter().map(|(tag, digest)| json!({ "tag": tag, "digest": digest }));
+        let failed = synced.failed.iter().map(|(tag, fault)| json!({ "tag": tag, "error": chain(fault) }));
+        json!({
+            "target": target.to_string(),
+            "copied": copied.collect::<Vec<_>>(),
+            "held": synced.held,
+            "removed": synced.removed,
+            "failed": failed.collect::<Vec<_>>(),
+            "bytes": synced.account.copied.bytes,
+        })
+    };
+    json!({ "version": 1, "dry_run": is_dry, "places": done.iter().map(place).collect::<Vec<_>>() })
+}
+
+fn glob(text: &str) -> Result<Glob, String> {
+    Glob::parse(text.as_bytes()).map_err(|error| error.to_string())
+}

@@ -1,0 +1,125 @@
+//! `sync` between local places: what is taken, left, removed, told, and what a failure stops.
+
+use serde_json::Value;
+use std::fs;
+use testkit::{Command, Scratch, orlop, scratch};
+
+const TAGS: [&str; 4] = ["v1.0.0", "v1.1.0", "v2.0.0-rc1", "latest"];
+
+/// A layout `from` with four tags.
+fn fixture() -> Scratch {
+    let scratch = scratch();
+    scratch.folder("tree");
+    for tag in TAGS {
+        scratch.file("tree/version", tag);
+        command(&scratch, &["build", "tree", &format!("oci:from:{tag}"), "--progress=none"]).ok();
+    }
+    scratch
+}
+
+fn command(scratch: &Scratch, words: &[&str]) -> Command {
+    orlop().args(words).current_dir(scratch.root())
+}
+
+fn tags(scratch: &Scratch, place: &str) -> Vec<String> {
+    let text = command(scratch, &["ls", place, "--format=json"]).ok().out();
+    let value: Value = serde_json::from_str(&text).expect("JSON");
+    let images = value["images"].as_array().expect("a list").iter();
+    let mut tags: Vec<String> =
+        images.map(|image| image["tag"].as_str().expect("a tag").to_owned()).collect();
+    tags.sort();
+    tags
+}
+
+#[test]
+fn what_is_meant_is_copied_once() {
+    let it = fixture();
+    let words = ["sync", "oci:from", "oci:to", "--include=v*", "--exclude=*-rc*"];
+    assert_eq!(command(&it, &words).ok().out().lines().count(), 2);
+    assert_eq!(tags(&it, "oci:to"), ["v1.0.0", "v1.1.0"]);
+    command(&it, &["validate", "oci:to"]).ok();
+    assert_eq!(command(&it, &words).ok().out(), "", "the second time there is nothing to do");
+
+    command(&it, &["sync", "oci:from", "oci:ranged", "--semver=>=1.1.0"]).ok();
+    assert_eq!(tags(&it, "oci:ranged"), ["v1.1.0"]);
+}
+
+#[test]
+fn a_tag_that_moved_is_moved() {
+    let it = fixture();
+    command(&it, &["sync", "oci:from", "oci:to"]).ok();
+    command(&it, &["tag", "oci:from:v1.0.0", "latest"]).ok();
+    let told = command(&it, &["sync", "oci:from", "oci:to", "--format=json"]).ok().out();
+    let told: Value = serde_json::from_str(&told).expect("JSON");
+    assert_eq!(told["places"][0]["copied"][0]["tag"], "latest");
+    assert_eq!(told["places"][0]["held"].as_array().expect("a list").len(), 3);
+    let digest = |place| command(&it, &["digest", place]).ok().out();
+    assert_eq!(digest("oci:to:latest"), digest("oci:from:v1.0.0"));
+}
+
+#[test]
+fn surplus_tags_go_only_after_a_yes() {
+    let it = fixture();
+    command(&it, &["copy", "oci:from:latest", "oci:to:old"]).ok();
+    command(&it, &["copy", "oci:from:latest", "oci:to:w"]).ok();
+    let refused = command(&it, &["sync", "oci:from", "oci:to", "--delete"]).run();
+    assert_eq!(refused.code(), Some(64));
+    assert_eq!(tags(&it, "oci:to"), ["old", "w"]);
+
+    let words = ["sync", "oci:from", "oci:to", "--exclude=w", "--delete"];
+    let told = command(&it, &[&words[..], &["--dry-run"]].concat()).ok().out();
+    assert!(told.contains("removed oci:to:old\n") && !told.contains(":w\n"), "{told}");
+    assert_eq!(tags(&it, "oci:to"), ["old", "w"], "a dry run changes nothing");
+
+    command(&it, &[&words[..], &["--yes"]].concat()).ok();
+    assert_eq!(tags(&it, "oci:to"), ["latest", "v1.0.0", "v1.1.0", "v2.0.0-rc1", "w"]);
+}
+
+#[test]
+fn one_that_fails_stops_the_others_or_is_told_at_the_end() {
+    let it = fixture();
+    let broken = command(&it, &["digest", "oci:from:v1.1.0"]).ok().out();
+    let path = it.path("from/blobs/sha256").join(broken.trim().trim_start_matches("sha256:"));
+    fs::remove_file(path).expect("it is there");
+    let words = ["sync", "oci:from", "oci:to"];
+    assert_eq!(command(&it, &words).run().code(), Some(5));
+
+    let partial = command(&it, &[&words[..], &["--keep-going"]].concat()).run();
+    assert_eq!(partial.code(), Some(7));
+    assert!(partial.err().contains("v1.1.0: "), "{}", partial.err());
+    assert_eq!(tags(&it, "oci:to"), ["latest", "v1.0.0", "v2.0.0-rc1"]);
+
+    let words = ["sync", "oci:from", "oci:none", "--include=v1.1.0", "--keep-going"];
+    assert_eq!(
+        command(&it, &words).run().code(),
+        Some(2),
+        "nothing went well, so it is no part of a success"
+    );
+}
+
+#[test]
+fn nothing_is_removed_when_something_failed() {
+    let it = fixture();
+    command(&it, &["copy", "oci:from:latest", "oci:to:old"]).ok();
+    let broken = command(&it, &["digest", "oci:from:v1.1.0"]).ok().out();
+    let path = it.path("from/blobs/sha256").join(broken.trim().trim_start_matches("sha256:"));
+    fs::remove_file(path).expect("it is there");
+    let words = ["sync", "oci:from", "oci:to", "--keep-going", "--delete", "--yes"];
+    assert_eq!(command(&it, &words).run().code(), Some(7));
+    assert!(tags(&it, "oci:to").contains(&"old".to_owned()));
+}
+
+#[test]
+fn a_plan_makes_several_places_equal() {
+    let it = fixture();
+    it.file(
+        "plan.yaml",
+        "- from: oci:from\n  to: oci:a\n  include: [latest]\n- {from: oci:from, to: oci:b, semver: '1'}\n",
+    );
+    command(&it, &["sync", "--plan=plan.yaml"]).ok();
+    assert_eq!((tags(&it, "oci:a").len(), tags(&it, "oci:b").len()), (1, 2));
+    it.file("bad.yaml", "- from: oci:from\n  too: oci:a\n");
+    let refused = command(&it, &["sync", "--plan=bad.yaml"]).run();
+    assert_eq!(refused.code(), Some(64));
+    assert!(refused.err().contains("`too`: nobody knows"), "{}", refused.err());
+}
