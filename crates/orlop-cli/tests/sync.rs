@@ -92,7 +92,7 @@ fn one_that_fails_stops_the_others_or_is_told_at_the_end() {
     let words = ["sync", "oci:from", "oci:none", "--include=v1.1.0", "--keep-going"];
     assert_eq!(
         command(&it, &words).run().code(),
-        Some(2),
+        Some(5),
         "nothing went well, so it is no part of a success"
     );
 }

@@ -188,34 +188,24 @@ fn outcome(done: Vec<(Synced, Reference)>) -> Result<Outcome, Fault> {
 
 /// An error with what caused it, on one line.
 fn chain(fault: &Fault) -> String {
-    let mut text = fault.to_string();
-    let mut cause = std::error::Error::source(fault);
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    if let Some(hint) = fault.hint() {
-        text.push_str(&format!(" ({hint})"));
-    }
-    text
+    let causes = std::iter::successors(std::error::Error::source(fault), |cause| cause.source());
+    let hint = fault.hint().map_or_else(String::new, |hint| format!(" ({hint})"));
+    let words: Vec<String> =
+        std::iter::once(fault.to_string()).chain(causes.map(ToString::to_string)).collect();
+    words.join(": ") + &hint
 }
 
 fn lines(synced: &Synced, target: &Reference, is_dry: bool) -> String {
-    let mut text: String =
-        synced.copied.iter().map(|(tag, digest)| published(target, Some(tag), digest)).collect();
-    for tag in &synced.removed {
-        text.push_str(&format!("removed {}:{}\n", printable(&target.to_string()), printable(tag)));
+    let copied = synced.copied.iter().map(|(tag, digest)| published(target, Some(tag), digest));
+    let place = printable(&target.to_string()).into_owned();
+    let removed = synced.removed.iter().map(|tag| format!("removed {place}:{}\n", printable(tag)));
+    let text: String = copied.chain(removed).collect();
+    if !is_dry {
+        return text;
     }
-    if is_dry {
-        let moved = synced.account.copied;
-        text.push_str(&format!(
-            "{} tags as they should be; {} in {} blobs to move\n",
-            synced.held.len(),
-            size(moved.bytes),
-            moved.blobs
-        ));
-    }
-    text
+    let moved = synced.account.copied;
+    let held = synced.held.len();
+    format!("{text}{held} tags as they should be; {} in {} blobs to move\n", size(moved.bytes), moved.blobs)
 }
 
 fn value(done: &[(Synced, Reference)], is_dry: bool) -> Value {

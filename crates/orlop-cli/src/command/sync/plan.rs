@@ -16,6 +16,7 @@
 use super::{glob, platforms, which_referrers};
 use crate::error::Error;
 use orlop::fs::File;
+use orlop::fs::glob::Glob;
 use orlop::spec::Fault;
 use orlop::sync::{Surplus, Sync};
 use saphyr::{LoadableYamlNode as _, Yaml};
@@ -72,12 +73,8 @@ fn set(pair: &mut Pair, key: &str, value: &Yaml<'_>) -> Result<(), String> {
     match key {
         "from" => pair.from = text()?.into(),
         "to" => pair.to = text()?.into(),
-        "include" => {
-            pair.wish.tags.include = list(value)?.iter().map(|it| glob(it)).collect::<Result<_, _>>()?
-        }
-        "exclude" => {
-            pair.wish.tags.exclude = list(value)?.iter().map(|it| glob(it)).collect::<Result<_, _>>()?
-        }
+        "include" => pair.wish.tags.include = globs(value)?,
+        "exclude" => pair.wish.tags.exclude = globs(value)?,
         "semver" => pair.wish.tags.versions = Some(text()?.parse().map_err(|error| format!("{error}"))?),
         "platform" => pair.wish.copy.platforms = platforms(text()?)?,
         "referrers" => pair.wish.copy.referrers = which_referrers(text()?)?,
@@ -88,6 +85,10 @@ fn set(pair: &mut Pair, key: &str, value: &Yaml<'_>) -> Result<(), String> {
         _ => return Err("nobody knows that key".into()),
     }
     Ok(())
+}
+
+fn globs(value: &Yaml<'_>) -> Result<Vec<Glob>, String> {
+    list(value)?.into_iter().map(glob).collect()
 }
 
 /// A list of texts, or one.
