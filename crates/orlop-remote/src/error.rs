@@ -1,7 +1,7 @@
 //! What can go wrong between here and a server.
 
 use orlop_spec::wire::{Address, AddressError, Site};
-use orlop_spec::{Diagnose, Fault, Kind};
+use orlop_spec::{Diagnose, Digest, Fault, Kind};
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
@@ -116,6 +116,32 @@ pub enum Error {
         /// What was said.
         size: u64,
     },
+    /// A file of the web has more bytes than it may have.
+    #[error("{address} has more than {limit} bytes")]
+    TooLarge {
+        /// The file.
+        address: Address,
+        /// What is allowed.
+        limit: u64,
+    },
+    /// A server was asked for a part and gave another one.
+    #[error("{address} was asked for bytes from {at} on, and gave others")]
+    WrongRange {
+        /// What was asked for.
+        address: Address,
+        /// From where on.
+        at: u64,
+    },
+    /// A file of the web is not the one that was named.
+    #[error("{address} is not what was named: it should be {expected}, and is {found}")]
+    WrongFile {
+        /// The file.
+        address: Address,
+        /// What was named.
+        expected: Box<Digest>,
+        /// What came.
+        found: Box<Digest>,
+    },
     /// A redirect that leads nowhere.
     #[error("{address} redirects to what is no address")]
     BadLocation {
@@ -187,7 +213,8 @@ impl Diagnose for Error {
     fn kind(&self) -> Kind {
         match self {
             Self::Inside { .. } | Self::Untrusted { .. } | Self::Downgrade { .. } => Kind::Policy,
-            Self::LongHead { .. } => Kind::Limit,
+            Self::LongHead { .. } | Self::TooLarge { .. } => Kind::Limit,
+            Self::WrongRange { .. } | Self::WrongFile { .. } => Kind::Integrity,
             Self::BadTrust { .. } | Self::ShortPayload { .. } => Kind::Other,
             Self::Proxy { status: 407, .. } => Kind::Denied,
             _ => Kind::Unreachable,

@@ -23,9 +23,11 @@ mod loopback;
 pub mod pool;
 pub mod registry;
 mod retry;
+pub mod web;
 
 pub use client::{Client, Errand, Options, Payload, Redirects, Repeat};
 pub use error::{Error, Phase};
 pub use exchange::Http;
 pub use pool::Pool;
 pub use registry::{Push, Remote, Resolve};
+pub use web::{Pinned, WebFile, WebFolder};

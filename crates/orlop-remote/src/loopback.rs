@@ -1,18 +1,22 @@
 //! For tests: a server on this machine that does what a closure says, and ports that know nothing.
 
-use orlop_spec::Timestamp;
+use crate::client::{Client, Options};
+use crate::pool::Pool;
 use orlop_spec::network::{
     Access, Credential, Endpoint, Hosts, Network, Secrets, Tls, Token, TokenKey, Trust,
 };
 use orlop_spec::port::Result;
 use orlop_spec::reference::Repository;
 use orlop_spec::wire::{Address, Site};
+use orlop_spec::{Cancel, Context, Event, Limits, Observer, Timestamp};
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 /// A server that lives as long as the test program.
 pub(crate) struct Loopback {
@@ -160,4 +164,43 @@ impl Secrets for Plain {
     }
 
     fn keep(&self, _: &TokenKey, _: &Token) {}
+}
+
+/// All that a client is given.
+#[derive(Default)]
+pub(crate) struct World {
+    pub(crate) cancel: Cancel,
+    pub(crate) ports: Plain,
+    pub(crate) pool: Pool,
+    limits: Limits,
+    seen: Seen,
+}
+
+/// Keeps every event.
+#[derive(Default)]
+struct Seen(Mutex<Vec<Event>>);
+
+impl Observer for Seen {
+    fn event(&self, event: Event) {
+        self.0.lock().expect("no test panics with it").push(event);
+    }
+}
+
+impl World {
+    /// A client that is patient for a second and a half.
+    pub(crate) fn client(&self) -> Client<'_> {
+        let cx = Context {
+            observer: &self.seen,
+            cancel: &self.cancel,
+            limits: &self.limits,
+            workers: NonZeroUsize::MIN,
+        };
+        let options = Options { stall: Duration::from_millis(1500), ..Options::default() };
+        Client::new(cx, self.ports.network(), &self.pool, options)
+    }
+
+    /// What was told.
+    pub(crate) fn events(&self) -> Vec<Event> {
+        self.seen.0.lock().expect("no test panics with it").clone()
+    }
 }

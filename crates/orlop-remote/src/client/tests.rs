@@ -1,52 +1,13 @@
-use super::{Client, Errand, Options, Payload, Redirects, Repeat};
+use super::{Errand, Payload, Redirects, Repeat};
 use crate::error::Error;
 use crate::exchange::Answer;
-use crate::loopback::{Loopback, Plain, answer};
-use crate::pool::Pool;
+use crate::loopback::{Loopback, World, answer};
 use orlop_spec::port::Result;
 use orlop_spec::wire::{Address, Head, Headers, Method, Request};
-use orlop_spec::{Cancel, Context, Event, Fault, Kind, Limits, Observer};
+use orlop_spec::{Event, Fault, Kind};
 use std::io::Read;
-use std::num::NonZeroUsize;
-use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
-
-#[derive(Default)]
-struct World {
-    cancel: Cancel,
-    limits: Limits,
-    seen: Seen,
-    ports: Plain,
-    pool: Pool,
-}
-
-/// Keeps every event.
-#[derive(Default)]
-struct Seen(Mutex<Vec<Event>>);
-
-impl Observer for Seen {
-    fn event(&self, event: Event) {
-        self.0.lock().expect("no test panics with it").push(event);
-    }
-}
-
-impl World {
-    fn client(&self) -> Client<'_> {
-        let cx = Context {
-            observer: &self.seen,
-            cancel: &self.cancel,
-            limits: &self.limits,
-            workers: NonZeroUsize::MIN,
-        };
-        let options = Options { stall: Duration::from_millis(1500), ..Options::default() };
-        Client::new(cx, self.ports.network(), &self.pool, options)
-    }
-
-    fn events(&self) -> Vec<Event> {
-        self.seen.0.lock().expect("no test panics with it").clone()
-    }
-}
 
 fn read(mut answer: Answer<'_>) -> Result<(u16, Vec<u8>)> {
     let mut body = Vec::new();
