@@ -50,6 +50,14 @@ pub enum Error {
         #[source]
         source: Arc<JsonError>,
     },
+    /// A file that gives names or marks the form is longer than it may be.
+    #[error("{} has more than {limit} bytes", .file.display())]
+    LongFile {
+        /// The file.
+        file: PathBuf,
+        /// What is allowed.
+        limit: u64,
+    },
     /// A blob is not there.
     #[error("the blob {digest} is missing: there is no {}", .path.display())]
     BlobMissing {
@@ -157,6 +165,7 @@ impl Diagnose for Error {
             | Self::Unreadable { .. }
             | Self::BlobMissing { .. }
             | Self::Member { .. } => Kind::Integrity,
+            Self::LongFile { .. } => Kind::Limit,
             Self::SeveralImages { .. }
             | Self::Ambiguous { .. }
             | Self::BadTag { .. }

@@ -9,9 +9,11 @@
 //! Invariant: whoever reads without a lock sees the old names or the new ones, and every blob that has a name is
 //! whole. Writers share a flock on DIR; a sweep holds it alone.
 
+mod afar;
 mod keep;
 mod write;
 
+pub use afar::{FarLayout, Files};
 pub use write::LayoutSink;
 
 use crate::blobs::{Blobs, FileOrigin, Shape};
@@ -112,18 +114,7 @@ impl Layout {
     }
 
     fn check_marker(&self) -> Result<()> {
-        let bytes = self.read_file(MARKER, MARKER_LIMIT)?;
-        let value = json::value(&bytes).map_err(|source| self.damaged(MARKER, source.into()))?;
-        let version = value.get("imageLayoutVersion").and_then(|version| version.as_str());
-        match version {
-            Some(version) if version.starts_with("1.") => Ok(()),
-            found => Err(Error::UnknownVersion {
-                file: self.path().join(MARKER),
-                found: found.unwrap_or("of no version").into(),
-                understood: "version 1.x of the image layout",
-            }
-            .into()),
-        }
+        check_marker(self.path(), &self.read_file(MARKER, MARKER_LIMIT)?)
     }
 
     fn read_index(&self) -> Result<IndexFile> {
@@ -171,6 +162,22 @@ impl Layout {
             }
         }
         Err(self.blobs.missing(blob).into())
+    }
+}
+
+/// The marker says a version that is understood.
+fn check_marker(place: &Path, bytes: &[u8]) -> Result<()> {
+    let damaged = |source: DocumentError| Error::Damaged { file: place.join(MARKER), source };
+    let value = json::value(bytes).map_err(|source| damaged(source.into()))?;
+    let version = value.get("imageLayoutVersion").and_then(|version| version.as_str());
+    match version {
+        Some(version) if version.starts_with("1.") => Ok(()),
+        found => Err(Error::UnknownVersion {
+            file: place.join(MARKER),
+            found: found.unwrap_or("of no version").into(),
+            understood: "version 1.x of the image layout",
+        }
+        .into()),
     }
 }
 

@@ -22,4 +22,4 @@ pub use archive::{ArchiveSink, OciArchive};
 pub use dir::{Exploded, ExplodedSink};
 pub use docker_archive::DockerArchive;
 pub use error::Error;
-pub use layout::{Layout, LayoutSink, Options};
+pub use layout::{FarLayout, Layout, LayoutSink, Options};

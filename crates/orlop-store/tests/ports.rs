@@ -1,11 +1,12 @@
 //! Every form on disk keeps the laws of the ports.
 
 use orlop_layer::Time;
-use orlop_spec::Limits;
-use orlop_spec::port::{Catalog, Keeper, Name, Result, Sink};
-use orlop_store::{DockerArchive, Exploded, Layout, OciArchive, Options, archive};
+use orlop_spec::port::{Catalog, Keeper, Name, Origin, Result, Sink};
+use orlop_spec::{Fault, Limits};
+use orlop_store::{DockerArchive, Exploded, FarLayout, Layout, OciArchive, Options, archive};
 use std::cell::RefCell;
-use std::io::{self, Write};
+use std::io::{self, Cursor, Read, Write};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use testkit::suites::{self, Again, Holds, Place};
 use testkit::{Scratch, proof, scratch};
@@ -57,6 +58,38 @@ impl Place for Sharing {
     fn catalog(&self) -> Result<Box<dyn Catalog + '_>> {
         Ok(Box::new(Layout::open(self.0.path("layout"), &self.options())?))
     }
+}
+
+/// A layout whose files are asked for one by one, as those of a web server are.
+struct Afar(Scratch);
+
+/// A file that is read when it is opened.
+struct AFile(PathBuf);
+
+impl Origin for AFile {
+    fn open(&self, at: u64) -> Result<Box<dyn Read + Send + '_>> {
+        let mut bytes = Cursor::new(std::fs::read(&self.0).map_err(|error| Fault::io("read it", error))?);
+        bytes.set_position(at);
+        Ok(Box::new(bytes))
+    }
+}
+
+impl Place for Afar {
+    fn sink(&self) -> Result<Box<dyn Sink + '_>> {
+        Ok(Box::new(Layout::create(self.0.path("layout"), &options())?))
+    }
+
+    fn catalog(&self) -> Result<Box<dyn Catalog + '_>> {
+        let folder = self.0.path("layout");
+        let files = Box::new(move |name: &str| -> Box<dyn Origin> { Box::new(AFile(folder.join(name))) });
+        Ok(Box::new(FarLayout::open("https://a.example/layout", files, &options().limits)?))
+    }
+}
+
+#[test]
+fn layouts_whose_files_are_elsewhere() {
+    let fresh = || -> Box<dyn Place> { Box::new(Afar(scratch())) };
+    proof::ran("ports: OCI layout elsewhere", suites::source(&fresh));
 }
 
 #[test]
