@@ -5,7 +5,7 @@
 //!    │202                                                               ▲
 //!    ├─ one piece ──► PUT bytes ?digest ──201───────────────────────────┤
 //!    └─ chunks ─────► PATCH bytes ──202──► PATCH … ──► PUT ?digest ─201─┘
-//!                       │416, 5xx, broken        │ broken, 404
+//!                       │416, 5xx, broken        │ broken, 404, 5xx
 //!                       ▼                        ▼
 //!                     GET status ──204──►      HEAD blob ──404──► GET status, or begin again
 //! ```
@@ -192,7 +192,7 @@ impl Upload {
             (State::Send, 400 | 404) | (State::Status, 400 | 402 | 404..=499) => Ok(self.begin_again()),
             (State::Status, 200..=299) => self.told(asked, head),
             (State::Close, 200 | 201 | 204) | (State::Look, 200..=299) => Ok(self.end(Next::Uploaded)),
-            (State::Close, 404 | 416) => Ok(self.trouble(State::Look)),
+            (State::Close, 404 | 408 | 416 | 429 | 500 | 502..=599) => Ok(self.trouble(State::Look)),
             (State::Look, 404) if self.pieces == Pieces::One => Ok(self.begin_again()),
             (State::Look, 404) => Ok(self.go(State::Status)),
             _ => Ok(Next::Failed),

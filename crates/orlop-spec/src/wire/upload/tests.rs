@@ -118,6 +118,17 @@ fn after_a_break_it_is_asked_what_arrived() {
 }
 
 #[test]
+fn a_registry_in_trouble_may_have_stored_the_blob() {
+    for (there, next) in [(200, Next::Uploaded), (404, Next::Ask)] {
+        let mut it = upload(10, Pieces::One, None);
+        step(&mut it, 202, &[("Location", "/up")]);
+        assert_eq!(step(&mut it, 500, &[]), Next::Ask);
+        assert_eq!(line(&it), format!("HEAD /v2/app/blobs/{DIGEST} 0..0"));
+        assert_eq!(step(&mut it, there, &[]), next);
+    }
+}
+
+#[test]
 fn a_later_run_goes_on_or_begins_again() {
     let mut it = upload(10, Pieces::Chunks(5), None);
     step(&mut it, 202, &[("Location", "/up")]);
