@@ -41,11 +41,19 @@ pub struct Options {
     pub stall: Duration,
     /// How long one pause may be that a server asks for.
     pub patience: Duration,
+    /// Blobs up to so many bytes are sent at once; larger ones in chunks of them, so that a broken connection costs
+    /// no more.
+    pub chunk: u64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { retries: 3, stall: Duration::from_secs(10), patience: Duration::from_secs(60) }
+        Self {
+            retries: 3,
+            stall: Duration::from_secs(10),
+            patience: Duration::from_secs(60),
+            chunk: 64 << 20,
+        }
     }
 }
 

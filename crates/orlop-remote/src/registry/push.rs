@@ -22,7 +22,7 @@ use orlop_spec::network::Access;
 use orlop_spec::port::{BlobWriter, Depth, Hints, Name, Origin, Put, Result, Sink, Spool, Spools};
 use orlop_spec::reference::Repository;
 use orlop_spec::wire::failure::Failure;
-use orlop_spec::wire::{ManifestName, Place, Request, endpoint, header};
+use orlop_spec::wire::{Address, Head, ManifestName, Place, Request, endpoint, header};
 use orlop_spec::{Algorithm, AnyDigest, Descriptor, Document, Fault};
 use std::collections::HashSet;
 use std::io::{self, Read, Write};
@@ -203,6 +203,17 @@ impl<'a> Push<'a> {
     }
 }
 
+/// That a registry which names what it stored names what was sent (item 204). It may use another algorithm.
+pub(super) fn is_called(address: &Address, head: &Head, expected: &AnyDigest) -> Result<()> {
+    match endpoint::content_digest(address, head)? {
+        Some(found) if found.algorithm_name() == expected.algorithm_name() && found != *expected => {
+            let (address, expected) = (Box::new(address.clone()), expected.clone());
+            Err(Error::OtherDigest { address, expected, found }.into())
+        }
+        _ => Ok(()),
+    }
+}
+
 impl Doors<'_> {
     /// Sends a document under a name; gives whether the registry noted its subject.
     pub(super) fn put(
@@ -221,13 +232,7 @@ impl Doors<'_> {
             |place: &Place| -> Result<Request> { Ok(place.put_manifest(&name, &document.media_type)?) };
         let ask = Ask { payload: Payload::Bytes(raw), ..Ask::new(actions, &request) };
         let (address, head) = self.demand(door, &ask)?.drained();
-        if let Some(found) = endpoint::content_digest(&address, &head)?
-            && found.algorithm_name() == document.digest.algorithm_name()
-            && found != document.digest
-        {
-            let (address, expected) = (Box::new(address), document.digest.clone());
-            return Err(Error::OtherDigest { address, expected, found }.into());
-        }
+        is_called(&address, &head, &document.digest)?;
         Ok(if header::subject(&head.headers).is_some() { Answered::SubjectNoted } else { Answered::Plainly })
     }
 

@@ -6,16 +6,13 @@
 
 use super::doors::{Ask, Door, PUSH, Told};
 use super::outgoing::Outgoing;
-use super::push::Push;
+use super::push::{Push, is_called};
 use crate::client::{Payload, Repeat};
 use orlop_spec::network::{self, UploadKey};
 use orlop_spec::port::{Lender, Origin, Put, Result};
 use orlop_spec::wire::upload::{Next, Pieces, Upload};
 use orlop_spec::wire::{Head, Headers, Method, Place, Request};
 use orlop_spec::{Descriptor, Event, Fault, Kind};
-
-/// What is sent at once; larger blobs go in chunks, so that a broken connection costs no more than this.
-const CHUNK: u64 = 64 << 20;
 
 impl Push<'_> {
     /// Makes the repository hold a blob that it does not hold: it is borrowed, or sent.
@@ -68,7 +65,7 @@ impl Trip<'_> {
 
     /// A new upload, or the one of an earlier run.
     fn begin(&self) -> Result<Upload> {
-        let pieces = if self.blob.size > CHUNK { Pieces::Chunks(CHUNK) } else { Pieces::One };
+        let pieces = if self.is_cut() { Pieces::Chunks(self.chunk()) } else { Pieces::One };
         let place = self.door.place()?;
         let (digest, size) = (self.blob.digest.clone(), self.blob.size);
         let upload = Upload::new(place, digest, size, pieces, self.lender.as_deref());
@@ -88,16 +85,35 @@ impl Trip<'_> {
     }
 
     fn drive(&self, upload: &mut Upload) -> Result<Put> {
+        // Why it did not go on: a look whether the blob is there only finds that it is not.
+        let mut trouble: Option<Fault> = None;
         loop {
             let next = match self.step(upload) {
-                Ok((told, Next::Failed)) => return Err(told.failure().into()),
+                Ok((told, Next::Failed)) => {
+                    let was_looking = told.request.method == Method::Head;
+                    return Err(trouble.filter(|_| was_looking).unwrap_or_else(|| told.failure().into()));
+                }
                 Ok((told, next)) => {
-                    told.drained();
+                    if told.head().is_success() || told.request.method == Method::Head {
+                        let (address, head) = told.drained();
+                        if matches!(next, Next::Uploaded | Next::Mounted) {
+                            is_called(&address, &head, &self.blob.digest)?;
+                        }
+                    } else {
+                        trouble = Some(told.failure().into());
+                    }
                     next
                 }
-                Err(fault) => self.recover(upload, fault)?,
+                Err(fault) => {
+                    let next = self.recover(upload, &fault)?;
+                    if next == Next::Failed {
+                        return Err(fault);
+                    }
+                    trouble = Some(fault);
+                    next
+                }
             };
-            if next == Next::Ask && self.blob.size > CHUNK {
+            if next == Next::Ask && self.is_cut() {
                 self.note(upload.to_resume().as_ref());
             }
             match next {
@@ -131,8 +147,8 @@ impl Trip<'_> {
         Ok((told, next))
     }
 
-    /// What follows when no answer came.
-    fn recover(&self, upload: &mut Upload, fault: Fault) -> Result<Next> {
+    /// What follows when no answer came; an error where that is the end for a reason of its own.
+    fn recover(&self, upload: &mut Upload, fault: &Fault) -> Result<Next> {
         if let Some(own) = self.outgoing.fault() {
             return Err(own);
         }
@@ -143,11 +159,8 @@ impl Trip<'_> {
                 let refused = Head { status: 403, headers: Headers::default() };
                 Ok(upload.answered(&refused)?)
             }
-            Kind::Unreachable => match upload.broke() {
-                Next::Failed => Err(fault),
-                next => Ok(next),
-            },
-            _ => Err(fault),
+            Kind::Unreachable => Ok(upload.broke()),
+            _ => Ok(Next::Failed),
         }
     }
 
@@ -158,7 +171,7 @@ impl Trip<'_> {
     /// An upload that was broken off stays for the next run; any other is given up.
     fn ended(&self, upload: &Upload, fault: &Fault) {
         let is_broken = matches!(fault.kind(), Kind::Unreachable | Kind::Interrupted);
-        if is_broken && self.blob.size > CHUNK && upload.to_resume().is_some() {
+        if is_broken && self.is_cut() && upload.to_resume().is_some() {
             return;
         }
         self.note(None);
@@ -172,9 +185,17 @@ impl Trip<'_> {
     }
 
     fn note(&self, upload: Option<&network::Upload>) {
-        if let Some(key) = self.key().filter(|_| self.blob.size > CHUNK) {
+        if let Some(key) = self.key().filter(|_| self.is_cut()) {
             self.journal().note_upload(&key, upload);
         }
+    }
+
+    fn is_cut(&self) -> bool {
+        self.blob.size > self.chunk()
+    }
+
+    fn chunk(&self) -> u64 {
+        self.push.doors.client.options().chunk
     }
 
     fn key(&self) -> Option<UploadKey> {
