@@ -17,7 +17,7 @@ mod line;
 pub mod shelf;
 mod trap;
 
-pub use faults::{End, Fault, Times, Walk};
+pub use faults::{Break, Effect, End, Fault, Times, Walk};
 pub use shelf::{Part, Shelf};
 pub use trap::Trap;
 
@@ -56,12 +56,22 @@ pub struct Seen {
     pub pause: Option<Duration>,
 }
 
+/// Who is let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guard {
+    /// Who has a token of the server's own token server; everybody may pull what begins with `public/`.
+    Token,
+    /// Everybody.
+    Open,
+}
+
 /// What is no config.
 const LARGE: usize = 16 << 10;
 
 /// What the threads of the connections share.
 struct Core {
     fault: Option<&'static Fault>,
+    guard: Guard,
     shelf: Arc<Mutex<Shelf>>,
     tokens: TokenServer,
     trap: Trap,
@@ -88,20 +98,21 @@ pub struct Scene<'a> {
 }
 
 impl FaultServer {
-    /// A server with a fault, or without one, in the clear. Everything but `public/…` wants a token.
-    pub fn start(fault: Option<&'static Fault>) -> Self {
-        Self::with(fault, None)
+    /// A server with a fault, or without one, in the clear.
+    pub fn start(fault: Option<&'static Fault>, guard: Guard) -> Self {
+        Self::with(fault, guard, None)
     }
 
     /// The same under TLS.
-    pub fn under_tls(fault: Option<&'static Fault>, authority: &Authority) -> Self {
-        Self::with(fault, Some(line::Tls::new(authority)))
+    pub fn under_tls(fault: Option<&'static Fault>, guard: Guard, authority: &Authority) -> Self {
+        Self::with(fault, guard, Some(line::Tls::new(authority)))
     }
 
-    fn with(fault: Option<&'static Fault>, tls: Option<line::Tls>) -> Self {
+    fn with(fault: Option<&'static Fault>, guard: Guard, tls: Option<line::Tls>) -> Self {
         let shelf = Arc::new(Mutex::new(Shelf::default()));
         let core = Arc::new(Core {
             fault,
+            guard,
             tokens: TokenServer::start(fault.map_or(Manner::Honest, |fault| fault.tokens)),
             trap: Trap::start(Arc::clone(&shelf)),
             shelf,
@@ -188,7 +199,7 @@ impl Core {
         let is_known = asked
             .bearer()
             .is_some_and(|token| part == Part::Ping || self.tokens.allows(token, repository, part.action()));
-        if is_public || is_known { part } else { Part::Stranger }
+        if is_public || is_known || self.guard == Guard::Open { part } else { Part::Stranger }
     }
 
     /// What happens to a request, if anything.
@@ -276,7 +287,9 @@ mod tests {
         let source = format!("oci:{}:latest", scratch.path("image").display());
         let trust = scratch.folder("trust");
         scratch.file("trust/ca.crt", authority.pem("root.pem"));
-        for server in [FaultServer::start(None), FaultServer::under_tls(None, &authority)] {
+        for server in
+            [FaultServer::start(None, Guard::Token), FaultServer::under_tls(None, Guard::Token, &authority)]
+        {
             let there = format!("docker://{}/app:1", server.host());
             let back = format!("dir:{}", scratch.path("back").display());
             let creds = format!("{}:{}", crate::token_server::USER, crate::token_server::PASSWORD);
@@ -302,7 +315,7 @@ mod tests {
 
     #[test]
     fn without_a_token_nothing_is_done() {
-        let server = FaultServer::start(None);
+        let server = FaultServer::start(None, Guard::Token);
         let there = format!("docker://{}/app:1", server.host());
         let Some(skopeo) = skopeo() else { return };
         assert!(!skopeo.args(["inspect", "--tls-verify=false", &there]).run().success());

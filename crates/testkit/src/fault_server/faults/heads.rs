@@ -108,7 +108,7 @@ pub(super) static FAULTS: &[Fault] = &[
         "A blob has the size of its descriptor.",
         BLOB,
         Effect::Raw(|_, reply| cut(old(&reply))),
-        End::Resumed,
+        End::Safe,
     ),
     row(
         "chunks",
