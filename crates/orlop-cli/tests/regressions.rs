@@ -215,3 +215,28 @@ fn an_image_that_was_left_out_is_no_damage_and_one_that_is_here_in_part_is() {
     let told = run(&scratch, &["validate", "oci:new"], 8);
     assert!(!told.contains("sparse") && told.contains("2 errors"), "{told}");
 }
+
+#[test]
+fn a_tar_that_may_be_cut_or_goes_on_behind_its_end_is_read_with_a_warning() {
+    use testkit::tarball::{Member, cut, tar};
+    let scratch = scratch();
+    let (open, closed) = (cut([Member::file("f", "1")]), tar([Member::file("f", "1")]));
+    let build = |bytes: &[u8]| {
+        scratch.file("x.tar", bytes);
+        let words = ["build", "tar:x.tar", "oci:l:1", "--progress=plain"];
+        let done = orlop().args(words).current_dir(scratch.root()).ok();
+        (done.out(), done.err())
+    };
+    let (image, said) = build(&closed);
+    assert!(!said.contains("x.tar"), "{said}");
+    for (bytes, warning) in [
+        (open.clone(), "the tar x.tar has no end marker"),
+        ([&open[..], &[0; 512]].concat(), "the tar x.tar has no end marker"),
+        ([&closed[..], &closed].concat(), "the tar x.tar goes on behind its end, at byte 2048"),
+        (testkit::image::gzip(&open), "the tar x.tar has no end marker"),
+    ] {
+        let (same, said) = build(&bytes);
+        assert!(said.contains(warning), "{warning}: {said}");
+        assert_eq!(same, image, "what is read is the same");
+    }
+}

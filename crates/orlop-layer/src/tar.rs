@@ -20,7 +20,7 @@ mod sparse;
 mod spelling;
 mod writer;
 
-pub use reader::Reader;
+pub use reader::{Ending, Reader};
 pub use writer::{Order, Writer};
 
 /// Every header, and every content with its padding, is a multiple of this.

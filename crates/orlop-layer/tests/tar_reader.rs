@@ -1,6 +1,6 @@
 //! Laws of the tar reader, on archives built byte by byte.
 
-use orlop_layer::tar::Reader;
+use orlop_layer::tar::{Ending, Reader};
 use orlop_layer::{Chunk, Entries, Entry, Error, Kind, Meta, TreePath};
 use orlop_spec::Limits;
 
@@ -419,6 +419,26 @@ fn an_archive_ends_at_zeros_or_behind_a_member() {
     assert_eq!(names(&whole[..513]), ["a"]);
     assert_eq!(refused(&whole[..100]), (100, "the archive ends inside a header"));
     assert_eq!(refused(&whole[..512]), (512, "the archive ends inside the content of a file"));
+}
+
+#[test]
+fn how_an_archive_ended_is_told() {
+    let whole = Archive::default().file(b"a", b"x").0;
+    let ending = |rest: &[u8]| {
+        let bytes = [&whole[..], rest].concat();
+        let mut reader = Reader::new(&bytes[..], &Limits::default());
+        assert_eq!(reader.ending(), None);
+        while reader.next_entry().expect("readable").is_some() {}
+        reader.ending().expect("at its end")
+    };
+    let at = whole.len() as u64;
+    assert_eq!(ending(&[0; 1024]), Ending::Marked);
+    assert_eq!(ending(&[0; 10240]), Ending::Marked);
+    assert_eq!(ending(b""), Ending::Unmarked);
+    assert_eq!(ending(&[0; 512]), Ending::Unmarked);
+    assert_eq!(ending(&[&[0; 1024], &whole[..]].concat()), Ending::Followed(at + 1024));
+    assert_eq!(ending(&[&[0; 512], &whole[..]].concat()), Ending::Followed(at + 512));
+    assert_eq!(ending(&[&[0; 5000], &b"x"[..]].concat()), Ending::Followed(at + 5000));
 }
 
 #[test]

@@ -11,6 +11,7 @@ use orlop_fs::{File, Persist, Temp};
 use orlop_layer::codec::{self, Codec};
 use orlop_layer::decode::Visit as _;
 use orlop_layer::encode::{Encode, Encoded, encode};
+use orlop_layer::tar::Ending;
 use orlop_layer::tree::{Builder, Tree};
 use orlop_layer::{Entries as _, Error as LayerError, Kind, tar};
 use orlop_spec::port::Result;
@@ -24,6 +25,8 @@ pub struct TarTree {
     pub tree: Tree,
     /// The contents.
     pub spool: Spool,
+    /// How the tar ended.
+    pub ending: Ending,
 }
 
 /// Reads a tar, compressed or not, by its content. What is beneath an excluded folder is excluded too.
@@ -61,8 +64,8 @@ pub fn read(cx: &Context<'_>, input: impl Read + Send, spool: File, how: &Readin
             feed(&mut reader, &mut filler)?;
         }
     }
-    let tree = builder.finish();
-    Ok(TarTree { tree, spool })
+    let ending = reader.ending().expect("it was read to its end");
+    Ok(TarTree { tree: builder.finish(), spool, ending })
 }
 
 /// Writes the merged tree of an image as a canonical tar.

@@ -6,9 +6,10 @@ use orlop_fs::glob::Glob;
 use orlop_fs::owner::Owner;
 use orlop_fs::scan::{Scan, ScanOptions, Unreadable, Unrepresentable};
 use orlop_fs::{Dir, File};
+use orlop_layer::tar::Ending;
 use orlop_layer::{Entries, TreePath};
 use orlop_spec::port::Result;
-use orlop_spec::{Context, Fault, reference};
+use orlop_spec::{Context, Event, Fault, reference};
 use std::io::Read;
 use std::path::Path;
 use std::sync::{Mutex, OnceLock};
@@ -84,6 +85,8 @@ impl TreeSource for FolderTree {
 
 /// A tar, read whole when its entries are asked for first: they come in another order than they stand in it.
 pub struct TarFile {
+    /// What it is called in messages.
+    name: String,
     input: Mutex<Option<(Box<dyn Read + Send>, File)>>,
     read: OnceLock<TarTree>,
 }
@@ -95,22 +98,36 @@ impl TarFile {
             reference::File::Path(path) => Box::new(File::open(path)?),
             reference::File::Stream => (outside.stdin)(),
         };
-        Ok(Self { input: Mutex::new(Some((input, outside.spool()?))), read: OnceLock::new() })
+        let name = file.path().map_or_else(|| "-".to_owned(), |path| path.display().to_string());
+        Ok(Self { name, input: Mutex::new(Some((input, outside.spool()?))), read: OnceLock::new() })
     }
 
     fn tree(&self, cx: &Context<'_>, how: &Reading) -> Result<&TarTree> {
         let mut input = self.input.lock().expect("no holder panics");
         if let Some((input, spool)) = input.take() {
             let tree = tar_tree::read(cx, input, spool, how)?;
+            self.doubt(cx, tree.ending);
             self.read.set(tree).expect("set once, under the lock");
         }
         self.read.get().ok_or_else(|| Fault::new(orlop_spec::Cancelled))
+    }
+
+    /// A layer's end is proven by its diff id; nothing but its own end says that this tar is whole.
+    fn doubt(&self, cx: &Context<'_>, ending: Ending) {
+        let what = match ending {
+            Ending::Marked => return,
+            Ending::Unmarked => "has no end marker: it may have been cut".to_owned(),
+            Ending::Followed(at) => {
+                format!("goes on behind its end, at byte {at}: what follows was not read")
+            }
+        };
+        cx.observer.event(Event::Warned(format!("the tar {} {what}", self.name)));
     }
 }
 
 impl TreeSource for TarFile {
     fn entries<'a>(&'a self, cx: &Context<'a>, how: &'a Reading) -> Result<Box<dyn Entries + 'a>> {
-        let TarTree { tree, spool } = self.tree(cx, how)?;
+        let TarTree { tree, spool, .. } = self.tree(cx, how)?;
         Ok(Box::new(spool.entries(tree)))
     }
 }

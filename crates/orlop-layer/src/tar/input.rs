@@ -73,18 +73,22 @@ impl<R: BufRead> Input<R> {
         Ok(())
     }
 
-    /// Reads to the end, so that everything below has seen every byte; at most `limit` of them.
-    pub(super) fn drain(&mut self, limit: u64) -> Result<(), Error> {
-        let start = self.offset;
-        while self.offset - start <= limit {
-            let count = self.fill()?.len();
+    /// Reads to the end, so that everything below has seen every byte. Where the first byte lies that is not zero.
+    pub(super) fn drain(&mut self) -> Result<Option<u64>, Error> {
+        let mut found = None;
+        loop {
+            let offset = self.offset;
+            let piece = self.fill()?;
+            let count = piece.len();
             if count == 0 {
-                return Ok(());
+                return Ok(found);
+            }
+            if found.is_none() {
+                found = piece.iter().position(|byte| *byte != 0).map(|at| offset + at as u64);
             }
             self.lent = count;
             self.offset += count as u64;
         }
-        Err(Error::Limit { what: "what follows the end of the archive", limit })
     }
 
     /// Passes over `count` bytes, which may lie beyond the end.

@@ -28,7 +28,18 @@ pub struct Reader<R> {
     /// Where the current entry begins.
     start: u64,
     spent: Spent,
-    at_end: bool,
+    ending: Option<Ending>,
+}
+
+/// How an archive ends. Layers may end in any of these ways; what is known by nothing but its end may be cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// By two blocks of zeros, or more.
+    Marked,
+    /// Behind a member, or with one block of zeros: nothing says that it is whole.
+    Unmarked,
+    /// By zeros, and at this offset other bytes follow, such as those of another archive.
+    Followed(u64),
 }
 
 /// What was used of the limits.
@@ -49,7 +60,7 @@ impl<R: BufRead> Reader<R> {
             content: Content::default(),
             start: 0,
             spent: Spent::default(),
-            at_end: false,
+            ending: None,
         }
     }
 
@@ -76,9 +87,19 @@ impl<R: BufRead> Reader<R> {
         if !about.is_empty() {
             return Err(Error::Tar { offset, what: "an extended header has no member" });
         }
-        self.at_end = true;
-        self.input.drain(self.limits.tail)?;
+        let followed = self.input.drain()?;
+        let is_marked = self.input.offset() - offset >= 2 * BLOCK as u64;
+        self.ending = Some(match followed {
+            Some(offset) => Ending::Followed(offset),
+            None if is_marked => Ending::Marked,
+            None => Ending::Unmarked,
+        });
         Ok(None)
+    }
+
+    /// How the archive ended; nothing before [`Entries::next_entry`] has come to its end.
+    pub fn ending(&self) -> Option<Ending> {
+        self.ending
     }
 
     /// Takes an extended header; `false` for a member. It is as long as its own header says, whatever other
@@ -268,7 +289,7 @@ impl<R: BufRead + Seek> Reader<R> {
 
 impl<R: BufRead> Entries for Reader<R> {
     fn next_entry(&mut self) -> Result<Option<Entry>, Error> {
-        while !self.at_end {
+        while self.ending.is_none() {
             let (stored, padding) = self.content.rest();
             self.input.skip(stored, IN_CONTENT)?;
             self.input.skip_up_to(padding)?;
