@@ -1,6 +1,6 @@
 //! What can go wrong between here and a server.
 
-use orlop_spec::wire::{Address, AddressError, Site};
+use orlop_spec::wire::{Address, AddressError, Failure, Site};
 use orlop_spec::{Diagnose, Digest, Fault, Kind};
 use std::fmt;
 use std::io;
@@ -177,6 +177,46 @@ pub enum Error {
         /// How long it asks to wait.
         pause: Duration,
     },
+    /// The realm of a challenge is no address.
+    #[error("{site} wants a token from what is no address")]
+    BadRealm {
+        /// The registry.
+        site: Site,
+        /// Why.
+        #[source]
+        source: AddressError,
+    },
+    /// The realm of a challenge must not be asked (N1).
+    #[error("{site} wants a token from {realm}, which is in the clear or inside of a network: refused")]
+    Realm {
+        /// The registry.
+        site: Site,
+        /// Who would have been asked.
+        realm: Address,
+    },
+    /// The registry wants to know who asks, and its realm is not known to be its own (N1).
+    #[error("{site} wants to be told who asks by way of {realm}, which is not known to be its own")]
+    Withheld {
+        /// The registry.
+        site: Site,
+        /// Who was asked without a credential.
+        realm: Address,
+    },
+    /// A token that was configured cannot be sent.
+    #[error("the token for {site} holds characters that cannot be sent")]
+    BadToken {
+        /// The registry.
+        site: Site,
+    },
+    /// The authorisation server gives no token.
+    #[error("no token for {host}")]
+    NoToken {
+        /// The registry, as the user names it.
+        host: String,
+        /// What it said.
+        #[source]
+        source: Box<Failure>,
+    },
 }
 
 /// What was being done when something went wrong.
@@ -212,11 +252,14 @@ impl fmt::Display for Phase {
 impl Diagnose for Error {
     fn kind(&self) -> Kind {
         match self {
-            Self::Inside { .. } | Self::Untrusted { .. } | Self::Downgrade { .. } => Kind::Policy,
+            Self::Inside { .. } | Self::Untrusted { .. } | Self::Downgrade { .. } | Self::Realm { .. } => {
+                Kind::Policy
+            }
             Self::LongHead { .. } | Self::TooLarge { .. } => Kind::Limit,
             Self::WrongRange { .. } | Self::WrongFile { .. } => Kind::Integrity,
             Self::BadTrust { .. } | Self::ShortPayload { .. } => Kind::Other,
-            Self::Proxy { status: 407, .. } => Kind::Denied,
+            Self::Proxy { status: 407, .. } | Self::Withheld { .. } | Self::BadToken { .. } => Kind::Denied,
+            Self::NoToken { source, .. } => source.kind(),
             _ => Kind::Unreachable,
         }
     }
@@ -233,6 +276,13 @@ impl Diagnose for Error {
             }
             Self::Inside { address, .. } => {
                 Some(format!("allow it with --insecure {}", address.site().authority()))
+            }
+            Self::NoToken { host, source } if source.kind() == Kind::Denied => {
+                Some(format!("orlop login {host}, or --creds USER:PASSWORD"))
+            }
+            Self::NoToken { source, .. } => source.hint(),
+            Self::Withheld { realm, .. } => {
+                Some(format!("if it is, tell it with --insecure {}", realm.site().authority()))
             }
             Self::Stalled { .. } => Some("be more patient with --stall-timeout 60".into()),
             _ => None,

@@ -14,6 +14,7 @@
 //! [`Network`](orlop_spec::network::Network).
 #![forbid(unsafe_code)]
 
+pub mod auth;
 pub mod client;
 pub mod dial;
 pub mod error;
