@@ -17,12 +17,27 @@ use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Every variable that is read, and what for; the manual and the reference list them.
-pub const VARIABLES: [(&str, &str); 6] = [
+pub const VARIABLES: [(&str, &str); 21] = [
     ("SOURCE_DATE_EPOCH", "when an image was made, in seconds since 1970; `--created` wins"),
     ("TMPDIR", "folder for temporary files, /var/tmp if it is not set; `--tmpdir` wins"),
     ("NO_COLOR", "no colour on the terminal, where it is set and not empty"),
     ("FAKEROOTKEY", "set by fakeroot: owners and devices are those that it pretends"),
     ("LD_PRELOAD", "the same for libfakeroot and libpseudo"),
+    ("HOME", "where the user's files of settings and credentials are"),
+    ("REGISTRY_AUTH_FILE", "file of credentials, asked before the others; `--authfile` wins"),
+    ("XDG_RUNTIME_DIR", "where `containers/auth.json` is, which `login` writes"),
+    ("XDG_CONFIG_HOME", "where the user's own `containers/auth.json` is, ~/.config if it is not set"),
+    ("DOCKER_CONFIG", "where docker's `config.json` is, ~/.docker if it is not set"),
+    ("XDG_CACHE_HOME", "where tokens of registries are kept, ~/.cache if it is not set"),
+    ("XDG_STATE_HOME", "where open uploads are remembered, ~/.local/state if it is not set"),
+    ("CONTAINERS_REGISTRIES_CONF", "another file than registries.conf of the user or the system"),
+    ("SSL_CERT_FILE", "certificates of authorities, in place of the system's"),
+    ("SSL_CERT_DIR", "folders of such certificates, with colons between them"),
+    ("HTTPS_PROXY", "the proxy on the way to registries under TLS; small letters do as well, here and below"),
+    ("HTTP_PROXY", "the proxy on the way to others; not believed where `REQUEST_METHOD` is set"),
+    ("ALL_PROXY", "the proxy where neither of the two is set"),
+    ("NO_PROXY", "hosts, domains and networks that are spoken to directly"),
+    ("REQUEST_METHOD", "set by web servers for their programs"),
     ("DEBUG", "as `--debug`; read by the personality sloci-image alone"),
 ];
 
@@ -88,6 +103,12 @@ pub fn now() -> Time {
     Time { seconds: i64::try_from(since.as_secs()).unwrap_or(i64::MAX), nanoseconds: since.subsec_nanos() }
 }
 
+/// The present time as documents write it; the first of all times where the clock is beyond the year 9999.
+pub fn timestamp() -> Timestamp {
+    let now = now();
+    Timestamp::new(now.seconds, now.nanoseconds).unwrap_or(Timestamp::EPOCH)
+}
+
 /// Standard input without a buffer; waiting for it ends when the user asks to stop.
 pub fn stdin() -> Box<dyn Read + Send> {
     match io::stdin().as_fd().try_clone_to_owned() {
@@ -126,6 +147,6 @@ pub fn check_stdout() -> io::Result<()> {
 }
 
 /// A variable that is set and not empty.
-fn variable(name: &str) -> Option<OsString> {
+pub fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }

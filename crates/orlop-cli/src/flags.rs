@@ -1,6 +1,8 @@
 //! Flags that several verbs share. A verb takes a group only when it honours every flag in it.
 
 mod config;
+#[cfg_attr(not(test), expect(dead_code, reason = "the flags join the others when registries are opened"))]
+mod network;
 mod owner;
 mod place;
 mod target;

@@ -15,6 +15,7 @@ mod hint;
 mod interrupt;
 mod manual;
 mod output;
+mod programs;
 mod progress;
 mod reference;
 mod report;

@@ -29,7 +29,7 @@ use orlop_spec::Timestamp;
 use orlop_spec::network::{AuthFile, Credential, Helper, Network, Policy, Registries};
 use orlop_spec::port::Result;
 use orlop_spec::reference::Repository;
-use orlop_spec::wire::{Scheme, Site};
+use orlop_spec::wire::Site;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -52,6 +52,8 @@ pub struct Given {
     pub root: PathBuf,
     /// `--authfile`.
     pub authfile: Option<PathBuf>,
+    /// `--creds`, for the one registry of the command, wherever it stands.
+    pub any: Option<Credential>,
     /// `--src-creds`, for what is read.
     pub source: Option<Credential>,
     /// `--dest-creds`, for what is written.
@@ -109,16 +111,23 @@ struct Side {
     shared: Arc<Shared>,
     typed: Option<Credential>,
     /// The registry that the user meant, which is the only one to see what was typed.
-    host: OnceLock<Box<str>>,
+    host: Arc<OnceLock<Box<str>>>,
 }
 
 impl Surroundings {
     /// Takes note of what is given; reads nothing.
     pub fn new(mut given: Given) -> Result<Self> {
         for host in &given.insecure {
-            Site::parse(Scheme::Https, host).map_err(|_| Error::BadHost(host.clone()))?;
+            // As a reference would name it.
+            let is_host = Repository::parse(&format!("{host}/x")).is_ok_and(|it| it.host() == &**host);
+            if !is_host {
+                return Err(Error::BadHost(host.clone()).into());
+            }
         }
-        let (source, target) = (given.source.take(), given.target.take());
+        let (any, source, target) = (given.any.take(), given.source.take(), given.target.take());
+        // What is for the one registry of a command is for one on both sides together.
+        let (host, other) = (Arc::default(), if any.is_some() { None } else { Some(Arc::default()) });
+        let hosts = (Arc::clone(&host), other.unwrap_or(host));
         let tokens = given.xdg("XDG_CACHE_HOME", ".cache", "orlop/tokens");
         let journal = given.xdg("XDG_STATE_HOME", ".local/state", "orlop/journal");
         let journal = journal::Folder::new(journal, given.user);
@@ -133,8 +142,11 @@ impl Surroundings {
             policy: Once::default(),
             warnings: Mutex::default(),
         });
-        let side = |typed| Side { shared: Arc::clone(&shared), typed, host: OnceLock::new() };
-        Ok(Self { source: side(source), target: side(target), shared, journal })
+        let side = |typed: Option<Credential>, host| {
+            let typed = typed.or_else(|| any.clone());
+            Side { shared: Arc::clone(&shared), typed, host }
+        };
+        Ok(Self { source: side(source, hosts.0), target: side(target, hosts.1), shared, journal })
     }
 
     /// The ports for one side of a command.

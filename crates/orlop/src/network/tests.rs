@@ -2,6 +2,7 @@
 
 use super::*;
 use orlop_spec::network::{Access, Serves};
+use orlop_spec::wire::Scheme;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
@@ -46,6 +47,7 @@ impl World {
             user: std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").expect("proc")),
             root: scratch.folder("root"),
             authfile: None,
+            any: None,
             source: None,
             target: None,
             insecure: Vec::new(),
@@ -158,7 +160,12 @@ fn n1_only_what_was_named_is_insecure() {
         "!",
         "it would share connections that nobody checked"
     );
-    assert!(Surroundings::new(Given { insecure: vec!["a b".into()], ..World::new().given }).is_err());
+    for host in ["a b", "https://a.example", "a.example/x", "a.example:x", ""] {
+        assert!(
+            Surroundings::new(Given { insecure: vec![host.into()], ..World::new().given }).is_err(),
+            "{host}"
+        );
+    }
 }
 
 #[test]
@@ -260,6 +267,20 @@ fn what_was_typed_is_shown_to_the_registry_that_was_meant_alone() {
     let target = surroundings.network(Role::Target);
     target.hosts.endpoints(&repository("a.example/x"), Access::Write).expect("itself");
     assert_eq!(target.secrets.credential(&repository("a.example/x")).expect("none"), None);
+}
+
+#[test]
+fn what_was_typed_for_the_one_registry_is_for_one_on_both_sides() {
+    let mut world = World::new();
+    let typed = Credential::Basic { user: "me".into(), password: "hunter2".into() };
+    world.given.any = Some(typed.clone());
+    let (surroundings, _scratch) = world.enter();
+    read(&surroundings, "a.example/x");
+    let target = surroundings.network(Role::Target);
+    assert!(target.hosts.endpoints(&repository("b.example/x"), Access::Write).is_err());
+    assert_eq!(target.secrets.credential(&repository("b.example/x")).expect("none"), None);
+    target.hosts.endpoints(&repository("a.example/y"), Access::Write).expect("itself");
+    assert_eq!(target.secrets.credential(&repository("a.example/y")).expect("found"), Some(typed));
 }
 
 /// Everything that may be looked at is below the root and the home folder of the world.

@@ -1,0 +1,104 @@
+//! How registries are spoken to, and which images may be used.
+
+use crate::environment;
+use crate::programs::Installed;
+use clap::Args;
+use orlop::network::{Given, Surroundings, WhichPolicy};
+use orlop::spec::Fault;
+use orlop::spec::network::Credential;
+use std::path::PathBuf;
+
+/// How registries are spoken to, and which images may be used.
+#[derive(Args, Debug, Default)]
+pub struct Network {
+    /// File of credentials, asked before those of podman and docker [default: $REGISTRY_AUTH_FILE]
+    #[arg(long, value_name = "FILE", help_heading = "Registries")]
+    authfile: Option<PathBuf>,
+    /// User and password for the one registry of the command; others can see them in the list of processes
+    #[arg(long, value_name = "USER[:PASSWORD]", value_parser = credential, help_heading = "Registries")]
+    creds: Option<Credential>,
+    /// The same for the registry of the sources
+    #[arg(
+        long,
+        value_name = "USER[:PASSWORD]",
+        value_parser = credential,
+        conflicts_with = "creds",
+        help_heading = "Registries"
+    )]
+    src_creds: Option<Credential>,
+    /// The same for the registry of the target
+    #[arg(
+        long,
+        value_name = "USER[:PASSWORD]",
+        value_parser = credential,
+        conflicts_with = "creds",
+        help_heading = "Registries"
+    )]
+    dest_creds: Option<Credential>,
+    /// Allow a registry without TLS, or with a certificate that nobody vouches for; may be repeated
+    #[arg(long, value_name = "HOST[:PORT]", help_heading = "Registries")]
+    insecure: Vec<String>,
+    /// Which images may be used [default: policy.json of the containers tools, where there is one]
+    #[arg(long, value_name = "FILE", help_heading = "Registries")]
+    policy: Option<PathBuf>,
+    /// Use any image, whatever a policy says
+    #[arg(long, conflicts_with = "policy", help_heading = "Registries")]
+    insecure_policy: bool,
+}
+
+impl Network {
+    /// What the library is handed; nothing is read for it.
+    pub fn surroundings(&self) -> Result<Surroundings, Fault> {
+        Surroundings::new(Given {
+            variable: Box::new(environment::variable),
+            now: Box::new(environment::timestamp),
+            programs: Box::new(Installed),
+            user: orlop::fs::privilege::ids().0,
+            root: PathBuf::from("/"),
+            authfile: self.authfile.clone(),
+            any: self.creds.clone(),
+            source: self.src_creds.clone(),
+            target: self.dest_creds.clone(),
+            insecure: self.insecure.iter().map(|host| host.as_str().into()).collect(),
+            policy: match &self.policy {
+                Some(file) => WhichPolicy::File(file.clone()),
+                None if self.insecure_policy => WhichPolicy::None,
+                None => WhichPolicy::Found,
+            },
+        })
+    }
+}
+
+/// Parses `USER[:PASSWORD]`.
+fn credential(text: &str) -> Result<Credential, &'static str> {
+    let (user, password) = text.split_once(':').unwrap_or((text, ""));
+    if user.is_empty() || text.contains(char::is_control) {
+        return Err("a user and a password have a colon between them");
+    }
+    Ok(Credential::Basic { user: user.into(), password: password.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_credential_has_a_user_and_all_behind_the_first_colon() {
+        let basic = |user: &str, password: &str| {
+            Ok(Credential::Basic { user: user.into(), password: password.into() })
+        };
+        assert_eq!(credential("me:a:b"), basic("me", "a:b"));
+        assert_eq!(credential("me"), basic("me", ""));
+        for bad in ["", ":p", "a\r\nb:c"] {
+            assert!(credential(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_read_before_it_is_asked_for() {
+        let flags = Network { authfile: Some("/nowhere".into()), ..Network::default() };
+        assert!(flags.surroundings().is_ok());
+        let flags = Network { insecure: vec!["https://a".into()], ..Network::default() };
+        assert!(flags.surroundings().is_err());
+    }
+}
