@@ -1,7 +1,6 @@
 //! Flags that several verbs share. A verb takes a group only when it honours every flag in it.
 
 mod config;
-#[cfg_attr(not(test), expect(dead_code, reason = "the flags join the others when registries are opened"))]
 mod network;
 mod owner;
 mod place;
@@ -9,6 +8,7 @@ mod target;
 mod tree;
 
 pub use config::ConfigFlags;
+pub use network::Network;
 pub use owner::Owners;
 pub use place::{Held, Image, MAKES_A_TREE, OnePlatform, Place, Places, name, platform, published, target};
 pub use target::Target;

@@ -32,6 +32,7 @@ use orlop_spec::reference::Repository;
 use orlop_spec::wire::Site;
 use std::collections::HashMap;
 use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -58,7 +59,7 @@ pub struct Given {
     pub source: Option<Credential>,
     /// `--dest-creds`, for what is written.
     pub target: Option<Credential>,
-    /// `--insecure HOST[:PORT]`.
+    /// `--insecure HOST[:PORT]`; see [`is_host`].
     pub insecure: Vec<Box<str>>,
     /// Which policy holds.
     pub policy: WhichPolicy,
@@ -116,14 +117,7 @@ struct Side {
 
 impl Surroundings {
     /// Takes note of what is given; reads nothing.
-    pub fn new(mut given: Given) -> Result<Self> {
-        for host in &given.insecure {
-            // As a reference would name it.
-            let is_host = Repository::parse(&format!("{host}/x")).is_ok_and(|it| it.host() == &**host);
-            if !is_host {
-                return Err(Error::BadHost(host.clone()).into());
-            }
-        }
+    pub fn new(mut given: Given) -> Self {
         let (any, source, target) = (given.any.take(), given.source.take(), given.target.take());
         // What is for the one registry of a command is for one on both sides together.
         let (host, other) = (Arc::default(), if any.is_some() { None } else { Some(Arc::default()) });
@@ -146,7 +140,7 @@ impl Surroundings {
             let typed = typed.or_else(|| any.clone());
             Side { shared: Arc::clone(&shared), typed, host }
         };
-        Ok(Self { source: side(source, hosts.0), target: side(target, hosts.1), shared, journal })
+        Self { source: side(source, hosts.0), target: side(target, hosts.1), shared, journal }
     }
 
     /// The ports for one side of a command.
@@ -174,6 +168,18 @@ impl Surroundings {
     /// What the user should know and that is no error; given once.
     pub fn warnings(&self) -> Vec<String> {
         std::mem::take(&mut self.shared.warnings.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Whether a text is `HOST[:PORT]` as a reference would name a registry.
+pub fn is_host(text: &str) -> bool {
+    Repository::parse(&format!("{text}/x")).is_ok_and(|it| it.host() == text)
+}
+
+/// Secrets are not printed, and nothing else is known before it is asked for.
+impl fmt::Debug for Surroundings {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Surroundings").finish_non_exhaustive()
     }
 }
 

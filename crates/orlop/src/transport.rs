@@ -2,6 +2,7 @@
 //! a place adds it here, and every verb works on it.
 
 use crate::error::Error;
+use crate::network::Surroundings;
 use crate::trees::{FolderTree, TarFile, TreeSource};
 use orlop_fs::{Dir, FileKind};
 use orlop_layer::Time;
@@ -25,6 +26,8 @@ pub struct Outside<'a> {
     pub now: Time,
     /// Who watches, how to stop, how much is allowed.
     pub cx: Context<'a>,
+    /// Registries, and which images may be used.
+    pub surroundings: &'a Surroundings,
     /// Opens standard input, for `-` as a source.
     pub stdin: &'a (dyn Fn() -> Box<dyn Read + Send> + Sync),
     /// Opens standard output, for `-` as a target.
@@ -82,8 +85,9 @@ fn exists(sought: Sought, path: &Path) -> bool {
     }
 }
 
-/// Opens the place for reading.
+/// Opens the place for reading, if the policy allows its image.
 pub fn open<'a>(reference: &Reference, outside: &Outside<'a>) -> Result<Opened<'a>> {
+    outside.surroundings.check(reference)?;
     let archive = outside.archive();
     let place: Box<dyn Catalog + 'a> = match &reference.transport {
         Transport::Layout(path) => Box::new(Layout::open(path, &outside.layout())?),

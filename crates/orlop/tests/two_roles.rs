@@ -3,6 +3,7 @@
 
 use orlop::compress::copy_compressed;
 use orlop::copy::{Copy, copy};
+use orlop::network::{Given, Surroundings, WhichPolicy};
 use orlop::spec::media_type::{MediaType, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST};
 use orlop::spec::port::{Hints, Name, Sink, Source, Sweep};
 use orlop::spec::reference::{Bare, LoneStream, Reference};
@@ -123,7 +124,21 @@ fn outside(scratch: &Scratch) -> Outside<'static> {
     static CANCEL: Cancel = Cancel::new();
     let limits = Box::leak(Box::new(Limits::default()));
     let cx = Context { observer: &(), cancel: &CANCEL, limits, workers: NonZeroUsize::MIN };
+    let surroundings = Box::leak(Box::new(Surroundings::new(Given {
+        variable: Box::new(|_| None),
+        now: Box::new(|| orlop::spec::Timestamp::EPOCH),
+        programs: Box::new(()),
+        user: 0,
+        root: scratch.root().into(),
+        authfile: None,
+        any: None,
+        source: None,
+        target: None,
+        insecure: Vec::new(),
+        policy: WhichPolicy::None,
+    })));
     Outside {
+        surroundings,
         tmpdir: scratch.root().into(),
         shared_blobs: None,
         now: orlop::layer::Time::from_seconds(1 << 40),

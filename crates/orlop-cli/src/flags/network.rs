@@ -3,8 +3,7 @@
 use crate::environment;
 use crate::programs::Installed;
 use clap::Args;
-use orlop::network::{Given, Surroundings, WhichPolicy};
-use orlop::spec::Fault;
+use orlop::network::{self, Given, Surroundings, WhichPolicy};
 use orlop::spec::network::Credential;
 use std::path::PathBuf;
 
@@ -17,7 +16,7 @@ pub struct Network {
     /// User and password for the one registry of the command; others can see them in the list of processes
     #[arg(long, value_name = "USER[:PASSWORD]", value_parser = credential, help_heading = "Registries")]
     creds: Option<Credential>,
-    /// The same for the registry of the sources
+    /// User and password for the registry of the sources
     #[arg(
         long,
         value_name = "USER[:PASSWORD]",
@@ -26,7 +25,7 @@ pub struct Network {
         help_heading = "Registries"
     )]
     src_creds: Option<Credential>,
-    /// The same for the registry of the target
+    /// User and password for the registry of the target
     #[arg(
         long,
         value_name = "USER[:PASSWORD]",
@@ -36,8 +35,8 @@ pub struct Network {
     )]
     dest_creds: Option<Credential>,
     /// Allow a registry without TLS, or with a certificate that nobody vouches for; may be repeated
-    #[arg(long, value_name = "HOST[:PORT]", help_heading = "Registries")]
-    insecure: Vec<String>,
+    #[arg(long, value_name = "HOST[:PORT]", value_parser = host, help_heading = "Registries")]
+    insecure: Vec<Box<str>>,
     /// Which images may be used [default: policy.json of the containers tools, where there is one]
     #[arg(long, value_name = "FILE", help_heading = "Registries")]
     policy: Option<PathBuf>,
@@ -48,7 +47,7 @@ pub struct Network {
 
 impl Network {
     /// What the library is handed; nothing is read for it.
-    pub fn surroundings(&self) -> Result<Surroundings, Fault> {
+    pub fn surroundings(&self) -> Surroundings {
         Surroundings::new(Given {
             variable: Box::new(environment::variable),
             now: Box::new(environment::timestamp),
@@ -59,7 +58,7 @@ impl Network {
             any: self.creds.clone(),
             source: self.src_creds.clone(),
             target: self.dest_creds.clone(),
-            insecure: self.insecure.iter().map(|host| host.as_str().into()).collect(),
+            insecure: self.insecure.clone(),
             policy: match &self.policy {
                 Some(file) => WhichPolicy::File(file.clone()),
                 None if self.insecure_policy => WhichPolicy::None,
@@ -76,6 +75,15 @@ fn credential(text: &str) -> Result<Credential, &'static str> {
         return Err("a user and a password have a colon between them");
     }
     Ok(Credential::Basic { user: user.into(), password: password.into() })
+}
+
+/// Parses `HOST[:PORT]`.
+fn host(text: &str) -> Result<Box<str>, &'static str> {
+    if network::is_host(text) {
+        Ok(text.into())
+    } else {
+        Err("a host has no scheme and no path: HOST or HOST:PORT")
+    }
 }
 
 #[cfg(test)]
@@ -95,10 +103,10 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_read_before_it_is_asked_for() {
-        let flags = Network { authfile: Some("/nowhere".into()), ..Network::default() };
-        assert!(flags.surroundings().is_ok());
-        let flags = Network { insecure: vec!["https://a".into()], ..Network::default() };
-        assert!(flags.surroundings().is_err());
+    fn an_insecure_host_is_a_host() {
+        assert_eq!(host("a.example:5000").as_deref(), Ok("a.example:5000"));
+        for bad in ["https://a.example", "a.example/x", ""] {
+            assert!(host(bad).is_err(), "{bad:?}");
+        }
     }
 }

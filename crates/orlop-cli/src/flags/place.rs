@@ -1,10 +1,12 @@
 //! Where images are: a reference, and what its place needs from outside.
 
+use super::Network;
 use crate::environment;
 use clap::Args;
 use orlop::fs::File;
 use orlop::inspect::{self, Wanted};
 use orlop::layer::path::printable;
+use orlop::network::Surroundings;
 use orlop::spec::port::{Catalog, Keeper, Name, Selector, Sink, Source};
 use orlop::spec::reference::{Bare, LoneStream, Reference, Transport};
 use orlop::spec::{AnyDigest, Context, Fault, Platform};
@@ -13,6 +15,7 @@ use orlop::trees::TreeSource;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 /// What places need from outside.
 #[derive(Args, Debug, Default)]
@@ -23,6 +26,11 @@ pub struct Places {
     /// A second folder of blobs, which layouts share
     #[arg(long, value_name = "DIR", help_heading = "Places")]
     pub shared_blobs: Option<PathBuf>,
+    #[command(flatten)]
+    network: Network,
+    /// Made once; what was typed for one registry is told apart by it
+    #[arg(skip)]
+    surroundings: OnceLock<Surroundings>,
 }
 
 impl Places {
@@ -33,6 +41,7 @@ impl Places {
             shared_blobs: self.shared_blobs.clone(),
             now: environment::now(),
             cx: *cx,
+            surroundings: self.surroundings.get_or_init(|| self.network.surroundings()),
             stdin: &environment::stdin,
             stdout: &|| Box::new(environment::Stdout),
         }
