@@ -39,13 +39,6 @@ pub enum Event {
         /// Bytes that need not move again.
         bytes: u64,
     },
-    /// Some bytes of the item had to be sent again, because a connection broke.
-    Repeated {
-        /// As in `Started`.
-        item: String,
-        /// How many.
-        bytes: u64,
-    },
     /// More bytes of the item have passed.
     Advanced {
         /// As in `Started`.

@@ -80,12 +80,12 @@ pub enum Error {
         limit: u64,
     },
     /// A list whose pages never end.
-    #[error("the list {address} does not end: {limit} pages were read")]
+    #[error("the list {address} does not end: {pages} pages were read")]
     EndlessList {
         /// Its first page.
         address: Box<Address>,
-        /// Pages allowed.
-        limit: usize,
+        /// Pages that were read.
+        pages: usize,
     },
     /// An answer that is no such list, or no such document.
     #[error("{address} answers with no {what}")]

@@ -5,6 +5,7 @@
 
 use super::doors::{Ask, DELETE, Door, Doors, PUSH};
 use super::error::Error;
+use super::push::called;
 use super::source::{Remote, is_no_manifest};
 use crate::client::Payload;
 use orlop_spec::descriptor::Annotations;
@@ -24,7 +25,7 @@ impl Keeper for Remote<'_> {
     fn assign(&self, name: &Name, root: &Descriptor) -> Result<()> {
         let doors = self.writable()?;
         let raw = doors.rooted(doors.home()?, root)?;
-        doors.put(doors.home()?, PUSH, root, &raw, name).map(drop)
+        doors.put(doors.home()?, PUSH, root, &raw, &called(name, root)?).map(drop)
     }
 
     fn forget(&self, selector: &Selector) -> Result<Vec<Descriptor>> {
@@ -71,8 +72,7 @@ impl<'a> Remote<'a> {
         let stand_in = doors.stand_in(door, tag, &found.descriptor)?;
         let name = ManifestName::digest(&stand_in.digest);
         if let Err(fault) = doors.delete(door, &name) {
-            let tag = Name::Tag(tag.into());
-            doors.put(door, DELETE, &found.descriptor, &found.raw, &tag)?;
+            doors.put(door, DELETE, &found.descriptor, &found.raw, &ManifestName::tag(tag)?)?;
             return Err(fault);
         }
         Ok(found.descriptor)
@@ -108,7 +108,7 @@ impl Doors<'_> {
             _ => {}
         }
         self.put_empty(door, &config.digest)?;
-        self.put(door, DELETE, stand_in.descriptor(), stand_in.raw(), &Name::Tag(tag.into()))?;
+        self.put(door, DELETE, stand_in.descriptor(), stand_in.raw(), &ManifestName::tag(tag)?)?;
         Ok(stand_in.descriptor().clone())
     }
 

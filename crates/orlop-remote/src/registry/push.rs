@@ -180,7 +180,8 @@ impl<'a> Push<'a> {
 
     fn put_document(&self, door: &Door, paper: &Paper, name: &Name) -> Result<()> {
         self.doors.client.context().cancel.check()?;
-        let answered = self.doors.put(door, PUSH, &paper.descriptor, &paper.raw, name)?;
+        let name = called(name, &paper.descriptor)?;
+        let answered = self.doors.put(door, PUSH, &paper.descriptor, &paper.raw, &name)?;
         self.doors.note_subject(door, &paper.descriptor, &paper.raw, answered)
     }
 
@@ -222,14 +223,10 @@ impl Doors<'_> {
         actions: &'static str,
         document: &Descriptor,
         raw: &[u8],
-        name: &Name,
+        name: &ManifestName,
     ) -> Result<Answered> {
-        let name = match name {
-            Name::Tag(tag) => ManifestName::tag(tag)?,
-            Name::Untagged => ManifestName::digest(&document.digest),
-        };
         let request =
-            |place: &Place| -> Result<Request> { Ok(place.put_manifest(&name, &document.media_type)?) };
+            |place: &Place| -> Result<Request> { Ok(place.put_manifest(name, &document.media_type)?) };
         let ask = Ask { payload: Payload::Bytes(raw), ..Ask::new(actions, &request) };
         let (address, head) = self.demand(door, &ask)?.drained();
         is_called(&address, &head, &document.digest)?;
@@ -245,6 +242,14 @@ impl Doors<'_> {
         };
         found.map(|found| found.raw).map_err(missing)
     }
+}
+
+/// How a root is named in a registry: by its digest where it has no tag.
+pub(super) fn called(name: &Name, root: &Descriptor) -> Result<ManifestName> {
+    Ok(match name {
+        Name::Tag(tag) => ManifestName::tag(tag)?,
+        Name::Untagged => ManifestName::digest(&root.digest),
+    })
 }
 
 /// Whether a registry keeps the referrers of a subject itself.
@@ -263,10 +268,7 @@ impl Sink for Push<'_> {
 
     fn has(&self, name: &Name, root: &Descriptor, depth: Depth) -> Result<bool> {
         let door = self.doors.home()?;
-        let wanted = match name {
-            Name::Tag(tag) => ManifestName::tag(tag)?,
-            Name::Untagged => ManifestName::digest(&root.digest),
-        };
+        let wanted = called(name, root)?;
         let found = match self.doors.look(door, PUSH, &wanted, None) {
             Err(fault) if fault.downcast_ref::<Failure>().is_some() => return Ok(false),
             found => found?,

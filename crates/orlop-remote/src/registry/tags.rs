@@ -10,6 +10,7 @@ use orlop_spec::network::Serves;
 use orlop_spec::port::Result;
 use orlop_spec::wire::{Address, ManifestName, Place, Request, endpoint};
 use orlop_spec::{Event, Fault};
+use std::collections::HashSet;
 
 /// What is asked for at once; registries give less where they want to.
 const PAGE: u32 = 1000;
@@ -50,16 +51,19 @@ impl Doors<'_> {
     ) -> Result<()> {
         let mut told = self.demand(door, &Ask::new(actions, first))?;
         let (begin, mut bytes) = (told.address().clone(), 0);
-        for _ in 0..MOST_PAGES {
+        let mut seen = HashSet::from([begin.clone()]);
+        while seen.len() <= MOST_PAGES {
             let next = endpoint::next_page(told.address(), told.head())?;
             let address = told.address().clone();
             let page = read_page(told, self.client.context().limits.document, &mut bytes)?;
             take(&address, &page)?;
             let Some(next) = next else { return Ok(()) };
-            self.client.context().cancel.check()?;
+            if !seen.insert(next.address.clone()) {
+                break;
+            }
             told = self.demand(door, &Ask::new(actions, &|_| Ok(next.clone())))?;
         }
-        Err(Error::EndlessList { address: Box::new(begin), limit: MOST_PAGES }.into())
+        Err(Error::EndlessList { address: Box::new(begin), pages: seen.len() }.into())
     }
 }
 

@@ -8,10 +8,11 @@ use super::doors::{Ask, Door, PUSH, Told};
 use super::outgoing::Outgoing;
 use super::push::{Push, is_called};
 use crate::client::{Payload, Repeat};
+use crate::retry::{self, Budget, Trouble};
 use orlop_spec::network::{self, UploadKey};
 use orlop_spec::port::{Lender, Origin, Put, Result};
 use orlop_spec::wire::upload::{Next, Pieces, Upload};
-use orlop_spec::wire::{Head, Headers, Method, Place, Request};
+use orlop_spec::wire::{Address, Head, Headers, Method, Place, Request};
 use orlop_spec::{Descriptor, Event, Fault, Kind};
 
 impl Push<'_> {
@@ -23,8 +24,8 @@ impl Push<'_> {
         let sent = trip.go();
         let again = outgoing.given_again();
         if again > 0 {
-            let item = blob.digest.to_string();
-            self.doors.client.context().observer.event(Event::Repeated { item, bytes: again });
+            let (what, why) = (blob.digest.to_string(), "its upload broke off".into());
+            self.doors.client.context().observer.event(Event::Retried { what, why, again });
         }
         sent
     }
@@ -85,34 +86,44 @@ impl Trip<'_> {
     }
 
     fn drive(&self, upload: &mut Upload) -> Result<Put> {
+        let mut budget = Budget::new();
         // Why it did not go on: a look whether the blob is there only finds that it is not.
-        let mut trouble: Option<Fault> = None;
+        let mut last: Option<Fault> = None;
         loop {
+            let before = upload.acknowledged();
             let next = match self.step(upload) {
                 Ok((told, Next::Failed)) => {
                     let was_looking = told.request.method == Method::Head;
-                    return Err(trouble.filter(|_| was_looking).unwrap_or_else(|| told.failure().into()));
+                    return Err(last.filter(|_| was_looking).unwrap_or_else(|| told.failure().into()));
                 }
-                Ok((told, next)) => {
-                    if told.head().is_success() || told.request.method == Method::Head {
-                        let (address, head) = told.drained();
-                        if matches!(next, Next::Uploaded | Next::Mounted) {
-                            is_called(&address, &head, &self.blob.digest)?;
-                        }
-                    } else {
-                        trouble = Some(told.failure().into());
+                Ok((told, next)) if told.head().is_success() || told.request.method == Method::Head => {
+                    let (address, head) = told.drained();
+                    if matches!(next, Next::Uploaded | Next::Mounted) {
+                        is_called(&address, &head, &self.blob.digest)?;
                     }
                     next
                 }
+                Ok((told, next)) => {
+                    let (address, head) = (told.address().clone(), told.head().clone());
+                    last = Some(told.failure().into());
+                    let now = (self.push.doors.client.network().clock)();
+                    self.wait(&mut budget, retry::trouble_in(&head, now), &address, Some(&head))?;
+                    next
+                }
                 Err(fault) => {
+                    let address = upload.ask().request.address;
                     let next = self.recover(upload, &fault)?;
                     if next == Next::Failed {
                         return Err(fault);
                     }
-                    trouble = Some(fault);
+                    self.wait(&mut budget, retry::trouble_of(&fault), &address, None)?;
+                    last = Some(fault);
                     next
                 }
             };
+            if upload.acknowledged() > before {
+                budget.restore();
+            }
             if next == Next::Ask && self.is_cut() {
                 self.note(upload.to_resume().as_ref());
             }
@@ -161,6 +172,22 @@ impl Trip<'_> {
             }
             Kind::Unreachable => Ok(upload.broke()),
             _ => Ok(Next::Failed),
+        }
+    }
+
+    /// Gives the registry time to recover; how often, the machine of the upload decides.
+    fn wait(
+        &self,
+        budget: &mut Budget,
+        trouble: Option<Trouble>,
+        address: &Address,
+        head: Option<&Head>,
+    ) -> Result<()> {
+        let client = &self.push.doors.client;
+        let Some(trouble) = trouble else { return Ok(()) };
+        match budget.spend(&trouble, client.options(), address, head)? {
+            Some(time) => retry::pause(client.context(), address, &trouble, time),
+            None => Ok(()),
         }
     }
 

@@ -1,4 +1,7 @@
 //! A repository of Debian's docker-registry, and of servers that answer as a test says, behind the ports.
 
+mod answers;
 mod laws;
 mod ports;
+mod server;
+mod transfers;
