@@ -7,10 +7,14 @@ mod walk;
 mod world;
 
 use judge::judge;
+use serde_json::json;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use testkit::fault_server::{Fault, FaultServer, Guard, Part, Walk, faults};
+use testkit::image::{Image, Layer, Packing, sha256};
 use testkit::proof;
+use testkit::suites::memory::Memory;
+use testkit::tarball::{Member, tar};
 
 /// Who is let in: a secret that nobody asks for cannot get lost.
 const GUARD: Guard = Guard::Open;
@@ -44,18 +48,22 @@ fn is_chosen(fault: &Fault) -> bool {
     is_named && (GUARD == Guard::Token || !needs_tokens)
 }
 
+/// N1, N2, N10, N12: realms, redirects, stalls, heads; items 202, 203, 204 and 210 of what is read, items 212 and 213 of
+/// what a server says beside it.
 #[test]
-fn n10_faults_of_reading_end_well() {
+fn faults_of_reading_end_well() {
     run("faults: reading an image", Walk::Pull);
 }
 
+/// N3: locations; items 204, 205, 206, 211, 213 and 215 of what is written.
 #[test]
-fn n3_faults_of_writing_end_well() {
+fn faults_of_writing_end_well() {
     run("faults: writing an image", Walk::Push);
 }
 
+/// N3: locations; items 205, 211 and 215 of chunks.
 #[test]
-fn item_215_faults_of_chunks_end_well() {
+fn faults_of_chunks_end_well() {
     run("faults: writing in chunks", Walk::Chunks);
 }
 
@@ -64,8 +72,9 @@ fn faults_of_mounting_end_well() {
     run("faults: mounting", Walk::Mount);
 }
 
+/// N4: links; item 214 of pages.
 #[test]
-fn n4_item_214_faults_of_lists_end_well() {
+fn faults_of_lists_end_well() {
     run("faults: listing tags", Walk::Tags);
 }
 
@@ -82,4 +91,49 @@ fn a_hundred_thousand_tags_are_listed() {
     let tags = walk::tags(&world).expect("they are listed");
     assert_eq!(tags.len(), count);
     assert!(tags.windows(2).all(|pair| pair[0] < pair[1]));
+}
+
+/// What a manifest says of other places for its layers is not followed, whether the registry has them or not.
+#[test]
+fn n9_urls_of_layers_are_never_opened() {
+    for is_there in [true, false] {
+        let server = FaultServer::start(None, GUARD);
+        let urls = json!([format!("{}/blob/app/x", server.trap().site()), "file:///etc/passwd"]);
+        let layer = Layer::new(&tar([Member::file("a", "1")]), Packing::Gzip);
+        let digest = sha256(&layer.blob);
+        let image = Image::new().layer(layer).manifest(move |mut manifest| {
+            manifest["layers"][0]["urls"] = urls;
+            manifest["layers"][0]["mediaType"] =
+                "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip".into();
+            manifest
+        });
+        server.shelf().put("app", "1", image);
+        if !is_there {
+            server.shelf().blobs.remove(&("app".into(), digest));
+        }
+        let world = world::World::new(server);
+        let outcome = walk::walk(&world, Walk::Pull, &walk::Goods::new(0), &Memory::default());
+        assert_eq!(outcome.is_ok(), is_there);
+        assert!(world.server.trap().seen().is_empty(), "{:?}", world.server.trap().seen());
+    }
+}
+
+/// Every type of a manifest is accepted, from the first question on.
+#[test]
+fn item_201_every_type_of_document_is_asked_for() {
+    let server = FaultServer::start(None, GUARD);
+    let goods = walk::Goods::new(1000);
+    server.shelf().put_layout("app", "1", &goods.layout);
+    let world = world::World::new(server);
+    walk::walk(&world, Walk::Pull, &goods, &Memory::default()).expect("nothing is broken");
+    let asked: Vec<_> = world.server.seen().into_iter().filter(|seen| seen.part == Part::Manifest).collect();
+    assert!(!asked.is_empty());
+    for seen in asked {
+        let headers = seen.asked.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("Accept"));
+        let accept: Vec<_> = headers.map(|(_, value)| value.as_str()).collect();
+        for kind in ["oci.image.manifest.v1", "oci.image.index.v1", "docker.distribution.manifest.v2"] {
+            assert!(accept.join(",").contains(&format!("application/vnd.{kind}+json")), "{accept:?}");
+        }
+        assert!(accept.join(",").contains("vnd.docker.distribution.manifest.list.v2+json"), "{accept:?}");
+    }
 }
