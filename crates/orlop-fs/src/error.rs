@@ -241,7 +241,7 @@ impl Diagnose for Error {
         match self {
             Self::Unrepresentable { .. } => Some("leave them out with --unrepresentable skip".into()),
             Self::FakerootUnseen => Some(
-                "use a dynamically linked build, or pack the tree with `tar` and build from `tar:FILE`"
+                "use a dynamically linked build, or pack the tree with `tar` under fakeroot and build from `tar:FILE` without it"
                     .into(),
             ),
             Self::Owner { .. } => Some(
