@@ -87,3 +87,21 @@ fn a_layer_of_another_form_than_declared_says_both() {
     Image::new().layer(layer).layout().write(&scratch.path("odd"));
     refuse(&scratch, &["files", "oci:odd:latest"], 5, &["zstd data stands where gzip is expected"]);
 }
+
+#[test]
+fn raw_is_a_form_where_there_are_bytes_and_refused_elsewhere() {
+    let scratch = two_layouts();
+    let raw = run(&scratch, &["inspect", "oci:l1:one", "--raw"], 0);
+    assert_eq!(run(&scratch, &["inspect", "oci:l1:one", "--format", "raw"], 0), raw);
+    assert!(raw.starts_with('{') && raw.contains("\"schemaVersion\""), "{raw}");
+    let config = run(&scratch, &["inspect", "oci:l1:one", "--config"], 0);
+    assert_eq!(run(&scratch, &["inspect", "oci:l1:one", "--config", "--format=raw"], 0), config);
+    refuse(&scratch, &["inspect", "oci:l1:one", "--config", "--format=json"], 64, &["--format", "config"]);
+    refuse(&scratch, &["inspect", "oci:l1:one", "--raw", "--format=json"], 64, &["--raw", "--format"]);
+    for verb in
+        [&["ls", "oci:l1"][..], &["digest", "oci:l1:one"], &["files", "oci:l1:one"], &["du", "oci:l1:one"]]
+    {
+        let words = [verb, &["--format", "raw"]].concat();
+        refuse(&scratch, &words, 64, &["raw", "human, json"]);
+    }
+}

@@ -1,6 +1,13 @@
 //! `build --check`: whether two readings of one input give the same layer, and if not, where they part.
 
+use crate::hashed::feed;
+use crate::spool::{Spool, Spooled};
+use orlop_fs::File;
+use orlop_layer::decode::Visit as _;
+use orlop_layer::tree::{Builder, Tree};
 use orlop_layer::{Chunk, Entries, Entry, Error, Kind, Meta};
+use orlop_spec::Context;
+use orlop_spec::port::Result as Outcome;
 
 /// Where two readings of one input part.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +20,40 @@ pub struct Parting {
     pub first: String,
     /// In the second reading.
     pub second: String,
+}
+
+/// A reading of an input that is kept, so that a later one can be compared with it: two that are made side by side
+/// show the same file at the same moment.
+#[derive(Debug)]
+pub struct Kept {
+    tree: Tree,
+    spool: Spool,
+}
+
+impl Kept {
+    /// Reads everything; contents go to `spool`, which nobody else uses.
+    pub fn read(cx: &Context<'_>, entries: &mut dyn Entries, spool: File) -> Outcome<Self> {
+        let spool = Spool::new(spool);
+        let mut filler = spool.layer(0);
+        let mut builder = Builder::new(0, cx.limits);
+        let mut ordinal = 0;
+        while let Some(entry) = entries.next_entry()? {
+            cx.cancel.check()?;
+            let offset = entries.offset();
+            filler.entry(ordinal, offset, &entry)?;
+            builder.add(ordinal, offset, &entry)?;
+            ordinal += 1;
+            if matches!(entry.kind, Kind::File { .. }) {
+                feed(entries, &mut filler)?;
+            }
+        }
+        Ok(Self { tree: builder.finish(), spool })
+    }
+
+    /// What was read.
+    pub fn entries(&self) -> Spooled<'_> {
+        self.spool.entries(&self.tree)
+    }
 }
 
 /// Reads both streams side by side up to the first difference.

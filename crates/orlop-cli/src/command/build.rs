@@ -6,8 +6,8 @@ use super::Outcome;
 use crate::flags::{self, ConfigFlags, Places, TreeFlags, Work, name, published};
 use crate::shell::Shell;
 use clap::Args;
-use orlop::build::{Build, Form, build};
-use orlop::check::{Parting, compare};
+use orlop::build::{Build, Form, Input, build};
+use orlop::check::{Kept, Parting, compare};
 use orlop::layer::codec::Codec;
 use orlop::layer::path::printable;
 use orlop::nowhere::Nowhere;
@@ -102,13 +102,16 @@ fn images<'a>(
     prepared.iter().map(image).collect()
 }
 
-/// Builds with all threads and with one, and where the results differ, looks for the reason in the inputs.
+/// Builds with all threads and with one. Where the results differ, the reason is looked for in the inputs, of which a
+/// reading was kept before.
 fn check(
     arguments: &Arguments,
     cx: &Context<'_>,
     prepared: &[Prepared<'_>],
     reading: &Reading,
 ) -> Result<Option<Parting>, Fault> {
+    let before = prepared.iter().map(|image| kept(arguments, cx, image, reading));
+    let before = before.collect::<Result<Vec<_>, Fault>>()?;
     let alone = Context { workers: NonZeroUsize::MIN, ..*cx };
     let digest = |cx: &Context<'_>| {
         let images = images(arguments, cx, prepared, reading)?;
@@ -118,16 +121,26 @@ fn check(
     if first == second {
         return Ok(None);
     }
-    for image in prepared {
-        for (once, again) in image.inputs(cx, reading)?.into_iter().zip(image.inputs(cx, reading)?) {
-            let (mut once, mut again) = (once.entries, again.entries);
-            if let Some(parting) = compare(&mut *once, &mut *again)? {
+    for (image, before) in prepared.iter().zip(&before) {
+        for (once, mut again) in before.iter().zip(image.inputs(cx, reading)?) {
+            if let Some(parting) = compare(&mut once.entries(), &mut *again.entries)? {
                 return Ok(Some(parting));
             }
         }
     }
     let (first, second) = (first.to_string(), second.to_string());
     Ok(Some(Parting { path: "/".into(), field: "digest".into(), first, second }))
+}
+
+fn kept(
+    arguments: &Arguments,
+    cx: &Context<'_>,
+    image: &Prepared<'_>,
+    reading: &Reading,
+) -> Result<Vec<Kept>, Fault> {
+    let outside = arguments.places.outside(cx);
+    let keep = |mut input: Input<'_>| Kept::read(cx, &mut *input.entries, outside.spool()?);
+    image.inputs(cx, reading)?.into_iter().map(keep).collect()
 }
 
 fn tell(parting: Option<Parting>, shell: &Shell) -> Result<Outcome, Fault> {

@@ -1,10 +1,11 @@
 //! `orlop inspect REF`
 
 use super::Outcome;
-use crate::flags::{Format, OnePlatform, Place, Show};
+use crate::error::Error;
+use crate::flags::{OnePlatform, Place};
 use crate::output::{Align, Fields, Table, short_type, size};
 use crate::shell::Shell;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use orlop::inspect::{Inspection, inspect, raw};
 use orlop::spec::config::Execution;
 use orlop::spec::manifest::Manifest;
@@ -19,24 +20,39 @@ pub struct Arguments {
     place: Place,
     #[command(flatten)]
     platform: OnePlatform,
-    #[command(flatten)]
-    show: Show,
-    /// Print the bytes of the manifest or index, as they are
+    /// Form of the result, and of an error [default: human]
+    #[arg(long, value_name = "FORM")]
+    format: Option<Form>,
+    /// As `--format raw`: print the bytes of the manifest or index
     #[arg(long, conflicts_with = "format")]
     raw: bool,
     /// Print the bytes of the config, as they are
-    #[arg(long, conflicts_with_all = ["format", "raw"])]
+    #[arg(long, conflicts_with = "raw")]
     config: bool,
 }
 
+/// Form of a result that may be a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// For eyes; names are escaped.
+    Human,
+    /// One JSON document with a `version`, for programs.
+    Json,
+    /// The bytes of the manifest or index as they are; with `--config` those of the config.
+    Raw,
+}
+
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
+    if arguments.config && matches!(arguments.format, Some(Form::Human | Form::Json)) {
+        return Err(CONFIG_IS_RAW.into());
+    }
     let bytes = shell.look(|cx| {
         let place = arguments.place.open(cx)?;
         let host = arguments.platform.platform();
         let found = inspect(cx, place.source(), place.selector(), arguments.platform.wanted(&host))?;
         match document(arguments, &found)? {
             Some(document) => raw(cx, place.source(), document),
-            None => Ok(summary(place.reference(), &found, arguments.show.format).into_bytes()),
+            None => Ok(summary(place.reference(), &found, arguments.format).into_bytes()),
         }
     })?;
     shell.print(&bytes)?;
@@ -50,13 +66,17 @@ fn document<'f>(arguments: &Arguments, found: &'f Inspection) -> Result<Option<&
     }
     let named =
         if arguments.platform.is_given() { found.manifest.as_ref().map(Document::descriptor) } else { None };
-    Ok(arguments.raw.then(|| named.unwrap_or(&found.root)))
+    let is_raw = arguments.raw || arguments.format == Some(Form::Raw);
+    Ok(is_raw.then(|| named.unwrap_or(&found.root)))
 }
 
-fn summary(name: &Reference, found: &Inspection, format: Format) -> String {
+const CONFIG_IS_RAW: Error =
+    Error::FlagUnfit { flag: "--format", what: "the config is printed, whose bytes are as they are" };
+
+fn summary(name: &Reference, found: &Inspection, format: Option<Form>) -> String {
     match format {
-        Format::Human => for_eyes(name, found),
-        Format::Json => format!("{}\n", for_programs(name, found)),
+        Some(Form::Json) => format!("{}\n", for_programs(name, found)),
+        _ => for_eyes(name, found),
     }
 }
 
