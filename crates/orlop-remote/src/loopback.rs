@@ -125,7 +125,7 @@ pub(crate) struct Plain {
     pub(crate) insecure: HashSet<Site>,
     pub(crate) proxy: Option<(Address, Option<Credential>)>,
     pub(crate) credential: Option<Credential>,
-    pub(crate) roots: Vec<Vec<u8>>,
+    pub(crate) tls: Tls,
 }
 
 impl Plain {
@@ -142,7 +142,7 @@ impl Hosts for Plain {
 
 impl Trust for Plain {
     fn tls(&self, _: &Site) -> Result<Tls> {
-        Ok(Tls { roots: self.roots.clone(), ..Tls::default() })
+        Ok(self.tls.clone())
     }
 
     fn proxy(&self, _: &Site) -> Result<Option<(Address, Option<Credential>)>> {

@@ -6,9 +6,8 @@ use super::body::Incoming;
 use super::connection::{Connection, Way};
 use super::head::{self, After, Received};
 use super::stream::Stream;
-use super::tls::{self, Blame};
 use super::watch::Watch;
-use super::{Answer, Body, Exchange, Named};
+use super::{Answer, Body, Exchange, Named, tls};
 use crate::dial::{self, Reach};
 use crate::error::{Error, Phase};
 use crate::pool::{Care, Key, Pool, Slot};
@@ -122,14 +121,7 @@ impl Http<'_> {
         }
         let config = self.pool.tls(key, || tls::config(site, &self.trust.tls(site)?).map_err(Fault::from))?;
         watch.enter(Phase::Securing);
-        stream.secure(config, tls::name(site)?, watch).map_err(|error| {
-            let site = || site.clone();
-            match tls::blame(&error) {
-                Blame::Distrust => Error::Untrusted { site: site(), source: error }.into(),
-                Blame::Clear => Error::NoTls { site: site() }.into(),
-                Blame::Connection => watch.fault(error),
-            }
-        })
+        stream.secure(config, tls::name(site)?, watch).map_err(|error| watch.fault(error))
     }
 
     /// N5: who was led somewhere by a public server stays in public.

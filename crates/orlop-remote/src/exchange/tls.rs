@@ -46,7 +46,7 @@ pub(crate) fn name(site: &Site) -> Result<ServerName<'static>, Error> {
     ServerName::try_from(host).map_err(bad)
 }
 
-/// What is to blame when TLS could not be agreed on.
+/// What is to blame when TLS fails. A server that does not like our certificate says so after the handshake only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Blame {
     /// One side does not take the other for who it should be.
@@ -58,8 +58,10 @@ pub(crate) enum Blame {
 }
 
 pub(crate) fn blame(error: &io::Error) -> Blame {
+    use rustls::AlertDescription::InternalError;
     use rustls::Error::{AlertReceived, InvalidCertificate, InvalidMessage, NoCertificatesPresented};
     match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+        Some(AlertReceived(InternalError)) => Blame::Connection,
         Some(InvalidCertificate(_) | NoCertificatesPresented | AlertReceived(_)) => Blame::Distrust,
         Some(InvalidMessage(_)) => Blame::Clear,
         _ => Blame::Connection,
@@ -126,3 +128,6 @@ impl ServerCertVerifier for Anyone {
         self.0.signature_verification_algorithms.supported_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests;

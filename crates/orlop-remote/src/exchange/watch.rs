@@ -3,6 +3,7 @@
 //! Invariant: nothing waits without a bound. Only time in which the other side was waited for counts, so a slow disk
 //! on this side is no stall; and a transfer that moves is never cut, however long it takes.
 
+use super::tls::{self, Blame};
 use crate::error::{Error, Phase};
 use orlop_spec::wire::Address;
 use orlop_spec::{Cancel, Fault};
@@ -111,9 +112,14 @@ impl<'a> Watch<'a> {
 
     /// An error of the connection, said with what was being done. A fault that travelled inside comes out.
     pub(crate) fn fault(&self, error: io::Error) -> Fault {
+        let (address, phase) = (self.address.clone(), self.phase);
         match error.downcast::<Fault>() {
             Ok(fault) => fault,
-            Err(source) => Error::Broken { address: self.address.clone(), phase: self.phase, source }.into(),
+            Err(source) => match tls::blame(&source) {
+                Blame::Distrust => Error::Untrusted { site: address.site().clone(), source }.into(),
+                Blame::Clear => Error::NoTls { site: address.site().clone() }.into(),
+                Blame::Connection => Error::Broken { address, phase, source }.into(),
+            },
         }
     }
 
