@@ -222,6 +222,7 @@ fn another_range_and_another_thing_are_not_what_goes_on() {
         let world = World::default();
         let fault = world.get(server.at("/")).expect_err("it must fail");
         assert_eq!(fault.kind(), Kind::Unreachable, "{fault}");
+        assert_eq!(server.heads().len(), 2);
     }
 }
 
