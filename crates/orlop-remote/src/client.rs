@@ -7,6 +7,7 @@
 mod redirect;
 mod resumed;
 
+use crate::auth::{Again, Pass};
 use crate::error::Error;
 use crate::exchange::{Answer, Body, Exchange, Http, Named};
 use crate::pool::Pool;
@@ -208,7 +209,39 @@ impl<'a> Client<'a> {
         Err(Error::RedirectLoop { address: request.address, limit: redirect::MOST }.into())
     }
 
+    /// Asks, and says who asks where the home site wants to know. Nobody else is told.
     fn ask(
+        &self,
+        request: &Request,
+        errand: &Errand<'_>,
+        payload: Payload<'_>,
+        sent: &AtomicU64,
+    ) -> Result<Answer<'_>> {
+        if errand.repository.is_none() || request.address.site() != errand.home {
+            return self.send(request, errand, payload, sent);
+        }
+        let mut pass = Pass::new(self.network, self.pool.tokens(), errand);
+        loop {
+            let mut request = request.clone();
+            if let Some(header) = pass.header(&|asked, body| self.ask_for_token(asked, body, errand.home))? {
+                request.headers.remove("Authorization");
+                request = request.with("Authorization", header);
+            }
+            let answer = self.send(&request, errand, payload, sent)?;
+            if answer.head.status != 401 || pass.refused(&answer.head)? == Again::No {
+                return Ok(answer);
+            }
+        }
+    }
+
+    /// A token may be asked for as often as one likes.
+    fn ask_for_token(&self, request: &Request, body: &[u8], home: &Site) -> Result<Answer<'_>> {
+        let errand = Errand { repeat: Repeat::Safe, ..Errand::new(home) };
+        let payload = if body.is_empty() { Payload::Empty } else { Payload::Bytes(body) };
+        self.insist(request, &errand, payload)
+    }
+
+    fn send(
         &self,
         request: &Request,
         errand: &Errand<'_>,

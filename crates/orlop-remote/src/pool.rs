@@ -1,8 +1,9 @@
-//! What the requests of one command share: connections that can be used again, TLS that is prepared, names that were
-//! looked up for their place, warnings that were shown.
+//! What the requests of one command share: connections that can be used again, TLS that is prepared, tokens, where
+//! sites were found, warnings that were shown.
 //!
 //! Invariant: a connection is used again only for the site that it leads to, and under the same care.
 
+use crate::auth::Tokens;
 use crate::dial::{Resolve, System};
 use crate::exchange::connection::Connection;
 use orlop_spec::wire::Site;
@@ -18,6 +19,7 @@ pub struct Pool {
     /// Whether a site was found at an inner address.
     inner: Mutex<HashMap<Site, bool>>,
     warned: Mutex<HashSet<(Site, String)>>,
+    tokens: Tokens,
     resolver: Arc<dyn Resolve>,
 }
 
@@ -65,8 +67,13 @@ impl Pool {
             tls: Mutex::default(),
             inner: Mutex::default(),
             warned: Mutex::default(),
+            tokens: Tokens::default(),
             resolver,
         }
+    }
+
+    pub(crate) fn tokens(&self) -> &Tokens {
+        &self.tokens
     }
 
     pub(crate) fn resolver(&self) -> &Arc<dyn Resolve> {

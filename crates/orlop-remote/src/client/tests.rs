@@ -2,7 +2,9 @@ use super::{Errand, Payload, Redirects, Repeat};
 use crate::error::Error;
 use crate::exchange::Answer;
 use crate::loopback::{Loopback, World, answer};
+use orlop_spec::network::Credential;
 use orlop_spec::port::Result;
+use orlop_spec::reference::Repository;
 use orlop_spec::wire::{Address, Head, Headers, Method, Request};
 use orlop_spec::{Event, Fault, Kind};
 use std::io::Read;
@@ -292,4 +294,67 @@ fn n2_redirects_end_and_do_not_lead_into_the_clear() {
     let errand = Errand { redirects: Redirects::Followed, ..Errand::new(request.address.site()) };
     let outcome = super::redirect::next(&request, &Head { status: 302, headers }, &errand);
     assert!(matches!(outcome, Err(Error::Downgrade { .. })));
+}
+
+/// A registry that wants a token of its own realm, and keeps its blobs at `store`.
+fn guarded(store: Address) -> Loopback {
+    Loopback::answering(move |_, head| {
+        let host = head.lines().find_map(|line| line.strip_prefix("Host: ")).expect("a host");
+        if head.starts_with("GET /token") {
+            return answer("200 OK", r#"{"token":"t0k3n","expires_in":300}"#);
+        }
+        if head.contains("Authorization: Bearer t0k3n\r\n") {
+            return redirect(&store);
+        }
+        format!(
+            "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\
+             WWW-Authenticate: Bearer realm=\"http://{host}/token\",service=\"x\",scope=\"repository:app:pull\"\r\n\r\n"
+        )
+    })
+}
+
+#[test]
+fn item_210_the_home_site_is_told_who_asks_once_and_nobody_else_is() {
+    let store = Loopback::answering(|_, _| answer("200 OK", "blob"));
+    let server = guarded(store.at("/blob"));
+    let mut world = World::default();
+    world.ports.credential = Some(Credential::Basic { user: "me".into(), password: "pw".into() });
+    let repository = Repository::parse(&format!("{}/app", server.socket())).expect("a repository");
+    let request = Request::new(Method::Get, server.at("/v2/app/blobs/x"));
+    let errand = Errand {
+        repository: Some(&repository),
+        scopes: &["repository:app:pull".into()],
+        redirects: Redirects::Followed,
+        ..Errand::new(request.address.site())
+    };
+    for _ in 0..2 {
+        let client = world.client();
+        let answer = client.call(&request, &errand, Payload::Empty).and_then(read);
+        assert_eq!(answer.expect("a blob"), (200, b"blob".to_vec()));
+    }
+    let asked: Vec<_> = server.heads().iter().map(|head| head.split(' ').nth(1).map(str::to_owned)).collect();
+    assert_eq!(asked.iter().flatten().filter(|target| target.starts_with("/token?")).count(), 1, "{asked:?}");
+    assert_eq!(asked.len(), 4, "{asked:?}");
+    assert!(server.heads()[1].contains("Authorization: Basic bWU6cHc=\r\n"), "{}", server.heads()[1]);
+    assert!(store.heads().iter().all(|head| !head.contains("Authorization")));
+}
+
+#[test]
+fn n12_who_is_never_satisfied_is_asked_three_times() {
+    let server = Loopback::answering(|_, head| {
+        if head.starts_with("GET /token") {
+            return answer("200 OK", r#"{"token":"t","expires_in":300}"#);
+        }
+        let host = head.lines().find_map(|line| line.strip_prefix("Host: ")).expect("a host");
+        format!(
+            "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nWWW-Authenticate: Bearer realm=\"http://{host}/token\"\r\n\r\n"
+        )
+    });
+    let world = World::default();
+    let repository = Repository::parse(&format!("{}/app", server.socket())).expect("a repository");
+    let request = Request::new(Method::Get, server.at("/v2/"));
+    let errand = Errand { repository: Some(&repository), ..Errand::new(request.address.site()) };
+    let client = world.client();
+    assert_eq!(client.call(&request, &errand, Payload::Empty).and_then(read).expect("an answer").0, 401);
+    assert!(server.heads().iter().filter(|head| head.starts_with("GET /v2/")).count() <= 3);
 }
