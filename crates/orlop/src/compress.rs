@@ -111,6 +111,7 @@ impl Work<'_> {
             *child = self.stand_in(child);
             self.follow(&mut child.annotations);
         }
+        value.subject = value.subject.map(|subject| self.stand_in(&subject));
         value.media_type = Some(MediaType::new(OCI_INDEX));
         self.replace(index.descriptor(), value, OCI_INDEX)
     }

@@ -10,6 +10,7 @@ use orlop::spec::json::Extra;
 use orlop::spec::media_type::{MediaType, OCI_CONFIG, OCI_LAYER, OCI_MANIFEST};
 use orlop::spec::port::{Hints, Name, Selector, Sink};
 use orlop::spec::{Algorithm, Cancel, Context, Descriptor, Document, Kind, Limits, Manifest, Platform};
+use orlop::validate;
 use std::num::NonZeroUsize;
 use testkit::suites::Place as _;
 use testkit::suites::memory::Memory;
@@ -129,5 +130,24 @@ fn item_54_a_restricted_layer_that_is_kept_elsewhere_does_not_stop_a_copy() {
         assert!(copied(cx, &nowhere).is_err());
         // A layer that anybody may have must be there.
         assert!(copied(cx, &image(cx, OCI_LAYER, "none", Blob::Elsewhere, &urls)).is_err());
+    });
+}
+
+#[test]
+fn item_54_a_check_warns_of_a_layer_that_is_kept_elsewhere_and_refuses_one_that_is_lost() {
+    let found = |cx: &Context<'_>, memory: &Memory| {
+        let verdict = validate::place(cx, &*memory.catalog().expect("memory")).expect("it can be looked at");
+        let rules: Vec<_> = verdict.problems.iter().map(|problem| problem.rule).collect();
+        (rules.contains(&"kept-elsewhere"), rules.contains(&"missing"), verdict.is_broken())
+    };
+    context(|cx| {
+        let urls = ["https://example.com/layer"];
+        for (media_type, codec) in TYPES {
+            let restricted = media_type.contains("nondistributable") || media_type.contains("foreign");
+            let memory = image(cx, media_type, codec, Blob::Elsewhere, &urls);
+            assert_eq!(found(cx, &memory), (restricted, !restricted, !restricted), "{media_type}");
+            let nowhere = image(cx, media_type, codec, Blob::Elsewhere, &[]);
+            assert_eq!(found(cx, &nowhere), (false, true, true), "{media_type}");
+        }
     });
 }
