@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use orlop_spec::config::Execution;
-use orlop_spec::runtime::{self, Options, Rootfs};
+use orlop_spec::runtime::{self, Command, Options, Rootfs};
 use orlop_spec::user::HIGHEST_ID;
 use orlop_spec::{Config, Platform, Timestamp, change};
 use serde_json::json;
@@ -37,7 +37,8 @@ fn words(text: &str) {
 fn convert(image: &Config, accounts: &[u8], link: &[u8]) {
     let read = |path: &[u8]| (path.len() % 3 == 0).then(|| link.to_vec());
     let rootfs = Rootfs { passwd: Some(accounts), group: Some(accounts), link: &read };
-    let options = Options { default_command: vec!["sh".into()], ..Options::default() };
+    let command = Command { cmd: Some(vec!["sh".into()]), ..Command::default() };
+    let options = Options { command, ..Options::default() };
     let Ok(found) = runtime::convert(image, &rootfs, &options) else { return };
     let process = &found.config["process"];
     for id in ["uid", "gid"] {
