@@ -254,3 +254,5 @@ fn account(credential: &Credential) -> AnyDigest {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trips;

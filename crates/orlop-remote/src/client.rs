@@ -15,7 +15,7 @@ use crate::retry::{self, Budget, Trouble};
 use orlop_spec::network::Network;
 use orlop_spec::port::{Origin, Result};
 use orlop_spec::reference::Repository;
-use orlop_spec::wire::{Head, Method, Request, Site, header};
+use orlop_spec::wire::{Head, Method, Request, Site, failure, header};
 use orlop_spec::{Context, Event};
 use resumed::Resumed;
 use std::io::{self, Read};
@@ -227,10 +227,12 @@ impl<'a> Client<'a> {
                 request.headers.remove("Authorization");
                 request = request.with("Authorization", header);
             }
-            let answer = self.send(&request, errand, payload, sent)?;
+            let mut answer = self.send(&request, errand, payload, sent)?;
             if answer.head.status != 401 || pass.refused(&answer.head)? == Again::No {
                 return Ok(answer);
             }
+            // A connection is used again when its answer was read.
+            let _ended = io::copy(&mut answer.body.by_ref().take(failure::LONGEST as u64), &mut io::sink());
         }
     }
 
