@@ -258,7 +258,10 @@ impl Diagnose for Error {
             Self::LongHead { .. } | Self::TooLarge { .. } => Kind::Limit,
             Self::WrongRange { .. } | Self::WrongFile { .. } => Kind::Integrity,
             Self::BadTrust { .. } | Self::ShortPayload { .. } => Kind::Other,
-            Self::Proxy { status: 407, .. } | Self::Withheld { .. } | Self::BadToken { .. } => Kind::Denied,
+            Self::Proxy { status: 407, .. }
+            | Self::BadRealm { .. }
+            | Self::Withheld { .. }
+            | Self::BadToken { .. } => Kind::Denied,
             Self::NoToken { source, .. } => source.kind(),
             _ => Kind::Unreachable,
         }

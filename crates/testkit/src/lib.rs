@@ -15,6 +15,7 @@ pub mod fault_server;
 pub mod hostile;
 pub mod http;
 pub mod image;
+mod line;
 pub mod listener;
 pub mod peer;
 pub mod proof;

@@ -66,7 +66,10 @@ impl Registry {
         let program = peer("docker-registry")?;
         let folder = scratch();
         let authority = if wire == Wire::Tls { Some(Authority::new()?) } else { None };
-        let tokens = if guard == Guard::Token { Some(TokenServer::signing(Manner::Honest)?) } else { None };
+        let tokens = match guard {
+            Guard::Token => Some(TokenServer::signing(Manner::Honest, authority.as_ref())?),
+            _ => None,
+        };
         let config = folder.file("config.yml", config(&folder, guard, authority.as_ref(), tokens.as_ref()));
         let log = fs::File::create(folder.path("log")).expect("the log is made");
         let daemon = std::process::Command::new(&program.path)

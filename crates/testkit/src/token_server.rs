@@ -9,7 +9,9 @@
 //! Everybody may pull what begins with `public/`; [`USER`] may do everything. What was given is written in a book, by
 //! which a registry of testkit asks what a token allows; docker-registry reads it in the token itself.
 
+use crate::authority::Authority;
 use crate::http::{self, Asked, Reply, base64};
+use crate::line::{Line, Tls};
 use crate::listener::Listener;
 use crate::peer::{Peer, peer};
 use crate::scratch::{Scratch, scratch};
@@ -54,6 +56,7 @@ pub enum Manner {
 /// The server; it ends when it is dropped.
 pub struct TokenServer {
     listener: Listener,
+    scheme: &'static str,
     office: Arc<Office>,
 }
 
@@ -80,26 +83,26 @@ struct Grant {
 impl TokenServer {
     /// Tokens that only a registry of testkit understands.
     pub fn start(manner: Manner) -> Self {
-        Self::with(manner, None)
+        Self::with(manner, None, None)
     }
 
-    /// Tokens that docker-registry understands; `None` where `openssl` is missing.
-    pub fn signing(manner: Manner) -> Option<Self> {
-        Some(Self::with(manner, Some(Signer::new()?)))
+    /// Tokens that docker-registry understands, under TLS where there is an authority; `None` where `openssl` is
+    /// missing.
+    pub fn signing(manner: Manner, authority: Option<&Authority>) -> Option<Self> {
+        Some(Self::with(manner, Some(Signer::new()?), authority.map(Tls::new)))
     }
 
-    fn with(manner: Manner, signer: Option<Signer>) -> Self {
+    fn with(manner: Manner, signer: Option<Signer>, tls: Option<Tls>) -> Self {
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let office = Arc::new(Office { manner, signer, book: Mutex::default() });
         let desk = Arc::clone(&office);
-        Self {
-            listener: Listener::start(move |stream| http::serve(stream, |asked| desk.answer(asked))),
-            office,
-        }
+        let serve = move |stream| http::serve(Line::new(stream, tls.as_ref()), |asked| desk.answer(asked));
+        Self { listener: Listener::start(serve), scheme, office }
     }
 
     /// What a challenge names: `http://127.0.0.1:PORT/token`.
     pub fn realm(&self) -> String {
-        format!("http://{}/token", self.listener.host())
+        format!("{}://{}/token", self.scheme, self.listener.host())
     }
 
     /// `WWW-Authenticate` for somebody who lacks `scope`.

@@ -7,7 +7,7 @@ use orlop_spec::Kind;
 use std::io::Read as _;
 use std::time::{Duration, Instant};
 use testkit::authority::Authority;
-use testkit::fault_server::{Break, Effect, Fault, FaultServer, Walk, faults};
+use testkit::fault_server::{Break, Effect, Fault, FaultServer, Guard, Part, Walk, faults};
 use testkit::listener::Listener;
 use testkit::proof;
 use testkit::suites::memory::Memory;
@@ -23,7 +23,7 @@ fn connections_that_end_without_notice_end_well() {
             fault.effect,
             Effect::Break(Break::Close | Break::Reset, _) | Effect::Deaf(_) | Effect::Raw(_)
         ) && fault.walk != Walk::Chunks
-            && crate::is_chosen(fault)
+            && fault.at != Part::Stranger
     };
     let rows: Vec<_> = faults::all().filter(is_of_the_line).collect();
     let judge = |fault: &&'static Fault| judge_at(fault, World::under_tls(Some(fault), &authority));
@@ -47,6 +47,14 @@ fn a_certificate_that_nobody_vouches_for_is_told_no_secret() {
     let world = World::under_tls(None, &one).speaking_tls(&other);
     let (kind, said, _) = pull(&world);
     assert_eq!((kind, world.server.seen().len()), (Some(Kind::Policy), 0), "{said}");
+}
+
+#[test]
+fn n1_a_realm_in_the_clear_of_a_registry_under_tls_is_not_even_asked() {
+    let Some(authority) = Authority::new() else { return };
+    let world = World::new(FaultServer::under_tls(None, Guard::Token, &authority)).speaking_tls(&authority);
+    let (kind, said, _) = pull(&world);
+    assert_eq!((kind, world.server.tokens().asked().len()), (Some(Kind::Policy), 0), "{said}");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use std::num::NonZeroUsize;
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 use testkit::authority::Authority;
-use testkit::fault_server::{Fault, FaultServer};
+use testkit::fault_server::{Fault, FaultServer, Guard};
 use testkit::token_server::{PASSWORD, USER};
 
 /// How long a server may be silent.
@@ -52,9 +52,9 @@ impl World {
         }
     }
 
-    /// A server under TLS, whose authority is known.
+    /// A server under TLS, whose authority is known, and that lets everybody in.
     pub(crate) fn under_tls(fault: Option<&'static Fault>, authority: &Authority) -> Self {
-        Self::new(FaultServer::under_tls(fault, crate::GUARD, authority)).speaking_tls(authority)
+        Self::new(FaultServer::under_tls(fault, Guard::Open, authority)).speaking_tls(authority)
     }
 
     /// The same, spoken to under TLS.

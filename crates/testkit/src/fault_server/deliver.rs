@@ -1,9 +1,9 @@
 //! How a request is answered: rightly, or as its fault says.
 
 use super::faults::{Break, Effect, Moment, Piece};
-use super::line::Line;
 use super::{Core, Seen, Struck};
 use crate::http::{Asked, CONTINUE, Reply};
+use crate::line::Line;
 use std::io::{BufRead, BufReader, Read as _, Write as _};
 use std::time::Duration;
 

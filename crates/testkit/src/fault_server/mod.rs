@@ -13,7 +13,6 @@
 
 mod deliver;
 pub mod faults;
-mod line;
 pub mod shelf;
 mod trap;
 
@@ -23,9 +22,9 @@ pub use trap::Trap;
 
 use crate::authority::Authority;
 use crate::http::{Asked, Reply};
+use crate::line::{Line, Tls};
 use crate::listener::Listener;
 use crate::token_server::{Manner, TokenServer};
-use line::Line;
 use std::io::BufReader;
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
@@ -75,7 +74,7 @@ struct Core {
     shelf: Arc<Mutex<Shelf>>,
     tokens: TokenServer,
     trap: Trap,
-    tls: Option<line::Tls>,
+    tls: Option<Tls>,
     host: OnceLock<String>,
     seen: Mutex<Vec<Seen>>,
     strikes: Mutex<usize>,
@@ -105,10 +104,10 @@ impl FaultServer {
 
     /// The same under TLS.
     pub fn under_tls(fault: Option<&'static Fault>, guard: Guard, authority: &Authority) -> Self {
-        Self::with(fault, guard, Some(line::Tls::new(authority)))
+        Self::with(fault, guard, Some(Tls::new(authority)))
     }
 
-    fn with(fault: Option<&'static Fault>, guard: Guard, tls: Option<line::Tls>) -> Self {
+    fn with(fault: Option<&'static Fault>, guard: Guard, tls: Option<Tls>) -> Self {
         let shelf = Arc::new(Mutex::new(Shelf::default()));
         let core = Arc::new(Core {
             fault,

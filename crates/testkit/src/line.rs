@@ -11,10 +11,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// What TLS needs.
-pub(super) struct Tls(Arc<ServerConfig>);
+pub(crate) struct Tls(Arc<ServerConfig>);
 
 impl Tls {
-    pub(super) fn new(authority: &Authority) -> Self {
+    pub(crate) fn new(authority: &Authority) -> Self {
         let certificate = CertificateDer::from_pem_slice(&authority.pem("site.pem")).expect("a certificate");
         let key = PrivateKeyDer::from_pem_slice(&authority.pem("site.key")).expect("a key");
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -25,19 +25,19 @@ impl Tls {
 }
 
 /// One connection.
-pub(super) struct Line {
+pub(crate) struct Line {
     tcp: TcpStream,
     tls: Option<Box<ServerConnection>>,
 }
 
 impl Line {
-    pub(super) fn new(tcp: TcpStream, tls: Option<&Tls>) -> Self {
+    pub(crate) fn new(tcp: TcpStream, tls: Option<&Tls>) -> Self {
         let tls = tls.map(|tls| Box::new(ServerConnection::new(Arc::clone(&tls.0)).expect("a right config")));
         Self { tcp, tls }
     }
 
     /// Says that nothing more comes.
-    pub(super) fn part_politely(&mut self) {
+    pub(crate) fn part_politely(&mut self) {
         if let Some(tls) = &mut self.tls {
             tls.send_close_notify();
             drop(tls.complete_io(&mut self.tcp));
@@ -46,12 +46,12 @@ impl Line {
     }
 
     /// Makes its end a reset.
-    pub(super) fn reset(&self) {
+    pub(crate) fn reset(&self) {
         reset(&self.tcp);
     }
 
     /// Waits; `None` as soon as the other side sends something or is gone.
-    pub(super) fn wait(&self, time: Duration) -> Option<()> {
+    pub(crate) fn wait(&self, time: Duration) -> Option<()> {
         let before = self.tcp.read_timeout().ok()?;
         self.tcp.set_read_timeout(Some(time)).ok()?;
         let heard = self.tcp.peek(&mut [0]);
