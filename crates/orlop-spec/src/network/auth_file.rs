@@ -106,14 +106,20 @@ impl AuthFile {
             Credential::Refresh(token) => ("identitytoken", token.to_string()),
             Credential::Bearer(token) => ("registrytoken", token.to_string()),
         };
-        let key = self.keys_of(place)?.into_iter().next().unwrap_or_else(|| place.into());
-        let entry = self.entries_mut()?.entry(key).or_insert_with(|| Value::Object(Map::new()));
-        if !entry.is_object() {
-            *entry = Value::Object(Map::new());
+        // Where a place has several spellings in the file, any of them may be read by somebody.
+        let mut keys = self.keys_of(place)?;
+        if keys.is_empty() {
+            keys.push(place.into());
         }
-        let entry = entry.as_object_mut().expect("it was made an object");
-        entry.retain(|name, _| !SECRETS.contains(&name.as_str()));
-        entry.insert(member.into(), text.into());
+        for key in keys {
+            let entry = self.entries_mut()?.entry(key).or_insert(Value::Null);
+            if !entry.is_object() {
+                *entry = Value::Object(Map::new());
+            }
+            let entry = entry.as_object_mut().expect("it was made an object");
+            entry.retain(|name, _| !SECRETS.contains(&name.as_str()));
+            entry.insert(member.into(), text.as_str().into());
+        }
         Ok(())
     }
 

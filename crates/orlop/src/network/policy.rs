@@ -21,6 +21,9 @@ use orlop_spec::port::{Result, Selector};
 use orlop_spec::reference::{File, Reference, Transport};
 use std::path::Path;
 
+/// Transports of paths with tags.
+const OF_PATHS: [&str; 2] = ["oci", "oci-archive"];
+
 impl Surroundings {
     /// Whether the image that a reference names may be used as a source. A folder of files (`rootfs:`) is no image, and a
     /// path without a transport is to be checked again as what it turns out to be.
@@ -33,7 +36,12 @@ impl Surroundings {
         let transport = name(&reference.transport);
         let scopes = if policy.has_scopes(transport) { scopes(reference)? } else { Vec::new() };
         let (image, file) = (reference.to_string(), file.clone());
-        match policy.judge(transport, &scopes) {
+        // A folder's image without a tag may be the one with it, so a rule for the tag can forbid, never allow.
+        let is_tagged = OF_PATHS.contains(&transport) && !scopes.is_empty();
+        let of_place = policy.judge(transport, &scopes[usize::from(is_tagged)..]);
+        let judgement =
+            if of_place == Judgement::Accept { policy.judge(transport, &scopes) } else { of_place };
+        match judgement {
             Judgement::Accept => Ok(()),
             Judgement::Reject { rule } => Err(Error::Refused { image, rule, file }.into()),
             Judgement::Signature { rule, kind } => Err(Error::Unsigned { image, rule, kind, file }.into()),

@@ -142,6 +142,16 @@ fn a_new_file_takes_a_secret() {
 }
 
 #[test]
+fn every_spelling_of_a_place_gets_the_new_secret() {
+    let text = r#"{"auths":{"https://index.docker.io/v1/":{"auth":"YTpw"},"docker.io":{"auth":"Yjpw"}}}"#;
+    let mut file = AuthFile::parse(text.as_bytes(), AuthForm::Whole).expect("valid");
+    file.set("docker.io", &Credential::Refresh("new".into())).expect("set");
+    let text = String::from_utf8(file.print()).expect("text");
+    assert_eq!(text.matches("new").count(), 2, "{text}");
+    assert_eq!(user(&find(&text, AuthForm::Whole, "busybox")), "new");
+}
+
+#[test]
 fn a_helper_speaks_its_protocol() {
     let helper = Helper { name: "x".into(), server: "a.example".into() };
     let login = Credential::Basic { user: "u".into(), password: "p".into() };

@@ -59,13 +59,14 @@ fn a_policy_refuses_with_its_own_kind_and_says_which_rule() {
 #[test]
 fn paths_are_judged_without_links() {
     let world = World::new();
-    world.file("real/app/x", "").file("other/x", "");
+    world.file("real/app/x", "").file("real/free/x", "").file("other/x", "");
     let real = world.scratch.path("real").canonicalize().expect("a path");
     world.file(
         "root/etc/containers/policy.json",
         format!(
             r#"{{"default":[{{"type":"insecureAcceptAnything"}}],"transports":{{"oci":{{
-            "{0}":[{{"type":"reject"}}],"{0}/app:good":[{{"type":"insecureAcceptAnything"}}]}}}}}}"#,
+            "{0}":[{{"type":"reject"}}],"{0}/app:good":[{{"type":"insecureAcceptAnything"}}],
+            "{0}/free":[{{"type":"insecureAcceptAnything"}}],"{0}/free:bad":[{{"type":"reject"}}]}}}}}}"#,
             real.display()
         ),
     );
@@ -79,8 +80,12 @@ fn paths_are_judged_without_links() {
     };
     assert!(of("real/app", ":1").is_err());
     assert!(of("other/link", ":1").is_err(), "a link does not lead around a rule");
-    assert!(of("other", ":1").is_ok());
-    assert!(of("other/link", ":good").is_ok());
+    assert!(of("other", ":1").is_ok() && of("real/free", ":1").is_ok());
+    assert!(of("real/free", ":bad").is_err(), "and it forbids");
+    assert!(
+        of("other/link", ":good").is_err(),
+        "a rule for a tag allows nothing: the image may have no tag as well"
+    );
 }
 
 #[test]
