@@ -46,9 +46,7 @@ pub enum Verb {
     #[command(alias = "cp")]
     Copy(copy::Arguments),
     Sync(Box<sync::Arguments>),
-    #[command(hide = true)]
     Pull(pull::Arguments),
-    #[command(hide = true)]
     Push(push::Arguments),
     #[command(alias = "import")]
     Build(Box<build::Arguments>),

@@ -10,7 +10,9 @@ mod tree;
 pub use config::ConfigFlags;
 pub use network::Network;
 pub use owner::Owners;
-pub use place::{Held, Image, MAKES_A_TREE, OnePlatform, Place, Places, name, platform, published, target};
+pub use place::{
+    Held, Image, MAKES_A_TREE, OnePlatform, Place, Places, name, platform, published, target, target_place,
+};
 pub use target::Target;
 pub use tree::TreeFlags;
 

@@ -4,6 +4,7 @@ use crate::Result;
 use crate::call;
 use crate::error::{Error, Shown};
 use crate::stat::{FileKind, Stat};
+use orlop_spec::port::Spool;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{self, Mode, OFlags, SeekFrom as Position};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -186,6 +187,13 @@ impl Write for File {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// A file without a name is where a blob waits for its digest.
+impl Spool for File {
+    fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+        Self::read_at(self, buffer, at).map_err(|error| orlop_spec::Fault::from(error).into())
     }
 }
 

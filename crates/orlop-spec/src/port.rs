@@ -196,15 +196,13 @@ pub enum Put {
 }
 
 /// What an image is called at a place, where nobody said.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Unnamed {
     /// As where it comes from.
     #[default]
     AsBefore,
     /// Nothing: the place has no names.
     Nothing,
-    /// By this tag, if it is the only one.
-    Tag(Box<str>),
 }
 
 /// A place that images go to.

@@ -234,7 +234,7 @@ impl Diagnose for Error {
                 Some("`orlop files REF` lists what there is".into())
             }
             Self::NoTransport { .. } => {
-                Some("it opens oci:, oci-archive:, docker-archive:, dir:, rootfs: and tar:".into())
+                Some("it opens docker:, oci:, oci-archive:, docker-archive:, dir:, rootfs: and tar:".into())
             }
             Self::Refused { .. } | Self::Unsigned { .. } | Self::BadPolicy { .. } => Some(
                 "name another policy with --policy FILE, or do without one with --insecure-policy".into(),

@@ -41,4 +41,4 @@ pub mod validate;
 
 pub use error::Error;
 // What a caller needs to name: it depends on this crate alone.
-pub use {orlop_fs as fs, orlop_layer as layer, orlop_spec as spec};
+pub use {orlop_fs as fs, orlop_layer as layer, orlop_remote as remote, orlop_spec as spec};

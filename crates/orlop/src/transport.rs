@@ -2,13 +2,14 @@
 //! a place adds it here, and every verb works on it.
 
 use crate::error::Error;
-use crate::network::Surroundings;
+use crate::network::{Role, Surroundings};
 use crate::trees::{FolderTree, TarFile, TreeSource};
 use orlop_fs::{Dir, FileKind};
 use orlop_layer::Time;
+use orlop_remote::{Client, Pool, Push, Remote, Resolve};
 use orlop_spec::Context;
-use orlop_spec::port::{Catalog, Keeper, Result, Sink};
-use orlop_spec::reference::{Bare, File, Grammar, LoneStream, Reference, Sought, Transport};
+use orlop_spec::port::{Catalog, Keeper, Result, Selector, Sink, Spool, Spools};
+use orlop_spec::reference::{Bare, File, Grammar, LoneStream, Reference, Repository, Sought, Transport};
 use orlop_store::archive::{self, Archive};
 use orlop_store::layout::{self, Layout};
 use orlop_store::{DockerArchive, Exploded, OciArchive};
@@ -28,10 +29,44 @@ pub struct Outside<'a> {
     pub cx: Context<'a>,
     /// Registries, and which images may be used.
     pub surroundings: &'a Surroundings,
+    /// Connections to registries.
+    pub pool: &'a Pool,
+    /// How long a registry is waited for, and how often it is asked again.
+    pub patience: orlop_remote::Options,
+    /// Files for blobs whose digest shows at their end.
+    pub spools: &'a dyn Spools,
+    /// Whether a tag of a registry is looked up to be read, or only to be known.
+    pub resolve: Resolve,
     /// Opens standard input, for `-` as a source.
     pub stdin: &'a (dyn Fn() -> Box<dyn Read + Send> + Sync),
     /// Opens standard output, for `-` as a target.
     pub stdout: &'a (dyn Fn() -> Box<dyn Write + Send> + Sync),
+}
+
+/// A folder in which files without a name are made.
+#[derive(Clone, Debug)]
+pub struct SpoolFolder(pub PathBuf);
+
+impl Spools for SpoolFolder {
+    fn spool(&self) -> Result<Box<dyn Spool>> {
+        Ok(Box::new(Dir::open(&self.0)?.spool()?))
+    }
+}
+
+impl<'a> Outside<'a> {
+    /// The repository of a registry, for reading and for changing its names.
+    fn remote(&self, repository: &Repository, resolve: Resolve) -> Result<Remote<'a>> {
+        Remote::open(self.client(Role::Source), repository, resolve)
+    }
+
+    /// The repository of a registry, for writing.
+    fn push(&self, repository: &Repository) -> Result<Push<'a>> {
+        Push::create(self.client(Role::Target), repository, self.spools)
+    }
+
+    fn client(&self, role: Role) -> Client<'a> {
+        Client::new(self.cx, self.surroundings.network(role), self.pool, self.patience.clone())
+    }
 }
 
 impl Outside<'_> {
@@ -77,6 +112,17 @@ pub fn parse(text: &OsStr, bare: Bare, lone_stream: LoneStream) -> Result<Refere
     Ok(grammar.parse(text)?)
 }
 
+/// Parses the name of a whole place: where no tag was written, none is meant, for a registry either.
+pub fn parse_place(text: &OsStr, bare: Bare) -> Result<Reference> {
+    let reference = parse(text, bare, LoneStream::Refused)?;
+    let is_said = text.as_encoded_bytes().ends_with(b":latest");
+    let is_latest = matches!(&reference.selector, Selector::Tag(tag) if &**tag == "latest");
+    if matches!(reference.transport, Transport::Registry(_)) && is_latest && !is_said {
+        return Ok(Reference { selector: Selector::Only, ..reference });
+    }
+    Ok(reference)
+}
+
 fn exists(sought: Sought, path: &Path) -> bool {
     match sought {
         Sought::Layout => Dir::open(path).is_ok_and(|folder| Layout::is_at(&folder)),
@@ -90,6 +136,7 @@ pub fn open<'a>(reference: &Reference, outside: &Outside<'a>) -> Result<Opened<'
     outside.surroundings.check(reference)?;
     let archive = outside.archive();
     let place: Box<dyn Catalog + 'a> = match &reference.transport {
+        Transport::Registry(repository) => Box::new(outside.remote(repository, outside.resolve)?),
         Transport::Layout(path) => Box::new(Layout::open(path, &outside.layout())?),
         Transport::OciArchive(File::Path(path)) => Box::new(OciArchive::open(path, &archive)?),
         Transport::OciArchive(File::Stream) => Box::new(OciArchive::read((outside.stdin)(), &archive)?),
@@ -139,6 +186,7 @@ fn found(path: &Path, outside: &Outside<'_>) -> Result<Found> {
 pub fn create<'a>(reference: &Reference, outside: &Outside<'a>) -> Result<Created<'a>> {
     let archive = outside.archive();
     let place: Box<dyn Sink + 'a> = match &reference.transport {
+        Transport::Registry(repository) => Box::new(outside.push(repository)?),
         Transport::Layout(path) => Box::new(Layout::create(path, &outside.layout())?),
         Transport::OciArchive(File::Path(path)) => Box::new(OciArchive::create(path, &archive)?),
         Transport::OciArchive(File::Stream) => Box::new(OciArchive::write((outside.stdout)(), &archive)?),
@@ -164,6 +212,7 @@ pub fn create<'a>(reference: &Reference, outside: &Outside<'a>) -> Result<Create
 /// Opens the place for changing its names.
 pub fn keep<'a>(reference: &Reference, outside: &Outside<'a>) -> Result<Box<dyn Keeper + 'a>> {
     match &reference.transport {
+        Transport::Registry(repository) => Ok(Box::new(outside.remote(repository, Resolve::Look)?)),
         Transport::Layout(path) => Ok(Box::new(Layout::open(path, &outside.layout())?)),
         Transport::OciArchive(File::Path(path)) => Ok(Box::new(OciArchive::open(path, &outside.archive())?)),
         Transport::DockerArchive(File::Path(path)) => {

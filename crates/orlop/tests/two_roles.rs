@@ -139,6 +139,10 @@ fn outside(scratch: &Scratch) -> Outside<'static> {
     })));
     Outside {
         surroundings,
+        pool: Box::leak(Box::default()),
+        patience: orlop::remote::Options::default(),
+        spools: Box::leak(Box::new(transport::SpoolFolder(scratch.root().into()))),
+        resolve: orlop::remote::Resolve::Fetch,
         tmpdir: scratch.root().into(),
         shared_blobs: None,
         now: orlop::layer::Time::from_seconds(1 << 40),

@@ -81,10 +81,15 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
 impl Copying {
     /// Copies the sources to the target.
     pub fn run(&self, sources: &[OsString], target: &OsStr, shell: &Shell) -> Result<Outcome, Fault> {
-        let target = flags::target(target)?;
+        let is_one = sources.len() == 1 && !self.all_tags;
+        let target = if is_one { flags::target(target)? } else { flags::target_place(target)? };
         let lines = shell.work(&self.work, |cx| {
             let (mut images, mut trees) = (Vec::new(), Vec::new());
             for text in sources {
+                if self.all_tags {
+                    images.push(self.places.open_place(text, cx)?);
+                    continue;
+                }
                 match self.places.open_any(text, cx)? {
                     Held::Image(image) => images.push(image),
                     Held::Tree(tree) => trees.push(tree),

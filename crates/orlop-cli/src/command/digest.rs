@@ -23,7 +23,7 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     let found = shell.look(|cx| {
-        let place = arguments.place.open(cx)?;
+        let place = arguments.place.look(cx)?;
         let wanted = arguments.platform.platform();
         if arguments.platform.is_given() {
             let manifest = manifest(cx, place.source(), place.selector(), &wanted)?;

@@ -122,7 +122,7 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     let done = shell.work(&arguments.work, |cx| {
         let mut done = Vec::new();
         for pair in &pairs {
-            let target = flags::target(&pair.to)?;
+            let target = flags::target_place(&pair.to)?;
             done.push((one(&arguments.places, cx, &pair.from, &target, &pair.wish)?, target));
         }
         Ok(done)
@@ -143,7 +143,7 @@ fn one(
     target: &Reference,
     wish: &Sync,
 ) -> Result<Synced, Fault> {
-    let source = places.open(from, cx)?;
+    let source = places.open_place(from, cx)?;
     if *source.selector() != Selector::Only || name(target)? != Name::Untagged {
         return Err(WHOLE_PLACES.into());
     }

@@ -4,8 +4,10 @@ use crate::environment;
 use crate::programs::Installed;
 use clap::Args;
 use orlop::network::{self, Given, Surroundings, WhichPolicy};
+use orlop::remote::Options;
 use orlop::spec::network::Credential;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// How registries are spoken to, and which images may be used.
 #[derive(Args, Debug, Default)]
@@ -40,12 +42,28 @@ pub struct Network {
     /// Which images may be used [default: policy.json of the containers tools, where there is one]
     #[arg(long, value_name = "FILE", help_heading = "Registries")]
     policy: Option<PathBuf>,
+    /// Seconds that a registry may be silent, or slower than 1 KiB/s [default: 10]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = "Registries")]
+    stall_timeout: Option<Duration>,
+    /// How often a request is sent again [default: 3]
+    #[arg(long, value_name = "N", help_heading = "Registries")]
+    retry: Option<u32>,
     /// Use any image, whatever a policy says
     #[arg(long, conflicts_with = "policy", help_heading = "Registries")]
     insecure_policy: bool,
 }
 
 impl Network {
+    /// How long is waited, and how often tried.
+    pub fn patience(&self) -> Options {
+        let default = Options::default();
+        Options {
+            retries: self.retry.unwrap_or(default.retries),
+            stall: self.stall_timeout.unwrap_or(default.stall),
+            ..default
+        }
+    }
+
     /// What the library is handed; nothing is read for it.
     pub fn surroundings(&self) -> Surroundings {
         Surroundings::new(Given {
@@ -66,6 +84,15 @@ impl Network {
             },
         })
     }
+}
+
+/// Parses seconds, with a fraction or without.
+fn seconds(text: &str) -> Result<Duration, &'static str> {
+    let seconds = text.trim_end_matches('s').parse().ok();
+    seconds
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .filter(|time| !time.is_zero())
+        .ok_or("a time is a number of seconds")
 }
 
 /// Parses `USER[:PASSWORD]`.

@@ -7,12 +7,14 @@ use orlop::fs::File;
 use orlop::inspect::{self, Wanted};
 use orlop::layer::path::printable;
 use orlop::network::Surroundings;
+use orlop::remote::{Pool, Resolve};
 use orlop::spec::port::{Catalog, Keeper, Name, Selector, Sink, Source};
 use orlop::spec::reference::{Bare, LoneStream, Reference, Transport};
 use orlop::spec::{AnyDigest, Context, Fault, Platform};
-use orlop::transport::{self, Created, Opened, Outside};
+use orlop::transport::{self, Created, Opened, Outside, SpoolFolder};
 use orlop::trees::TreeSource;
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -28,23 +30,53 @@ pub struct Places {
     pub shared_blobs: Option<PathBuf>,
     #[command(flatten)]
     network: Network,
-    /// Made once; what was typed for one registry is told apart by it
     #[arg(skip)]
-    surroundings: OnceLock<Surroundings>,
+    shared: OnceLock<Shared>,
+}
+
+/// What all places of a command share. What was typed for one registry is told apart by it.
+struct Shared {
+    surroundings: Surroundings,
+    pool: Pool,
+    spools: SpoolFolder,
+}
+
+/// Some of it is secret, and none of it a flag.
+impl fmt::Debug for Shared {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Shared").finish_non_exhaustive()
+    }
 }
 
 impl Places {
     /// What the library is handed.
     pub fn outside<'a>(&'a self, cx: &Context<'a>) -> Outside<'a> {
+        self.outside_for(cx, Resolve::Fetch)
+    }
+
+    fn outside_for<'a>(&'a self, cx: &Context<'a>, resolve: Resolve) -> Outside<'a> {
+        let shared = self.shared.get_or_init(|| Shared {
+            surroundings: self.network.surroundings(),
+            pool: Pool::default(),
+            spools: SpoolFolder(self.spools()),
+        });
         Outside {
-            tmpdir: self.tmpdir.clone().unwrap_or_else(environment::temporary_folder),
+            tmpdir: self.spools(),
             shared_blobs: self.shared_blobs.clone(),
             now: environment::now(),
             cx: *cx,
-            surroundings: self.surroundings.get_or_init(|| self.network.surroundings()),
+            surroundings: &shared.surroundings,
+            pool: &shared.pool,
+            patience: self.network.patience(),
+            spools: &shared.spools,
+            resolve,
             stdin: &environment::stdin,
             stdout: &|| Box::new(environment::Stdout),
         }
+    }
+
+    fn spools(&self) -> PathBuf {
+        self.tmpdir.clone().unwrap_or_else(environment::temporary_folder)
     }
 
     /// Opens a folder or a tar. A word without a transport is a path, and `-` a tar on standard input.
@@ -83,10 +115,28 @@ impl Places {
         transport::keep(reference, &self.outside(cx))
     }
 
+    /// Opens a whole place that holds blobs, to compare its names.
+    pub fn open_place<'a>(&'a self, text: &OsStr, cx: &Context<'a>) -> Result<Image<'a>, Fault> {
+        let reference = transport::parse_place(text, Bare::Registry)?;
+        match self.open_reference(reference, cx, Resolve::Look)? {
+            Held::Image(image) => Ok(image),
+            Held::Tree(_) => Err(HOLDS_A_TREE.into()),
+        }
+    }
+
     /// Opens a place of either kind, for reading.
     pub fn open_any<'a>(&'a self, text: &OsStr, cx: &Context<'a>) -> Result<Held<'a>, Fault> {
         let reference = transport::parse(text, Bare::Registry, LoneStream::Refused)?;
-        match transport::open(&reference, &self.outside(cx))? {
+        self.open_reference(reference, cx, Resolve::Fetch)
+    }
+
+    fn open_reference<'a>(
+        &'a self,
+        reference: Reference,
+        cx: &Context<'a>,
+        resolve: Resolve,
+    ) -> Result<Held<'a>, Fault> {
+        match transport::open(&reference, &self.outside_for(cx, resolve))? {
             Opened::Blobs(catalog) => {
                 inspect::warn_of_moved_tag(cx, &*catalog, &reference);
                 Ok(Held::Image(Image { reference, catalog }))
@@ -125,6 +175,11 @@ pub fn target(text: &OsStr) -> Result<Reference, Fault> {
     transport::parse(text, Bare::Registry, LoneStream::Refused)
 }
 
+/// What a place is called that takes several images.
+pub fn target_place(text: &OsStr) -> Result<Reference, Fault> {
+    transport::parse_place(text, Bare::Registry)
+}
+
 /// The name that a target gets.
 pub fn name(reference: &Reference) -> Result<Name, Fault> {
     match &reference.selector {
@@ -153,6 +208,15 @@ impl Place {
     /// Opens the place of the image for reading.
     pub fn open<'a>(&'a self, cx: &Context<'a>) -> Result<Image<'a>, Fault> {
         self.places.open(&self.reference, cx)
+    }
+
+    /// Opens the place of the image to know what it stands for, and not to read it.
+    pub fn look<'a>(&'a self, cx: &Context<'a>) -> Result<Image<'a>, Fault> {
+        let reference = transport::parse(&self.reference, Bare::Registry, LoneStream::Refused)?;
+        match self.places.open_reference(reference, cx, Resolve::Look)? {
+            Held::Image(image) => Ok(image),
+            Held::Tree(_) => Err(HOLDS_A_TREE.into()),
+        }
     }
 
     /// A file without a name, for bytes that must wait.

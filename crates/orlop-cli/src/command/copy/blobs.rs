@@ -122,8 +122,7 @@ fn target_name(image: &Image<'_>, to: &dyn Sink, target: &Reference, images: usi
         (Name::Tag(_), _) if images > 1 => Err(ONE_NAME.into()),
         (Name::Tag(tag), _) => Ok(Name::Tag(tag)),
         (Name::Untagged, Unnamed::Nothing) => Ok(Name::Untagged),
-        (Name::Untagged, Unnamed::Tag(tag)) if images == 1 => Ok(Name::Tag(tag)),
-        (Name::Untagged, _) => own_name(image),
+        (Name::Untagged, Unnamed::AsBefore) => own_name(image),
     }
 }
 
