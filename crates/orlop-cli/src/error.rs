@@ -83,7 +83,7 @@ impl Diagnose for Error {
                     .into(),
             ),
             Self::FlagUnfit { flag, .. } => Some(format!("leave {flag} out")),
-            Self::BadPlan { .. } => Some("`orlop sync --help` tells what a plan holds".into()),
+            Self::BadPlan { .. } => Some("`orlop man` tells what a plan holds".into()),
             Self::FolderExists(_) => Some("remove it, or choose another NAME".into()),
             Self::UnknownVerb(_) => Some("orlop --help lists the verbs".into()),
             Self::Output(_) => None,

@@ -125,8 +125,7 @@ fn hint(done: &Finished) -> String {
 fn a_hint_names_flags_of_the_verb_or_says_whose_they_are() {
     let scratch = places();
     let verbs = flags_of_verbs();
-    let cases: [&[&str]; 7] = [
-        &["diff", "marked", "rootfs:marked"],
+    let cases: [&[&str]; 6] = [
         &["diff", "./marked", "./full"],
         &["copy", "rootfs:marked", "oci:l:m"],
         &["build", "marked", "oci:l:m"],

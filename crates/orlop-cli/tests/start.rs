@@ -55,6 +55,8 @@ fn a_verb_opens_what_it_needs_and_nothing_else() {
     let is_of_the_layout = |name: &String| {
         name == "."
             || name.len() == 64
+            // Whether an image may be used is asked before it is opened.
+            || name.ends_with("/containers/policy.json")
             || ["img", "oci-layout", "index.json", "blobs", "sha256"].contains(&name.as_str())
     };
     assert!(names.iter().all(is_of_the_layout), "{names:?}");

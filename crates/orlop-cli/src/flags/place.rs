@@ -3,20 +3,20 @@
 use super::Network;
 use crate::environment;
 use clap::Args;
-use orlop::fs::File;
+use orlop::fs::{File, stat};
 use orlop::inspect::{self, Wanted};
 use orlop::layer::path::printable;
 use orlop::network::Surroundings;
 use orlop::remote::{Pool, Resolve};
 use orlop::spec::port::{Catalog, Keeper, Name, Selector, Sink, Source};
 use orlop::spec::reference::{Bare, LoneStream, Reference, Transport};
-use orlop::spec::{AnyDigest, Context, Fault, Platform};
+use orlop::spec::{AnyDigest, Context, Event, Fault, Platform};
 use orlop::transport::{self, Created, Opened, Outside, SpoolFolder};
 use orlop::trees::TreeSource;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 /// What places need from outside.
@@ -127,6 +127,7 @@ impl Places {
     /// Opens a place of either kind, for reading.
     pub fn open_any<'a>(&'a self, text: &OsStr, cx: &Context<'a>) -> Result<Held<'a>, Fault> {
         let reference = transport::parse(text, Bare::Registry, LoneStream::Refused)?;
+        warn_of_namesake(cx, text, &reference);
         self.open_reference(reference, cx, Resolve::Fetch)
     }
 
@@ -151,6 +152,16 @@ impl Places {
             Held::Image(image) => Ok(image),
             Held::Tree(_) => Err(HOLDS_A_TREE.into()),
         }
+    }
+}
+
+/// A word alone is an image of a registry, even where a folder or a file has the same name.
+fn warn_of_namesake(cx: &Context<'_>, text: &OsStr, reference: &Reference) {
+    let is_bare = !text.as_bytes().starts_with(b"docker:");
+    if is_bare && matches!(reference.transport, Transport::Registry(_)) && stat::at(Path::new(text)).is_ok() {
+        let name = printable(&text.to_string_lossy()).into_owned();
+        let told = format!("{name} is looked for in a registry; what is here by that name is ./{name}");
+        cx.observer.event(Event::Warned(told));
     }
 }
 
