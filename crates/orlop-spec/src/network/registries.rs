@@ -15,7 +15,7 @@ use super::settings::{self, SettingsError};
 use super::{Access, Serves};
 use crate::reference::Repository;
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The settings of one file, or of several laid over each other.
 #[derive(Clone, Debug, Default)]
@@ -305,8 +305,12 @@ fn alias((name, value): (Box<str>, Box<str>)) -> Result<(Box<str>, Option<Reposi
     Ok((name, value))
 }
 
-/// One location cannot be blocked and free, or insecure and not.
+/// A prefix has one entry, and one location cannot be blocked and free, or insecure and not.
 fn agree(entries: &[Registry]) -> Result<(), SettingsError> {
+    let mut prefixes = BTreeSet::new();
+    if let Some(twice) = entries.iter().find(|one| !prefixes.insert(&one.prefix)) {
+        return Err(SettingsError::Twice(twice.prefix.clone()));
+    }
     let mut known: BTreeMap<&str, &Registry> = BTreeMap::new();
     for one in entries.iter().filter(|one| !one.location.is_empty()) {
         let other = *known.entry(&one.location).or_insert(one);

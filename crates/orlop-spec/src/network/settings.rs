@@ -56,6 +56,9 @@ pub enum SettingsError {
         /// What they differ in.
         key: &'static str,
     },
+    /// Two entries for one prefix: which of them speaks would be a guess.
+    #[error("the prefix {0:?} has more than one entry")]
+    Twice(Box<str>),
     /// Two ways to say one thing.
     #[error("{0}")]
     Contradiction(&'static str),

@@ -189,6 +189,16 @@ fn what_cannot_be_meant_is_refused() {
     assert_eq!(read(&settings, "a.example/x"), "!");
 }
 
+/// Found by fuzzing: the first entry allowed what the last one forbade, and laying files over each other chose the last.
+#[test]
+fn a_prefix_has_one_entry() {
+    let text = "[[registry]]\nprefix = \"a.example\"\nlocation = \"b.example\"\n\
+        [[registry]]\nprefix = \"a.example/\"\nlocation = \"c.example\"\nblocked = true\n";
+    assert!(
+        matches!(Registries::parse(text.as_bytes()), Err(SettingsError::Twice(prefix)) if &*prefix == "a.example")
+    );
+}
+
 #[test]
 fn an_error_tells_the_line() {
     let error = Registries::parse(b"# one\n\n[[registry]]\nlocation = 7\n").expect_err("no text");
