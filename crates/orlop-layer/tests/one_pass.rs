@@ -260,7 +260,7 @@ fn item_12_the_digest_is_the_verdict_on_damaged_blobs() {
                 let given = Given { compression, expected: None, stages, limits: &limits, cancel: &cancel };
                 let error = decoded(&flipped[..], &encoded.blob, &given, &mut ()).expect_err("flipped");
                 let fault = Fault::from(error);
-                assert!(fault.to_string().contains("has the digest"), "{codec} {at} {stages:?}: {fault}");
+                assert!(fault.to_string().contains("its digest is"), "{codec} {at} {stages:?}: {fault}");
             }
         }
     }

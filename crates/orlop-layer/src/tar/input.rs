@@ -73,10 +73,11 @@ impl<R: BufRead> Input<R> {
         Ok(())
     }
 
-    /// Reads to the end, so that everything below has seen every byte. Where the first byte lies that is not zero.
-    pub(super) fn drain(&mut self) -> Result<Option<u64>, Error> {
-        let mut found = None;
-        loop {
+    /// Reads to the end, so that everything below has seen every byte; at most `limit` of them. Where the first byte
+    /// lies that is not zero.
+    pub(super) fn drain(&mut self, limit: u64) -> Result<Option<u64>, Error> {
+        let (start, mut found) = (self.offset, None);
+        while self.offset - start <= limit {
             let offset = self.offset;
             let piece = self.fill()?;
             let count = piece.len();
@@ -89,6 +90,7 @@ impl<R: BufRead> Input<R> {
             self.lent = count;
             self.offset += count as u64;
         }
+        Err(Error::Limit { what: "what follows the end of the archive", limit })
     }
 
     /// Passes over `count` bytes, which may lie beyond the end.

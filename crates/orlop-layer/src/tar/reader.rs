@@ -87,7 +87,7 @@ impl<R: BufRead> Reader<R> {
         if !about.is_empty() {
             return Err(Error::Tar { offset, what: "an extended header has no member" });
         }
-        let followed = self.input.drain()?;
+        let followed = self.input.drain(self.limits.tail)?;
         let is_marked = self.input.offset() - offset >= 2 * BLOCK as u64;
         self.ending = Some(match followed {
             Some(offset) => Ending::Followed(offset),

@@ -3,7 +3,7 @@
 use super::Given;
 use crate::error::Error;
 use orlop_fs::error::Shown;
-use orlop_fs::{Dir, File};
+use orlop_fs::{Dir, File, stat};
 use orlop_spec::network::SettingsError;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -26,10 +26,12 @@ pub(super) fn read(path: &Path, limit: u64) -> orlop_fs::Result<Read> {
     Ok(Read { shown: file.shown().clone(), bytes, mode: stat.mode })
 }
 
-/// A file that may be missing.
+/// A file that may be missing. One in a folder that the caller may not enter is somebody else's: `HOME` of another user
+/// is inherited easily. One that is there and may not be read is an error.
 pub(super) fn try_read(path: &Path, limit: u64) -> orlop_fs::Result<Option<Read>> {
     match read(path, limit) {
         Err(error) if is_missing(&error) => Ok(None),
+        Err(error) if is_forbidden(&error) && stat::at(path).is_err() => Ok(None),
         read => read.map(Some),
     }
 }
@@ -48,6 +50,10 @@ pub(super) fn list(folder: &Path) -> orlop_fs::Result<Vec<PathBuf>> {
 /// Whether nothing is there: not the file, or not the folder that it would be in.
 fn is_missing(error: &orlop_fs::Error) -> bool {
     error.is_not_found() || error.io_kind() == Some(std::io::ErrorKind::NotADirectory)
+}
+
+fn is_forbidden(error: &orlop_fs::Error) -> bool {
+    error.io_kind() == Some(std::io::ErrorKind::PermissionDenied)
 }
 
 /// An error of a file's content.
