@@ -49,9 +49,11 @@ pub fn run(arguments: &[OsString]) -> ExitCode {
     }
 }
 
-/// A verb, by its name too.
+/// A verb, by its name too. What clap has to say of the other verbs, in help or as a suggestion, it says with all of
+/// them at hand.
 fn parse(arguments: &[OsString]) -> Result<(String, Verb), clap::Error> {
-    let mut matches = Cli::command().try_get_matches_from(arguments)?;
+    let matches = Cli::command().try_get_matches_from(arguments);
+    let mut matches = matches.or_else(|_| definition().try_get_matches_from(arguments))?;
     let name = matches.subcommand_name().unwrap_or_default().to_owned();
     Ok((name, Cli::from_arg_matches_mut(&mut matches)?.verb))
 }

@@ -25,6 +25,7 @@ mod untag;
 mod validate;
 mod version;
 
+use crate::deferred::Deferred;
 use crate::shell::Shell;
 use clap::Subcommand;
 use orlop::spec::Fault;
@@ -33,35 +34,35 @@ use orlop::spec::Fault;
 #[derive(Subcommand)]
 pub enum Verb {
     #[command(alias = "stat")]
-    Inspect(inspect::Arguments),
+    Inspect(Deferred<inspect::Arguments>),
     #[command(aliases = ["list-tags", "list"])]
-    Ls(ls::Arguments),
-    Digest(digest::Arguments),
-    Files(files::Arguments),
-    Cat(cat::Arguments),
-    Du(du::Arguments),
-    Diff(diff::Arguments),
-    Tree(tree::Arguments),
-    Validate(validate::Arguments),
+    Ls(Deferred<ls::Arguments>),
+    Digest(Deferred<digest::Arguments>),
+    Files(Deferred<files::Arguments>),
+    Cat(Deferred<cat::Arguments>),
+    Du(Deferred<du::Arguments>),
+    Diff(Deferred<diff::Arguments>),
+    Tree(Deferred<tree::Arguments>),
+    Validate(Deferred<validate::Arguments>),
     #[command(alias = "cp")]
-    Copy(copy::Arguments),
-    Sync(Box<sync::Arguments>),
-    Pull(pull::Arguments),
-    Push(push::Arguments),
+    Copy(Deferred<copy::Arguments>),
+    Sync(Deferred<Box<sync::Arguments>>),
+    Pull(Deferred<pull::Arguments>),
+    Push(Deferred<push::Arguments>),
     #[command(alias = "import")]
-    Build(Box<build::Arguments>),
-    Unpack(unpack::Arguments),
-    Bundle(bundle::Arguments),
-    Tag(tag::Arguments),
-    Untag(untag::Arguments),
+    Build(Deferred<Box<build::Arguments>>),
+    Unpack(Deferred<unpack::Arguments>),
+    Bundle(Deferred<bundle::Arguments>),
+    Tag(Deferred<tag::Arguments>),
+    Untag(Deferred<untag::Arguments>),
     #[command(aliases = ["delete", "remove"])]
-    Rm(rm::Arguments),
-    Gc(gc::Arguments),
-    Completions(completions::Arguments),
-    Man(man::Arguments),
-    Version(version::Arguments),
+    Rm(Deferred<rm::Arguments>),
+    Gc(Deferred<gc::Arguments>),
+    Completions(Deferred<completions::Arguments>),
+    Man(Deferred<man::Arguments>),
+    Version(Deferred<version::Arguments>),
     #[command(hide = true)]
-    Reference(reference::Arguments),
+    Reference(Deferred<reference::Arguments>),
 }
 
 /// How a verb ended that did not fail.

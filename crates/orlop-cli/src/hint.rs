@@ -44,23 +44,22 @@ fn perhaps_layout(arguments: &[OsString]) -> Option<String> {
 
 /// The ways of a hint that fit whoever `takes` a flag; where none does, all of them, and whose flags they name.
 pub fn fitted(hint: String, takes: &dyn Fn(&str) -> bool) -> String {
-    if flags(&hint).next().is_none() {
+    let (fit, others): (Vec<&str>, Vec<&str>) = hint.split(", or ").partition(|way| flags(way).all(takes));
+    if others.is_empty() {
         return hint;
     }
-    let fits = |way: &&str| flags(way).all(takes);
-    let ways: Vec<&str> = hint.split(", or ").filter(fits).collect();
-    if !ways.is_empty() {
-        return ways.join(", or ");
+    if !fit.is_empty() {
+        return fit.join(", or ");
     }
     let definition = cli::definition();
-    let others: Vec<String> = manual::shown(&definition)
-        .filter(|verb| flags(&hint).all(|flag| has_flag(verb, flag)))
+    let takers: Vec<String> = manual::shown(&definition)
+        .filter(|verb| others.iter().all(|way| flags(way).all(|flag| has_flag(verb, flag))))
         .map(|verb| format!("`orlop {}`", verb.get_name()))
         .collect();
-    match others.as_slice() {
+    match takers.as_slice() {
         // No flag of ours: a word of another grammar, as within `--healthcheck`.
         [] => hint,
-        others => format!("{hint} (a flag of {})", others.join(", ")),
+        takers => format!("{hint} (a flag of {})", takers.join(", ")),
     }
 }
 
@@ -88,6 +87,9 @@ mod tests {
         let hint = || "free some space, or name another folder with --tmpdir".to_owned();
         assert_eq!(fitted(hint(), &|flag| flag == "tmpdir"), hint());
         assert_eq!(fitted(hint(), &|_| false), "free some space");
+        let login = || "orlop login host, or --creds USER:PASSWORD".to_owned();
+        assert_eq!(fitted(login(), &|_| false), "orlop login host");
+        assert_eq!(fitted(login(), &|flag| flag == "creds"), login());
     }
 
     #[test]

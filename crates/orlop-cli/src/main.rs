@@ -8,6 +8,7 @@
 mod cli;
 mod command;
 mod compat;
+mod deferred;
 mod environment;
 mod error;
 mod flags;
