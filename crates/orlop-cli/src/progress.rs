@@ -171,6 +171,12 @@ fn json_event(event: &Event, account: &Account) -> Option<serde_json::Value> {
             "version": 1, "event": "reused", "item": blob.digest.to_string(), "bytes": blob.size,
             "how": account::word(*put),
         }),
+        Event::Waited { site, why, time } => {
+            json!({ "version": 1, "event": "paused", "site": site, "why": why, "seconds": time.as_secs_f64() })
+        }
+        Event::Retried { what, why, again } => {
+            json!({ "version": 1, "event": "retried", "what": what, "why": why, "bytes": again })
+        }
         Event::Warned(text) => json!({ "version": 1, "event": "warned", "text": text }),
         Event::Lost { what, path, why } => {
             json!({ "version": 1, "event": "lost", "what": what, "path": path, "why": why })

@@ -5,7 +5,7 @@ use orlop::spec::Event;
 use orlop::spec::port::Put;
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// How many paths are named for one kind of loss.
 const EXAMPLES: usize = 3;
@@ -17,6 +17,8 @@ pub struct Account {
     items: HashMap<String, Item>,
     reused: BTreeMap<&'static str, Sum>,
     lost: BTreeMap<String, Loss>,
+    waited: Duration,
+    retried: Sum,
 }
 
 struct Phase {
@@ -52,6 +54,8 @@ impl Account {
             items: HashMap::new(),
             reused: BTreeMap::new(),
             lost: BTreeMap::new(),
+            waited: Duration::ZERO,
+            retried: Sum::default(),
         }
     }
 
@@ -69,6 +73,8 @@ impl Account {
                 self.items.remove(&blob.digest.to_string());
                 self.reused.entry(word(*put)).or_default().add(blob.size);
             }
+            Event::Waited { time, .. } => self.waited += *time,
+            Event::Retried { again, .. } => self.retried.add(*again),
             Event::Lost { what, path, why } => self.lost.entry(what.clone()).or_default().add(path, why),
             _ => {}
         }
@@ -101,7 +107,9 @@ impl Account {
         });
         let reused = self.reused.iter().map(|(word, sum)| format!("{word}: {}", sum.text()));
         let all = format!("{:.2} s in all\n", now.duration_since(self.began).as_secs_f64());
-        phases.chain(reused).chain([all]).collect::<Vec<_>>().join("; ")
+        let retried = (self.retried.count > 0).then(|| format!("asked again: {}", self.retried.text()));
+        let waited = (!self.waited.is_zero()).then(|| format!("paused: {:.2} s", self.waited.as_secs_f64()));
+        phases.chain(reused).chain(retried).chain(waited).chain([all]).collect::<Vec<_>>().join("; ")
     }
 
     /// The same for programs, as the last event.
@@ -124,6 +132,8 @@ impl Account {
         let seconds = now.duration_since(self.began).as_secs_f64();
         json!({
             "version": 1, "event": "account", "phases": phases, "reused": reused, "lost": lost, "seconds": seconds,
+            "retried": { "items": self.retried.count, "bytes": self.retried.bytes },
+            "paused": self.waited.as_secs_f64(),
         })
     }
 
@@ -208,7 +218,6 @@ pub fn word(put: Put) -> &'static str {
 mod tests {
     use super::*;
     use orlop::spec::{Algorithm, Descriptor, Digest, MediaType};
-    use std::time::Duration;
 
     fn started(item: &str, total: Option<u64>) -> Event {
         Event::Started { phase: "copy", item: item.into(), total }
@@ -251,6 +260,22 @@ mod tests {
         let value = account.for_programs(now);
         assert_eq!((&value["phases"][0]["bytes"], &value["phases"][0]["items"]), (&json!(12), &json!(1)));
         assert_eq!(value["reused"]["linked"]["bytes"], 12);
+    }
+
+    #[test]
+    fn what_a_server_costs_in_pauses_and_bytes_is_said() {
+        let now = Instant::now();
+        let mut account = Account::new(now);
+        for again in [0, 3000] {
+            let (site, why, time) = ("https://a".into(), "busy".into(), Duration::from_millis(750));
+            account.take(&Event::Waited { site, why, time }, now);
+            account.take(&Event::Retried { what: "https://a/x".into(), why: "busy".into(), again }, now);
+        }
+        let text = account.for_eyes(now);
+        assert_eq!(text, "asked again: 3.0 kB in 2; paused: 1.50 s; 0.00 s in all\n");
+        let value = account.for_programs(now);
+        assert_eq!((&value["retried"]["bytes"], &value["retried"]["items"]), (&json!(3000), &json!(2)));
+        assert_eq!(value["paused"], 1.5);
     }
 
     #[test]
