@@ -281,7 +281,7 @@ impl Diagnose for Error {
                 Some(format!("allow it with --insecure {}", address.site().authority()))
             }
             Self::NoToken { host, source } if source.kind() == Kind::Denied => {
-                Some(format!("orlop login {host}, or --creds USER:PASSWORD"))
+                Some("give --creds USER:PASSWORD, or a file of credentials with --authfile".into())
             }
             Self::NoToken { source, .. } => source.hint(),
             Self::Withheld { realm, .. } => {

@@ -104,12 +104,13 @@ impl Diagnose for Failure {
     }
 
     fn hint(&self) -> Option<String> {
-        let host = self.address.site().authority();
         match self.kind() {
-            Kind::Denied => Some(format!("orlop login {host}, or --creds USER:PASSWORD")),
-            Kind::Unreachable if self.status == 429 || self.says(&Code::TooManyRequests) => {
-                Some(format!("wait, or orlop login {host}: many registries allow more to those they know"))
+            Kind::Denied => {
+                Some("give --creds USER:PASSWORD, or a file of credentials with --authfile".into())
             }
+            Kind::Unreachable if self.status == 429 || self.says(&Code::TooManyRequests) => Some(
+                "wait, or give --creds USER:PASSWORD: many registries allow more to those they know".into(),
+            ),
             Kind::Other if self.method == Method::Delete && self.is_unsupported() => {
                 Some("switch deletion on at the registry (storage.delete.enabled of distribution)".into())
             }

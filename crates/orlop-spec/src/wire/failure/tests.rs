@@ -45,7 +45,10 @@ fn a_failure_says_what_was_asked_what_came_and_what_to_type() {
         "GET https://reg.example/v2/app/manifests/1 was answered with 403 (forbidden): \
          no [DENIED] [{\"Action\":\"pull\"}]; X"
     );
-    assert_eq!(failure.hint().as_deref(), Some("orlop login reg.example, or --creds USER:PASSWORD"));
+    assert_eq!(
+        failure.hint().as_deref(),
+        Some("give --creds USER:PASSWORD, or a file of credentials with --authfile")
+    );
 }
 
 #[test]
