@@ -1,10 +1,10 @@
 //! A run that is killed, or whose disk is full or broken, at every changing operation: the target is as it was
 //! or whole, and the next run succeeds and leaves nothing else.
 
-use crate::layers::{Layer, stage};
+use crate::layers::{Layer, fitting, stage};
 use crate::scratch::{Scratch, Who, again_as};
 use orlop_fs::seam::{self, Verdict};
-use orlop_fs::staging::{Apply, Durable, Existing};
+use orlop_fs::staging::{Durable, Existing};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Command, ExitStatus};
@@ -31,7 +31,7 @@ fn child() {
     let parent = orlop_fs::Dir::open(Path::new(&folder)).expect("opened");
     let base = Layer::new().file("d/a", "0").file("d/b", "0").file("gone/x", "0").symlink("s", "d").dir("e");
     let upper = Layer::new().file("d/a", "1").whiteout("gone").file("s/c", "1").link("h", "d/a").fifo("p");
-    let staged = stage(&parent, &[base, upper], Existing::Replace, Apply::default());
+    let staged = stage(&parent, &[base, upper], Existing::Replace, fitting());
     staged.and_then(|(staging, _)| staging.publish(Durable::Yes)).expect("unpacked");
     std::fs::write(Path::new(&folder).join(COUNTED), COUNT.load(Ordering::Relaxed).to_string())
         .expect("written");

@@ -1,10 +1,10 @@
 //! Layers that want out: whatever they hold, nothing beside the target changes.
 
-use crate::layers::{Layer, stage, unpack};
+use crate::layers::{Layer, fitting, stage, unpack};
 use crate::scratch::{Scratch, Who, again_as};
 use orlop_fs::loss::LossKind;
 use orlop_fs::seam::{self, Operation, Verdict};
-use orlop_fs::staging::{Apply, Existing};
+use orlop_fs::staging::Existing;
 use orlop_fs::{Error, staging::Report};
 use orlop_layer::tree::{Builder, Tree};
 use orlop_layer::{Entry, Kind, Meta, TreePath};
@@ -33,7 +33,7 @@ impl Canary {
     }
 
     fn unpack(&self, layers: &[Layer]) -> Result<Report, Error> {
-        let outcome = unpack(self.scratch.dir(), layers, Apply::default()).map(|(_, report)| report);
+        let outcome = unpack(self.scratch.dir(), layers, fitting()).map(|(_, report)| report);
         assert_eq!(state(&self.scratch), self.before, "something outside was touched");
         outcome
     }
@@ -79,7 +79,7 @@ fn p1_the_root_itself_cannot_become_something_else() {
         assert!(refused.is_err(), "{:?}", entry.kind);
         // Even a writer that is fed past the builder makes nothing of it.
         let (staging, _) =
-            stage(canary.scratch.dir(), &[], Existing::Refuse, Apply::default()).expect("an empty tree");
+            stage(canary.scratch.dir(), &[], Existing::Refuse, fitting()).expect("an empty tree");
         let mut writer = staging.layer(0).expect("a writer");
         let outcome = writer.entry(0, &entry);
         assert_eq!(outcome.is_err(), matches!(entry.kind, Kind::File { .. }), "{:?}", entry.kind);
@@ -181,7 +181,7 @@ fn p9_names_that_a_file_system_holds_for_one_are_an_error() {
         Layer::new().file("fold-dir/x", "1").file("FOLD-dir/x", "2"),
         Layer::new().symlink("fold-link", "1").symlink("FOLD-link", "2"),
     ] {
-        let error = unpack(scratch.dir(), &[layer], Apply::default()).err();
+        let error = unpack(scratch.dir(), &[layer], fitting()).err();
         let Some(Error::Collision(path)) = error else { panic!("{error:?}") };
         assert!(path.to_string().starts_with("FOLD-"), "{path}");
         assert!(scratch.dir().is_empty().expect("listed"), "the failure left nothing");
@@ -213,9 +213,7 @@ fn p9_a_folding_file_system_is_noticed() {
     if folds.is_ok_and(|status| status.success()) {
         let folder = orlop_fs::Dir::open(scratch.at("mnt/folds")).expect("opened");
         for (one, other) in pairs {
-            outcomes.push(
-                unpack(&folder, &[Layer::new().file(one, "1").file(other, "2")], Apply::default()).err(),
-            );
+            outcomes.push(unpack(&folder, &[Layer::new().file(one, "1").file(other, "2")], fitting()).err());
         }
     }
     scratch.run("umount", &["-l", "mnt"]);

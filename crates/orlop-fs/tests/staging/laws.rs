@@ -1,6 +1,6 @@
 //! Laws of unpacking: the tree on the disk is the merged tree, and appears whole.
 
-use crate::layers::{Layer, at, stage, unpack};
+use crate::layers::{Layer, at, fitting, stage, unpack};
 use crate::scratch::{Scratch, Who, again_as};
 use orlop_fs::loss::LossKind;
 use orlop_fs::owner::Owner;
@@ -67,7 +67,7 @@ fn several_layers_become_one_tree() {
         .file("was-file/inside", "i")
         .file("only/middle", "m");
     let top = Layer::new().file("etc/c", "c2").opaque("only").file("only/top", "t").file("link", "leaf");
-    unpack(scratch.dir(), &[base, middle, top], Apply::default()).expect("unpacked");
+    unpack(scratch.dir(), &[base, middle, top], fitting()).expect("unpacked");
     assert_eq!(
         listing(&scratch),
         [
@@ -100,7 +100,7 @@ fn the_result_does_not_depend_on_which_layer_is_largest() {
             Layer::new().whiteout("d/b").file("lib/z", "2").link("e/b2", "d/a"),
         ];
         layers[large] = many(layers[large].clone(), 0);
-        unpack(scratch.dir(), &layers, Apply::default()).expect("unpacked");
+        unpack(scratch.dir(), &layers, fitting()).expect("unpacked");
         listings.push(listing(&scratch));
     }
     assert!(listings.iter().all(|listing| *listing == listings[0]), "{listings:#?}");
@@ -112,7 +112,7 @@ fn item_44_names_of_one_file_stay_one_file_and_a_replaced_name_leaves_the_others
     let scratch = Scratch::new();
     let base = Layer::new().file("m", "base").link("a", "m").link("z", "m").symlink("s", "x").link("s2", "s");
     let top = Layer::new().file("m", "top").link("new", "z");
-    unpack(scratch.dir(), &[base, top], Apply::default()).expect("unpacked");
+    unpack(scratch.dir(), &[base, top], fitting()).expect("unpacked");
     let inode = |path: &str| std::fs::symlink_metadata(scratch.at("root").join(path)).expect("there").ino();
     assert_eq!((inode("a"), inode("a")), (inode("z"), inode("new")));
     assert_ne!(inode("m"), inode("a"));
@@ -126,7 +126,7 @@ fn item_44_names_of_one_file_stay_one_file_and_a_replaced_name_leaves_the_others
 fn a_link_may_sort_before_the_file_that_is_in_place() {
     let scratch = Scratch::new();
     let layer = Layer::new().file("m", "x").link("a", "m").link("z", "a");
-    unpack(scratch.dir(), &[layer], Apply::default()).expect("unpacked");
+    unpack(scratch.dir(), &[layer], fitting()).expect("unpacked");
     assert_eq!(listing(&scratch), ["a 644 \"x\"", "m 644 \"x\"", "z 644 \"x\""]);
     assert_eq!(std::fs::metadata(scratch.at("root/m")).expect("there").nlink(), 3);
 }
@@ -143,7 +143,7 @@ fn entries_of_one_layer_may_come_twice_and_through_links() {
         .dir("usr/lib")
         .symlink("lib", "usr/lib")
         .file("lib/so", "so");
-    unpack(scratch.dir(), &[layer], Apply::default()).expect("unpacked");
+    unpack(scratch.dir(), &[layer], fitting()).expect("unpacked");
     let lines = listing(&scratch);
     for line in ["a 644 \"second\"", "f/in 644 \"in\"", "lib -> usr/lib", "usr/lib/so 644 \"so\""] {
         assert!(lines.iter().any(|found| found == line), "{line} in {lines:#?}");
@@ -164,13 +164,15 @@ fn modes_and_times_are_exact_whatever_comes_after() {
         .file_with("none", "x", |meta| meta.mode = 0)
         .with("s", Kind::Symlink { target: (*b"t").into() }, old);
     let top = Layer::new().file_with("d/late", "y", time(7, 8)).file("closed/g", "y");
-    unpack(scratch.dir(), &[base, top], Apply::default()).expect("unpacked");
+    unpack(scratch.dir(), &[base, top], fitting()).expect("unpacked");
     let meta = |path: &str| std::fs::symlink_metadata(scratch.at("root").join(path)).expect("there");
     assert_eq!((meta("d").mtime(), meta("d").mtime_nsec()), (-1, 999_999_999));
     assert_eq!((meta("s").mtime(), meta("s").mtime_nsec()), (-1, 999_999_999));
     assert_eq!((meta("d/late").mtime(), meta("d/late").mtime_nsec()), (7, 8));
     let mode = |path| meta(path).mode() & 0o7777;
-    assert_eq!((mode("closed"), mode("suid"), mode("none")), (0o1500, 0o4711, 0));
+    // A program is setuid only where its owner is what the layer says.
+    let suid = if fitting().owner.is_set() { 0o4711 } else { 0o711 };
+    assert_eq!((mode("closed"), mode("suid"), mode("none")), (0o1500, suid, 0));
 }
 
 #[test]
@@ -178,7 +180,7 @@ fn zeros_become_holes_and_read_as_zeros() {
     let scratch = Scratch::new();
     let mut content = vec![0; 5 << 20];
     content[2 << 20..][..3].copy_from_slice(b"abc");
-    unpack(scratch.dir(), &[Layer::new().file("sparse", &content)], Apply::default()).expect("unpacked");
+    unpack(scratch.dir(), &[Layer::new().file("sparse", &content)], fitting()).expect("unpacked");
     let meta = std::fs::metadata(scratch.at("root/sparse")).expect("there");
     assert_eq!(std::fs::read(scratch.at("root/sparse")).expect("read"), content);
     assert!(meta.blocks() * 512 < 1 << 20, "{} bytes are allocated", meta.blocks() * 512);
@@ -195,12 +197,12 @@ fn only_a_folder_of_the_tree_becomes_the_root() {
         for n in 0..10 {
             layers[large] = layers[large].clone().file(&format!("x/more{n}"), "");
         }
-        let apply = Apply { subdir: at("x/usr"), ..Apply::default() };
+        let apply = Apply { subdir: at("x/usr"), ..fitting() };
         unpack(scratch.dir(), &layers, apply).expect("unpacked");
         assert_eq!(listing(&scratch), ["a 644 \"a\"", "b 644 \"b\"", "o 644 \"o\""]);
     }
     let scratch = Scratch::new();
-    let apply = Apply { subdir: at("nowhere"), ..Apply::default() };
+    let apply = Apply { subdir: at("nowhere"), ..fitting() };
     let error = unpack(scratch.dir(), &[Layer::new().file("f", "")], apply).err();
     assert!(matches!(error, Some(Error::NoFolderInTree(_))), "{error:?}");
     assert!(scratch.dir().is_empty().expect("listed"));
@@ -210,8 +212,7 @@ fn only_a_folder_of_the_tree_becomes_the_root() {
 fn a_bundle_has_its_root_below() {
     let scratch = Scratch::new();
     let layer = Layer::new().with("", Kind::Directory, |meta| meta.mode = 0o555).file("f", "x");
-    let (mut staging, _) =
-        stage(scratch.dir(), &[layer], Existing::Refuse, Apply::default()).expect("staged");
+    let (mut staging, _) = stage(scratch.dir(), &[layer], Existing::Refuse, fitting()).expect("staged");
     assert!(staging.root().expect("put together").stat("f").is_ok());
     staging.wrap("rootfs", &[("config.json", b"{}")]).expect("wrapped");
     staging.publish(Durable::Yes).expect("published");
@@ -222,8 +223,7 @@ fn a_bundle_has_its_root_below() {
 fn nothing_is_visible_before_it_is_published_and_a_drop_leaves_nothing() {
     let scratch = Scratch::new();
     let (staging, _) =
-        stage(scratch.dir(), &[Layer::new().file("f", "x")], Existing::Refuse, Apply::default())
-            .expect("staged");
+        stage(scratch.dir(), &[Layer::new().file("f", "x")], Existing::Refuse, fitting()).expect("staged");
     assert!(!scratch.at("root").exists());
     drop(staging);
     assert!(scratch.dir().is_empty().expect("listed"));
@@ -234,18 +234,18 @@ fn an_empty_target_is_taken_and_a_full_one_only_by_exchange() {
     let scratch = Scratch::new();
     scratch.dir_at("root");
     let layers = [Layer::new().file("new", "x")];
-    unpack(scratch.dir(), &layers, Apply::default()).expect("empty is fine");
-    let error = unpack(scratch.dir(), &layers, Apply::default()).err();
+    unpack(scratch.dir(), &layers, fitting()).expect("empty is fine");
+    let error = unpack(scratch.dir(), &layers, fitting()).err();
     assert!(matches!(error, Some(Error::NotEmpty(_))), "{error:?}");
     let other = [Layer::new().file("other", "y")];
-    let (staging, _) = stage(scratch.dir(), &other, Existing::Replace, Apply::default()).expect("staged");
+    let (staging, _) = stage(scratch.dir(), &other, Existing::Replace, fitting()).expect("staged");
     assert_eq!(listing(&scratch), ["new 644 \"x\""]);
     staging.publish(Durable::No).expect("exchanged");
     assert_eq!(listing(&scratch), ["other 644 \"y\""]);
     assert_eq!(left_behind(&scratch), [""; 0]);
     scratch.run("rm", &["-r", "root"]);
     scratch.file("root", b"a file");
-    let error = Staging::create(scratch.at("root"), Existing::Replace, Apply::default()).err();
+    let error = Staging::create(scratch.at("root"), Existing::Replace, fitting()).err();
     assert!(matches!(error, Some(Error::NotAFolder(_))), "{error:?}");
 }
 
@@ -257,11 +257,11 @@ fn a_target_may_be_named_in_many_ways() {
     }
     std::os::unix::fs::symlink("root", scratch.at("link")).expect("linked");
     for path in ["root/.", "sub/../root", "root/", "link", "missing", "sub/missing"] {
-        let staging = Staging::create(scratch.at(path), Existing::Refuse, Apply::default());
+        let staging = Staging::create(scratch.at(path), Existing::Refuse, fitting());
         assert!(staging.is_ok(), "{path}: {:?}", staging.err());
     }
     for path in ["/", "none/missing"] {
-        assert!(Staging::create(path, Existing::Refuse, Apply::default()).is_err(), "{path}");
+        assert!(Staging::create(path, Existing::Refuse, fitting()).is_err(), "{path}");
     }
 }
 
@@ -277,7 +277,7 @@ fn what_is_mounted_in_a_replaced_target_is_not_removed() {
     scratch.file("outside/canary", b"alive");
     scratch.run("mount", &["--bind", "outside", "root/mnt"]);
     let other = [Layer::new().file("other", "y")];
-    let staged = stage(scratch.dir(), &other, Existing::Replace, Apply::default());
+    let staged = stage(scratch.dir(), &other, Existing::Replace, fitting());
     let published = staged.and_then(|(staging, _)| staging.publish(Durable::No)).map(drop);
     let alive = scratch.at("outside/canary").exists();
     scratch.run("sh", &["-c", "umount root/mnt .root.orlop-*/L0/mnt 2>/dev/null || true"]);
@@ -288,7 +288,7 @@ fn what_is_mounted_in_a_replaced_target_is_not_removed() {
         left_behind(&scratch).iter().any(|name| name.starts_with(".root.orlop-")),
         "and what held it is left"
     );
-    drop(stage(scratch.dir(), &other, Existing::Replace, Apply::default()).expect("staged"));
+    drop(stage(scratch.dir(), &other, Existing::Replace, fitting()).expect("staged"));
     assert_eq!(left_behind(&scratch), ["outside"], "when it is unmounted, the next run removes it");
 }
 
@@ -300,7 +300,7 @@ fn a_staging_of_somebody_else_is_left_alone() {
     let scratch = Scratch::new();
     scratch.dir_at(".root.orlop-abcdefabcdef");
     scratch.run("chown", &["65534", ".root.orlop-abcdefabcdef"]);
-    unpack(scratch.dir(), &[Layer::new().file("f", "x")], Apply::default()).expect("unpacked");
+    unpack(scratch.dir(), &[Layer::new().file("f", "x")], fitting()).expect("unpacked");
     assert_eq!(left_behind(&scratch), [".root.orlop-abcdefabcdef"]);
 }
 
@@ -308,7 +308,7 @@ fn a_staging_of_somebody_else_is_left_alone() {
 fn who_comes_second_does_not_replace() {
     let scratch = Scratch::new();
     let layers = [Layer::new().file("f", "x")];
-    let (staging, _) = stage(scratch.dir(), &layers, Existing::Refuse, Apply::default()).expect("staged");
+    let (staging, _) = stage(scratch.dir(), &layers, Existing::Refuse, fitting()).expect("staged");
     scratch.dir_at("root");
     scratch.file("root/theirs", b"");
     let error = staging.publish(Durable::No).err();
@@ -324,8 +324,8 @@ fn what_a_killed_run_left_is_removed_and_what_a_living_one_holds_is_not() {
         scratch.dir_at(folder);
     }
     let layers = [Layer::new().file("f", "x")];
-    let (living, _) = stage(scratch.dir(), &layers, Existing::Refuse, Apply::default()).expect("staged");
-    unpack(scratch.dir(), &layers, Apply::default()).expect("unpacked");
+    let (living, _) = stage(scratch.dir(), &layers, Existing::Refuse, fitting()).expect("staged");
+    unpack(scratch.dir(), &layers, fitting()).expect("unpacked");
     assert_eq!(left_behind(&scratch).len(), 2, "the living one, and one of another form");
     drop(living);
     assert_eq!(left_behind(&scratch), [".root.orlop-notours"]);
@@ -340,13 +340,13 @@ fn a_mount_point_is_filled_from_inside() {
     scratch.dir_at("root");
     scratch.run("mount", &["-t", "tmpfs", "none", "root"]);
     let layer = Layer::new().with("", Kind::Directory, |meta| meta.mode = 0o711).file("d/f", "x");
-    let outcome = unpack(scratch.dir(), std::slice::from_ref(&layer), Apply::default()).map(drop);
+    let outcome = unpack(scratch.dir(), std::slice::from_ref(&layer), fitting()).map(drop);
     let lines = listing(&scratch);
     let mode = std::fs::metadata(scratch.at("root")).expect("there").mode() & 0o7777;
-    let again = Staging::create(scratch.at("root"), Existing::Replace, Apply::default()).err();
+    let again = Staging::create(scratch.at("root"), Existing::Replace, fitting()).err();
     // A killed run left its marker and a part of the tree: the next one begins anew.
     scratch.file(&format!("root/{MARKER}"), b"");
-    let retried = unpack(scratch.dir(), &[layer], Apply::default()).map(drop);
+    let retried = unpack(scratch.dir(), &[layer], fitting()).map(drop);
     let relisted = listing(&scratch);
     scratch.run("umount", &["root"]);
     outcome.expect("unpacked");
@@ -365,7 +365,7 @@ fn an_ordinary_user_unpacks_below_a_parent_that_it_cannot_write() {
     scratch.dir_at("root");
     scratch.mode("", 0o555);
     let layer = Layer::new().with("closed", Kind::Directory, |meta| meta.mode = 0o500).file("closed/f", "x");
-    let apply = Apply { owner: Owner::Squash, ..Apply::default() };
+    let apply = Apply { owner: Owner::Squash, ..fitting() };
     let outcome = unpack(scratch.dir(), &[layer], apply).map(drop);
     scratch.mode("", 0o755);
     outcome.expect("unpacked");
@@ -391,7 +391,7 @@ fn an_ordinary_user_keeps_owners_in_records() {
     let exact = unpack(scratch.dir(), std::slice::from_ref(&layer), Apply::default()).err();
     assert!(matches!(exact, Some(Error::Owner { uid: 1000, gid: 100, .. })), "{exact:?}");
     assert!(scratch.dir().is_empty().expect("listed"), "the failure left nothing");
-    let apply = Apply { owner: Owner::Record, ..Apply::default() };
+    let apply = Apply { owner: Owner::Record, ..fitting() };
     let (_, report) = unpack(scratch.dir(), &[layer], apply).expect("unpacked");
     for (path, value) in [("f", "0x08e8071064"), ("d", "0x08e8071064"), ("g", "0x08ffffffff0f1005")] {
         let command = format!("getfattr -n user.rootlesscontainers -e hex root/{path} | grep -q {value}$");
@@ -413,7 +413,7 @@ fn unpacking_under_fakeroot_pretends_owners_and_devices() {
     let owned = |meta: &mut Meta| (meta.uid, meta.gid, meta.mode) = (1234, 567, 0o4755);
     let layer =
         Layer::new().file_with("f", "x", owned).device("null", 1, 3).with("d", Kind::Directory, owned);
-    let (_, report) = unpack(scratch.dir(), &[layer], Apply::default()).expect("unpacked");
+    let (_, report) = unpack(scratch.dir(), &[layer], fitting()).expect("unpacked");
     assert!(report.losses.is_empty(), "{report:?}");
     scratch.run("sh", &["-c", "stat -c %u:%g:%a root/f | grep -qx 1234:567:4755"]);
     scratch.run("sh", &["-c", "stat -c %u:%g:%a root/d | grep -qx 1234:567:4755"]);
@@ -429,7 +429,7 @@ fn the_parents_acl_and_group_are_not_inherited() {
     scratch.run("chgrp", &["4242", "."]);
     scratch.run("chmod", &["2755", "."]);
     scratch.run("setfacl", &["-d", "-m", "u:99:rwx", "."]);
-    unpack(scratch.dir(), &[Layer::new().file("d/f", "x").fifo("p")], Apply::default()).expect("unpacked");
+    unpack(scratch.dir(), &[Layer::new().file("d/f", "x").fifo("p")], fitting()).expect("unpacked");
     scratch.run("sh", &["-c", "test -z \"$(getfattr -h -m - root/d root/d/f root/p)\""]);
     for path in ["root", "root/d", "root/d/f", "root/p"] {
         let meta = std::fs::metadata(scratch.at(path)).expect("there");
@@ -451,7 +451,7 @@ fn j3_many_layers_need_few_handles() {
             .link(&format!("moved/{number}"), "replaced")
     };
     let layers: Vec<Layer> = (0..200).map(layer).collect();
-    unpack(scratch.dir(), &layers, Apply::default()).expect("unpacked");
+    unpack(scratch.dir(), &layers, fitting()).expect("unpacked");
     let names = |folder: &str| std::fs::read_dir(scratch.at("root").join(folder)).expect("there").count();
     assert_eq!((names("own"), names("moved")), (200, 200));
     assert_eq!(std::fs::read(scratch.at("root/moved/17")).expect("read"), b"17");
@@ -467,7 +467,7 @@ fn a_very_deep_tree_needs_few_handles() {
     let deep =
         Layer::new().file(&format!("{path}/f"), "deep").file("top", "t").file(&format!("{path}/g"), "g");
     let (root, _): (Dir, _) =
-        unpack(scratch.dir(), &[deep, Layer::new().file(&format!("{path}/h"), "h")], Apply::default())
+        unpack(scratch.dir(), &[deep, Layer::new().file(&format!("{path}/h"), "h")], fitting())
             .expect("unpacked");
     let mut folder = root;
     for _ in 0..600 {

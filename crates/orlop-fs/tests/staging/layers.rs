@@ -1,5 +1,6 @@
 //! Layers in memory, unpacked as a decoder would.
 
+use orlop_fs::owner::Owner;
 use orlop_fs::staging::{Apply, Durable, Existing, Report, Staging};
 use orlop_fs::{Dir, Result};
 use orlop_layer::tree::{Builder, Tree};
@@ -91,6 +92,12 @@ fn entry(path: &str, kind: Kind, mode: u16) -> Entry {
     let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     let mtime = Time { seconds: 1_000_000_000, nanoseconds: 5 };
     Entry { path: at(path), meta: Meta { mode, uid, gid, mtime, ..Meta::default() }, kind }
+}
+
+/// Owners as whoever runs the tests can set them: a folder that layers only imply is root's.
+pub(crate) fn fitting() -> Apply<'static> {
+    let owner = if rustix::process::geteuid().is_root() { Owner::Exact } else { Owner::Squash };
+    Apply { owner, ..Apply::default() }
 }
 
 /// The tree that the layers mean, and what they left in the staging.
