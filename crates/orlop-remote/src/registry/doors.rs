@@ -215,7 +215,9 @@ fn scopes(repository: &str, ask: &Ask<'_>) -> Vec<Box<str>> {
     std::iter::once(own).chain(lender).collect()
 }
 
-/// Whether a site could not be spoken to at all, under TLS or otherwise.
+/// Whether a site could not be spoken to at all, or not under TLS. One that shows a certificate speaks TLS, whoever
+/// vouches for it: nothing is said to it in the clear.
 fn is_no_contact(fault: &Fault) -> bool {
-    matches!(fault.kind(), Kind::Unreachable | Kind::Policy)
+    let has_no_tls = matches!(fault.downcast_ref(), Some(crate::Error::NoTls { .. }));
+    has_no_tls || fault.kind() == Kind::Unreachable
 }
