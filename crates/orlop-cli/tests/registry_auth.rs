@@ -22,7 +22,7 @@ fn walk(name: &str, guard: Guard) {
     for words in [["--creds=app:wrong"].as_slice(), &[]] {
         let told = run(&it, &["copy", "oci:from:1", &place, "--progress=none"]).args(words).run();
         assert_eq!(told.code(), Some(3), "{}", told.err());
-        assert!(told.err().contains("orlop login"), "{}", told.err());
+        assert!(told.err().contains("--creds USER:PASSWORD"), "{}", told.err());
     }
     run(&it, &["copy", "oci:from:1", &place, &creds, "--progress=none"]).ok();
     run(&it, &["copy", &place, "oci:back:1", &creds, "--progress=none"]).ok();
