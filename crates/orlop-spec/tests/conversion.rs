@@ -50,7 +50,9 @@ fn taken(config: &Value) -> Map<String, Value> {
     let process = &config["process"];
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let places = list(&config["mounts"]).into_iter().map(|mount| mount["destination"].clone());
-    let volumes: Vec<_> = places.filter(|place| !KNOWN.iter().any(|known| place == known)).collect();
+    let mut volumes: Vec<_> = places.filter(|place| !KNOWN.iter().any(|known| place == known)).collect();
+    // The order in which umoci adds them differs from run to run.
+    volumes.sort_by(|a, b| text(a).cmp(text(b)));
     let mut environment: Vec<_> = list(&process["env"]).iter().map(|entry| text(entry).to_owned()).collect();
     environment.retain(|entry| !entry.starts_with("HOME=") && !entry.starts_with("TERM="));
     environment.sort();
