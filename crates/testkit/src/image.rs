@@ -325,29 +325,33 @@ fn parent_made(folder: &Path, path: &str) -> std::path::PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{peer, proof, scratch};
+    use crate::{is_root, peer, proof, scratch};
 
-    /// skopeo is the judge: without an edit the image is right, in all forms.
+    /// skopeo is the judge: without an edit the image is right, in all forms. It gives the folders of an archive to
+    /// their owner, which is root here, so an ordinary user asks about layouts alone.
     #[test]
     fn skopeo_reads_what_was_not_damaged() {
         let name = "testkit: undamaged fixtures are read by skopeo";
         let Some(skopeo) = peer("skopeo") else { return proof::skipped(name, "skopeo is missing") };
         let scratch = scratch();
+        let mut read = 1;
         let tars = [tar([Member::file("a", "1")]), tar([Member::folder("d/"), Member::file("d/b", "2")])];
         for packing in Packing::ALL {
             let layout = Image::of(&tars, packing).layout();
             let folder = scratch.path(&format!("{packing:?}"));
             layout.write(&folder);
             let archive = scratch.file("archive.tar", layout.archive());
-            for source in
-                [format!("oci:{}:latest", folder.display()), format!("oci-archive:{}", archive.display())]
-            {
+            let forms =
+                [format!("oci:{}:latest", folder.display()), format!("oci-archive:{}", archive.display())];
+            let readable = if is_root() { &forms[..] } else { &forms[..1] };
+            for source in readable {
                 let copy = format!("dir:{}", scratch.path("copy").display());
-                skopeo.command().args(["--insecure-policy", "copy", &source, &copy]).ok();
+                skopeo.command().args(["--insecure-policy", "copy", source, &copy]).ok();
+                read += 1;
             }
         }
         let archive = scratch.file("docker.tar", Image::of(&tars, Packing::Plain).docker_archive());
         skopeo.command().args(["inspect", "--raw"]).arg(format!("docker-archive:{}", archive.display())).ok();
-        proof::ran(name, 7);
+        proof::ran(name, read);
     }
 }
