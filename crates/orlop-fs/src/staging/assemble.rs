@@ -5,8 +5,8 @@
 //! ```text
 //! clear     of that layer's files, those that the merged tree has elsewhere go to its spill, those that it has
 //!           nowhere are removed, and folders that are none in the merged tree as well
-//! build     along the merged tree: missing folders are made, contents of other layers are renamed in, links and
-//!           devices are made, further names linked
+//! build     along the merged tree: folders of other layers are renamed in where they are whole, missing ones are
+//!           made, contents of other layers are renamed in, links and devices are made, further names linked
 //! finish    folders get owner, attributes, mode and time, the deepest first
 //! ```
 //!
@@ -17,13 +17,14 @@ use super::cursor::Cursor;
 use super::descent::{Descent, Step};
 use super::layer::{Written, split};
 use super::meta::{Setter, failed};
-use super::places::{FolderId, Place, SPILL};
+use super::places::{FolderId, SPILL};
+use super::whole::{self, Spot, content, in_place, twins};
 use super::{layer_name, spill_name};
 use crate::call;
 use crate::error::Error;
 use crate::loss::LossKind;
 use crate::{Dir, Result};
-use orlop_layer::tree::{Content, Inode, InodeId, InodeKind, Tree};
+use orlop_layer::tree::{Content, InodeId, InodeKind, Tree};
 use orlop_layer::{Device, Meta};
 use rustix::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use rustix::fs::FileType;
@@ -39,6 +40,8 @@ pub(super) struct Assembly<'a, 'b> {
     layers: &'a [Written],
     sources: Sources<'a>,
     host: Option<Host>,
+    /// What can become folders of the merged tree by one rename.
+    whole: HashMap<InodeId, Spot>,
     root: &'a Dir,
     setter: &'a mut Setter<'b>,
     /// Where inodes with several names have their first.
@@ -93,7 +96,9 @@ impl<'a, 'b> Assembly<'a, 'b> {
     ) -> Self {
         let sources = Sources { staging, open: HashMap::new() };
         let host = base.map(|(index, base)| Host::new(index, base, &layers[index]));
-        Self { merged, top, layers, sources, host, root, setter, first: HashMap::new() }
+        let subdir = setter.apply().subdir.as_bytes();
+        let whole = whole::find(merged, (top, subdir), layers, host.as_ref().map(|host| host.index));
+        Self { merged, top, layers, sources, host, whole, root, setter, first: HashMap::new() }
     }
 
     pub(super) fn run(&mut self) -> Result<()> {
@@ -108,14 +113,14 @@ impl<'a, 'b> Assembly<'a, 'b> {
     fn clear(&mut self, host: &mut Host) -> Result<()> {
         let written = &self.layers[host.index];
         let places = &written.places;
-        let twins = host.twins(self.merged, self.top, written);
+        let twins = twins(self.merged, (self.top, host.base), written);
         let live = self.live(written.layer);
         let source = self.sources.of(written.layer)?;
         for place in
             places.files().filter(|place| place.folder != SPILL && host.inside[place.folder as usize])
         {
             self.setter.apply().cancel.check()?;
-            if is_in_place(self.merged, &twins, written, place) {
+            if in_place(self.merged, &twins, written, place).is_some() {
                 continue;
             }
             let folder = places.path(place.folder);
@@ -149,13 +154,13 @@ impl<'a, 'b> Assembly<'a, 'b> {
     }
 
     fn build(&mut self) -> Result<()> {
-        let base = self.host.as_ref().map(|host| host.base);
+        let base = self.host.as_ref().map(|host| Spot { layer: host.index, folder: host.base });
         let mut at = Cursor::new(reopen(self.root)?, base);
         // A second cursor goes where further names are linked from.
         let mut links = Cursor::new(reopen(self.root)?, ());
         for step in Descent::new(self.merged, self.top) {
             match step {
-                Step::Enter(name, _) => self.enter(&mut at, name)?,
+                Step::Enter(name, id) => self.enter(&mut at, name, id)?,
                 Step::Leaf(name, id) => {
                     self.setter.apply().cancel.check()?;
                     self.leaf(&at, &mut links, name, id)?;
@@ -167,22 +172,41 @@ impl<'a, 'b> Assembly<'a, 'b> {
         Ok(())
     }
 
-    fn enter(&self, at: &mut Cursor<Option<FolderId>>, name: &[u8]) -> Result<()> {
-        let known = self.host.as_ref().zip(at.about());
-        let id = known.and_then(|(host, folder)| self.layers[host.index].places.folder(folder, name));
-        if id.is_none() {
-            let made = call::make_dir(at.here(), name, 0o700);
-            made.map_err(taken("create the folder", &join(at.path(), name)))?;
-        }
-        let handle =
-            call::open_dir(at.here(), name).map_err(failed("open the folder", &join(at.path(), name)))?;
-        at.enter(name, handle, id);
+    fn enter(&mut self, at: &mut Cursor<Option<Spot>>, name: &[u8], id: InodeId) -> Result<()> {
+        let path = join(at.path(), name);
+        let below = |spot: Spot| {
+            let folder = self.layers[spot.layer].places.folder(spot.folder, name)?;
+            Some(Spot { folder, ..spot })
+        };
+        let spot = match (at.about().and_then(below), self.whole.get(&id).copied()) {
+            (Some(there), _) => Some(there),
+            (None, Some(whole)) => {
+                self.take(whole, at.here(), name, &path)?;
+                Some(whole)
+            }
+            (None, None) => {
+                call::make_dir(at.here(), name, 0o700).map_err(taken("create the folder", &path))?;
+                None
+            }
+        };
+        let handle = call::open_dir(at.here(), name).map_err(failed("open the folder", &path))?;
+        at.enter(name, handle, spot);
         Ok(())
+    }
+
+    /// Renames a whole folder into the root.
+    fn take(&mut self, spot: Spot, to: BorrowedFd<'_>, name: &[u8], path: &[u8]) -> Result<()> {
+        let layer = &self.layers[spot.layer];
+        let source = self.sources.of(layer.layer)?;
+        let whole = layer.places.path(spot.folder);
+        let (parent, own) = split(&whole);
+        source.go(parent).map_err(failed("open the folder", parent))?;
+        call::rename_new(source.folders.here(), own, to, name).map_err(taken("create the folder", path))
     }
 
     fn leaf(
         &mut self,
-        at: &Cursor<Option<FolderId>>,
+        at: &Cursor<Option<Spot>>,
         links: &mut Cursor<()>,
         name: &[u8],
         id: InodeId,
@@ -240,20 +264,20 @@ impl<'a, 'b> Assembly<'a, 'b> {
         call::rename_new(source.folders.here(), place.name, to, name).map_err(taken("create", path))
     }
 
-    fn home(&self, folder: Option<FolderId>, name: &[u8], content: Content, path: &[u8]) -> Result<Home> {
-        let index = self.layers.iter().position(|written| written.layer == content.layer);
-        let place = index.and_then(|index| self.layers[index].places.find(content.ordinal));
-        let (Some(index), Some(place)) = (index, place) else {
+    fn home(&self, spot: Option<Spot>, name: &[u8], content: Content, path: &[u8]) -> Result<Home> {
+        let layer = self.layers.iter().position(|written| written.layer == content.layer);
+        let place = layer.and_then(|layer| self.layers[layer].places.find(content.ordinal));
+        let (Some(layer), Some(place)) = (layer, place) else {
             return Err(Error::MissingContent { path: path.into(), layer: content.layer });
         };
-        let Some(host) = self.host.as_ref().filter(|host| host.holds(index, place.folder, content.ordinal))
-        else {
-            return Ok(Home::Away(index));
-        };
-        if Some(place.folder) == folder && place.name == name {
+        if spot == Some(Spot { layer, folder: place.folder }) && place.name == name {
             return Ok(Home::Here);
         }
-        let places = &self.layers[index].places;
+        let Some(host) = self.host.as_ref().filter(|host| host.holds(layer, place.folder, content.ordinal))
+        else {
+            return Ok(Home::Away(layer));
+        };
+        let places = &self.layers[layer].places;
         let (whole, base) = (places.path(place.folder), places.path(host.base));
         let within = whole.strip_prefix(base.as_slice()).expect("it lies within the base");
         Ok(Home::Named(within.strip_prefix(b"/").unwrap_or(within).to_vec(), place.name.to_vec()))
@@ -332,17 +356,6 @@ impl Host {
         Self { index, base, inside, moved: HashSet::new() }
     }
 
-    /// The folder of the merged tree for each folder on the disk; `None` where it is none there.
-    fn twins(&self, merged: &Tree, top: InodeId, layer: &Written) -> Vec<Option<InodeId>> {
-        let mut twins = vec![None; layer.places.folder_count()];
-        twins[self.base as usize] = Some(top);
-        for (parent, name, id) in layer.places.folders().filter(|(_, _, id)| *id != self.base) {
-            let twin = twins[parent as usize].and_then(|folder| merged.child(folder, name));
-            twins[id as usize] = twin.filter(|twin| merged.inode(*twin).is_directory());
-        }
-        twins
-    }
-
     /// Whether a content of the layer with this index is in the root already.
     fn holds(&self, index: usize, folder: FolderId, ordinal: u32) -> bool {
         index == self.index
@@ -378,13 +391,6 @@ impl Source {
     }
 }
 
-/// Whether a content of the host lies where the merged tree has it.
-fn is_in_place(merged: &Tree, twins: &[Option<InodeId>], host: &Written, place: Place<'_>) -> bool {
-    let found = twins[place.folder as usize].and_then(|folder| merged.child(folder, place.name));
-    let content = found.and_then(|id| content(merged.inode(id)));
-    content.is_some_and(|content| (content.layer, content.ordinal) == (host.layer, place.ordinal))
-}
-
 /// Gives what lies at `folder` and `target` of the root a further name.
 fn link(
     links: &mut Cursor<()>,
@@ -404,13 +410,6 @@ fn taken(action: &'static str, path: &[u8]) -> impl Fn(Errno) -> Error {
     move |error| match error {
         Errno::EXIST | Errno::NOTEMPTY => Error::Collision(path.into()),
         error => failed(action, path)(error),
-    }
-}
-
-fn content(inode: &Inode) -> Option<Content> {
-    match inode.kind {
-        InodeKind::File(content) => Some(content),
-        _ => None,
     }
 }
 

@@ -27,6 +27,7 @@ mod meta;
 mod places;
 mod publish;
 mod target;
+mod whole;
 
 pub use layer::{LayerWriter, Written};
 

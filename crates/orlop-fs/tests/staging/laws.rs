@@ -1,6 +1,6 @@
 //! Laws of unpacking: the tree on the disk is the merged tree, and appears whole.
 
-use crate::layers::{Layer, at, fitting, stage, unpack};
+use crate::layers::{Layer, at, fitting, stage, stage_looking, unpack};
 use crate::scratch::{Scratch, Who, again_as};
 use orlop_fs::loss::LossKind;
 use orlop_fs::owner::Owner;
@@ -119,6 +119,45 @@ fn item_44_names_of_one_file_stay_one_file_and_a_replaced_name_leaves_the_others
     assert_eq!(inode("s"), inode("s2"));
     assert_eq!(std::fs::read(scratch.at("root/a")).expect("read"), b"base");
     assert_eq!(std::fs::read(scratch.at("root/m")).expect("read"), b"top");
+}
+
+/// What one layer alone has is not taken file by file: the folder in the root is the one that was written.
+#[test]
+fn a_folder_that_stays_as_its_layer_left_it_comes_whole() {
+    let scratch = Scratch::new();
+    let base = ["a", "b", "c", "d", "e", "f"];
+    let base = base.iter().fold(Layer::new(), |layer, name| layer.file(&format!("etc/{name}"), "0"));
+    let upper = Layer::new()
+        .file("opt/app/bin/run", "1")
+        .file("opt/app/data", "1")
+        .file("mixed/own/x", "1")
+        .file("mixed/gone", "1")
+        .file("linked/x", "1")
+        .link("also", "linked/x");
+    let top = Layer::new().whiteout("mixed/gone").file("opt/app/more", "2").symlink("opt/link", "app");
+    let mut inodes = Vec::new();
+    let layers = [base, upper, top];
+    let (staging, _) = stage_looking(scratch.dir(), &layers, Existing::Refuse, fitting(), &mut || {
+        let staging = std::fs::read_dir(scratch.path()).expect("listed").next().expect("one").expect("read");
+        for path in ["opt", "opt/app", "mixed", "mixed/own", "linked"] {
+            inodes
+                .push((path, std::fs::metadata(staging.path().join("L1").join(path)).expect("there").ino()));
+        }
+    })
+    .expect("put together");
+    drop(staging.publish(Durable::No).expect("published"));
+    let whole = inodes.iter().filter(|(path, inode)| {
+        std::fs::metadata(scratch.at("root").join(path)).expect("there").ino() == *inode
+    });
+    assert_eq!(whole.map(|(path, _)| *path).collect::<Vec<_>>(), ["opt", "opt/app", "mixed/own"]);
+    let lines = listing(&scratch);
+    for line in ["opt/app/bin/run 644 \"1\"", "opt/app/more 644 \"2\"", "opt/link -> app"] {
+        assert!(lines.iter().any(|found| found == line), "{line} in {lines:#?}");
+    }
+    assert!(!lines.iter().any(|line| line.contains("gone")), "{lines:#?}");
+    let names =
+        ["also", "linked/x"].map(|path| std::fs::metadata(scratch.at("root").join(path)).expect("there"));
+    assert_eq!((names[0].ino(), names[0].nlink()), (names[1].ino(), 2));
 }
 
 /// The file lies at its second name already when its first is made.

@@ -107,6 +107,17 @@ pub(crate) fn stage<'a>(
     existing: Existing,
     apply: Apply<'a>,
 ) -> Result<(Staging<'a>, Report)> {
+    stage_looking(parent, layers, existing, apply, &mut || {})
+}
+
+/// As `stage`; `look` is called when the layers are written and nothing is put together.
+pub(crate) fn stage_looking<'a>(
+    parent: &Dir,
+    layers: &[Layer],
+    existing: Existing,
+    apply: Apply<'a>,
+    look: &mut dyn FnMut(),
+) -> Result<(Staging<'a>, Report)> {
     let mut staging = Staging::create(parent.path().join("root"), existing, apply)?;
     let mut merged = Tree::default();
     let mut written = Vec::new();
@@ -121,6 +132,7 @@ pub(crate) fn stage<'a>(
         merged = merged.stack(layer.tree(number)).expect("layers stack");
         written.push(writer.finish(number)?);
     }
+    look();
     let report = staging.assemble(&merged, &written)?;
     Ok((staging, report))
 }
