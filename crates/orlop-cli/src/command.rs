@@ -11,6 +11,8 @@ mod du;
 mod files;
 mod gc;
 mod inspect;
+mod login;
+mod logout;
 mod ls;
 mod man;
 mod pull;
@@ -49,6 +51,8 @@ pub enum Verb {
     Sync(Deferred<Box<sync::Arguments>>),
     Pull(Deferred<pull::Arguments>),
     Push(Deferred<push::Arguments>),
+    Login(Deferred<login::Arguments>),
+    Logout(Deferred<logout::Arguments>),
     #[command(alias = "import")]
     Build(Deferred<Box<build::Arguments>>),
     Unpack(Deferred<unpack::Arguments>),
@@ -84,6 +88,8 @@ impl Verb {
             Self::Sync(arguments) => sync::run(&arguments, shell),
             Self::Pull(arguments) => pull::run(&arguments, shell),
             Self::Push(arguments) => push::run(&arguments, shell),
+            Self::Login(arguments) => login::run(&arguments, shell),
+            Self::Logout(arguments) => logout::run(&arguments, shell),
             Self::Build(arguments) => build::run(&arguments, shell),
             Self::Inspect(arguments) => inspect::run(&arguments, shell),
             Self::Ls(arguments) => ls::run(&arguments, shell),

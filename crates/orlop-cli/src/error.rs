@@ -45,6 +45,15 @@ pub enum Error {
         /// What it must be, and where it is not.
         law: String,
     },
+    /// Neither a password nor a terminal to ask on.
+    #[error("a user and a password are wanted, and there is no terminal to ask on")]
+    NoTerminal,
+    /// One of the two is empty.
+    #[error("the user or the password is empty")]
+    NoPassword,
+    /// Nothing is kept for the registry.
+    #[error("no password is kept for {0}")]
+    NotLoggedIn(Box<str>),
     /// No verb of that name.
     #[error("there is no verb {0:?}")]
     UnknownVerb(String),
@@ -60,13 +69,20 @@ impl Diagnose for Error {
             | Self::TagIsReference(_)
             | Self::FlagUnfit { .. }
             | Self::BadPlan { .. }
+            | Self::NoTerminal
+            | Self::NoPassword
             | Self::UnknownVerb(_) => Kind::Usage,
+            Self::NotLoggedIn(_) => Kind::NotFound,
             Self::Output(_) | Self::FolderExists(_) => Kind::Other,
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
+            Self::NoTerminal | Self::NoPassword => {
+                Some("orlop login HOST --username USER --password-stdin <FILE".into())
+            }
+            Self::NotLoggedIn(_) => Some("for a file that another tool wrote, name it with --authfile FILE".into()),
             Self::BadEpoch(_) => Some("SOURCE_DATE_EPOCH=$(date +%s), or unset it".into()),
             Self::NoSource => {
                 Some("name a folder or a tar before the image: orlop build ./root oci:DIR:TAG".into())

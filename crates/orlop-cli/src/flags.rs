@@ -8,7 +8,7 @@ mod target;
 mod tree;
 
 pub use config::ConfigFlags;
-pub use network::Network;
+pub use network::{Network, Reach};
 pub use owner::Owners;
 pub use place::{
     Held, Image, MAKES_A_TREE, OnePlatform, Place, Places, name, platform, published, target, target_place,

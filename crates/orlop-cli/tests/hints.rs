@@ -92,23 +92,20 @@ fn every_hint_of_every_error_names_verbs_and_flags_that_there_are() {
     assert!(seen > 40, "only {seen} hints were found");
 }
 
-/// What hints of the network name, and the registry's own change brings.
-const AWAITED: [&str; 2] = ["login", "--creds"];
-
 /// Whether the flags in a way of a hint are flags, and the commands in it commands with such flags.
 fn is_typable(
     way: &str,
     verbs: &BTreeMap<String, BTreeSet<String>>,
     all: &BTreeSet<&String>,
 ) -> Result<(), String> {
-    let is_of_all = |flag: &String| all.contains(flag) || AWAITED.contains(&flag.as_str());
+    let is_of_all = |flag: &String| all.contains(flag);
     let mut parts = way.split("orlop ");
     if let Some(flag) = flags(parts.next().unwrap_or_default()).iter().find(|flag| !is_of_all(flag)) {
         return Err(format!("no flag {flag}"));
     }
     for command in parts {
         let verb = command.split([' ', '`', '"']).next().unwrap_or_default();
-        if verb == "--help" || AWAITED.contains(&verb) {
+        if verb == "--help" {
             continue;
         }
         let known = verbs.get(verb).ok_or(format!("no verb {verb}"))?;

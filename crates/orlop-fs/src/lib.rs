@@ -28,6 +28,7 @@ pub mod stat;
 pub mod stream;
 pub mod sys;
 pub mod temp;
+pub mod terminal;
 pub mod xattr;
 
 pub use dir::Dir;

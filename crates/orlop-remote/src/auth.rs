@@ -13,7 +13,7 @@ mod tokens;
 
 pub use tokens::Tokens;
 
-use crate::client::Errand;
+use crate::client::{Errand, Who};
 use crate::error::Error;
 use crate::exchange::Answer;
 use orlop_spec::network::{Credential, Network, Token, TokenKey};
@@ -49,6 +49,7 @@ pub struct Pass<'p> {
     home: &'p Site,
     repository: Option<&'p Repository>,
     scopes: Vec<Box<str>>,
+    who: Who,
     rounds: u32,
     sent: Sent,
 }
@@ -84,6 +85,7 @@ impl<'p> Pass<'p> {
             home: errand.home,
             repository: errand.repository,
             scopes: scope::merge(errand.scopes.iter().map(|it| &**it)),
+            who: errand.who,
             rounds: 0,
             sent: Sent::Unknown,
         }
@@ -190,6 +192,9 @@ impl<'p> Pass<'p> {
             None => Told::Nobody,
             Some(_) => realm::may_tell(self.network.trust, self.home, realm),
         };
+        if told == Told::Withheld && self.who == Who::User {
+            return Err(Error::Withheld { site: self.home.clone(), realm: realm.clone() }.into());
+        }
         let credential = credential.filter(|_| told == Told::Credential);
         let key = TokenKey {
             site: self.home.clone(),

@@ -71,13 +71,31 @@ pub struct Errand<'e> {
     pub redirects: Redirects,
     /// Whether it may be asked again when nobody knows whether it was done.
     pub repeat: Repeat,
+    /// Whether it is worth asking as nobody.
+    pub who: Who,
 }
 
 impl<'e> Errand<'e> {
     /// A question of somebody unknown: no secrets, no redirects, repeated where the method allows.
     pub fn new(home: &'e Site) -> Self {
-        Self { home, repository: None, scopes: &[], redirects: Redirects::Given, repeat: Repeat::ByMethod }
+        Self {
+            home,
+            repository: None,
+            scopes: &[],
+            redirects: Redirects::Given,
+            repeat: Repeat::ByMethod,
+            who: Who::MayBeNobody,
+        }
     }
+}
+
+/// As whom something is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// As the user, or as nobody where a credential must be held back: many things are for everybody.
+    MayBeNobody,
+    /// As the user or not at all: the question is whether they are let in.
+    User,
 }
 
 /// What becomes of a redirect.

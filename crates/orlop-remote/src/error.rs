@@ -280,12 +280,12 @@ impl Diagnose for Error {
             Self::Inside { address, .. } => {
                 Some(format!("allow it with --insecure {}", address.site().authority()))
             }
-            Self::NoToken { host, source } if source.kind() == Kind::Denied => {
-                Some("give --creds USER:PASSWORD, or a file of credentials with --authfile".into())
-            }
+            Self::NoToken { host, source } if source.kind() == Kind::Denied => Some(format!(
+                "orlop login {host}, or give --creds USER:PASSWORD, or a file of credentials with --authfile"
+            )),
             Self::NoToken { source, .. } => source.hint(),
             Self::Withheld { realm, .. } => {
-                Some(format!("if it is, tell it with --insecure {}", realm.site().authority()))
+                Some(format!("if it is, say so with --realm {}", realm.site().authority()))
             }
             Self::Stalled { .. } => Some("be more patient with --stall-timeout 60".into()),
             _ => None,

@@ -26,9 +26,9 @@ pub mod registry;
 mod retry;
 pub mod web;
 
-pub use client::{Client, Errand, Options, Payload, Redirects, Repeat};
+pub use client::{Client, Errand, Options, Payload, Redirects, Repeat, Who};
 pub use error::{Error, Phase};
 pub use exchange::Http;
 pub use pool::Pool;
-pub use registry::{Push, Remote, Resolve};
+pub use registry::{Entry, Push, Remote, Resolve, enter};
 pub use web::{Pinned, WebFile, WebFolder};

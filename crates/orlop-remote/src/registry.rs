@@ -13,6 +13,7 @@
 
 mod blob;
 mod doors;
+mod enter;
 mod error;
 mod keep;
 mod manifest;
@@ -23,6 +24,7 @@ mod source;
 mod tags;
 mod upload;
 
+pub use enter::{Entry, enter};
 pub use error::{Damage, Error};
 pub use push::Push;
 pub use source::{Remote, Resolve};

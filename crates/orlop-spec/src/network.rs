@@ -89,6 +89,12 @@ pub trait Trust: Send + Sync {
     /// Whether the user named the site as one that may be insecure: in the clear, or with a certificate that nobody
     /// vouches for.
     fn is_insecure(&self, site: &Site) -> bool;
+
+    /// Whether the user said that a registry's authorisation server at `realm` may be told who asks, though it is
+    /// another host than the registry (N1).
+    fn may_tell(&self, _registry: &Site, _realm: &Site) -> bool {
+        false
+    }
 }
 
 /// What TLS with a site needs; certificates and keys in PEM.

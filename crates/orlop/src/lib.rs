@@ -27,6 +27,7 @@ pub mod image;
 pub mod inspect;
 pub mod keep;
 pub mod layers;
+pub mod login;
 pub mod network;
 pub mod nowhere;
 pub mod referrers;

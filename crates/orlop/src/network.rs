@@ -15,6 +15,7 @@ mod journal;
 mod policy;
 mod private;
 mod programs;
+mod realms;
 mod secrets;
 mod tokens;
 mod trust;
@@ -30,7 +31,7 @@ use orlop_spec::network::{AuthFile, Credential, Helper, Network, Policy, Registr
 use orlop_spec::port::Result;
 use orlop_spec::reference::Repository;
 use orlop_spec::wire::Site;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
@@ -61,8 +62,33 @@ pub struct Given {
     pub target: Option<Credential>,
     /// `--insecure HOST[:PORT]`; see [`is_host`].
     pub insecure: Vec<Box<str>>,
+    /// `--realm HOST[:PORT]`: authorisation servers that may be told who asks.
+    pub realms: Vec<Box<str>>,
     /// Which policy holds.
     pub policy: WhichPolicy,
+    /// Tells the user what is no error and should be known.
+    pub warn: Box<dyn Fn(&str) + Send + Sync>,
+}
+
+impl Given {
+    /// A machine below `root` without settings, variables, programs and users but `user`; its clock stands still.
+    pub fn nothing(root: PathBuf, user: u32) -> Self {
+        Self {
+            variable: Box::new(|_| None),
+            now: Box::new(|| Timestamp::EPOCH),
+            programs: Box::new(()),
+            user,
+            root,
+            authfile: None,
+            any: None,
+            source: None,
+            target: None,
+            insecure: Vec::new(),
+            realms: Vec::new(),
+            policy: WhichPolicy::Found,
+            warn: Box::new(|_| {}),
+        }
+    }
 }
 
 /// Which policy holds.
@@ -103,8 +129,9 @@ struct Shared {
     auth_files: Once<Vec<(Shown, AuthFile)>>,
     answers: Mutex<HashMap<Helper, Option<Credential>>>,
     tokens: tokens::Tokens,
+    realms: realms::Realms,
     policy: Once<Option<(Shown, Policy)>>,
-    warnings: Mutex<Vec<String>>,
+    warned: Mutex<HashSet<String>>,
 }
 
 /// One side of a command.
@@ -123,10 +150,12 @@ impl Surroundings {
         let (host, other) = (Arc::default(), if any.is_some() { None } else { Some(Arc::default()) });
         let hosts = (Arc::clone(&host), other.unwrap_or(host));
         let tokens = given.xdg("XDG_CACHE_HOME", ".cache", "orlop/tokens");
+        let realms = given.xdg("XDG_STATE_HOME", ".local/state", "orlop/realms");
         let journal = given.xdg("XDG_STATE_HOME", ".local/state", "orlop/journal");
         let journal = journal::Folder::new(journal, given.user);
         let shared = Arc::new(Shared {
             tokens: tokens::Tokens::new(tokens, given.user),
+            realms: realms::Realms::new(realms, given.user),
             given,
             registries: Once::default(),
             roots: Once::default(),
@@ -134,7 +163,7 @@ impl Surroundings {
             auth_files: Once::default(),
             answers: Mutex::default(),
             policy: Once::default(),
-            warnings: Mutex::default(),
+            warned: Mutex::default(),
         });
         let side = |typed: Option<Credential>, host| {
             let typed = typed.or_else(|| any.clone());
@@ -164,11 +193,6 @@ impl Surroundings {
         let meant = self.shared.registries()?.qualify(short).map_err(hosts::in_entry)?;
         if meant.is_empty() { Ok(vec![Repository::parse(short)?]) } else { Ok(meant) }
     }
-
-    /// What the user should know and that is no error; given once.
-    pub fn warnings(&self) -> Vec<String> {
-        std::mem::take(&mut self.shared.warnings.lock().unwrap_or_else(PoisonError::into_inner))
-    }
 }
 
 /// Whether a text is `HOST[:PORT]` as a reference would name a registry.
@@ -184,11 +208,12 @@ impl fmt::Debug for Surroundings {
 }
 
 impl Shared {
+    /// Once for each message.
     fn warn(&self, message: impl Into<String>) {
         let message = message.into();
-        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
-        if !warnings.contains(&message) {
-            warnings.push(message);
+        let is_news = self.warned.lock().unwrap_or_else(PoisonError::into_inner).insert(message.clone());
+        if is_news {
+            (self.given.warn)(&message);
         }
     }
 }

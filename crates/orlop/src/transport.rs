@@ -64,6 +64,11 @@ impl<'a> Outside<'a> {
         Push::create(self.client(Role::Target), repository, self.spools)
     }
 
+    /// Whether a registry lets one in.
+    pub(crate) fn enter(&self, repository: &Repository) -> Result<orlop_remote::Entry> {
+        orlop_remote::enter(self.client(Role::Target), repository)
+    }
+
     fn client(&self, role: Role) -> Client<'a> {
         Client::new(self.cx, self.surroundings.network(role), self.pool, self.patience.clone())
     }

@@ -6,7 +6,7 @@ use orlop::spec::index::Index;
 use orlop::spec::media_type::{MediaType, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST};
 use orlop::spec::port::{Catalog, Hints, Name, Result, Selector, Sink, Source as _, Spool, Spools};
 use orlop::spec::reference::Repository;
-use orlop::spec::{Algorithm, Cancel, Context, Descriptor, Document, Limits, Manifest, Timestamp};
+use orlop::spec::{Algorithm, Cancel, Context, Descriptor, Document, Limits, Manifest};
 use orlop_remote::{Client, Options, Pool, Push, Remote, Resolve};
 use orlop_store::layout::{self, Layout};
 use proptest::prelude::*;
@@ -41,17 +41,8 @@ impl World {
     fn new() -> Self {
         let scratch = scratch();
         let surroundings = Surroundings::new(Given {
-            variable: Box::new(|_| None),
-            now: Box::new(|| Timestamp::EPOCH),
-            programs: Box::new(()),
-            user: 0,
-            root: scratch.root().into(),
-            authfile: None,
-            any: None,
-            source: None,
-            target: None,
-            insecure: Vec::new(),
             policy: WhichPolicy::None,
+            ..Given::nothing(scratch.root().into(), 0)
         });
         let (cancel, limits, pool) = (Cancel::new(), Limits::default(), Pool::default());
         Self { scratch, cancel, limits, pool, surroundings }

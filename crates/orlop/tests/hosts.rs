@@ -43,16 +43,8 @@ impl Machine {
         let variables = self.variables.clone();
         Surroundings::new(Given {
             variable: Box::new(move |name| variables.get(name).cloned()),
-            now: Box::new(|| orlop::spec::Timestamp::EPOCH),
-            programs: Box::new(()),
-            user: orlop::fs::privilege::ids().0,
-            root: self.scratch.path("root"),
-            authfile: None,
-            any: None,
-            source: None,
-            target: None,
-            insecure: Vec::new(),
             policy,
+            ..Given::nothing(self.scratch.path("root"), orlop::fs::privilege::ids().0)
         })
     }
 

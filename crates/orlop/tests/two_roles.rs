@@ -125,17 +125,8 @@ fn outside(scratch: &Scratch) -> Outside<'static> {
     let limits = Box::leak(Box::new(Limits::default()));
     let cx = Context { observer: &(), cancel: &CANCEL, limits, workers: NonZeroUsize::MIN };
     let surroundings = Box::leak(Box::new(Surroundings::new(Given {
-        variable: Box::new(|_| None),
-        now: Box::new(|| orlop::spec::Timestamp::EPOCH),
-        programs: Box::new(()),
-        user: 0,
-        root: scratch.root().into(),
-        authfile: None,
-        any: None,
-        source: None,
-        target: None,
-        insecure: Vec::new(),
         policy: WhichPolicy::None,
+        ..Given::nothing(scratch.root().into(), 0)
     })));
     Outside {
         surroundings,

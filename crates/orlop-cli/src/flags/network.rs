@@ -2,6 +2,7 @@
 
 use crate::environment;
 use crate::programs::Installed;
+use crate::report;
 use clap::Args;
 use orlop::network::{self, Given, Surroundings, WhichPolicy};
 use orlop::remote::Options;
@@ -9,12 +10,31 @@ use orlop::spec::network::Credential;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How registries are spoken to, and which images may be used.
+/// How registries are reached.
 #[derive(Args, Debug, Default)]
-pub struct Network {
+pub struct Reach {
     /// File of credentials, asked before those of podman and docker [default: $REGISTRY_AUTH_FILE]
     #[arg(long, value_name = "FILE", help_heading = "Registries")]
     authfile: Option<PathBuf>,
+    /// Allow a registry without TLS, or with a certificate that nobody vouches for; may be repeated
+    #[arg(long, value_name = "HOST[:PORT]", value_parser = host, help_heading = "Registries")]
+    insecure: Vec<Box<str>>,
+    /// Tell this authorisation server who asks, though it is another host than the registry; may be repeated
+    #[arg(long, value_name = "HOST[:PORT]", value_parser = host, help_heading = "Registries")]
+    realm: Vec<Box<str>>,
+    /// Seconds that a registry may be silent, or slower than 1 KiB/s [default: 10]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = "Registries")]
+    stall_timeout: Option<Duration>,
+    /// How often a request is sent again [default: 3]
+    #[arg(long, value_name = "N", help_heading = "Registries")]
+    retry: Option<u32>,
+}
+
+/// How registries are spoken to, and which images may be used.
+#[derive(Args, Debug, Default)]
+pub struct Network {
+    #[command(flatten)]
+    reach: Reach,
     /// User and password for the one registry of the command; others can see them in the list of processes
     #[arg(long, value_name = "USER[:PASSWORD]", value_parser = credential, help_heading = "Registries")]
     creds: Option<Credential>,
@@ -36,24 +56,15 @@ pub struct Network {
         help_heading = "Registries"
     )]
     dest_creds: Option<Credential>,
-    /// Allow a registry without TLS, or with a certificate that nobody vouches for; may be repeated
-    #[arg(long, value_name = "HOST[:PORT]", value_parser = host, help_heading = "Registries")]
-    insecure: Vec<Box<str>>,
     /// Which images may be used [default: policy.json of the containers tools, where there is one]
     #[arg(long, value_name = "FILE", help_heading = "Registries")]
     policy: Option<PathBuf>,
-    /// Seconds that a registry may be silent, or slower than 1 KiB/s [default: 10]
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = "Registries")]
-    stall_timeout: Option<Duration>,
-    /// How often a request is sent again [default: 3]
-    #[arg(long, value_name = "N", help_heading = "Registries")]
-    retry: Option<u32>,
     /// Use any image, whatever a policy says
     #[arg(long, conflicts_with = "policy", help_heading = "Registries")]
     insecure_policy: bool,
 }
 
-impl Network {
+impl Reach {
     /// How long is waited, and how often tried.
     pub fn patience(&self) -> Options {
         let default = Options::default();
@@ -64,24 +75,48 @@ impl Network {
         }
     }
 
-    /// What the library is handed; nothing is read for it.
-    pub fn surroundings(&self) -> Surroundings {
-        Surroundings::new(Given {
+    /// What the library is handed, with a credential that was typed for the one registry of the command; nothing is
+    /// read for it.
+    pub fn surroundings(&self, typed: Option<Credential>) -> Surroundings {
+        Surroundings::new(self.given(typed))
+    }
+
+    fn given(&self, typed: Option<Credential>) -> Given {
+        Given {
             variable: Box::new(environment::variable),
             now: Box::new(environment::timestamp),
             programs: Box::new(Installed),
             user: orlop::fs::privilege::ids().0,
             root: PathBuf::from("/"),
             authfile: self.authfile.clone(),
-            any: self.creds.clone(),
+            any: typed,
+            source: None,
+            target: None,
+            insecure: self.insecure.clone(),
+            realms: self.realm.clone(),
+            policy: WhichPolicy::None,
+            warn: Box::new(report::warn),
+        }
+    }
+}
+
+impl Network {
+    /// How long is waited, and how often tried.
+    pub fn patience(&self) -> Options {
+        self.reach.patience()
+    }
+
+    /// What the library is handed; nothing is read for it.
+    pub fn surroundings(&self) -> Surroundings {
+        Surroundings::new(Given {
             source: self.src_creds.clone(),
             target: self.dest_creds.clone(),
-            insecure: self.insecure.clone(),
             policy: match &self.policy {
                 Some(file) => WhichPolicy::File(file.clone()),
                 None if self.insecure_policy => WhichPolicy::None,
                 None => WhichPolicy::Found,
             },
+            ..self.reach.given(self.creds.clone())
         })
     }
 }
@@ -105,7 +140,7 @@ fn credential(text: &str) -> Result<Credential, &'static str> {
 }
 
 /// Parses `HOST[:PORT]`.
-fn host(text: &str) -> Result<Box<str>, &'static str> {
+pub fn host(text: &str) -> Result<Box<str>, &'static str> {
     if network::is_host(text) {
         Ok(text.into())
     } else {

@@ -49,6 +49,14 @@ impl fmt::Debug for Shared {
 }
 
 impl Places {
+    /// Places in surroundings that a command made for itself.
+    pub fn reaching(surroundings: Surroundings) -> Self {
+        let places = Self::default();
+        let spools = SpoolFolder(places.spools());
+        let _new = places.shared.set(Shared { surroundings, pool: Pool::default(), spools });
+        places
+    }
+
     /// What the library is handed.
     pub fn outside<'a>(&'a self, cx: &Context<'a>) -> Outside<'a> {
         self.outside_for(cx, Resolve::Fetch)

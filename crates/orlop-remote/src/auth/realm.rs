@@ -59,7 +59,8 @@ pub(super) fn may_tell(trust: &dyn Trust, home: &Site, realm: &Address) -> Told 
     let is_pair =
         PAIRS.contains(&(home.host(), site.host())) && site.scheme() == Scheme::Https && site.port() == 443;
     let is_safe = site.scheme() == Scheme::Https || site.is_loopback() || trust.is_insecure(site);
-    let is_theirs = site.host() == home.host() || is_pair || trust.is_insecure(site);
+    let is_theirs =
+        site.host() == home.host() || is_pair || trust.is_insecure(site) || trust.may_tell(home, site);
     if is_safe && is_theirs { Told::Credential } else { Told::Withheld }
 }
 

@@ -232,7 +232,13 @@ fn a_denial_is_not_asked_for_twice() {
     let fault = wrong.visit(BEARER, |_| false).expect_err("denied");
     assert_eq!(
         (fault.kind(), fault.hint()),
-        (Kind::Denied, Some("give --creds USER:PASSWORD, or a file of credentials with --authfile".into()))
+        (
+            Kind::Denied,
+            Some(
+                "orlop login reg.example, or give --creds USER:PASSWORD, or a file of credentials with --authfile"
+                    .into()
+            )
+        )
     );
 }
 

@@ -59,6 +59,11 @@ pub(super) enum Age {
 const MARGIN: i64 = 15;
 
 impl Tokens {
+    /// Whether a site has asked who one is.
+    pub(crate) fn was_asked_by(&self, site: &Site) -> bool {
+        self.known(site).is_some()
+    }
+
     pub(super) fn known(&self, site: &Site) -> Option<Known> {
         held(&self.sites).get(site).cloned()
     }

@@ -7,7 +7,7 @@
 //! Invariant: the bytes come in order, each once, and as many as the first answer said. Whether they are the right
 //! ones, whoever reads them proves.
 
-use super::{Client, Errand, Payload, Redirects, Repeat};
+use super::{Client, Errand, Payload, Redirects};
 use crate::error::Error;
 use crate::exchange::Answer;
 use crate::retry::{self, Budget, Trouble};
@@ -108,7 +108,7 @@ impl<'c> Resumed<'c> {
             repository: self.ask.repository.as_ref(),
             scopes: &self.ask.scopes,
             redirects: self.ask.redirects,
-            repeat: Repeat::ByMethod,
+            ..Errand::new(&self.ask.home)
         };
         self.client.insist(&request, &errand, Payload::Empty)
     }

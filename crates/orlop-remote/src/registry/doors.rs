@@ -3,7 +3,7 @@
 //! Invariant: an endpoint is told its own credentials; a mirror never those of the repository that it mirrors.
 
 use super::error::Error;
-use crate::client::{Client, Errand, Payload, Redirects, Repeat};
+use crate::client::{Client, Errand, Payload, Redirects, Repeat, Who};
 use crate::exchange::Answer;
 use orlop_spec::network::{Access, Endpoint, Serves};
 use orlop_spec::port::{Lender, Result};
@@ -36,12 +36,13 @@ pub(super) struct Door {
 pub(super) struct Ask<'q> {
     /// The question at a site.
     pub(super) request: &'q dyn Fn(&Place) -> Result<Request>,
-    /// What is to be done: words of a token's scope.
+    /// What is to be done: words of a token's scope. Empty where no repository is meant.
     pub(super) actions: &'static str,
     /// Another repository that must be readable.
     pub(super) lender: Option<&'q str>,
     pub(super) payload: Payload<'q>,
     pub(super) repeat: Repeat,
+    pub(super) who: Who,
 }
 
 pub(super) const PULL: &str = "pull";
@@ -51,7 +52,14 @@ pub(super) const DELETE: &str = "delete,pull,push";
 impl<'q> Ask<'q> {
     /// A question without a body.
     pub(super) fn new(actions: &'static str, request: &'q dyn Fn(&Place) -> Result<Request>) -> Self {
-        Self { request, actions, lender: None, payload: Payload::Empty, repeat: Repeat::ByMethod }
+        Self {
+            request,
+            actions,
+            lender: None,
+            payload: Payload::Empty,
+            repeat: Repeat::ByMethod,
+            who: Who::MayBeNobody,
+        }
     }
 }
 
@@ -109,6 +117,7 @@ impl<'a> Doors<'a> {
                 scopes: &scopes,
                 redirects: Redirects::Followed,
                 repeat: ask.repeat,
+                who: ask.who,
             };
             match self.client.call(&request, &errand, ask.payload) {
                 Ok(answer) => {
@@ -210,9 +219,9 @@ impl Told<'_> {
 
 /// What a token must allow.
 fn scopes(repository: &str, ask: &Ask<'_>) -> Vec<Box<str>> {
-    let own = format!("repository:{repository}:{}", ask.actions).into();
+    let own = (!ask.actions.is_empty()).then(|| format!("repository:{repository}:{}", ask.actions).into());
     let lender = ask.lender.map(|lender| format!("repository:{lender}:{PULL}").into());
-    std::iter::once(own).chain(lender).collect()
+    own.into_iter().chain(lender).collect()
 }
 
 /// Whether a site could not be spoken to at all, or not under TLS. One that shows a certificate speaks TLS, whoever

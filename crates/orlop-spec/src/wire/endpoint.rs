@@ -90,6 +90,14 @@ impl Place {
         &self.name
     }
 
+    /// Whether there is a registry, and whether it lets one in: as [`Api::ping`].
+    pub fn ping(&self) -> Request {
+        let root = self.root.path().strip_suffix(&*self.name).unwrap_or_else(|| self.root.path());
+        // A path that was taken apart is one still.
+        let address = Address::at(self.site().clone(), root).unwrap_or_else(|_| self.root.clone());
+        Request::new(Method::Get, address)
+    }
+
     /// A manifest or index.
     pub fn get_manifest(&self, name: &ManifestName) -> Request {
         self.manifest(Method::Get, name).with("Accept", ACCEPTED.join(", "))

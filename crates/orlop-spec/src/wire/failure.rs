@@ -105,11 +105,12 @@ impl Diagnose for Failure {
 
     fn hint(&self) -> Option<String> {
         match self.kind() {
-            Kind::Denied => {
-                Some("give --creds USER:PASSWORD, or a file of credentials with --authfile".into())
-            }
+            Kind::Denied => Some(format!(
+                "orlop login {}, or give --creds USER:PASSWORD, or a file of credentials with --authfile",
+                self.address.site().authority()
+            )),
             Kind::Unreachable if self.status == 429 || self.says(&Code::TooManyRequests) => Some(
-                "wait, or give --creds USER:PASSWORD: many registries allow more to those they know".into(),
+                "wait, or be known to the registry with --creds USER:PASSWORD: many allow more to those they know".into(),
             ),
             Kind::Other if self.method == Method::Delete && self.is_unsupported() => {
                 Some("switch deletion on at the registry (storage.delete.enabled of distribution)".into())

@@ -190,15 +190,16 @@ impl Shared {
 
     /// Whether the user named a site with `--insecure`; without a port that of the scheme is meant.
     pub(super) fn is_named_insecure(&self, site: &Site) -> bool {
-        let is_it = |host: &str| {
-            let schemes = [Scheme::Https, Scheme::Http];
-            schemes.iter().any(|scheme| {
-                Site::parse(*scheme, host)
-                    .is_ok_and(|it| it.host() == site.host() && it.port() == site.port())
-            })
-        };
-        self.given.insecure.iter().any(|host| is_it(host))
+        self.given.insecure.iter().any(|host| is_named(host, site))
     }
+}
+
+/// Whether a user who typed `HOST[:PORT]` means this site.
+pub(super) fn is_named(host: &str, site: &Site) -> bool {
+    let is_it = |scheme| {
+        Site::parse(scheme, host).is_ok_and(|it| it.host() == site.host() && it.port() == site.port())
+    };
+    is_it(Scheme::Https) || is_it(Scheme::Http)
 }
 
 /// An error of an entry shows when a repository meets it, and then it is of one of several files.

@@ -154,11 +154,13 @@ fn is_not_found(output: &[u8]) -> bool {
 
 impl Surroundings {
     /// Keeps a credential for a registry, or for a part of one: with the helper that the file to be written names for it,
-    /// else in that file. Whether the registry takes it was to be found out before.
+    /// else in that file. Whether the registry takes it was to be found out before. The authorisation servers that this
+    /// run was told to trust with it are kept as well.
     pub fn login(&self, place: &str, credential: &Credential) -> Result<Kept> {
         let shared = &*self.shared;
         let host = host_of(place)?;
         let path = shared.written_auth_file();
+        shared.realms.keep()?;
         let change = |file: &mut AuthFile| {
             let helper = file.helper(&host)?;
             if helper.is_none() {
@@ -177,12 +179,13 @@ impl Surroundings {
         Ok(Kept::Helper(program))
     }
 
-    /// Forgets what is kept for a registry, or for a part of one, where [`Surroundings::login`] would keep it; says
-    /// where there was something.
+    /// Forgets what is kept for a registry, or for a part of one, where [`Surroundings::login`] would keep it, and its
+    /// authorisation servers; says where there was a credential.
     pub fn logout(&self, place: &str) -> Result<Vec<Kept>> {
         let shared = &*self.shared;
         let host = host_of(place)?;
         let path = shared.written_auth_file();
+        shared.realms.forget(&host)?;
         let mut kept = Vec::new();
         let mut was_there = false;
         let change = |file: &mut AuthFile| {

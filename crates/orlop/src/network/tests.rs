@@ -12,6 +12,8 @@ pub(super) struct World {
     pub(super) scratch: Scratch,
     variables: BTreeMap<String, OsString>,
     pub(super) given: Given,
+    /// What the user was warned of.
+    pub(super) warned: Arc<Mutex<Vec<String>>>,
 }
 
 /// What was run: program, argument, input.
@@ -40,20 +42,16 @@ impl World {
         let mut variables = BTreeMap::new();
         variables.insert("HOME".into(), scratch.folder("home").into());
         variables.insert("XDG_RUNTIME_DIR".into(), scratch.folder("run").into());
+        let warned = Arc::<Mutex<Vec<String>>>::default();
+        let told = Arc::clone(&warned);
         let given = Given {
-            variable: Box::new(|_| None),
-            now: Box::new(|| Timestamp::EPOCH),
-            programs: Box::new(()),
-            user: std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").expect("proc")),
-            root: scratch.folder("root"),
-            authfile: None,
-            any: None,
-            source: None,
-            target: None,
-            insecure: Vec::new(),
-            policy: WhichPolicy::Found,
+            warn: Box::new(move |text| told.lock().expect("no panic").push(text.to_owned())),
+            ..Given::nothing(
+                scratch.folder("root"),
+                std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").expect("proc")),
+            )
         };
-        Self { scratch, variables, given }
+        Self { scratch, variables, given, warned }
     }
 
     /// Writes a file of the machine; folders are made.

@@ -59,6 +59,14 @@ impl Trust for Shared {
     fn is_insecure(&self, site: &Site) -> bool {
         self.is_named_insecure(site) || self.known(site).insecure
     }
+
+    fn may_tell(&self, registry: &Site, realm: &Site) -> bool {
+        let is_named = self.given.realms.iter().any(|host| super::hosts::is_named(host, realm));
+        if is_named {
+            self.realms.note(registry, realm);
+        }
+        is_named || self.realms.is_kept(registry, realm)
+    }
 }
 
 impl Shared {

@@ -47,7 +47,9 @@ fn a_failure_says_what_was_asked_what_came_and_what_to_type() {
     );
     assert_eq!(
         failure.hint().as_deref(),
-        Some("give --creds USER:PASSWORD, or a file of credentials with --authfile")
+        Some(
+            "orlop login reg.example, or give --creds USER:PASSWORD, or a file of credentials with --authfile"
+        )
     );
 }
 

@@ -104,12 +104,14 @@ fn a_file_that_everybody_can_read_is_warned_about() {
         let open = std::fs::Permissions::from_mode(0o644);
         std::fs::set_permissions(world.scratch.path(path), open).expect("set");
     }
+    let warned = std::sync::Arc::clone(&world.warned);
     let (surroundings, _scratch) = world.enter();
-    assert_eq!(user(&surroundings, "a.example/x"), "me");
-    let warnings = surroundings.warnings();
+    for _ in 0..2 {
+        assert_eq!(user(&surroundings, "a.example/x"), "me");
+    }
+    let warnings = warned.lock().expect("no panic");
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(warnings[0].contains("run/containers/auth.json"));
-    assert!(surroundings.warnings().is_empty());
 }
 
 #[test]
