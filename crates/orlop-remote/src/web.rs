@@ -166,6 +166,16 @@ impl<R: Read> Pinned<R> {
         Self { read, hasher: Some(Hasher::new(expected.algorithm())), expected, what }
     }
 
+    /// Reads what is left, `most` bytes of it, and proves the whole.
+    pub fn end(mut self, most: u64) -> Result<()> {
+        let read = |error| Fault::io("read a file of the web", error);
+        io::copy(&mut self.by_ref().take(most), &mut io::sink()).map_err(read)?;
+        if self.read(&mut [0]).map_err(read)? > 0 {
+            return Err(Error::TooLarge { address: self.what, limit: most }.into());
+        }
+        Ok(())
+    }
+
     fn prove(&mut self) -> Result<(), Error> {
         let Some(hasher) = self.hasher.take() else { return Ok(()) };
         let found = hasher.finish();

@@ -23,6 +23,7 @@ use crate::index_file::IndexFile;
 use crate::layout::{INDEX, MARKER};
 use crate::reach::{self, Damage};
 use members::Members;
+use orlop_fs::File;
 use orlop_spec::media_type::{Compression, MediaType};
 use orlop_spec::port::{
     Catalog, Hints, Keeper, Name, Origin, Result, Selector, Sink as _, Source, Sweep, Swept,
@@ -42,23 +43,32 @@ pub enum Archive {
     Oci(OciArchive),
     /// What `docker save` writes.
     Docker(DockerArchive),
-    /// Neither: a tar of files, if it is one at all.
-    Other,
+    /// Neither: a tar of files, if it is one at all; from its start, and plain.
+    Other(File),
 }
 
 /// Opens an archive of whatever form; one pass over its members tells.
 pub fn open(path: impl AsRef<Path>, options: &Options) -> Result<Archive> {
     let path = path.as_ref();
-    let members = Members::scan(open_input(path, options)?, path, &options.limits)?;
+    found(open_input(path, options)?, path, Some(path), options)
+}
+
+/// Reads an archive of whatever form from a stream into a file without a name; `place` is what messages call it.
+pub fn read(stream: impl Read + Send, place: &Path, options: &Options) -> Result<Archive> {
+    found(unwrap_input(stream, options)?, place, None, options)
+}
+
+fn found(input: Input, place: &Path, path: Option<&Path>, options: &Options) -> Result<Archive> {
+    let members = Members::scan(input, place, &options.limits)?;
     // Today's Docker archive is an OCI archive too, and only the first knows all its names.
     if members.find(LIST)?.is_some() {
         return Ok(Archive::Docker(DockerArchive::from_members(members, path, options)?));
     }
     if members.find(MARKER)?.is_some() && members.find(INDEX)?.is_some() {
         let content = Content::of(members, options)?;
-        return Ok(Archive::Oci(OciArchive::new(content, Some(path.into()), options)));
+        return Ok(Archive::Oci(OciArchive::new(content, path.map(Into::into), options)));
     }
-    Ok(Archive::Other)
+    Ok(Archive::Other(members.into_file()?))
 }
 
 /// An OCI archive, open for reading; its names may be changed where it is a file.

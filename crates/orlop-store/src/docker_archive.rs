@@ -82,8 +82,8 @@ impl DockerArchive {
         ArchiveSink::to_stream(stream, Form::Docker, options)
     }
 
-    pub(crate) fn from_members(members: Members, path: &Path, options: &Options) -> Result<Self> {
-        Ok(Self::new(Content::of(members, &options.limits)?, Some(path.into()), options))
+    pub(crate) fn from_members(members: Members, path: Option<&Path>, options: &Options) -> Result<Self> {
+        Ok(Self::new(Content::of(members, &options.limits)?, path.map(Into::into), options))
     }
 
     fn new(content: Content, path: Option<PathBuf>, options: &Options) -> Self {

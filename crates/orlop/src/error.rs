@@ -52,6 +52,15 @@ pub enum Error {
         /// The word before the colon.
         name: &'static str,
     },
+    /// An address of the web that is none.
+    #[error("{address} is no address of the web")]
+    BadAddress {
+        /// As it was written.
+        address: Box<str>,
+        /// Why.
+        #[source]
+        source: orlop_spec::wire::AddressError,
+    },
     /// More layers than the limit.
     #[error("the image has more than {limit} layers")]
     TooManyLayers {
@@ -203,9 +212,11 @@ impl Diagnose for Error {
             Self::NoFile { .. } => Kind::NotFound,
             Self::LayerCount { .. } | Self::DigestChanges { .. } => Kind::Integrity,
             Self::TooManyLayers { .. } => Kind::Limit,
-            Self::Unfit { .. } | Self::NoTransport { .. } | Self::BadHost(_) | Self::OneRegistry { .. } => {
-                Kind::Usage
-            }
+            Self::Unfit { .. }
+            | Self::NoTransport { .. }
+            | Self::BadAddress { .. }
+            | Self::BadHost(_)
+            | Self::OneRegistry { .. } => Kind::Usage,
             Self::BadPolicy { .. }
             | Self::Blocked { .. }
             | Self::Refused { .. }
@@ -233,9 +244,10 @@ impl Diagnose for Error {
             Self::NoFile { .. } | Self::NotAFile { .. } | Self::TooManyLinks { .. } => {
                 Some("`orlop files REF` lists what there is".into())
             }
-            Self::NoTransport { .. } => {
-                Some("it opens docker:, oci:, oci-archive:, docker-archive:, dir:, rootfs: and tar:".into())
-            }
+            Self::NoTransport { .. } => Some(
+                "it opens docker:, oci:, oci-archive:, docker-archive:, dir:, rootfs:, tar: and https:"
+                    .into(),
+            ),
             Self::Refused { .. } | Self::Unsigned { .. } | Self::BadPolicy { .. } => Some(
                 "name another policy with --policy FILE, or do without one with --insecure-policy".into(),
             ),

@@ -39,6 +39,7 @@ pub mod transport;
 pub mod trees;
 pub mod unpack;
 pub mod validate;
+mod web;
 
 pub use error::Error;
 // What a caller needs to name: it depends on this crate alone.

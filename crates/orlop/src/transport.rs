@@ -4,12 +4,13 @@
 use crate::error::Error;
 use crate::network::{Role, Surroundings};
 use crate::trees::{FolderTree, TarFile, TreeSource};
+use crate::web;
 use orlop_fs::{Dir, FileKind};
 use orlop_layer::Time;
 use orlop_remote::{Client, Pool, Push, Remote, Resolve};
-use orlop_spec::Context;
 use orlop_spec::port::{Catalog, Keeper, Result, Selector, Sink, Spool, Spools};
 use orlop_spec::reference::{Bare, File, Grammar, LoneStream, Reference, Repository, Sought, Transport};
+use orlop_spec::{Context, Digest};
 use orlop_store::archive::{self, Archive};
 use orlop_store::layout::{self, Layout};
 use orlop_store::{DockerArchive, Exploded, OciArchive};
@@ -29,6 +30,8 @@ pub struct Outside<'a> {
     pub cx: Context<'a>,
     /// Registries, and which images may be used.
     pub surroundings: &'a Surroundings,
+    /// What a file of the web must be, by its digest.
+    pub file: Option<Digest>,
     /// Connections to registries.
     pub pool: &'a Pool,
     /// How long a registry is waited for, and how often it is asked again.
@@ -69,7 +72,7 @@ impl<'a> Outside<'a> {
         orlop_remote::enter(self.client(Role::Target), repository)
     }
 
-    fn client(&self, role: Role) -> Client<'a> {
+    pub(crate) fn client(&self, role: Role) -> Client<'a> {
         Client::new(self.cx, self.surroundings.network(role), self.pool, self.patience.clone())
     }
 }
@@ -80,7 +83,7 @@ impl Outside<'_> {
         Ok(Dir::open(&self.tmpdir)?.spool()?)
     }
 
-    fn archive(&self) -> archive::Options {
+    pub(crate) fn archive(&self) -> archive::Options {
         archive::Options { tmpdir: self.tmpdir.clone(), limits: self.cx.limits.clone() }
     }
 
@@ -139,6 +142,9 @@ fn exists(sought: Sought, path: &Path) -> bool {
 /// Opens the place for reading, if the policy allows its image.
 pub fn open<'a>(reference: &Reference, outside: &Outside<'a>) -> Result<Opened<'a>> {
     outside.surroundings.check(reference)?;
+    if outside.file.is_some() && !matches!(reference.transport, Transport::Web(_)) {
+        return Err(NO_FILE.into());
+    }
     let archive = outside.archive();
     let place: Box<dyn Catalog + 'a> = match &reference.transport {
         Transport::Registry(repository) => Box::new(outside.remote(repository, outside.resolve)?),
@@ -153,6 +159,16 @@ pub fn open<'a>(reference: &Reference, outside: &Outside<'a>) -> Result<Opened<'
             return Ok(Opened::Tree(Box::new(folder)));
         }
         Transport::Tar(file) => return Ok(Opened::Tree(Box::new(TarFile::open(file, outside)?))),
+        Transport::LayoutUrl(address) => Box::new(web::layout(address, outside)?),
+        Transport::Web(address) => match web::archive(address, outside)? {
+            Archive::Oci(archive) => Box::new(archive),
+            Archive::Docker(archive) => Box::new(archive),
+            Archive::Other(_) if reference.selector != Selector::Only => return Err(NO_TAGS.into()),
+            Archive::Other(tar) => {
+                let tar = TarFile::of(address.to_string(), Box::new(tar), outside)?;
+                return Ok(Opened::Tree(Box::new(tar)));
+            }
+        },
         Transport::Local(path) => match found(path, outside)? {
             Found::Oci(archive) => Box::new(archive),
             Found::Docker(archive) => Box::new(archive),
@@ -180,7 +196,7 @@ fn found(path: &Path, outside: &Outside<'_>) -> Result<Found> {
         FileKind::File => match archive::open(path, &outside.archive())? {
             Archive::Oci(archive) => return Ok(Found::Oci(archive)),
             Archive::Docker(archive) => return Ok(Found::Docker(archive)),
-            Archive::Other => Transport::Tar(File::Path(path.into())),
+            Archive::Other(_) => Transport::Tar(File::Path(path.into())),
         },
         // A pipe can be read once only, so it is not looked into.
         _ => Transport::Tar(File::Path(path.into())),
@@ -231,6 +247,16 @@ pub fn keep<'a>(reference: &Reference, outside: &Outside<'a>) -> Result<Box<dyn 
         _ => Err(nameless()),
     }
 }
+
+const NO_FILE: Error = Error::Unfit {
+    what: "only a file of the web has its digest told beside its name",
+    hint: "an image is pinned by its own digest: REF@sha256:HEX",
+};
+
+const NO_TAGS: Error = Error::Unfit {
+    what: "a tar of files has no tags and no manifest",
+    hint: "leave #TAG and @DIGEST away, or pin the file with --sha256",
+};
 
 fn nameless() -> orlop_spec::Fault {
     Error::Unfit {

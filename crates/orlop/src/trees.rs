@@ -99,6 +99,11 @@ impl TarFile {
             reference::File::Stream => (outside.stdin)(),
         };
         let name = file.path().map_or_else(|| "-".to_owned(), |path| path.display().to_string());
+        Self::of(name, input, outside)
+    }
+
+    /// The tar that `input` gives, which messages call `name`.
+    pub fn of(name: String, input: Box<dyn Read + Send>, outside: &Outside<'_>) -> Result<Self> {
         Ok(Self { name, input: Mutex::new(Some((input, outside.spool()?))), read: OnceLock::new() })
     }
 

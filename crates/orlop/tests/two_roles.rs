@@ -130,6 +130,7 @@ fn outside(scratch: &Scratch) -> Outside<'static> {
     })));
     Outside {
         surroundings,
+        file: None,
         pool: Box::leak(Box::default()),
         patience: orlop::remote::Options::default(),
         spools: Box::leak(Box::new(transport::SpoolFolder(scratch.root().into()))),

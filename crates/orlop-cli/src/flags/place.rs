@@ -10,7 +10,7 @@ use orlop::network::Surroundings;
 use orlop::remote::{Pool, Resolve};
 use orlop::spec::port::{Catalog, Keeper, Name, Selector, Sink, Source};
 use orlop::spec::reference::{Bare, LoneStream, Reference, Transport};
-use orlop::spec::{AnyDigest, Context, Event, Fault, Platform};
+use orlop::spec::{AnyDigest, Context, Digest, Event, Fault, Platform};
 use orlop::transport::{self, Created, Opened, Outside, SpoolFolder};
 use orlop::trees::TreeSource;
 use std::ffi::{OsStr, OsString};
@@ -28,6 +28,9 @@ pub struct Places {
     /// A second folder of blobs, which layouts share
     #[arg(long, value_name = "DIR", help_heading = "Places")]
     pub shared_blobs: Option<PathBuf>,
+    /// The sha256 that the file of an https: reference must have
+    #[arg(long, value_name = "HEX", value_parser = sha256, help_heading = "Places")]
+    sha256: Option<Digest>,
     #[command(flatten)]
     network: Network,
     #[arg(skip)]
@@ -74,6 +77,7 @@ impl Places {
             now: environment::now(),
             cx: *cx,
             surroundings: &shared.surroundings,
+            file: self.sha256,
             pool: &shared.pool,
             patience: self.network.patience(),
             spools: &shared.spools,
@@ -89,7 +93,8 @@ impl Places {
 
     /// Opens a folder or a tar. A word without a transport is a path, and `-` a tar on standard input.
     pub fn open_tree(&self, text: &OsStr, cx: &Context<'_>) -> Result<Box<dyn TreeSource>, Fault> {
-        let is_said = [&b"rootfs:"[..], b"tar:", b"aci:"].iter().any(|it| text.as_bytes().starts_with(it));
+        let is_said =
+            [&b"rootfs:"[..], b"tar:", b"aci:", b"https:"].iter().any(|it| text.as_bytes().starts_with(it));
         let reference = if is_said || text == "-" {
             transport::parse(text, Bare::Registry, LoneStream::Tar)?
         } else {
@@ -325,6 +330,12 @@ impl OnePlatform {
     pub fn is_given(&self) -> bool {
         self.platform.is_some()
     }
+}
+
+/// Parses a sha256, with its name before it or without.
+fn sha256(text: &str) -> Result<Digest, &'static str> {
+    let hex = text.strip_prefix("sha256:").unwrap_or(text);
+    format!("sha256:{hex}").parse().map_err(|_| "a sha256 is 64 digits, 0 to 9 and a to f")
 }
 
 /// Parses one platform.

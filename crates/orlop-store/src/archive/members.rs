@@ -13,9 +13,9 @@ use orlop_layer::{Entries as _, Kind, TreePath, path};
 use orlop_spec::digest::Algorithm;
 use orlop_spec::media_type::Compression;
 use orlop_spec::port::Result;
-use orlop_spec::{Digest, Limits};
+use orlop_spec::{Digest, Fault, Limits};
 use std::collections::HashMap;
-use std::io::BufReader;
+use std::io::{BufReader, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 /// Links that one name may lead over, as in the kernel.
@@ -75,6 +75,13 @@ impl Members {
             by_name.insert(entry.path, member);
         }
         Ok(Self { file, place: place.into(), wrapping, by_name })
+    }
+
+    /// The file, from its start.
+    pub(crate) fn into_file(mut self) -> Result<File> {
+        let back = self.file.seek(SeekFrom::Start(0));
+        back.map_err(|error| Fault::io(format!("read {}", self.place.display()), error))?;
+        Ok(self.file)
     }
 
     /// Where the archive is. For messages.
@@ -139,7 +146,7 @@ impl Members {
     }
 }
 
-fn member_error(place: &Path, member: &TreePath, what: &'static str) -> orlop_spec::Fault {
+fn member_error(place: &Path, member: &TreePath, what: &'static str) -> Fault {
     Error::Member { place: place.into(), member: member.to_string(), what }.into()
 }
 
