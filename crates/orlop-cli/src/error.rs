@@ -51,6 +51,12 @@ pub enum Error {
     /// One of the two is empty.
     #[error("the user or the password is empty")]
     NoPassword,
+    /// Names that were not given would go.
+    #[error("the image has other names, which go with it: {0}")]
+    OtherNames(String),
+    /// The user was asked, and said no.
+    #[error("nothing was removed")]
+    NotAgreed,
     /// Nothing is kept for the registry.
     #[error("no password is kept for {0}")]
     NotLoggedIn(Box<str>),
@@ -70,10 +76,11 @@ impl Diagnose for Error {
             | Self::FlagUnfit { .. }
             | Self::BadPlan { .. }
             | Self::NoTerminal
+            | Self::OtherNames(_)
             | Self::NoPassword
             | Self::UnknownVerb(_) => Kind::Usage,
             Self::NotLoggedIn(_) => Kind::NotFound,
-            Self::Output(_) | Self::FolderExists(_) => Kind::Other,
+            Self::Output(_) | Self::FolderExists(_) | Self::NotAgreed => Kind::Other,
         }
     }
 
@@ -82,6 +89,9 @@ impl Diagnose for Error {
             Self::NoTerminal | Self::NoPassword => {
                 Some("orlop login HOST --username USER --password-stdin <FILE".into())
             }
+            Self::OtherNames(_) => Some(
+                "see them with --dry-run, or remove them all with --yes; one name alone goes with orlop untag REF".into(),
+            ),
             Self::NotLoggedIn(_) => Some("for a file that another tool wrote, name it with --authfile FILE".into()),
             Self::BadEpoch(_) => Some("SOURCE_DATE_EPOCH=$(date +%s), or unset it".into()),
             Self::NoSource => {
@@ -102,7 +112,7 @@ impl Diagnose for Error {
             Self::BadPlan { .. } => Some("`orlop man` tells what a plan holds".into()),
             Self::FolderExists(_) => Some("remove it, or choose another NAME".into()),
             Self::UnknownVerb(_) => Some("orlop --help lists the verbs".into()),
-            Self::Output(_) => None,
+            Self::Output(_) | Self::NotAgreed => None,
         }
     }
 }

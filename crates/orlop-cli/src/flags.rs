@@ -11,7 +11,8 @@ pub use config::ConfigFlags;
 pub use network::{Network, Reach};
 pub use owner::Owners;
 pub use place::{
-    Held, Image, MAKES_A_TREE, OnePlatform, Place, Places, name, platform, published, target, target_place,
+    Held, Image, Kept, MAKES_A_TREE, OnePlatform, Place, Places, name, platform, published, target,
+    target_place,
 };
 pub use target::Target;
 pub use tree::TreeFlags;

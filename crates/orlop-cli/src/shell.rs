@@ -6,11 +6,22 @@ use crate::progress::{End, Progress};
 use crate::{environment, interrupt, report};
 use orlop::spec::reference::Reference;
 use orlop::spec::{Context, Fault, Limits};
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::num::NonZeroUsize;
 
 /// The outside of a running command.
 pub struct Shell(());
+
+/// What the user says to a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// To go on.
+    Yes,
+    /// Not to.
+    No,
+    /// Nothing: there is no terminal.
+    Nobody,
+}
 
 impl Shell {
     /// Asks nothing of the system.
@@ -38,6 +49,21 @@ impl Shell {
             return Ok(());
         }
         self.print(lines)
+    }
+
+    /// Asks on the terminal whether to go on; nobody answers where there is none.
+    #[expect(clippy::unused_self, reason = "a verb asks only where there is a shell")]
+    pub fn ask(&self, question: &str) -> Result<Answer, Fault> {
+        if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+            return Ok(Answer::Nobody);
+        }
+        report::say(&format!("{question} [y/N] "));
+        // A terminal gives no more than a line at once.
+        let mut line = [0; 256];
+        let count = io::Read::read(&mut environment::stdin(), &mut line);
+        let count = count.map_err(|error| Fault::io("read from the terminal", error))?;
+        let is_yes = matches!(line[..count].trim_ascii().to_ascii_lowercase().as_slice(), b"y" | b"yes");
+        Ok(if is_yes { Answer::Yes } else { Answer::No })
     }
 
     /// Runs a verb that reads only documents: one thread, warnings but no progress.

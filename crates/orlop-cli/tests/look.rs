@@ -167,7 +167,7 @@ fn names_are_given_and_taken() {
     assert_eq!(it.tags().len(), 3);
     assert_eq!(it.ok(&["untag", "oci:img:two"]), format!("oci:img@{}\n", it.digest()));
     assert_eq!(it.tags().len(), 2);
-    let line = it.ok(&["rm", "oci:img:with/slash:and-colon"]);
+    let line = it.ok(&["rm", "--yes", "oci:img:with/slash:and-colon"]);
     assert_eq!(line.lines().count(), 2, "an image goes under all its names, and they are told: {line}");
     assert_eq!(it.tags(), []);
 }

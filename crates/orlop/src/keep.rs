@@ -3,6 +3,7 @@
 use crate::error::Error;
 use orlop_spec::descriptor::Descriptor;
 use orlop_spec::port::{Keeper, Name, Result, Selector, Sweep, Swept};
+use std::collections::HashSet;
 use std::time::Duration;
 
 const NO_TAG: Error =
@@ -42,18 +43,34 @@ pub fn untag(place: &dyn Keeper, selector: &Selector) -> Result<Vec<Descriptor>>
     }
 }
 
-/// Removes an image under all its names, and tells them. Its blobs stay until the next [`gc`].
-pub fn remove(place: &dyn Keeper, selector: &Selector) -> Result<Vec<(Name, Descriptor)>> {
+/// The images that `selector` names, each under all its names: what [`remove`] would take away. One without a name
+/// is among them too.
+pub fn named(place: &dyn Keeper, selector: &Selector) -> Result<Vec<(Name, Descriptor)>> {
     if *selector == Selector::Only {
         return Err(NO_IMAGE.into());
     }
-    let mut gone = Vec::new();
-    for root in place.resolve(selector)? {
-        let of_image = |(_, entry): &(Name, Descriptor)| entry.digest == root.digest;
-        gone.extend(place.names()?.into_iter().filter(of_image));
-        place.forget(&Selector::Digest(root.digest))?;
+    let roots = place.resolve(selector)?;
+    let names = place.names()?;
+    let mut found = Vec::new();
+    for root in roots {
+        let before = found.len();
+        found.extend(names.iter().filter(|(_, entry)| entry.digest == root.digest).cloned());
+        if found.len() == before {
+            found.push((Name::Untagged, root));
+        }
     }
-    Ok(gone)
+    Ok(found)
+}
+
+/// Removes images that [`named`] found, under all their names. Their blobs stay until the next [`gc`].
+pub fn remove(place: &dyn Keeper, images: &[(Name, Descriptor)]) -> Result<()> {
+    let mut gone = HashSet::new();
+    for (_, root) in images {
+        if gone.insert(&root.digest) {
+            place.forget(&Selector::Digest(root.digest.clone()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes blobs that no name reaches and that are older than `grace`.

@@ -67,7 +67,7 @@ fn warnings_of(text: &str) -> Vec<Box<str>> {
         scan.skip_space();
         scan.take_while(|byte| !matches!(byte, b' ' | b'\t' | b',' | b'"'));
         scan.skip_space();
-        if let Some(text) = scan.quoted().filter(|_| code == "299") {
+        if let Some(text) = scan.quoted().filter(|text| code == "299" && !text.trim().is_empty()) {
             texts.push(text.into());
         }
         scan.skip_element();
@@ -116,7 +116,9 @@ mod tests {
         let read = |value| warnings(&one("Warning", value));
         assert_eq!(read(r#"299 - "gone \"soon\", really""#), [r#"gone "soon", really"#.into()]);
         assert_eq!(read(r#"199 a "no", 299 b:80 "yes" "2024", 299 - "too""#), ["yes".into(), "too".into()]);
-        for bad in ["", "299", "299 -", "299 - \"open", "299 - bare", "-299 - \"x\""] {
+        for bad in
+            [r#"299 - """#, r#"299 - "  ""#, "", "299", "299 -", "299 - \"open", "299 - bare", "-299 - \"x\""]
+        {
             assert!(read(bad).is_empty(), "{bad}");
         }
         assert_eq!(read(&"299 - \"x\",".repeat(1000)).len(), 16);
