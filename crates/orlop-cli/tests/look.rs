@@ -341,6 +341,22 @@ fn diff_exits_8_and_names_what_differs() {
 }
 
 #[test]
+fn diff_reads_the_layers_that_both_images_begin_with_once() {
+    let it = fixture(stacked());
+    let more = tar([Member::file("more", "")]);
+    let other = stacked().layer(testkit::image::Layer::new(&more, Packing::Gzip));
+    other.layout().write(&it.folder.path("other"));
+    for number in [0, 1] {
+        std::fs::remove_file(it.folder.path("other").join(it.layout.layer_path(number))).expect("shared");
+    }
+    let other = it.reference().replacen("img", "other", 1);
+    let done = it.run(&[&["diff", &it.reference(), &other], &QUIET[..]].concat());
+    assert_eq!((done.code(), done.out().lines().next()), (Some(8), Some("added    more")), "{done}");
+    let back = it.run(&[&["diff", &other, &it.reference()], &QUIET[..]].concat());
+    assert!(![Some(0), Some(8)].contains(&back.code()), "what is read is proven: {back}");
+}
+
+#[test]
 fn nothing_is_printed_of_a_damaged_layer() {
     let it = fixture(stacked());
     let path = it.path(&it.layout.layer_path(1));

@@ -1,6 +1,6 @@
 //! A tree and the digest of every file in it: what comparing needs.
 
-use crate::image::Image;
+use crate::image::{Image, Layer};
 use crate::layers;
 use orlop_layer::decode::Visit;
 use orlop_layer::tree::{Builder, Content, Tree};
@@ -24,11 +24,20 @@ pub struct Hashed {
 impl Hashed {
     /// Reads and proves every layer of an image.
     pub fn of_image(cx: &Context<'_>, image: &Image<'_>) -> Result<Self> {
-        let digests = Mutex::new(HashMap::new());
-        let opened =
-            layers::open(cx, "read", image, &|layer, decode| decode(&mut FileHasher::new(layer, &digests)))?;
-        let tree = layers::stack(opened.trees)?;
-        Ok(Self { tree, digests: digests.into_inner().expect("no holder panics") })
+        let (trees, digests) = read(cx, image, 0)?;
+        Ok(Self { tree: layers::stack(trees)?, digests })
+    }
+
+    /// Reads and proves every layer of two images. The layers that both begin with are read once, from the first: by
+    /// their digests they are the same.
+    pub fn of_images(cx: &Context<'_>, before: &Image<'_>, after: &Image<'_>) -> Result<(Self, Self)> {
+        let shared = shared(before, after)?;
+        let (trees, digests) = read(cx, before, 0)?;
+        let (own_trees, mut own_digests) = read(cx, after, shared)?;
+        let base: Vec<Tree> = trees[..shared.into()].to_vec();
+        own_digests.extend(digests.iter().filter(|((layer, _), _)| *layer < shared));
+        let tree = layers::stack(base.into_iter().chain(own_trees))?;
+        Ok((Self { tree: layers::stack(trees)?, digests }, Self { tree, digests: own_digests }))
     }
 
     /// Reads a folder or a root tar as a whole tree.
@@ -55,6 +64,26 @@ impl Hashed {
     pub fn digest(&self, content: &Content) -> Option<&Digest> {
         self.digests.get(&(content.layer, content.ordinal))
     }
+}
+
+/// The trees of an image's layers from the `first` on, and the digest of every file in them.
+fn read(cx: &Context<'_>, image: &Image<'_>, first: u16) -> Result<(Vec<Tree>, HashMap<Key, Digest>)> {
+    let digests = Mutex::new(HashMap::new());
+    let opened = layers::open_from(cx, "read", image, first, &|layer, decode| {
+        decode(&mut FileHasher::new(layer, &digests))
+    })?;
+    Ok((opened.trees, digests.into_inner().expect("no holder panics")))
+}
+
+/// How many layers two images begin with alike.
+fn shared(one: &Image<'_>, other: &Image<'_>) -> Result<u16> {
+    let (one, other) = (one.layers()?, other.layers()?);
+    let is_same = |(one, other): &(&Layer<'_>, &Layer<'_>)| {
+        (&one.blob.digest, one.blob.size, one.diff_id, one.compression)
+            == (&other.blob.digest, other.blob.size, other.diff_id, other.compression)
+    };
+    let count = one.iter().zip(&other).take_while(is_same).count();
+    Ok(u16::try_from(count).unwrap_or(u16::MAX))
 }
 
 /// Passes the content of one file to a visitor.

@@ -26,10 +26,21 @@ pub type Each<'a> = &'a (dyn Fn(u16, &mut dyn FnMut(&mut dyn Visit) -> Result<()
 
 /// Decodes and proves every layer.
 pub fn open(cx: &Context<'_>, phase: &'static str, image: &Image<'_>, each: Each<'_>) -> Result<Layers> {
+    open_from(cx, phase, image, 0, each)
+}
+
+/// Decodes and proves the layers from the `first` on.
+pub(crate) fn open_from(
+    cx: &Context<'_>,
+    phase: &'static str,
+    image: &Image<'_>,
+    first: u16,
+    each: Each<'_>,
+) -> Result<Layers> {
     let layers = image.layers()?;
-    let mut order: Vec<u16> = (0..u16::try_from(layers.len()).map_err(|_| too_many(cx))?).collect();
+    let mut order: Vec<u16> = (first..u16::try_from(layers.len()).map_err(|_| too_many(cx))?).collect();
     order.sort_by_key(|index| std::cmp::Reverse(layers[usize::from(*index)].blob.size));
-    let lanes = cx.workers.get().min(layers.len());
+    let lanes = cx.workers.get().min(order.len());
     let stages = if lanes < cx.workers.get() { Stages::Pipelined } else { Stages::One };
     let done: Vec<Mutex<Option<(Tree, u64)>>> = layers.iter().map(|_| Mutex::new(None)).collect();
     let opening = Opening { cx, phase, image, stages, budget: Budget::new(cx.limits.size) };
@@ -43,7 +54,7 @@ pub fn open(cx: &Context<'_>, phase: &'static str, image: &Image<'_>, each: Each
             Ok(())
         })
     })?;
-    let done = done.into_iter().map(|slot| slot.into_inner().expect("no holder panics"));
+    let done = done.into_iter().skip(first.into()).map(|slot| slot.into_inner().expect("no holder panics"));
     let (trees, sizes) = done.map(|slot| slot.expect("every layer was decoded")).unzip();
     Ok(Layers { trees, sizes })
 }

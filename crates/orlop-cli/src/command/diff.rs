@@ -1,7 +1,7 @@
 //! `orlop diff A B`
 
 use super::Outcome;
-use crate::flags::{Format, Held, OnePlatform, Owners, Places, Show, Work};
+use crate::flags::{self, Format, Held, OnePlatform, Owners, Places, Show, Work};
 use crate::output::named;
 use crate::shell::Shell;
 use clap::Args;
@@ -12,7 +12,7 @@ use orlop::layer::path::printable;
 use orlop::spec::{Context, Fault, json};
 use orlop::trees::Reading;
 use serde_json::Value;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fmt::Write as _;
 
 /// Tell what differs between two images, in files and config.
@@ -49,8 +49,7 @@ struct Side {
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     let (files, members) = shell.read(&arguments.work, |cx| {
-        let before = read(arguments, cx, &arguments.before)?;
-        let after = read(arguments, cx, &arguments.after)?;
+        let (before, after) = read(arguments, cx)?;
         let members = match (&before.config, &after.config) {
             (Some(before), Some(after)) => configs(before, after),
             _ => Vec::new(),
@@ -64,18 +63,42 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     Ok(if files.is_empty() && members.is_empty() { Outcome::Done } else { Outcome::Found })
 }
 
-fn read(arguments: &Arguments, cx: &Context<'_>, text: &OsStr) -> Result<Side, Fault> {
-    match arguments.places.open_any(text, cx)? {
+fn read(arguments: &Arguments, cx: &Context<'_>) -> Result<(Side, Side), Fault> {
+    let before = arguments.places.open_any(&arguments.before, cx)?;
+    let after = arguments.places.open_any(&arguments.after, cx)?;
+    if let (Held::Image(one), Held::Image(other)) = (&before, &after) {
+        let (one, other) = (fetch(arguments, cx, one)?, fetch(arguments, cx, other)?);
+        let (before, after) = Hashed::of_images(cx, &one, &other)?;
+        return Ok((Side::of_image(before, &one), Side::of_image(after, &other)));
+    }
+    Ok((side(arguments, cx, &before)?, side(arguments, cx, &after)?))
+}
+
+fn side(arguments: &Arguments, cx: &Context<'_>, held: &Held<'_>) -> Result<Side, Fault> {
+    match held {
         Held::Image(place) => {
-            let image = Image::fetch(cx, place.source(), place.selector(), &arguments.platform.platform())?;
-            let config = json::value(image.config().raw()).ok();
-            Ok(Side { tree: Hashed::of_image(cx, &image)?, config })
+            let image = fetch(arguments, cx, place)?;
+            Ok(Side::of_image(Hashed::of_image(cx, &image)?, &image))
         }
         Held::Tree(tree) => {
             let reading = Reading { owner: arguments.owners.owner()?, ..Reading::default() };
             let tree = Hashed::of_entries(cx, &mut *tree.entries(cx, &reading)?)?;
             Ok(Side { tree, config: None })
         }
+    }
+}
+
+fn fetch<'p>(
+    arguments: &Arguments,
+    cx: &Context<'_>,
+    place: &'p flags::Image<'_>,
+) -> Result<Image<'p>, Fault> {
+    Image::fetch(cx, place.source(), place.selector(), &arguments.platform.platform())
+}
+
+impl Side {
+    fn of_image(tree: Hashed, image: &Image<'_>) -> Self {
+        Self { tree, config: json::value(image.config().raw()).ok() }
     }
 }
 
