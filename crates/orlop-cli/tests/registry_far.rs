@@ -63,7 +63,6 @@ fn over_a_long_way_nobody_is_faster_than_skopeo_by_waiting_less() {
     let digest = |place: &str| run(&it, &["digest", place]).ok().out();
     assert_eq!(digest("oci:own:1"), digest("oci:from:1"));
     for (what, (own, other)) in [("push", push), ("push again", again), ("pull", pull)] {
-        println!("{what}: {own:?}, skopeo {other:?}");
         assert!(own < other.mul_f32(1.25), "{what}: {own:?}, skopeo {other:?}");
     }
     proof::ran(PROOF, 3);
