@@ -6,7 +6,7 @@ use crate::report::{self, Style};
 use crate::shell::Shell;
 use crate::{environment, hint};
 use clap::error::ErrorKind;
-use clap::{CommandFactory as _, FromArgMatches as _, Parser};
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser};
 use orlop::spec::Kind;
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -33,7 +33,7 @@ pub struct Cli {
 /// Parses the arguments and does what they say.
 pub fn run(arguments: &[OsString]) -> ExitCode {
     let style = Style::of(arguments);
-    let (name, verb) = match parse(arguments) {
+    let (typed, verb) = match parse(arguments) {
         Ok(parsed) => parsed,
         Err(error) => return misused(&error, style),
     };
@@ -43,24 +43,37 @@ pub fn run(arguments: &[OsString]) -> ExitCode {
         Ok(Outcome::Found) => Kind::Differs.exit_code().into(),
         Ok(Outcome::Partial) => Kind::Partial.exit_code().into(),
         Err(fault) => {
-            let next = hint::of(&fault, arguments, &|flag| takes(&name, flag));
+            let next = hint::of(&fault, arguments, &|flag| takes(&typed, flag));
             report::failed(&fault, style, next)
         }
     }
 }
 
-/// A verb, by its name too. What clap has to say of the other verbs, in help or as a suggestion, it says with all of
+/// A verb, and the names by which it was found. What clap has to say of the other verbs, in help or as a suggestion, it says with all of
 /// them at hand.
-fn parse(arguments: &[OsString]) -> Result<(String, Verb), clap::Error> {
+fn parse(arguments: &[OsString]) -> Result<(Vec<String>, Verb), clap::Error> {
     let matches = Cli::command().try_get_matches_from(arguments);
     let mut matches = matches.or_else(|_| definition().try_get_matches_from(arguments))?;
-    let name = matches.subcommand_name().unwrap_or_default().to_owned();
-    Ok((name, Cli::from_arg_matches_mut(&mut matches)?.verb))
+    let typed = names(&matches);
+    Ok((typed, Cli::from_arg_matches_mut(&mut matches)?.verb))
 }
 
-/// Whether the verb of this name takes a flag.
-fn takes(verb: &str, flag: &str) -> bool {
-    definition().find_subcommand(verb).is_some_and(|verb| hint::has_flag(verb, flag))
+/// The names of a verb and of the verbs within it, as they are defined.
+fn names(matches: &ArgMatches) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut next = matches.subcommand();
+    while let Some((name, matches)) = next {
+        names.push(name.to_owned());
+        next = matches.subcommand();
+    }
+    names
+}
+
+/// Whether the verb of these names takes a flag.
+fn takes(typed: &[String], flag: &str) -> bool {
+    let definition = definition();
+    let verb = typed.iter().try_fold(&definition, |command, name| command.find_subcommand(name));
+    verb.is_some_and(|verb| hint::has_flag(verb, flag))
 }
 
 /// The whole tree of commands, for the generators.

@@ -10,6 +10,7 @@ mod digest;
 mod du;
 mod files;
 mod gc;
+mod index;
 mod inspect;
 mod login;
 mod logout;
@@ -62,6 +63,7 @@ pub enum Verb {
     #[command(aliases = ["delete", "remove"])]
     Rm(Deferred<rm::Arguments>),
     Gc(Deferred<gc::Arguments>),
+    Index(Deferred<Box<index::Arguments>>),
     Completions(Deferred<completions::Arguments>),
     Man(Deferred<man::Arguments>),
     Version(Deferred<version::Arguments>),
@@ -106,6 +108,7 @@ impl Verb {
             Self::Untag(arguments) => untag::run(&arguments, shell),
             Self::Rm(arguments) => rm::run(&arguments, shell),
             Self::Gc(arguments) => gc::run(&arguments, shell),
+            Self::Index(arguments) => index::run(&arguments, shell),
             Self::Completions(arguments) => completions::run(&arguments, shell),
             Self::Man(arguments) => man::run(&arguments, shell),
             Self::Version(arguments) => version::run(&arguments, shell),

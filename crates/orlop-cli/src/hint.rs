@@ -53,8 +53,9 @@ pub fn fitted(hint: String, takes: &dyn Fn(&str) -> bool) -> String {
     }
     let definition = cli::definition();
     let takers: Vec<String> = manual::shown(&definition)
+        .into_iter()
         .filter(|verb| others.iter().all(|way| flags(way).all(|flag| has_flag(verb, flag))))
-        .map(|verb| format!("`orlop {}`", verb.get_name()))
+        .map(|verb| format!("`orlop {}`", manual::title(verb)))
         .collect();
     match takers.as_slice() {
         // No flag of ours: a word of another grammar, as within `--healthcheck`.

@@ -1,4 +1,4 @@
-//! Manual pages: `orlop(1)`, and `orlop-VERB(1)` for every verb that help shows.
+//! Manual pages: `orlop(1)`, and `orlop-VERB(1)` for every verb that help shows, `orlop-VERB-VERB(1)` too.
 
 use crate::cli;
 use crate::environment::VARIABLES;
@@ -11,21 +11,31 @@ use orlop::spec::Kind;
 /// Every page with its file name.
 pub fn pages() -> Vec<(String, String)> {
     let command = cli::definition();
-    let verbs = shown(&command).map(|verb| (format!("orlop-{}.1", verb.get_name()), page_of_verb(verb)));
+    let verbs = shown(&command).into_iter();
+    let verbs = verbs.map(|verb| (format!("orlop-{}.1", title(verb).replace(' ', "-")), page_of_verb(verb)));
     std::iter::once(("orlop.1".to_owned(), overview(&command))).chain(verbs).collect()
 }
 
-/// The page of a verb, or of orlop itself.
-pub fn page(verb: Option<&str>) -> Result<String, Error> {
+/// The page of a verb, or of orlop itself where there is none.
+pub fn page(words: &[String]) -> Result<String, Error> {
     let command = cli::definition();
-    let Some(name) = verb else { return Ok(overview(&command)) };
-    let verb = command.find_subcommand(name).ok_or_else(|| Error::UnknownVerb(name.to_owned()))?;
-    Ok(page_of_verb(verb))
+    if words.is_empty() {
+        return Ok(overview(&command));
+    }
+    let found = words.iter().try_fold(&command, |command, word| command.find_subcommand(word));
+    found.map(page_of_verb).ok_or_else(|| Error::UnknownVerb(words.join(" ")))
 }
 
-/// The verbs that help shows.
-pub fn shown(command: &Command) -> impl Iterator<Item = &Command> {
-    command.get_subcommands().filter(|verb| !verb.is_hide_set())
+/// The verbs that help shows; those of a verb that has verbs follow it.
+pub fn shown(command: &Command) -> Vec<&Command> {
+    let verbs = command.get_subcommands().filter(|verb| !verb.is_hide_set());
+    verbs.flat_map(|verb| std::iter::once(verb).chain(shown(verb))).collect()
+}
+
+/// What is typed after `orlop` for a verb.
+pub fn title(verb: &Command) -> &str {
+    let typed = verb.get_bin_name().unwrap_or(verb.get_name());
+    typed.strip_prefix("orlop ").unwrap_or(typed)
 }
 
 fn overview(command: &Command) -> String {
@@ -37,9 +47,8 @@ fn overview(command: &Command) -> String {
 }
 
 fn page_of_verb(verb: &Command) -> String {
-    let name = format!("orlop-{}", verb.get_name());
-    let usage = format!("orlop {}", verb.get_name());
-    let command = verb.clone().display_name(name).bin_name(usage);
+    let name = format!("orlop-{}", title(verb).replace(' ', "-"));
+    let command = verb.clone().display_name(name);
     let mut page = Vec::new();
     render(&Man::new(command), &mut page);
     let mut end = Roff::new();

@@ -1,7 +1,7 @@
 //! The reference in Markdown, made from the definition of the command line and the table of kinds.
 
 use crate::environment::VARIABLES;
-use crate::manual::shown;
+use crate::manual::{shown, title};
 use crate::{cli, report};
 use clap::{Arg, Command};
 use orlop::spec::Kind;
@@ -40,7 +40,7 @@ fn section(verb: &Command, page: &mut String) {
     let about = verb.get_long_about().or(verb.get_about()).map(ToString::to_string).unwrap_or_default();
     let usage = verb.clone().render_usage().to_string();
     let usage = usage.trim_start_matches("Usage: ");
-    write!(page, "\n## {}\n\n{about}\n\n```text\n{usage}\n```\n", verb.get_name())
+    write!(page, "\n## {}\n\n{about}\n\n```text\n{usage}\n```\n", title(verb))
         .expect("a string takes everything");
     let arguments: Vec<&Arg> = verb.get_arguments().filter(|argument| is_told(argument)).collect();
     if !arguments.is_empty() {

@@ -230,6 +230,11 @@ pub trait Sink: Send + Sync {
         Unnamed::AsBefore
     }
 
+    /// What becomes of what the place held before.
+    fn rest(&self) -> Rest {
+        Rest::Stays
+    }
+
     /// How many blobs the sink takes at once; 1 where the order of arrival decides its bytes.
     fn lanes(&self) -> usize {
         usize::MAX
@@ -242,6 +247,16 @@ pub trait Sink: Send + Sync {
 
     /// Publishes `roots`; once, last, atomic.
     fn finish(self: Box<Self>, roots: &[(Name, Descriptor)]) -> Result<()>;
+}
+
+/// What becomes of images that a place held, when a sink is finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Rest {
+    /// They stay, unless their name was given to another one.
+    #[default]
+    Stays,
+    /// They go: the place is written anew.
+    Goes,
 }
 
 /// How far a place looks before it says that it has an image.

@@ -4,6 +4,7 @@ use orlop_fs::error::Shown;
 use orlop_spec::digest::AnyDigest;
 use orlop_spec::media_type::MediaType;
 use orlop_spec::network::SettingsError;
+use orlop_spec::platform::Platform;
 use orlop_spec::{Diagnose, Fault, Kind};
 use std::io;
 use std::path::PathBuf;
@@ -74,6 +75,18 @@ pub enum Error {
         what: &'static str,
         /// What to type instead.
         hint: &'static str,
+    },
+    /// Two entries of an index for one platform.
+    #[error("the index holds an image for {platform} already")]
+    PlatformTaken {
+        /// The platform.
+        platform: Box<Platform>,
+    },
+    /// No such entry in an index.
+    #[error("the index names no {digest}")]
+    NoEntry {
+        /// What was asked for.
+        digest: AnyDigest,
     },
     /// No such path in the image.
     #[error("the image holds no {path}")]
@@ -209,10 +222,11 @@ pub enum Error {
 impl Diagnose for Error {
     fn kind(&self) -> Kind {
         match self {
-            Self::NoFile { .. } => Kind::NotFound,
+            Self::NoFile { .. } | Self::NoEntry { .. } => Kind::NotFound,
             Self::LayerCount { .. } | Self::DigestChanges { .. } => Kind::Integrity,
             Self::TooManyLayers { .. } => Kind::Limit,
             Self::Unfit { .. }
+            | Self::PlatformTaken { .. }
             | Self::NoTransport { .. }
             | Self::BadAddress { .. }
             | Self::BadHost(_)
@@ -241,6 +255,8 @@ impl Diagnose for Error {
             Self::UnknownLayer { .. } | Self::Artifact { .. } => {
                 Some("`orlop copy` carries it unchanged; `orlop inspect --raw` shows the manifest".into())
             }
+            Self::PlatformTaken { .. } => Some("put the new one in its place with --replace".into()),
+            Self::NoEntry { .. } => Some("`orlop tree REF` lists what it names".into()),
             Self::NoFile { .. } | Self::NotAFile { .. } | Self::TooManyLinks { .. } => {
                 Some("`orlop files REF` lists what there is".into())
             }

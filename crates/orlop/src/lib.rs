@@ -24,6 +24,7 @@ pub mod family;
 pub mod files;
 pub mod hashed;
 pub mod image;
+pub mod index;
 pub mod inspect;
 pub mod keep;
 pub mod layers;

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 pub struct Arguments {
     /// Verb whose page is printed; without one, the page of orlop itself
     #[arg(conflicts_with = "all")]
-    verb: Option<String>,
+    verb: Vec<String>,
     /// Write every page into this folder
     #[arg(long, value_name = "DIR")]
     all: Option<PathBuf>,
@@ -22,7 +22,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     match &arguments.all {
         Some(folder) => write_all(folder)?,
-        None => shell.print(manual::page(arguments.verb.as_deref())?)?,
+        None => shell.print(manual::page(&arguments.verb)?)?,
     }
     Ok(Outcome::Done)
 }

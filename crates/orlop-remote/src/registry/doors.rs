@@ -124,9 +124,7 @@ impl<'a> Doors<'a> {
                     door.is_met.store(true, Ordering::Relaxed);
                     return Ok(Told { request, answer });
                 }
-                Err(fault) if door.has_other_than(at) && is_no_contact(&fault) => {
-                    door.at.store(at + 1, Ordering::Relaxed);
-                }
+                Err(fault) if is_no_contact(&fault) && door.goes_on_from(at) => {}
                 Err(fault) => return Err(fault),
             }
         }
@@ -177,8 +175,18 @@ impl Door {
         Ok(Place::beneath(site, &self.endpoint.root, self.repository())?)
     }
 
-    fn has_other_than(&self, at: usize) -> bool {
-        !self.is_met.load(Ordering::Relaxed) && at + 1 < self.endpoint.sites.len()
+    /// Whether there is another site to try than the one that could not be spoken to; another question, asked at the
+    /// same time, may have found it out before.
+    fn goes_on_from(&self, at: usize) -> bool {
+        if self.at.load(Ordering::Relaxed) != at {
+            return true;
+        }
+        let has_other = !self.is_met.load(Ordering::Relaxed) && at + 1 < self.endpoint.sites.len();
+        if has_other {
+            // Who was faster said the same.
+            let _same = self.at.compare_exchange(at, at + 1, Ordering::Relaxed, Ordering::Relaxed);
+        }
+        has_other
     }
 }
 
@@ -229,4 +237,24 @@ fn scopes(repository: &str, ask: &Ask<'_>) -> Vec<Box<str>> {
 fn is_no_contact(fault: &Fault) -> bool {
     let has_no_tls = matches!(fault.downcast_ref(), Some(crate::Error::NoTls { .. }));
     has_no_tls || fault.kind() == Kind::Unreachable
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use orlop_spec::wire::Scheme;
+
+    /// Two questions ask the first site at once; the faster one moves on and is answered before the slower one fails.
+    #[test]
+    fn who_is_slower_goes_on_where_the_faster_one_did() {
+        let site = |scheme| Site::parse(scheme, "localhost:5000").expect("a site");
+        let repository = Repository::parse("localhost:5000/app").expect("a name");
+        let sites = vec![site(Scheme::Https), site(Scheme::Http)];
+        let door = Door::new(Endpoint { sites, root: "/v2".into(), repository, serves: Serves::All });
+        assert!(door.goes_on_from(0));
+        door.is_met.store(true, Ordering::Relaxed);
+        assert!(door.goes_on_from(0));
+        assert_eq!(door.site().map(Site::scheme), Some(Scheme::Http));
+        assert!(!door.goes_on_from(1), "the one that answered is the last");
+    }
 }

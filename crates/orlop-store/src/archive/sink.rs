@@ -14,7 +14,7 @@ use orlop_layer::tar::{Order, Writer};
 use orlop_layer::{Entry, Kind, Meta, TreePath};
 use orlop_spec::digest::{Algorithm, Hasher};
 use orlop_spec::media_type::Compression;
-use orlop_spec::port::{BlobWriter, Hints, Name, Origin, Put, Result, Sink};
+use orlop_spec::port::{BlobWriter, Hints, Name, Origin, Put, Rest, Result, Sink};
 use orlop_spec::{AnyDigest, Cancel, Descriptor, Fault, Limits};
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
@@ -303,6 +303,10 @@ impl Write for Tee<'_> {
 }
 
 impl Sink for ArchiveSink {
+    fn rest(&self) -> Rest {
+        Rest::Goes
+    }
+
     fn put(&self, blob: &Descriptor, origin: &dyn Origin, _: &Hints) -> Result<Put> {
         self.output()?.blob(blob, origin, self.options.limits.document)
     }

@@ -1,0 +1,172 @@
+//! `orlop index add|rm|filter|annotate REF …`
+
+use super::{Sources, annotation, entries, several};
+use crate::flags::{self, Image, Places, Work, name as name_of, platform, published};
+use crate::shell::Shell;
+use clap::Args;
+use orlop::index::{self, Change, Clash, Edited, Which, parse_which, publish};
+use orlop::spec::port::{Name, Selector, Sink, Unnamed};
+use orlop::spec::reference::Reference;
+use orlop::spec::{Descriptor, Fault, Platform};
+use std::ffi::OsString;
+
+/// The index that is changed, and where it goes.
+#[derive(Args)]
+struct Subject {
+    /// The index
+    #[arg(value_name = "REF")]
+    reference: OsString,
+    /// Leave the index as it is, and put the changed one here
+    #[arg(long, value_name = "REF")]
+    to: Option<OsString>,
+    #[command(flatten)]
+    places: Places,
+    #[command(flatten)]
+    work: Work,
+}
+
+/// Add images to an index.
+///
+/// The platform of each is the one that its config says. Of an index, all entries are taken.
+#[derive(Args)]
+pub struct Add {
+    #[command(flatten)]
+    subject: Subject,
+    /// An image
+    #[arg(value_name = "SRC", required_unless_present = "platform")]
+    images: Vec<OsString>,
+    #[command(flatten)]
+    sources: Sources,
+    /// Put an image in the place of the one that is there for its platform
+    #[arg(long)]
+    replace: bool,
+}
+
+/// Remove entries from an index; the images stay until `gc`.
+#[derive(Args)]
+pub struct Remove {
+    #[command(flatten)]
+    subject: Subject,
+    /// Which one: a platform, or the digest of an image
+    #[arg(value_name = "PLATFORM|DIGEST", required = true, value_parser = which)]
+    entries: Vec<Which>,
+}
+
+/// Keep the entries for some platforms only.
+///
+/// What was attached to images, such as their provenance, goes or stays with them.
+#[derive(Args)]
+pub struct Filter {
+    #[command(flatten)]
+    subject: Subject,
+    /// The platforms, with commas between them
+    #[arg(long, value_name = "LIST", required = true, value_delimiter = ',', value_parser = platform)]
+    platform: Vec<Platform>,
+}
+
+/// Say something of an index, or of an entry of it.
+#[derive(Args)]
+pub struct Annotate {
+    #[command(flatten)]
+    subject: Subject,
+    /// What is said
+    #[arg(value_name = "KEY=VALUE", value_parser = annotation, required_unless_present = "unset")]
+    annotations: Vec<(Box<str>, Box<str>)>,
+    /// What is no longer said; may be given several times
+    #[arg(long, value_name = "KEY")]
+    unset: Vec<Box<str>>,
+    /// Of which entry: a platform, or the digest of an image [default: of the index itself]
+    #[arg(long, value_name = "PLATFORM|DIGEST", value_parser = which)]
+    entry: Option<Which>,
+}
+
+impl Add {
+    pub fn run(&self, shell: &Shell) -> Result<(), Fault> {
+        let clash = if self.replace { Clash::Replace } else { Clash::Refuse };
+        self.subject.edit(shell, (&self.images, &self.sources), |entries| Change::Add(entries, clash))
+    }
+}
+
+impl Remove {
+    pub fn run(&self, shell: &Shell) -> Result<(), Fault> {
+        self.subject.edit(shell, NOTHING, |_| Change::Remove(self.entries.clone()))
+    }
+}
+
+impl Filter {
+    pub fn run(&self, shell: &Shell) -> Result<(), Fault> {
+        self.subject.edit(shell, NOTHING, |_| Change::Filter(self.platform.clone()))
+    }
+}
+
+impl Annotate {
+    pub fn run(&self, shell: &Shell) -> Result<(), Fault> {
+        self.subject.edit(shell, NOTHING, |_| Change::Annotate {
+            which: self.entry.clone(),
+            set: self.annotations.iter().cloned().collect(),
+            unset: self.unset.clone(),
+        })
+    }
+}
+
+/// No further images.
+const NOTHING: (&[OsString], &Sources) = (&[], &Sources { platform: Vec::new() });
+
+impl Subject {
+    /// Changes the index by what becomes of the entries of further images.
+    fn edit(
+        &self,
+        shell: &Shell,
+        (words, sources): (&[OsString], &Sources),
+        change: impl FnOnce(Vec<Descriptor>) -> Change,
+    ) -> Result<(), Fault> {
+        let to = self.to.as_deref().map(flags::target).transpose()?;
+        let (target, line) = shell.work(&self.work, |cx| {
+            let image = self.places.open(&self.reference, cx)?;
+            let further = sources.open(words, &self.places, cx)?;
+            let before = index::open(cx, image.source(), image.selector())?;
+            let change = change(entries(cx, &further)?);
+            let after = index::change((*before).clone(), &change)?;
+            let target = to.as_ref().unwrap_or(image.reference()).clone();
+            let sink = self.places.create(&target, cx)?;
+            let (name, place) = self.name(&image, &target, &*sink)?;
+            let from = several(&image, &further);
+            let edited = Edited { from: &from, before: Some(&before), after, place };
+            let copied = publish(cx, edited, &name, sink)?;
+            let line = published(&target, name.tag(), &copied.roots[0].digest);
+            Ok((target, line))
+        })?;
+        shell.published(&target, &line)
+    }
+
+    /// The name of the changed index, and whether that is where it was.
+    fn name(
+        &self,
+        image: &Image<'_>,
+        target: &Reference,
+        sink: &dyn Sink,
+    ) -> Result<(Name, index::Place), Fault> {
+        let is_same = image.reference().transport == target.transport;
+        let place = if is_same { index::Place::Same } else { index::Place::Other };
+        if self.to.is_some() {
+            return Ok((name_of(target)?, place));
+        }
+        let name = match image.selector() {
+            Selector::Only => image.catalog().name_of(&Selector::Only)?,
+            _ => name_of(image.reference()).map_err(|_| NO_TAG)?,
+        };
+        if name == Name::Untagged && sink.unnamed() == Unnamed::AsBefore {
+            return Err(NO_TAG.into());
+        }
+        Ok((name, place))
+    }
+}
+
+const NO_TAG: orlop::Error = orlop::Error::Unfit {
+    what: "an index without a tag cannot be changed where it is: its digest is its name",
+    hint: "say where the changed one goes with --to REF",
+};
+
+fn which(text: &str) -> Result<Which, String> {
+    parse_which(text).map_err(|error| error.to_string())
+}
