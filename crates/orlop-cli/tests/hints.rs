@@ -104,11 +104,13 @@ fn is_typable(
         return Err(format!("no flag {flag}"));
     }
     for command in parts {
-        let verb = command.split([' ', '`', '"']).next().unwrap_or_default();
+        let mut words = command.split([' ', '`', '"']);
+        let verb = words.next().unwrap_or_default();
         if verb == "--help" {
             continue;
         }
-        let known = verbs.get(verb).ok_or(format!("no verb {verb}"))?;
+        let inner = format!("{verb} {}", words.next().unwrap_or_default());
+        let known = verbs.get(&inner).or(verbs.get(verb)).ok_or(format!("no verb {verb}"))?;
         let flags = flags(command.split(['`', ';']).next().unwrap_or_default());
         if let Some(flag) = flags.iter().find(|flag| *flag != "--help" && !known.contains(*flag)) {
             return Err(format!("{verb} lacks {flag}"));

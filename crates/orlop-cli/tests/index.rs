@@ -175,7 +175,7 @@ fn what_cannot_be_is_refused_and_nothing_changes() {
         (&["filter", "oci:l:multi", "--platform", "linux/s390x"], 2, "linux/amd64"),
         (&["annotate", "oci:l:multi", "--entry", &before, "a=b"], 2, "orlop tree"),
         (&["annotate", "oci:l:multi", "=b"], 64, "KEY=VALUE"),
-        (&["add", "oci:l:multi", "--platform", "linux/arm64=oci:l:armv7"], 64, "--replace"),
+        (&["add", "oci:l:multi", "--platform", "linux/arm64=oci:l:armv7"], 64, "--overwrite"),
     ];
     for (words, code, hint) in refusals {
         let done: Finished = run(&it, &[&["index"], words].concat()).run();
@@ -183,7 +183,7 @@ fn what_cannot_be_is_refused_and_nothing_changes() {
         assert!(done.err().contains(hint), "{words:?} {done}");
         assert_eq!(digest(&it, "oci:l:multi"), before);
     }
-    run(&it, &["index", "add", "oci:l:multi", "--replace", "--platform", "linux/arm64=oci:l:armv7"]).ok();
+    run(&it, &["index", "add", "oci:l:multi", "--overwrite", "--platform", "linux/arm64=oci:l:armv7"]).ok();
     let replaced = entries(&raw(&it, "oci:l:multi"));
     assert_eq!(replaced[1], ("linux/arm64".into(), digest(&it, "oci:l:armv7")));
     run(&it, &["index", "rm", &by_digest, "linux/amd64", "--to", "oci:l:less"]).ok();

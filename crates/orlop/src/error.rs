@@ -255,7 +255,7 @@ impl Diagnose for Error {
             Self::UnknownLayer { .. } | Self::Artifact { .. } => {
                 Some("`orlop copy` carries it unchanged; `orlop inspect --raw` shows the manifest".into())
             }
-            Self::PlatformTaken { .. } => Some("put the new one in its place with --replace".into()),
+            Self::PlatformTaken { .. } => Some("put the new one in its place with --overwrite".into()),
             Self::NoEntry { .. } => Some("`orlop tree REF` lists what it names".into()),
             Self::NoFile { .. } | Self::NotAFile { .. } | Self::TooManyLinks { .. } => {
                 Some("`orlop files REF` lists what there is".into())

@@ -39,7 +39,7 @@ pub struct Add {
     sources: Sources,
     /// Put an image in the place of the one that is there for its platform
     #[arg(long)]
-    replace: bool,
+    overwrite: bool,
 }
 
 /// Remove entries from an index; the images stay until `gc`.
@@ -82,7 +82,7 @@ pub struct Annotate {
 
 impl Add {
     pub fn run(&self, shell: &Shell) -> Result<(), Fault> {
-        let clash = if self.replace { Clash::Replace } else { Clash::Refuse };
+        let clash = if self.overwrite { Clash::Replace } else { Clash::Refuse };
         self.subject.edit(shell, (&self.images, &self.sources), |entries| Change::Add(entries, clash))
     }
 }
