@@ -12,6 +12,7 @@ mod files;
 mod gc;
 mod index;
 mod inspect;
+mod lock;
 mod login;
 mod logout;
 mod ls;
@@ -52,6 +53,7 @@ pub enum Verb {
     Sync(Deferred<Box<sync::Arguments>>),
     Pull(Deferred<pull::Arguments>),
     Push(Deferred<push::Arguments>),
+    Lock(Deferred<lock::Arguments>),
     Login(Deferred<login::Arguments>),
     Logout(Deferred<logout::Arguments>),
     #[command(alias = "import")]
@@ -90,6 +92,7 @@ impl Verb {
             Self::Sync(arguments) => sync::run(&arguments, shell),
             Self::Pull(arguments) => pull::run(&arguments, shell),
             Self::Push(arguments) => push::run(&arguments, shell),
+            Self::Lock(arguments) => lock::run(&arguments, shell),
             Self::Login(arguments) => login::run(&arguments, shell),
             Self::Logout(arguments) => logout::run(&arguments, shell),
             Self::Build(arguments) => build::run(&arguments, shell),

@@ -1,6 +1,7 @@
 //! Flags that several verbs share. A verb takes a group only when it honours every flag in it.
 
 mod config;
+mod locked;
 mod network;
 mod owner;
 mod place;
@@ -8,6 +9,7 @@ mod target;
 mod tree;
 
 pub use config::ConfigFlags;
+pub use locked::{Locked, Locking, Unlocked};
 pub use network::{Network, Reach};
 pub use owner::Owners;
 pub use place::{

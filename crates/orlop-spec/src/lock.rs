@@ -34,15 +34,12 @@ const LONGEST: usize = 4096;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lock(BTreeMap<Box<str>, Pin>);
 
-/// What one name stood for.
+/// What one name stood for: a manifest or an index, of an algorithm that can be proven.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pin {
-    /// The manifest or index; of an algorithm that can be proven.
-    pub digest: Digest,
-    /// What it is.
-    pub media_type: MediaType,
-    /// Its bytes.
-    pub size: u64,
+struct Pin {
+    digest: Digest,
+    media_type: MediaType,
+    size: u64,
 }
 
 impl Lock {
@@ -52,7 +49,7 @@ impl Lock {
             return Err(LockError::TooLarge { limit: LARGEST });
         }
         let text = std::str::from_utf8(bytes).map_err(|error| {
-            let line = 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
+            let line = 1 + String::from_utf8_lossy(&bytes[..error.valid_up_to()]).matches('\n').count();
             LockError::Line { line, law: Law::Text }
         })?;
         let rest = text.strip_prefix(TITLE).and_then(|rest| rest.strip_prefix('\n'));
@@ -95,23 +92,21 @@ impl Lock {
     pub fn tags(&self, place: &Transport) -> Vec<(Box<str>, Descriptor)> {
         // A colon could belong to a path or end it: of all paths only the one of the place is known.
         let exists = |_: Sought, path: &Path| Some(path) == place.path();
-        let tag = |(name, pin): (&Box<str>, &Pin)| match reference(name, &exists) {
-            Ok(Reference { transport, selector: Selector::Tag(tag), .. }) if transport == *place => {
-                Some((tag, pin.descriptor()))
-            }
+        let tag = |name: &str| match reference(name, &exists) {
+            Ok(Reference { transport, selector: Selector::Tag(tag), .. }) if transport == *place => Some(tag),
             _ => None,
         };
-        self.0.iter().filter_map(tag).collect()
+        self.0.iter().filter_map(|(name, pin)| Some((tag(name)?, pin.descriptor()))).collect()
     }
 
     /// Notes what a reference stands for, and gives what it stood for before.
-    pub fn set(&mut self, reference: &Reference, root: &Descriptor) -> Result<Option<Pin>, LockError> {
+    pub fn set(&mut self, reference: &Reference, root: &Descriptor) -> Result<Option<Descriptor>, LockError> {
         let unfit = |law| LockError::Unfit { reference: reference.to_string().into(), law };
         let name = reference.to_os_string();
         let name = name.to_str().ok_or(unfit(Law::Text))?;
         self::reference(name, &|_, _| false).map_err(unfit)?;
         let pin = Pin::of(root).map_err(unfit)?;
-        Ok(self.0.insert(name.into(), pin))
+        Ok(self.0.insert(name.into(), pin).map(|before| before.descriptor()))
     }
 
     /// The references, in order.

@@ -2,6 +2,7 @@
 
 use orlop_fs::error::Shown;
 use orlop_spec::digest::AnyDigest;
+use orlop_spec::lock::LockError;
 use orlop_spec::media_type::MediaType;
 use orlop_spec::network::SettingsError;
 use orlop_spec::platform::Platform;
@@ -172,6 +173,23 @@ pub enum Error {
         /// The policy.
         file: Shown,
     },
+    /// A lock file that is there and cannot be understood.
+    #[error("the lock file {file} cannot be used, so no name of an image is")]
+    BadLock {
+        /// The file.
+        file: Shown,
+        /// Why.
+        #[source]
+        source: LockError,
+    },
+    /// A name that a lock file does not list.
+    #[error("{reference} is not in the lock file {file}")]
+    NotLocked {
+        /// The reference, or the place of which none is listed.
+        reference: Box<str>,
+        /// The file.
+        file: Shown,
+    },
     /// One site would be secure for one repository and insecure for another.
     #[error(
         "{host} may be insecure for one of the repositories and not for another, and both would share its connections"
@@ -235,7 +253,9 @@ impl Diagnose for Error {
             | Self::Blocked { .. }
             | Self::Refused { .. }
             | Self::Unsigned { .. }
+            | Self::NotLocked { .. }
             | Self::MixedSecurity { .. } => Kind::Policy,
+            Self::BadLock { source, .. } => source.kind(),
             Self::HelperFailed { .. } | Self::HelperRefused { .. } => Kind::Denied,
             Self::NotAnImage { .. }
             | Self::Artifact { .. }
@@ -267,12 +287,18 @@ impl Diagnose for Error {
             Self::Refused { .. } | Self::Unsigned { .. } | Self::BadPolicy { .. } => Some(
                 "name another policy with --policy FILE, or do without one with --insecure-policy".into(),
             ),
+            Self::NotLocked { reference, file } => Some(format!("orlop lock --update {file} {reference}")),
             Self::MixedSecurity { host } => Some(format!("allow both with --insecure {host}")),
             Self::HelperRefused { program, server } => {
                 Some(format!("see what it says: echo {server} | {program} get"))
             }
             _ => None,
         }
+    }
+
+    /// What goes along with an image under names of its own is, where those are not locked, not there.
+    fn is_absence(&self) -> bool {
+        self.kind() == Kind::NotFound || matches!(self, Self::NotLocked { .. })
     }
 }
 

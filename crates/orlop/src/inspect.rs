@@ -95,7 +95,10 @@ pub fn root(source: &dyn Source, selector: &Selector, host: &Platform) -> Result
 /// A tag that stood beside a digest and points elsewhere by now is worth a warning; the digest is what is meant.
 pub fn warn_of_moved_tag(cx: &Context<'_>, source: &dyn Source, reference: &Reference) {
     let (Selector::Digest(digest), Some(tag)) = (&reference.selector, &reference.tag) else { return };
-    let roots = source.resolve(&Selector::Tag(tag.clone())).unwrap_or_default();
+    let roots = match source.resolve(&Selector::Tag(tag.clone())) {
+        Err(fault) if matches!(fault.downcast_ref(), Some(Error::NotLocked { .. })) => return,
+        roots => roots.unwrap_or_default(),
+    };
     if roots.iter().all(|root| root.digest != *digest) {
         let text = format!("the tag {tag} does not point at {digest}; the digest is what counts");
         cx.observer.event(Event::Warned(text));

@@ -28,6 +28,8 @@ pub mod index;
 pub mod inspect;
 pub mod keep;
 pub mod layers;
+pub mod lock;
+mod locked;
 pub mod login;
 pub mod network;
 pub mod nowhere;

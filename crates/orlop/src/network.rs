@@ -4,7 +4,7 @@
 //! Surroundings ─► Network { hosts, trust, secrets, journal }        the ports of orlop_spec::network
 //!    hosts     registries.conf, hosts.toml           trust     system roots, certs.d, proxies
 //!    secrets   auth files, helpers, kept tokens      journal   open uploads, who holds which blob
-//!    check     policy.json, for images from anywhere
+//!    check     policy.json, for images from anywhere          locked    names by a lock file, from anywhere
 //! ```
 //!
 //! Invariant: nothing is read before it is asked for, and each thing once; no secret is in an error or a warning.
@@ -24,12 +24,14 @@ pub use programs::{Bounds, Programs, Ran};
 pub use secrets::Kept;
 
 use crate::error::Error;
+use crate::lock::{self, LockFile};
+use crate::locked::Locked;
 use hosts::Known;
 use orlop_fs::error::Shown;
 use orlop_spec::Timestamp;
 use orlop_spec::network::{AuthFile, Credential, Helper, Network, Policy, Registries};
-use orlop_spec::port::Result;
-use orlop_spec::reference::Repository;
+use orlop_spec::port::{Catalog, Result};
+use orlop_spec::reference::{Reference, Repository};
 use orlop_spec::wire::Site;
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
@@ -66,6 +68,8 @@ pub struct Given {
     pub realms: Vec<Box<str>>,
     /// Which policy holds.
     pub policy: WhichPolicy,
+    /// `--locked FILE`: what names mean, wherever an image is read.
+    pub locked: Option<PathBuf>,
     /// Tells the user what is no error and should be known.
     pub warn: Box<dyn Fn(&str) + Send + Sync>,
 }
@@ -86,6 +90,7 @@ impl Given {
             insecure: Vec::new(),
             realms: Vec::new(),
             policy: WhichPolicy::Found,
+            locked: None,
             warn: Box::new(|_| {}),
         }
     }
@@ -131,6 +136,7 @@ struct Shared {
     tokens: tokens::Tokens,
     realms: realms::Realms,
     policy: Once<Option<(Shown, Policy)>>,
+    locked: Once<LockFile>,
     warned: Mutex<HashSet<String>>,
 }
 
@@ -163,6 +169,7 @@ impl Surroundings {
             auth_files: Once::default(),
             answers: Mutex::default(),
             policy: Once::default(),
+            locked: Once::default(),
             warned: Mutex::default(),
         });
         let side = |typed: Option<Credential>, host| {
@@ -185,6 +192,17 @@ impl Surroundings {
             journal: &self.journal,
             clock: &*self.shared.given.now,
         }
+    }
+
+    /// The place of a reference, with names that mean what the lock file says, where there is one.
+    pub(crate) fn locked<'a>(
+        &self,
+        reference: &Reference,
+        place: Box<dyn Catalog + 'a>,
+    ) -> Result<Box<dyn Catalog + 'a>> {
+        let Some(path) = &self.shared.given.locked else { return Ok(place) };
+        let file = self.shared.locked.get(|| lock::read(path))?;
+        Ok(Box::new(Locked { place, transport: reference.transport.clone(), file }))
     }
 
     /// What a name without a host means, in the order to try: by the aliases and the hosts to search of

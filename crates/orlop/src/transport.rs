@@ -139,8 +139,15 @@ fn exists(sought: Sought, path: &Path) -> bool {
     }
 }
 
-/// Opens the place for reading, if the policy allows its image.
+/// Opens the place for reading, if the policy allows its image. Where there is a lock file, names mean what that says.
 pub fn open<'a>(reference: &Reference, outside: &Outside<'a>) -> Result<Opened<'a>> {
+    match opened(reference, outside)? {
+        Opened::Blobs(place) => Ok(Opened::Blobs(outside.surroundings.locked(reference, place)?)),
+        Opened::Tree(tree) => Ok(Opened::Tree(tree)),
+    }
+}
+
+fn opened<'a>(reference: &Reference, outside: &Outside<'a>) -> Result<Opened<'a>> {
     outside.surroundings.check(reference)?;
     if outside.file.is_some() && !matches!(reference.transport, Transport::Web(_)) {
         return Err(NO_FILE.into());
@@ -172,7 +179,7 @@ pub fn open<'a>(reference: &Reference, outside: &Outside<'a>) -> Result<Opened<'
         Transport::Local(path) => match found(path, outside)? {
             Found::Oci(archive) => Box::new(archive),
             Found::Docker(archive) => Box::new(archive),
-            Found::As(transport) => return open(&Reference { transport, ..reference.clone() }, outside),
+            Found::As(transport) => return opened(&Reference { transport, ..reference.clone() }, outside),
         },
         other => return Err(absent(other)),
     };

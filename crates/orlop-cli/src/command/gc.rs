@@ -1,7 +1,7 @@
 //! `orlop gc PLACE`
 
 use super::Outcome;
-use crate::flags::{Format, Place, Show};
+use crate::flags::{Format, Place, Show, Unlocked};
 use crate::output::{Align, Table, size};
 use crate::shell::Shell;
 use clap::Args;
@@ -14,7 +14,7 @@ use std::time::Duration;
 #[derive(Args)]
 pub struct Arguments {
     #[command(flatten)]
-    place: Place,
+    place: Place<Unlocked>,
     /// Spare blobs younger than this: other programs may be about to name them
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = duration)]
     grace: Duration,

@@ -3,7 +3,7 @@
 use super::Outcome;
 use crate::environment;
 use crate::error::Error;
-use crate::flags::{Format, Places, Reach, Show};
+use crate::flags::{Format, Places, Reach, Show, Unlocked};
 use crate::report;
 use crate::shell::Shell;
 use clap::Args;
@@ -41,7 +41,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     let credential = arguments.credential()?;
     let kept = shell.look(|cx| {
-        let places = Places::reaching(arguments.reach.surroundings(Some(credential.clone())));
+        let places = Places::<Unlocked>::reaching(arguments.reach.surroundings(Some(credential.clone())));
         let outside =
             orlop::transport::Outside { patience: arguments.reach.patience(), ..places.outside(cx) };
         orlop::login::login(&arguments.place, &credential, &outside)

@@ -1,7 +1,7 @@
 //! `orlop ls PLACE`
 
 use super::Outcome;
-use crate::flags::{Format, Place, Show};
+use crate::flags::{Format, Place, Show, Unlocked};
 use crate::output::{Align, Table, short_type, size};
 use crate::shell::Shell;
 use clap::Args;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 #[derive(Args)]
 pub struct Arguments {
     #[command(flatten)]
-    place: Place,
+    place: Place<Unlocked>,
     #[command(flatten)]
     show: Show,
 }

@@ -2,7 +2,7 @@
 
 use super::Outcome;
 use crate::error::Error;
-use crate::flags::{Kept, Place, published};
+use crate::flags::{Kept, Place, Unlocked, published};
 use crate::shell::{Answer, Shell};
 use clap::Args;
 use orlop::layer::path::printable;
@@ -16,7 +16,7 @@ use orlop::spec::{Descriptor, Fault};
 #[derive(Args)]
 pub struct Arguments {
     #[command(flatten)]
-    place: Place,
+    place: Place<Unlocked>,
     /// Only tell what would go
     #[arg(long)]
     dry_run: bool,

@@ -2,7 +2,7 @@
 
 use super::Outcome;
 use crate::error::Error;
-use crate::flags::{Place, published};
+use crate::flags::{Place, Unlocked, published};
 use crate::shell::Shell;
 use clap::Args;
 use orlop::spec::Fault;
@@ -14,7 +14,7 @@ use std::ffi::OsStr;
 #[derive(Args)]
 pub struct Arguments {
     #[command(flatten)]
-    place: Place,
+    place: Place<Unlocked>,
     /// A name to give
     #[arg(required = true, value_name = "TAG")]
     tags: Vec<Box<str>>,

@@ -1,7 +1,7 @@
 //! `orlop untag REF`
 
 use super::Outcome;
-use crate::flags::{Place, published};
+use crate::flags::{Place, Unlocked, published};
 use crate::shell::Shell;
 use clap::Args;
 use orlop::spec::Fault;
@@ -12,7 +12,7 @@ use orlop::spec::Fault;
 #[derive(Args)]
 pub struct Arguments {
     #[command(flatten)]
-    place: Place,
+    place: Place<Unlocked>,
 }
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {

@@ -88,7 +88,7 @@ fn make(options: &Options, shell: &Shell) -> Result<(), Fault> {
 
 fn build_image(options: &Options, cx: &Context<'_>, reading: &Reading) -> Result<Built, Fault> {
     let machine = machine();
-    let places = Places::default();
+    let places: Places = Places::default();
     let outside = places.outside(cx);
     let Opened::Tree(tree) = transport::open(&rootfs(&options.rootfs)?, &outside)? else {
         unreachable!("folders and tars hold trees");

@@ -7,7 +7,7 @@ use clap::Args;
 use orlop::network::{self, Given, Surroundings, WhichPolicy};
 use orlop::remote::Options;
 use orlop::spec::network::Credential;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How registries are reached.
@@ -95,6 +95,7 @@ impl Reach {
             insecure: self.insecure.clone(),
             realms: self.realm.clone(),
             policy: WhichPolicy::None,
+            locked: None,
             warn: Box::new(report::warn),
         }
     }
@@ -106,11 +107,12 @@ impl Network {
         self.reach.patience()
     }
 
-    /// What the library is handed; nothing is read for it.
-    pub fn surroundings(&self) -> Surroundings {
+    /// What the library is handed; nothing is read for it. Names mean what the file `locked` says.
+    pub fn surroundings(&self, locked: Option<&Path>) -> Surroundings {
         Surroundings::new(Given {
             source: self.src_creds.clone(),
             target: self.dest_creds.clone(),
+            locked: locked.map(Into::into),
             policy: match &self.policy {
                 Some(file) => WhichPolicy::File(file.clone()),
                 None if self.insecure_policy => WhichPolicy::None,

@@ -1,6 +1,6 @@
 //! Where images are: a reference, and what its place needs from outside.
 
-use super::Network;
+use super::{Locked, Locking, Network};
 use crate::environment;
 use clap::Args;
 use orlop::fs::{File, stat};
@@ -21,7 +21,7 @@ use std::sync::OnceLock;
 
 /// What places need from outside.
 #[derive(Args, Debug, Default)]
-pub struct Places {
+pub struct Places<L: Locking = Locked> {
     /// Folder for temporary files [default: $TMPDIR, else /var/tmp]
     #[arg(long, value_name = "DIR", help_heading = "Places")]
     pub tmpdir: Option<PathBuf>,
@@ -31,6 +31,8 @@ pub struct Places {
     /// The sha256 that the file of an https: reference must have
     #[arg(long, value_name = "HEX", value_parser = sha256, help_heading = "Places")]
     sha256: Option<Digest>,
+    #[command(flatten)]
+    locked: L,
     #[command(flatten)]
     network: Network,
     #[arg(skip)]
@@ -51,7 +53,7 @@ impl fmt::Debug for Shared {
     }
 }
 
-impl Places {
+impl<L: Locking> Places<L> {
     /// Places in surroundings that a command made for itself.
     pub fn reaching(surroundings: Surroundings) -> Self {
         let places = Self::default();
@@ -67,7 +69,7 @@ impl Places {
 
     fn outside_for<'a>(&'a self, cx: &Context<'a>, resolve: Resolve) -> Outside<'a> {
         let shared = self.shared.get_or_init(|| Shared {
-            surroundings: self.network.surroundings(),
+            surroundings: self.network.surroundings(self.locked.file()),
             pool: Pool::default(),
             spools: SpoolFolder(self.spools()),
         });
@@ -220,15 +222,15 @@ const HOLDS_A_TREE: orlop::Error = orlop::Error::Unfit {
 
 /// One image.
 #[derive(Args, Debug)]
-pub struct Place {
+pub struct Place<L: Locking = Locked> {
     /// The image
     #[arg(value_name = "REF")]
     reference: OsString,
     #[command(flatten)]
-    places: Places,
+    places: Places<L>,
 }
 
-impl Place {
+impl<L: Locking> Place<L> {
     /// Opens the place of the image for reading.
     pub fn open<'a>(&'a self, cx: &Context<'a>) -> Result<Image<'a>, Fault> {
         self.places.open(&self.reference, cx)

@@ -35,7 +35,7 @@ fn what_was_set_is_got_and_what_moved_is_told() {
     let (mut lock, name) = (Lock::default(), parsed(NAME));
     assert_eq!(lock.set(&name, &root("old")), Ok(None));
     let before = lock.set(&name, &root("new")).expect("it can be locked");
-    assert_eq!(before.map(|pin| pin.descriptor()), Some(root("old")));
+    assert_eq!(before, Some(root("old")));
     assert_eq!(lock.get(&name), Some(root("new")));
     assert_eq!(lock.get(&parsed("docker://a.example/app:2")), None);
     assert_eq!(lock.get(&parsed("a.example/app:1")), Some(root("new")), "there is one spelling");
@@ -44,7 +44,8 @@ fn what_was_set_is_got_and_what_moved_is_told() {
 #[test]
 fn a_file_is_read_as_it_is_written() {
     let mut lock = Lock::default();
-    for name in ["oci:a b:c d", NAME, "./x:1", "oci:https://a.example/l#1", "oci:x:@3", "a", "oci-archive:f"] {
+    for name in ["oci:a b:c d", NAME, "./x:1", "oci:https://a.example/l#1", "oci:x:@3", "a", "oci-archive:f"]
+    {
         lock.set(&parsed(name), &root(name)).expect(name);
     }
     let text = lock.to_string();
@@ -139,7 +140,7 @@ fn a_file_beyond_the_limit_is_not_looked_at() {
 fn what_has_no_line_is_not_set() {
     let mut lock = Lock::default();
     let name = |path: &[u8]| Reference::new(Transport::Layout(OsString::from_vec(path.to_vec()).into()));
-    let law = |told: Result<Option<Pin>, LockError>| match told {
+    let law = |told: Result<Option<Descriptor>, LockError>| match told {
         Err(LockError::Unfit { law, .. }) => Some(law),
         _ => None,
     };
@@ -158,7 +159,8 @@ fn names() -> impl Strategy<Value = String> {
     let tag = "(:[a-zA-Z0-9][a-z0-9/:]{0,6})?";
     prop_oneof![
         registry.prop_map(|name| format!("docker://{name}")),
-        (("oci|oci-archive|docker-archive"), "[a-z ./:]{1,9}", tag).prop_map(|(a, b, c)| format!("{a}:{b}{c}")),
+        (("oci|oci-archive|docker-archive"), "[a-z ./:]{1,9}", tag)
+            .prop_map(|(a, b, c)| format!("{a}:{b}{c}")),
         "oci:https://[a-c]{1,3}\\.example/[a-z]{1,3}(#[a-z]{1,3})?",
         "\\./[a-z @:]{1,9}",
     ]
