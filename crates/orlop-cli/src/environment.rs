@@ -14,6 +14,7 @@ use std::io::{self, Read, Write};
 use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Every variable that is read, and what for; the manual and the reference list them.
@@ -123,18 +124,29 @@ pub struct Stdout;
 
 impl Write for Stdout {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        check_stdout().and_then(|()| stream::write(io::stdout().as_fd(), bytes)).map_err(|error| match error
-            .kind()
-        {
+        let written = check_stdout().and_then(|()| stream::write(io::stdout().as_fd(), bytes));
+        written.map_err(|error| match error.kind() {
             // Whoever writes a whole buffer tries again.
             io::ErrorKind::Interrupted => error,
-            _ => Fault::from(Error::Output(error)).into(),
+            kind => {
+                READER_LEFT.fetch_or(kind == io::ErrorKind::BrokenPipe, Ordering::Relaxed);
+                Fault::from(Error::Output(error)).into()
+            }
         })
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Set when nobody reads the standard output any more.
+static READER_LEFT: AtomicBool = AtomicBool::new(false);
+
+/// Whether somebody read the standard output, and has seen enough. A registry that hangs up, or a helper that does not
+/// listen, breaks a pipe as well; only this tells them apart.
+pub fn has_reader_left() -> bool {
+    READER_LEFT.load(Ordering::Relaxed)
 }
 
 /// An error where the program was started without a standard output.

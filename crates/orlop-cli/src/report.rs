@@ -42,7 +42,7 @@ impl Style {
 
 /// Tells why a verb failed, and what to type next. A reader of the result that went away is no failure.
 pub fn failed(fault: &Fault, style: Style, next: Option<String>) -> ExitCode {
-    if is_broken_pipe(fault) {
+    if is_of_reader(fault) {
         return ExitCode::SUCCESS;
     }
     let kind = if interrupt::happened() { Kind::Interrupted } else { fault.kind() };
@@ -147,7 +147,12 @@ fn chain(fault: &Fault) -> Vec<String> {
     causes
 }
 
-/// Only the reader of stdout can break a pipe of ours, and it has seen what it wanted.
+/// Whether the reader of the result went away, who has seen what it wanted.
+fn is_of_reader(fault: &Fault) -> bool {
+    environment::has_reader_left() && is_broken_pipe(fault)
+}
+
+/// Whether a pipe or a connection broke that was written to.
 fn is_broken_pipe(fault: &Fault) -> bool {
     sources(fault)
         .filter_map(|cause| cause.downcast_ref::<io::Error>())
@@ -207,6 +212,12 @@ mod tests {
     fn a_broken_pipe_is_found_beneath_other_errors() {
         assert!(is_broken_pipe(&Fault::io("write", io::ErrorKind::BrokenPipe.into())));
         assert!(!is_broken_pipe(&broken()));
+    }
+
+    #[test]
+    fn a_connection_that_breaks_is_a_failure_unlike_a_reader_of_the_result_that_leaves() {
+        let fault = Fault::io("send a blob", io::ErrorKind::BrokenPipe.into());
+        assert!(is_broken_pipe(&fault) && !is_of_reader(&fault));
     }
 
     #[test]
