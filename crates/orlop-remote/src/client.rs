@@ -202,7 +202,9 @@ impl<'a> Client<'a> {
             };
             drop(outcome);
             retry::pause(self.cx, &request.address, &trouble, time)?;
-            let (what, again) = (request.address.to_string(), sent.into_inner());
+            let what = request.address.to_string();
+            // Who must look first at what became of a request counts its bytes as well.
+            let again = if errand.repeat == Repeat::Never { 0 } else { sent.into_inner() };
             self.cx.observer.event(Event::Retried { what, why: trouble.why, again });
         }
     }

@@ -1,7 +1,8 @@
 //! What the requests of one command share: connections that can be used again, TLS that is prepared, tokens, where
 //! sites were found, warnings that were shown.
 //!
-//! Invariant: a connection is used again only for the site that it leads to, and under the same care.
+//! Invariant: a connection is used again only for the site that it leads to, under the same care, and where its address
+//! would be allowed again.
 
 use crate::auth::Tokens;
 use crate::dial::{Resolve, System};
@@ -28,6 +29,7 @@ pub struct Pool {
 pub(crate) struct Key {
     pub(crate) site: Site,
     pub(crate) care: Care,
+    pub(crate) bounds: Bounds,
 }
 
 /// How carefully it was made.
@@ -35,6 +37,13 @@ pub(crate) struct Key {
 pub(crate) enum Care {
     Full,
     Insecure,
+}
+
+/// Where it may lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Bounds {
+    Anywhere,
+    Public,
 }
 
 /// Where a connection goes when its answer was read.

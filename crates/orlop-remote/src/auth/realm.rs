@@ -6,10 +6,10 @@
 //! told:   what is asked, and is the registry's host, or known to be the registry's, or was named by the user
 //! ```
 
+use crate::dial;
 use crate::error::Error;
 use orlop_spec::network::Trust;
 use orlop_spec::wire::{Address, Scheme, Site};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Registries whose authorisation server is another host, as they document it.
 const PAIRS: &[(&str, &str)] = &[
@@ -68,30 +68,7 @@ pub(super) fn may_tell(trust: &dyn Trust, home: &Site, realm: &Address) -> Told 
 /// looked at when it is connected to (N5).
 fn is_inner(site: &Site) -> bool {
     let host = site.host().trim_start_matches('[').trim_end_matches(']');
-    site.is_loopback()
-        || match host.parse() {
-            Ok(IpAddr::V4(address)) => is_inner_v4(address),
-            Ok(IpAddr::V6(address)) => is_inner_v6(address),
-            Err(_) => false,
-        }
-}
-
-fn is_inner_v4(address: Ipv4Addr) -> bool {
-    let [first, second, ..] = address.octets();
-    address.is_private()
-        || address.is_loopback()
-        || address.is_link_local()
-        || first == 0
-        || (first == 100 && second & 0xc0 == 64)
-}
-
-fn is_inner_v6(address: Ipv6Addr) -> bool {
-    let embedded = address.to_ipv4_mapped().is_some_and(is_inner_v4);
-    embedded
-        || address.is_loopback()
-        || address.is_unspecified()
-        || address.is_unique_local()
-        || address.is_unicast_link_local()
+    site.is_loopback() || host.parse().is_ok_and(dial::is_inner)
 }
 
 #[cfg(test)]
@@ -149,6 +126,8 @@ mod tests {
             ("https://reg.example", "https://[::ffff:10.0.0.1]/token"),
             ("https://reg.example", "https://[fd00::1]/token"),
             ("https://reg.example", "https://100.64.0.1/token"),
+            ("https://reg.example", "https://[64:ff9b::a00:1]/token"),
+            ("https://reg.example", "https://198.18.0.1/token"),
             ("http://127.0.0.1:5000", "http://evil.example/token"),
         ] {
             assert_eq!(told(home, realm), None, "{home} {realm}");

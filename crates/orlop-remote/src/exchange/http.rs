@@ -10,7 +10,7 @@ use super::watch::Watch;
 use super::{Answer, Body, Exchange, Named, tls};
 use crate::dial::{self, Reach};
 use crate::error::{Error, Phase};
-use crate::pool::{Care, Key, Pool, Slot};
+use crate::pool::{Bounds, Care, Key, Pool, Slot};
 use orlop_spec::network::{Credential, Trust};
 use orlop_spec::port::Result;
 use orlop_spec::wire::{Address, Method, Request, Scheme, Site};
@@ -53,13 +53,15 @@ enum End {
 impl Exchange for Http<'_> {
     fn send(&self, request: &Request, named: Named<'_>, body: Body<'_>) -> Result<Answer<'_>> {
         self.cancel.check()?;
-        let mut watch = Watch::new(self.cancel, &request.address, self.stall);
+        let mut watch = Watch::new(self.cancel, &shown(&request.address, named), self.stall);
         let site = request.address.site();
         let care = if self.trust.is_insecure(site) { Care::Insecure } else { Care::Full };
-        let key = Key { site: site.clone(), care };
+        let reach = self.reach(site, care, named, &mut watch)?;
+        let bounds = if reach == Reach::Anywhere { Bounds::Anywhere } else { Bounds::Public };
+        let key = Key { site: site.clone(), care, bounds };
         let mut connection = match self.pool.take(&key) {
             Some(connection) => connection,
-            None => self.connect(&key, named, &mut watch)?,
+            None => self.connect(&key, reach, &mut watch)?,
         };
         watch.enter(Phase::Sending);
         let sent = transmit(&mut connection, request, body, &mut watch)?;
@@ -92,9 +94,8 @@ impl Http<'_> {
         Answer { head, body: Box::new(Incoming::new(connection, framing, watch, slot)) }
     }
 
-    fn connect(&self, key: &Key, named: Named<'_>, watch: &mut Watch<'_>) -> Result<Connection> {
+    fn connect(&self, key: &Key, reach: Reach<'_>, watch: &mut Watch<'_>) -> Result<Connection> {
         let site = &key.site;
-        let reach = self.reach(key, named, watch)?;
         let Some((proxy, credential)) = self.trust.proxy(site)? else {
             let addresses = dial::look_up(site, self.pool.resolver(), watch)?;
             self.pool.note_inner(site, is_any_inner(&addresses));
@@ -125,9 +126,15 @@ impl Http<'_> {
     }
 
     /// N5: who was led somewhere by a public server stays in public.
-    fn reach<'n>(&self, key: &Key, named: Named<'n>, watch: &mut Watch<'_>) -> Result<Reach<'n>> {
+    fn reach<'n>(
+        &self,
+        site: &Site,
+        care: Care,
+        named: Named<'n>,
+        watch: &mut Watch<'_>,
+    ) -> Result<Reach<'n>> {
         let Named::BySite(by) = named else { return Ok(Reach::Anywhere) };
-        if key.care == Care::Insecure || *by == key.site || self.is_inner(by, watch)? {
+        if care == Care::Insecure || by == site || self.is_inner(by, watch)? {
             return Ok(Reach::Anywhere);
         }
         Ok(Reach::Public(by))
@@ -145,6 +152,14 @@ impl Http<'_> {
         let is_inner = is_any_inner(&addresses);
         self.pool.note_inner(site, is_inner);
         Ok(is_inner)
+    }
+}
+
+/// An address as errors say it. The query that a server made for us may be a signature that lets anybody in.
+fn shown(address: &Address, named: Named<'_>) -> Address {
+    match named {
+        Named::ByUser => address.clone(),
+        Named::BySite(_) => address.without_query(),
     }
 }
 

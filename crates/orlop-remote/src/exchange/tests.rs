@@ -341,8 +341,27 @@ fn n5_a_public_server_does_not_lead_inside_whatever_the_name() {
     }
     assert_eq!(trap.connections(), 0);
     assert_eq!(get(&world, "inner.example", "blobs.example").expect("an answer").0, 200);
+    let fault = fault(get(&world, "registry.example", "blobs.example"));
+    assert!(matches!(error(&fault), Error::Inside { .. }), "a connection that is there leads inside too");
     world.ports.insecure.insert(site("blobs.example"));
     assert_eq!(get(&world, "registry.example", "blobs.example").expect("an answer").0, 200);
+}
+
+/// A blob's address elsewhere is often signed, and whoever reads it in a log could fetch the blob.
+#[test]
+fn an_address_that_a_server_made_is_said_without_its_query() {
+    let server = Loopback::new(|_, caller| drop(caller.request()));
+    let world = World::new();
+    let request = Request::new(Method::Get, server.at("/blob?X-Amz-Signature=secret"));
+    let home = Site::parse(Scheme::Http, "127.0.0.1:1").expect("a site");
+    let said = |named| {
+        let fault = fault(world.http().send(&request, named, Body::Empty).and_then(read));
+        format!("{fault} {:?}", error(&fault))
+    };
+    let (by_site, by_user) = (said(Named::BySite(&home)), said(Named::ByUser));
+    assert!(by_site.contains("/blob") && !by_site.contains("secret"), "{by_site}");
+    assert!(by_user.contains("secret"), "what the user typed is said as it was: {by_user}");
+    assert!(server.heads().iter().all(|head| head.contains("secret")), "and asked for whole");
 }
 
 #[test]

@@ -159,6 +159,12 @@ impl Address {
         Self { site: self.site.clone(), target: target.into() }
     }
 
+    /// The same address without its query.
+    #[must_use]
+    pub fn without_query(&self) -> Self {
+        Self { site: self.site.clone(), target: self.path().into() }
+    }
+
     /// The same address with one more parameter; the value is escaped.
     #[must_use]
     pub fn with_query(&self, key: &str, value: &str) -> Self {

@@ -70,7 +70,9 @@ impl Failure {
             matches!(&said.code, Code::Other(code) if code.contains("QUOTA"))
                 || said.message.to_ascii_lowercase().contains("quota")
         };
-        matches!(self.status, 413 | 507) || self.said.iter().any(speaks_of_quota)
+        // A quota of requests is none of room: it is over soon.
+        let is_of_room = !matches!(self.status, 408 | 425 | 429 | 503);
+        matches!(self.status, 413 | 507) || (is_of_room && self.said.iter().any(speaks_of_quota))
     }
 }
 
@@ -109,6 +111,10 @@ impl Diagnose for Failure {
                 "orlop login {}, or give --creds USER:PASSWORD, or a file of credentials with --authfile",
                 self.address.site().authority()
             )),
+            Kind::Limit if self.status == 413 => Some(
+                "raise the registry's limit on bodies, or that of a proxy before it (client_max_body_size of nginx)".into(),
+            ),
+            Kind::Limit => Some("make room at the registry: remove images, or have its quota raised".into()),
             Kind::Unreachable if self.status == 429 || self.says(&Code::TooManyRequests) => Some(
                 "wait, or be known to the registry with --creds USER:PASSWORD: many allow more to those they know".into(),
             ),

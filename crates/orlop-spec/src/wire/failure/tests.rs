@@ -34,6 +34,8 @@ fn codes_decide_the_kind_before_the_status() {
     }
     let full = failure(Method::Put, 403, "application/json", r#"{"errors":[{"message":"Quota exceeded"}]}"#);
     assert_eq!(full.kind(), Kind::Limit);
+    let often = failure(Method::Get, 429, "application/json", r#"{"errors":[{"message":"Quota exceeded"}]}"#);
+    assert_eq!(often.kind(), Kind::Unreachable, "requests are counted again soon");
 }
 
 #[test]
@@ -51,6 +53,14 @@ fn a_failure_says_what_was_asked_what_came_and_what_to_type() {
             "orlop login reg.example, or give --creds USER:PASSWORD, or a file of credentials with --authfile"
         )
     );
+}
+
+#[test]
+fn what_is_too_large_or_too_much_says_what_to_raise() {
+    let hint = |status| failure(Method::Put, status, "text/plain", "").hint().expect("a hint");
+    assert!(hint(413).contains("limit on bodies"), "{}", hint(413));
+    assert!(hint(507).contains("quota"), "{}", hint(507));
+    assert!(hint(429).contains("--creds"), "{}", hint(429));
 }
 
 #[test]
