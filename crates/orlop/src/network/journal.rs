@@ -126,7 +126,7 @@ impl Journal for Folder {
             "location": upload.location.to_string(),
             "acknowledged": upload.acknowledged,
         });
-        if upload.acknowledged == 0 {
+        if !matches!(folder.try_stat(upload_name(key).as_bytes()), Ok(Some(_))) {
             forget_oldest(&folder);
         }
         private::write(&folder, &upload_name(key), &json::print(&document)).ok();

@@ -49,7 +49,9 @@ fn only_so_many_uploads_are_remembered() {
     let scratch = testkit::scratch();
     let journal = journal(&scratch);
     for number in 0..MOST_UPLOADS + 20 {
-        journal.note_upload(&key(&number.to_string()), Some(&upload(0)));
+        // The first that is told of an upload is what its first chunk left.
+        journal.note_upload(&key(&number.to_string()), Some(&upload(1 << 26)));
+        journal.note_upload(&key(&number.to_string()), Some(&upload(2 << 26)));
     }
     assert_eq!(files(&scratch).len(), MOST_UPLOADS);
     assert!(journal.upload(&key(&(MOST_UPLOADS + 19).to_string())).is_some());
