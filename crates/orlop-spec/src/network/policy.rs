@@ -97,6 +97,21 @@ impl Policy {
         }
     }
 
+    /// What is said about images of a place of which nobody knows yet how they are called: `scopes` are those of the
+    /// place, itself first. A rule for one of its images can forbid, never allow.
+    pub fn judge_place(&self, transport: &str, scopes: &[String]) -> Judgement {
+        let is_of_image = |scope: &&str| {
+            scopes
+                .first()
+                .and_then(|place| scope.strip_prefix(&**place))
+                .is_some_and(|it| it.starts_with([':', '@']))
+        };
+        let known = self.transports.get(transport).into_iter().flat_map(BTreeMap::keys).map(|scope| &**scope);
+        let of_images = known.filter(is_of_image).map(|scope| self.judge(transport, &[scope.to_owned()]));
+        let mut all = std::iter::once(self.judge(transport, scopes)).chain(of_images);
+        all.find(|judgement| *judgement != Judgement::Accept).unwrap_or(Judgement::Accept)
+    }
+
     fn find(&self, transport: &str, scopes: &[String]) -> (String, &[Requirement]) {
         let known = self.transports.get(transport);
         let most_specific = scopes.iter().map(String::as_str).chain([""]);

@@ -39,8 +39,13 @@ impl Surroundings {
         // A folder's image without a tag may be the one with it, so a rule for the tag can forbid, never allow.
         let is_tagged = OF_PATHS.contains(&transport) && !scopes.is_empty();
         let of_place = policy.judge(transport, &scopes[usize::from(is_tagged)..]);
-        let judgement =
-            if of_place == Judgement::Accept { policy.judge(transport, &scopes) } else { of_place };
+        let judgement = match (of_place, scopes.split_first()) {
+            (Judgement::Accept, Some((_, place))) if !names_image(reference) => {
+                policy.judge_place(transport, place)
+            }
+            (Judgement::Accept, _) => policy.judge(transport, &scopes),
+            (of_place, _) => of_place,
+        };
         match judgement {
             Judgement::Accept => Ok(()),
             Judgement::Reject { rule } => Err(Error::Refused { image, rule, file }.into()),
@@ -68,6 +73,16 @@ impl Shared {
         let policy = Policy::parse(&read.bytes)
             .map_err(|source| Error::BadPolicy { file: read.shown.clone(), source })?;
         Ok(Some((read.shown, policy)))
+    }
+}
+
+/// Whether it is known which image is meant, in the words that rules have for images.
+fn names_image(reference: &Reference) -> bool {
+    match (&reference.transport, &reference.selector) {
+        (_, Selector::Tag(_)) | (Transport::Dir(_), _) | (Transport::Registry(_), Selector::Digest(_)) => {
+            true
+        }
+        (_, Selector::Only | Selector::At(_) | Selector::Digest(_)) => false,
     }
 }
 

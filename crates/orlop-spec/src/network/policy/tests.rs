@@ -67,6 +67,24 @@ fn the_most_specific_rule_alone_counts() {
 }
 
 #[test]
+fn a_rule_for_one_image_forbids_a_whole_place_and_never_allows_it() {
+    let policy = Policy::parse(
+        br#"{"default": [{"type": "reject"}], "transports": {"docker": {
+            "h.example/all": [{"type": "insecureAcceptAnything"}],
+            "h.example/all/but:bad": [{"type": "reject"}],
+            "h.example/one:1": [{"type": "insecureAcceptAnything"}]}}}"#,
+    )
+    .expect("valid");
+    for (name, expected) in
+        [("all", "accept"), ("all/but", "reject"), ("all/butter", "accept"), ("one", "reject")]
+    {
+        let repository = Repository::parse(&format!("h.example/{name}")).expect(name);
+        let scopes = scopes_of_repository(&repository, ":1");
+        assert_eq!(verdict(&policy.judge_place("docker", &scopes[1..])), expected, "{name}");
+    }
+}
+
+#[test]
 fn a_file_that_is_not_understood_is_refused_whole() {
     for text in [
         "{}",

@@ -82,10 +82,33 @@ fn paths_are_judged_without_links() {
     assert!(of("other/link", ":1").is_err(), "a link does not lead around a rule");
     assert!(of("other", ":1").is_ok() && of("real/free", ":1").is_ok());
     assert!(of("real/free", ":bad").is_err(), "and it forbids");
+    assert!(of("real/free", ":@0").is_err(), "whatever stands first in the folder");
     assert!(
         of("other/link", ":good").is_err(),
         "a rule for a tag allows nothing: the image may have no tag as well"
     );
+}
+
+/// `sync` and `copy --all-tags` name a place, and take all its images.
+#[test]
+fn a_rule_for_a_tag_does_not_allow_its_whole_repository() {
+    let world = World::new();
+    world.file(
+        "root/etc/containers/policy.json",
+        r#"{"default":[{"type":"reject"}],"transports":{"docker":{
+            "a.example/app:latest":[{"type":"insecureAcceptAnything"}],
+            "a.example/free":[{"type":"insecureAcceptAnything"}],
+            "a.example/free/but:bad":[{"type":"reject"}]}}}"#,
+    );
+    let (surroundings, _scratch) = world.enter();
+    let whole = |place: &str| {
+        let reference = transport::parse_place(place.as_ref(), Bare::Registry).expect("a place");
+        surroundings.check(&reference).map_err(|fault| fault.kind())
+    };
+    check(&surroundings, "docker://a.example/app").expect("the tag that is meant is named");
+    assert_eq!(whole("docker://a.example/app"), Err(Kind::Policy));
+    assert_eq!(whole("docker://a.example/free/but"), Err(Kind::Policy));
+    assert_eq!(whole("docker://a.example/free/other"), Ok(()));
 }
 
 #[test]
