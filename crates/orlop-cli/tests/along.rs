@@ -77,6 +77,22 @@ fn signatures_go_along_where_they_are_asked_for() {
 }
 
 #[test]
+fn a_signature_that_is_newer_than_its_image_is_synced() {
+    let scratch = scratch();
+    let it = signed(&scratch);
+    command(&scratch, &["sync", "oci:from", "oci:to", "--include=v*"]).ok();
+    assert!(!listed(&scratch, "oci:to").contains(&it["first"]));
+    let words = ["sync", "oci:from", "oci:to", "--include=v*", "--referrers=all"];
+    let lines = command(&scratch, &words).ok().out();
+    assert_eq!(lines.lines().count(), 1, "nothing speaks of v2: {lines}");
+    let found = listed(&scratch, "oci:to");
+    for name in ["first", "second", "tagged"] {
+        assert!(found.contains(&it[name]), "{name} is missing");
+    }
+    assert_eq!(command(&scratch, &words).ok().out(), "", "the second time there is nothing to do");
+}
+
+#[test]
 fn every_tag_of_a_place_is_copied_under_its_own_name() {
     let scratch = scratch();
     signed(&scratch);

@@ -9,7 +9,8 @@
 //! Invariants: every tag is published by itself, so that what ends a run takes nothing back; a tag that is as it
 //! should be costs one question at each side; nothing is removed before everything else went well.
 
-use crate::copy::{Account, Copy, copy, foresee, in_parallel};
+use crate::copy::{Account, Copy, copy, foresee, in_parallel, plan_one};
+use crate::referrers::{self, Referrers};
 use orlop_fs::glob::Glob;
 use orlop_spec::port::{Catalog, Keeper, Name, Result, Selector, Sink};
 use orlop_spec::{AnyDigest, Context, Descriptor, Fault, Kind};
@@ -168,19 +169,38 @@ fn one(cx: &Context<'_>, from: &dyn Catalog, to: &dyn Target, wish: &Sync, tag: 
     let name = Name::Tag(tag.into());
     let roots = from.resolve(&Selector::Tag(tag.into()))?;
     let sink = to.sink()?;
-    let mut is_held = true;
-    for root in &roots {
-        is_held = is_held && sink.has(&name, root, wish.copy.depth)?;
-    }
-    if is_held {
+    let named: Vec<(Name, Descriptor)> = roots.into_iter().map(|root| (name.clone(), root)).collect();
+    if has_all(&*sink, &named, wish)? && has_all(&*sink, &companions(cx, from, &named, wish)?, wish)? {
         return Ok(Outcome::Held);
     }
-    let named: Vec<(Name, Descriptor)> = roots.into_iter().map(|root| (name.clone(), root)).collect();
     let account = match wish.mode {
         Mode::Tell => foresee(cx, from, &named, &*sink, &wish.copy)?,
         Mode::Do => copy(cx, from, &named, sink, &wish.copy)?.account,
     };
     Ok(Outcome::Copied(named[0].1.digest.clone(), account))
+}
+
+fn has_all(sink: &dyn Sink, named: &[(Name, Descriptor)], wish: &Sync) -> Result<bool> {
+    for (name, root) in named {
+        if !sink.has(name, root, wish.copy.depth)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// What goes along with the images, where that is wished: it may be newer than they are.
+fn companions(
+    cx: &Context<'_>,
+    from: &dyn Catalog,
+    named: &[(Name, Descriptor)],
+    wish: &Sync,
+) -> Result<Vec<(Name, Descriptor)>> {
+    let mut nodes = Vec::new();
+    for (_, root) in named.iter().filter(|_| wish.copy.referrers != Referrers::None) {
+        nodes.extend(plan_one(cx, from, root, &wish.copy)?.1);
+    }
+    referrers::of(cx, from, &nodes, &wish.copy.referrers)
 }
 
 fn tags(place: &dyn Catalog) -> Result<Vec<Box<str>>> {
