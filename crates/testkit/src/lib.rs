@@ -17,6 +17,7 @@ pub mod http;
 pub mod image;
 mod line;
 pub mod listener;
+pub mod noise;
 pub mod peer;
 pub mod proof;
 pub mod registry;
@@ -28,6 +29,7 @@ pub mod token_server;
 pub mod torture;
 
 pub use command::{Command, Finished, orlop};
+pub use noise::noise;
 pub use peer::{Peer, peer};
 pub use scratch::{Scratch, scratch};
 

@@ -4,15 +4,11 @@ use crate::walk::{self, Goods};
 use crate::world::World;
 use orlop_spec::port::Result;
 use std::time::{Duration, Instant};
-use testkit::fault_server::{Effect, End, Fault, FaultServer, Part, Walk};
+use testkit::fault_server::{End, Fault, FaultServer, Walk, laws};
 use testkit::suites::memory::Memory;
 
 /// No fault keeps a client longer: retries, stalls and pauses together.
 const BOUND: Duration = Duration::from_secs(25);
-
-/// Nobody is asked more often for two layers, or for pages that never end.
-const REQUESTS: usize = 100;
-const PAGES: usize = 12_000;
 
 /// Runs a fault in the clear and tells all that is wrong.
 pub(crate) fn judge(fault: &'static Fault) -> Vec<String> {
@@ -31,10 +27,13 @@ pub(crate) fn judge_at(fault: &'static Fault, world: World) -> Vec<String> {
     let mut wrong = Vec::new();
     wrong.extend(ending(fault, &outcome));
     wrong.extend((time > BOUND).then(|| format!("it took {time:?}")));
-    wrong.extend(conduct(fault, &world.server));
+    wrong.extend(laws::conduct(fault, &world.server));
     wrong.extend(content(fault, &world.server, &goods, &memory, outcome.is_ok()));
+    if outcome.is_err() {
+        wrong.extend(laws::tidiness(fault, &world.server));
+    }
     if fault.end == End::Resumed {
-        wrong.extend(thrift(&world.server, &goods));
+        wrong.extend(laws::thrift(&world.server, goods.size()));
     }
     let said = outcome
         .as_ref()
@@ -52,39 +51,6 @@ fn ending(fault: &Fault, outcome: &Result<()>) -> Option<String> {
         (End::Refused(kinds), Err(error)) if kinds.contains(&error.kind()) => None,
         (End::Refused(kinds), _) => Some(format!("it should fail as one of {kinds:?}")),
     }
-}
-
-/// What the client asked, and whom it told what.
-fn conduct(fault: &Fault, server: &FaultServer) -> Vec<String> {
-    let mut wrong = Vec::new();
-    let seen = server.seen();
-    if !matches!(fault.effect, Effect::None) && server.strikes() == 0 {
-        wrong.push("the fault never struck".into());
-    }
-    for told in server.trap().secrets() {
-        wrong.push(format!(
-            "another site was told a secret: {} {} {:?}",
-            told.method, told.target, told.headers
-        ));
-    }
-    let most = if fault.walk == Walk::Tags { PAGES } else { REQUESTS };
-    if seen.len() + server.tokens().asked().len() > most {
-        wrong.push(format!("{} requests, {} of tokens", seen.len(), server.tokens().asked().len()));
-    }
-    for asked in &seen {
-        let headers = &asked.asked.headers;
-        if headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("X-Smuggled")) {
-            wrong.push("a header was smuggled".into());
-        }
-    }
-    for (at, early) in seen.iter().enumerate().filter_map(|(at, it)| Some((at, it.pause?))) {
-        let next = seen[at + 1..].iter().find(|it| it.asked.target == seen[at].asked.target);
-        let waited = next.map(|next| next.at - seen[at].at);
-        wrong.extend(
-            waited.filter(|it| *it < early).map(|it| format!("it waited {it:?} instead of {early:?}")),
-        );
-    }
-    wrong
 }
 
 /// What is kept is what was named, here and there; a name stands only for what is whole.
@@ -119,22 +85,7 @@ fn content(
             _ => {}
         }
     }
-    if gives_up(fault) && !is_done && shelf.open_uploads() > 0 {
-        wrong.push(format!("{} uploads were left open (item 215)", shelf.open_uploads()));
-    }
     wrong
-}
-
-/// Whether a client that fails still has a registry that listens, and so tells it that an upload comes to nothing.
-fn gives_up(fault: &Fault) -> bool {
-    let is_told = matches!(fault.effect, Effect::Instead(_) | Effect::Early(_));
-    fault.at == Part::Finish && is_told && !fault.name.contains("unknown upload")
-}
-
-/// At most a tenth is carried twice.
-fn thrift(server: &FaultServer, goods: &Goods) -> Option<String> {
-    let (carried, size) = (server.carried(), goods.size());
-    (carried > size + size / 10).then(|| format!("{carried} bytes were carried for {size}"))
 }
 
 /// An error with its causes.

@@ -8,6 +8,7 @@ use serde_json::Value;
 use std::io::Read as _;
 use testkit::fault_server::Walk;
 use testkit::image::{Image, Layout, MANIFEST, Packing, blob_path};
+use testkit::noise;
 use testkit::suites::memory::Memory;
 use testkit::tarball::{Member, tar};
 
@@ -40,17 +41,6 @@ impl Goods {
     pub(crate) fn manifest(&self) -> Vec<u8> {
         self.layout.files[&self.layout.manifest_path()].clone()
     }
-}
-
-fn noise(seed: u64, size: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()[0]
-    };
-    (0..size).map(|_| next()).collect()
 }
 
 fn text(value: &Value) -> &str {

@@ -13,6 +13,7 @@
 
 mod deliver;
 pub mod faults;
+pub mod laws;
 pub mod shelf;
 mod trap;
 
@@ -25,7 +26,7 @@ use crate::http::{Asked, Reply};
 use crate::line::{Line, Tls};
 use crate::listener::Listener;
 use crate::token_server::{Manner, TokenServer};
-use std::io::BufReader;
+use std::io::{BufReader, Write as _};
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
@@ -66,6 +67,9 @@ pub enum Guard {
 
 /// What is no config.
 const LARGE: usize = 16 << 10;
+
+/// What the client is told arrives before the connection ends.
+const PARTING: Duration = Duration::from_millis(200);
 
 /// What the threads of the connections share.
 struct Core {
@@ -175,7 +179,11 @@ impl Core {
     }
 
     fn serve(&self, stream: TcpStream) {
+        let is_hello = begins_tls(&stream);
         let mut line = BufReader::new(Line::new(stream, self.tls.as_ref()));
+        if self.tls.is_none() && is_hello {
+            return refuse(line.get_mut());
+        }
         while let Some(asked) = Asked::head(&mut line) {
             let at = Instant::now();
             let (part, repository) = Part::of(&asked);
@@ -254,6 +262,21 @@ impl Core {
             _ => self.tokens.challenge(&format!("repository:{name}:{actions}")),
         }
     }
+}
+
+/// Whether the first byte of a connection is that of a handshake (RFC 8446, section 5.1).
+fn begins_tls(stream: &TcpStream) -> bool {
+    let mut first = [0];
+    stream.peek(&mut first).is_ok_and(|count| count == 1) && first == [22]
+}
+
+/// What servers in the clear say to a handshake.
+fn refuse(line: &mut Line) {
+    let reply = Reply::new(400).with("Connection", "close").body("this is no TLS");
+    // Whoever shakes hands has left by then.
+    let _gone = line.write_all(&reply.head()).and_then(|()| line.write_all(&reply.body));
+    line.part_politely();
+    line.wait(PARTING);
 }
 
 /// What a request meets.
