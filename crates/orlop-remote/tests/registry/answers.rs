@@ -135,6 +135,26 @@ fn an_image_of_schema_one_is_refused_by_name() {
     }
 }
 
+/// Networks that want one to log in answer everything with a page, and 200.
+#[test]
+fn a_web_page_is_no_image() {
+    let page = |reply: Reply| {
+        let reply = reply.without("Docker-Content-Digest").without("Content-Length");
+        reply.with("Content-Type", "text/html").body("<html>log in</html>")
+    };
+    let server = Server::that(move |asked, reply| match asked.method.as_str() {
+        "GET" => page(reply),
+        "HEAD" => page(reply),
+        _ => reply,
+    });
+    let world = World::default();
+    with_image(&world, &server);
+    for resolve in [Resolve::Fetch, Resolve::Look] {
+        let refused = world.open_to(&server.app(), resolve).resolve(&tagged("1.0")).expect_err("no image");
+        assert!(refused.to_string().contains("no document of an image"), "{refused}");
+    }
+}
+
 #[test]
 fn a_tag_that_is_not_there_is_answered_with_near_ones() {
     let (world, server) = (World::default(), Server::right());
