@@ -143,8 +143,7 @@ fn a_web_page_is_no_image() {
         reply.with("Content-Type", "text/html").body("<html>log in</html>")
     };
     let server = Server::that(move |asked, reply| match asked.method.as_str() {
-        "GET" => page(reply),
-        "HEAD" => page(reply),
+        "GET" | "HEAD" => page(reply),
         _ => reply,
     });
     let world = World::default();
