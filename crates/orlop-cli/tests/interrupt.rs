@@ -9,8 +9,10 @@ use std::time::{Duration, Instant};
 use testkit::command::orlop_path;
 use testkit::dump::{differences, dump};
 use testkit::image::{Image, Packing};
+use testkit::registry::Registry;
+use testkit::slow_link::{Link, SlowLink};
 use testkit::tarball::{Member, tar};
-use testkit::{Scratch, orlop, scratch};
+use testkit::{Scratch, orlop, proof, scratch};
 
 /// A layout with one image, and a folder to work in.
 fn fixture() -> Scratch {
@@ -153,4 +155,37 @@ fn a_signal_ends_the_proof_of_one_large_local_blob() {
         assert!(start.elapsed() < Duration::from_secs(5), "{words:?}: {:?}", start.elapsed());
     }
     assert!(!folder.path("new").exists());
+}
+
+const UPLOAD: &str = "interrupt: an upload is given up";
+
+/// What one piece would have been is told to the registry; it need not keep it until it expires.
+#[test]
+fn item_215_a_signal_gives_up_what_was_being_sent() {
+    let Some(registry) = Registry::plain() else {
+        return proof::skipped(UPLOAD, "docker-registry is missing");
+    };
+    let folder = scratch();
+    folder.folder("tree");
+    folder.file("tree/big", vec![b'x'; 8 << 20]);
+    let words = ["build", "tree", "oci:img:1", "--compress=none", "--progress=none"];
+    orlop().args(words).current_dir(folder.root()).ok();
+    let link = SlowLink::to(&registry.host(), Link { bandwidth: Some(1 << 20), ..Link::default() });
+    let mut child = Command::new(orlop_path())
+        .args(["push", "oci:img:1", &format!("docker://{}/app:1", link.host()), "--progress=none"])
+        .current_dir(folder.root())
+        .env("HOME", folder.root())
+        .spawn()
+        .expect("orlop starts");
+    let start = Instant::now();
+    while link.carried() < 2 << 20 && start.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let told = Instant::now();
+    signal(&child, Signal::INT);
+    assert_eq!(ends(&mut child).code(), Some(130));
+    assert!(told.elapsed() < Duration::from_secs(5), "{:?}", told.elapsed());
+    let asked = registry.requests();
+    assert!(asked.iter().any(|it| it.starts_with("DELETE /v2/app/blobs/uploads/")), "{asked:?}");
+    proof::ran(UPLOAD, 1);
 }

@@ -16,7 +16,7 @@ use orlop_spec::network::Network;
 use orlop_spec::port::{Origin, Result};
 use orlop_spec::reference::Repository;
 use orlop_spec::wire::{Head, Method, Request, Site, failure, header};
-use orlop_spec::{Context, Event};
+use orlop_spec::{Cancel, Context, Event};
 use resumed::Resumed;
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -152,6 +152,15 @@ impl<'a> Client<'a> {
         options: Options,
     ) -> Self {
         Self { cx, network, pool, options, exchange }
+    }
+
+    /// A client that asks though the user wants to stop, once, until `cancel` is set. It goes to the same places.
+    pub(crate) fn for_a_last_word<'b>(&self, cancel: &'b Cancel, patience: Duration) -> Client<'b>
+    where
+        'a: 'b,
+    {
+        let options = Options { retries: 0, stall: patience, patience, ..self.options.clone() };
+        Client::new(Context { cancel, ..self.cx }, self.network, self.pool, options)
     }
 
     /// Observer, cancel flag and limits.

@@ -103,31 +103,9 @@ impl<'a> Doors<'a> {
             .unwrap_or_else(|| self.nowhere(if what == Serves::Tags { "tags" } else { "digests" }).into()))
     }
 
-    /// Asks one endpoint. As long as none of its sites has answered, a site that cannot be spoken to is followed by
-    /// the next one.
+    /// Asks one endpoint.
     pub(super) fn ask(&self, door: &Door, ask: &Ask<'_>) -> Result<Told<'_>> {
-        let scopes = scopes(door.repository(), ask);
-        loop {
-            let at = door.at.load(Ordering::Relaxed);
-            let place = door.place_at(at)?;
-            let request = (ask.request)(&place)?;
-            let errand = Errand {
-                home: place.site(),
-                repository: Some(&door.endpoint.repository),
-                scopes: &scopes,
-                redirects: Redirects::Followed,
-                repeat: ask.repeat,
-                who: ask.who,
-            };
-            match self.client.call(&request, &errand, ask.payload) {
-                Ok(answer) => {
-                    door.is_met.store(true, Ordering::Relaxed);
-                    return Ok(Told { request, answer });
-                }
-                Err(fault) if is_no_contact(&fault) && door.goes_on_from(at) => {}
-                Err(fault) => return Err(fault),
-            }
-        }
+        door.ask(&self.client, ask)
     }
 
     /// The same, where anything but success is an error.
@@ -151,6 +129,32 @@ impl Door {
     fn new(endpoint: Endpoint) -> Self {
         let (is_met, is_shut) = (AtomicBool::new(false), AtomicBool::new(false));
         Self { endpoint, at: AtomicUsize::new(0), is_met, is_shut }
+    }
+
+    /// Asks it. As long as none of its sites has answered, a site that cannot be spoken to is followed by the next one.
+    pub(super) fn ask<'x>(&self, client: &'x Client<'_>, ask: &Ask<'_>) -> Result<Told<'x>> {
+        let scopes = scopes(self.repository(), ask);
+        loop {
+            let at = self.at.load(Ordering::Relaxed);
+            let place = self.place_at(at)?;
+            let request = (ask.request)(&place)?;
+            let errand = Errand {
+                home: place.site(),
+                repository: Some(&self.endpoint.repository),
+                scopes: &scopes,
+                redirects: Redirects::Followed,
+                repeat: ask.repeat,
+                who: ask.who,
+            };
+            match client.call(&request, &errand, ask.payload) {
+                Ok(answer) => {
+                    self.is_met.store(true, Ordering::Relaxed);
+                    return Ok(Told { request, answer });
+                }
+                Err(fault) if is_no_contact(&fault) && self.goes_on_from(at) => {}
+                Err(fault) => return Err(fault),
+            }
+        }
     }
 
     /// Name of the repository there.

@@ -1,8 +1,8 @@
 //! Uploads, driven: the machine of [`orlop_spec::wire::upload`] says what is next, this sends it.
 //!
-//! Invariant: an upload that comes to nothing is given up, so that the registry need not keep it (item 215); one that
-//! was broken off after a chunk stays, in the journal, for the next run. Nothing is closed before all bytes were seen
-//! to be the blob.
+//! Invariant: an upload that comes to nothing is given up, so that the registry need not keep it (item 215), also where
+//! the user stopped it; one that was broken off after a chunk stays, in the journal, for the next run. Nothing is closed
+//! before all bytes were seen to be the blob.
 
 use super::doors::{Ask, Door, PUSH, Told};
 use super::outgoing::Outgoing;
@@ -13,14 +13,17 @@ use orlop_spec::network::{self, UploadKey};
 use orlop_spec::port::{Lender, Origin, Put, Result};
 use orlop_spec::wire::upload::{Next, Pieces, Upload};
 use orlop_spec::wire::{Address, Head, Headers, Method, Place, Request};
-use orlop_spec::{Descriptor, Event, Fault, Kind};
+use orlop_spec::{Cancel, Descriptor, Event, Fault, Kind};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
 impl Push<'_> {
     /// Makes the repository hold a blob that it does not hold: it is borrowed, or sent.
     pub(super) fn upload(&self, door: &Door, blob: &Descriptor, origin: &dyn Origin) -> Result<Put> {
         let outgoing = Outgoing::new(origin, blob);
-        let lender = self.lender(door, blob, &origin.lenders());
-        let trip = Trip { push: self, door, blob, outgoing: &outgoing, lender };
+        let lenders = self.lenders(door, blob, &origin.lenders());
+        let trip = Trip { push: self, door, blob, outgoing: &outgoing, lenders };
         let sent = trip.go();
         let again = outgoing.given_again();
         if again > 0 {
@@ -30,15 +33,27 @@ impl Push<'_> {
         sent
     }
 
-    /// Another repository of the registry that should hold the blob.
-    fn lender(&self, door: &Door, blob: &Descriptor, named: &[Lender]) -> Option<Box<str>> {
-        let site = door.site()?;
+    /// Other repositories of the registry that should hold the blob: that it comes from first, then those of earlier
+    /// pushes.
+    fn lenders(&self, door: &Door, blob: &Descriptor, named: &[Lender]) -> Vec<Box<str>> {
+        let Some(site) = door.site() else { return Vec::new() };
         let named =
             named.iter().filter(|lender| lender.site == *site).map(|lender| lender.repository.clone());
         let known = self.doors.client.network().journal.holders(site, &blob.digest);
-        named.chain(known).find(|name| **name != *door.repository())
+        let mut lenders: Vec<Box<str>> = Vec::new();
+        for name in named.chain(known) {
+            if lenders.len() < MOST_LENDERS && *name != *door.repository() && !lenders.contains(&name) {
+                lenders.push(name);
+            }
+        }
+        lenders
     }
 }
+
+/// Each that does not lend costs two questions.
+const MOST_LENDERS: usize = 3;
+/// How long it may take to give an upload up that the user stopped.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// One blob on its way.
 struct Trip<'t> {
@@ -46,7 +61,7 @@ struct Trip<'t> {
     door: &'t Door,
     blob: &'t Descriptor,
     outgoing: &'t Outgoing<'t>,
-    lender: Option<Box<str>>,
+    lenders: Vec<Box<str>>,
 }
 
 impl Trip<'_> {
@@ -69,7 +84,7 @@ impl Trip<'_> {
         let pieces = if self.is_cut() { Pieces::Chunks(self.chunk()) } else { Pieces::One };
         let place = self.door.place()?;
         let (digest, size) = (self.blob.digest.clone(), self.blob.size);
-        let upload = Upload::new(place, digest, size, pieces, self.lender.as_deref());
+        let upload = Upload::new(place, digest, size, pieces, &self.lenders);
         let left = match pieces {
             Pieces::One => None,
             Pieces::Chunks(_) => self.key().and_then(|key| self.journal().upload(&key)),
@@ -149,10 +164,10 @@ impl Trip<'_> {
         };
         // What carries bytes is looked at before it is sent again; a beginning too many costs nothing.
         let repeat = match next.request.method {
-            Method::Put | Method::Patch => Repeat::Never,
+            Method::Put | Method::Patch | Method::Delete => Repeat::Never,
             _ => Repeat::Safe,
         };
-        let ask = Ask { payload, repeat, lender: self.lender.as_deref(), ..Ask::new(PUSH, &request) };
+        let ask = Ask { payload, repeat, lender: upload.lender(), ..Ask::new(PUSH, &request) };
         let told = self.push.doors.ask(self.door, &ask)?;
         let next = upload.answered(told.head())?;
         Ok((told, next))
@@ -163,10 +178,9 @@ impl Trip<'_> {
         if let Some(own) = self.outgoing.fault() {
             return Err(own);
         }
-        let is_mount = upload.ask().request.address.target().contains("mount=");
         match fault.kind() {
             // No token is given for the other repository: then it does not lend.
-            Kind::Denied if is_mount => {
+            Kind::Denied if upload.is_asking_a_favour() => {
                 let refused = Head { status: 403, headers: Headers::default() };
                 Ok(upload.answered(&refused)?)
             }
@@ -202,13 +216,28 @@ impl Trip<'_> {
             return;
         }
         self.note(None);
-        if let Some(cancel) = upload.cancel() {
-            let request = |_: &Place| Ok(cancel.clone());
-            // The registry gives it up by itself after some time.
-            if let Ok(told) = self.push.doors.ask(self.door, &Ask::new(PUSH, &request)) {
+        if let Some(request) = upload.cancel() {
+            self.give_up(&request);
+        }
+    }
+
+    /// Tells the registry, at once or not at all: it gives an upload up by itself after some time.
+    fn give_up(&self, request: &Request) {
+        let cancel = Cancel::new();
+        let client = self.push.doors.client.for_a_last_word(&cancel, LAST_WORDS);
+        let (said, is_said) = mpsc::channel::<()>();
+        let (flag, request) = (&cancel, |_: &Place| Ok(request.clone()));
+        thread::scope(|threads| {
+            threads.spawn(move || {
+                if is_said.recv_timeout(LAST_WORDS) == Err(RecvTimeoutError::Timeout) {
+                    flag.set();
+                }
+            });
+            if let Ok(told) = self.door.ask(&client, &Ask::new(PUSH, &request)) {
                 told.drained();
             }
-        }
+            drop(said);
+        });
     }
 
     fn note(&self, upload: Option<&network::Upload>) {

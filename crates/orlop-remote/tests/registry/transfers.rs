@@ -112,6 +112,26 @@ fn what_is_not_lent_is_sent() {
     assert_eq!(sink.put(&sample.blobs[0].0, &*origin, &Hints::default()).expect("it is sent"), Put::Copied);
 }
 
+#[test]
+fn a_second_lender_is_asked_where_the_first_does_not_lend() {
+    let server = Server::instead(|asked| {
+        let is_empty = asked.parameter("from").as_deref() == Some("empty");
+        is_empty.then(|| Reply::new(202).with("Location", "/v2/two/blobs/uploads/empty"))
+    });
+    let (world, sample) = (World::default(), Sample::new("an image"));
+    publish(&world, &server.app(), &sample, &tag("1"));
+    for holders in world.notes.holders.lock().expect("no test panics with it").values_mut() {
+        *holders = ["empty", "empty", "two", "app", "other"].map(Into::into).into();
+    }
+    let (blob, content) = &sample.blobs[0];
+    server.asked();
+    let sink = world.create(&format!("{}/two", server.host()));
+    assert_eq!(sink.put(blob, content, &Hints::default()).expect("it is lent"), Put::Mounted);
+    let asked = server.asked();
+    let asked: Vec<_> = asked.iter().map(|asked| asked.split(' ').next().unwrap_or_default()).collect();
+    assert_eq!(asked, ["HEAD", "POST", "DELETE", "POST"], "what was begun for the first is given up");
+}
+
 /// A blob that is made as it is read, so that a large one costs no memory.
 struct Zeros(u64);
 
@@ -225,6 +245,38 @@ fn item_215_an_upload_of_wrong_bytes_is_given_up() {
     assert_eq!(put.map_err(|fault| fault.kind()), Err(Kind::Integrity));
     assert_eq!(server.shelf().open_uploads(), 0);
     assert!(server.shelf().blob("app", &blob.digest.to_string()).is_none());
+}
+
+/// Bytes in the middle of which the user stops.
+struct Stopping<'w>(&'w World, u64);
+
+impl Origin for Stopping<'_> {
+    fn open(&self, _: u64) -> Result<Box<dyn Read + Send + '_>> {
+        Ok(Box::new(Self(self.0, self.1)))
+    }
+}
+
+impl Read for Stopping<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = buffer.len().min(64 << 10);
+        self.1 += count as u64;
+        if self.1 > 1 << 20 {
+            self.0.cancel.set();
+        }
+        buffer[..count].fill(0);
+        Ok(count)
+    }
+}
+
+#[test]
+fn item_215_an_upload_that_the_user_stops_is_given_up() {
+    let (world, server) = (World::default(), Server::right());
+    let mut blob = zeros();
+    blob.size = 60 << 20;
+    let put = world.create(&server.app()).put(&blob, &Stopping(&world, 0), &Hints::default());
+    assert_eq!(put.map_err(|fault| fault.kind()), Err(Kind::Interrupted));
+    assert_eq!(server.asked().last().map(|asked| asked.starts_with("DELETE")), Some(true));
+    assert_eq!(server.shelf().open_uploads(), 0);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! An upload of a blob, as a machine without sockets (distribution-spec, "Pushing Blobs").
 //!
 //! ```text
+//!  mount ──202──► DELETE ──► mount from the next lender
+//!    │ the last one, or none
 //!  begin ──201 mounted──────────────────────────────────────────────► done
 //!    │202                                                               ▲
 //!    ├─ one piece ──► PUT bytes ?digest ──201───────────────────────────┤
@@ -67,6 +69,8 @@ pub struct Upload {
     size: u64,
     pieces: Pieces,
     least: u64,
+    /// Repositories that were not asked yet, the next one last.
+    lenders: Vec<Box<str>>,
     state: State,
     location: Option<Address>,
     acknowledged: u64,
@@ -79,6 +83,8 @@ pub struct Upload {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum State {
     Mount(Box<str>),
+    /// A lender did not lend, and the registry began an upload for it: it is given up, and the next one is asked.
+    Abandon,
     Begin,
     Send,
     Status,
@@ -89,21 +95,25 @@ enum State {
 }
 
 impl Upload {
-    /// An upload of `size` bytes named `digest`; it begins by asking for the blob of the repository `mount`, if any.
-    pub fn new(place: Place, digest: AnyDigest, size: u64, pieces: Pieces, mount: Option<&str>) -> Self {
-        Self {
+    /// An upload of `size` bytes named `digest`; it begins by asking for the blob of the repositories `lenders`, one
+    /// after the other.
+    pub fn new(place: Place, digest: AnyDigest, size: u64, pieces: Pieces, lenders: &[Box<str>]) -> Self {
+        let mut upload = Self {
             place,
             digest,
             size,
             pieces,
             least: 1,
-            state: mount.map_or(State::Begin, |from| State::Mount(from.into())),
+            lenders: lenders.iter().rev().cloned().collect(),
+            state: State::Begin,
             location: None,
             acknowledged: 0,
             sent: 0,
             troubles: 0,
             setbacks: 0,
-        }
+        };
+        upload.state = upload.next_lender();
+        upload
     }
 
     /// Goes on with what an earlier run left, if the registry still knows it.
@@ -128,6 +138,19 @@ impl Upload {
         Some(endpoint::cancel_upload(location))
     }
 
+    /// The repository that is asked for the blob now, if one is: it must be readable.
+    pub fn lender(&self) -> Option<&str> {
+        match &self.state {
+            State::Mount(from) => Some(from),
+            _ => None,
+        }
+    }
+
+    /// Whether it goes on whatever the answer is: a refusal costs nothing but bytes.
+    pub fn is_asking_a_favour(&self) -> bool {
+        matches!(self.state, State::Mount(_) | State::Abandon)
+    }
+
     /// Bytes that the registry has said it took.
     pub fn acknowledged(&self) -> u64 {
         self.acknowledged
@@ -138,6 +161,7 @@ impl Upload {
         let place = &self.place;
         let (request, body) = match (&self.state, &self.location) {
             (State::Mount(from), _) => (place.mount(&self.digest, from), 0..0),
+            (State::Abandon, Some(location)) => (endpoint::cancel_upload(location), 0..0),
             (State::Begin, _) => (place.begin_upload(), 0..0),
             (State::Status, Some(location)) => (endpoint::ask_upload(location), 0..0),
             (State::Send, Some(location)) => {
@@ -171,6 +195,7 @@ impl Upload {
         match self.state {
             State::Send => self.trouble(State::Status),
             State::Close => self.trouble(State::Look),
+            State::Abandon => self.ask_next(),
             ref same => self.trouble(same.clone()),
         }
     }
@@ -178,9 +203,13 @@ impl Upload {
     fn react(&mut self, asked: &Ask, head: &Head) -> Result<Next, WireError> {
         match (&self.state, head.status) {
             (State::Mount(_), 201) => Ok(self.end(Next::Mounted)),
+            (State::Mount(_), 202) if !self.lenders.is_empty() => {
+                self.location = Some(self.follow(&asked.request.address, head)?);
+                Ok(self.go(State::Abandon))
+            }
             (State::Mount(_) | State::Begin, 202) => self.begun(asked, head),
-            // Rights on the other repository may be missing; the bytes can still be sent.
-            (State::Mount(_), 400..=499) => Ok(self.go(State::Begin)),
+            // Rights on the other repository may be missing; another may lend, and the bytes can still be sent.
+            (State::Mount(_), 400..=499) | (State::Abandon, _) => Ok(self.ask_next()),
             (State::Send, 200..=299) => self.taken(asked, head),
             (State::Send, 416) => self.out_of_step(asked, head),
             (State::Send, 413) => Ok(self.shrink()),
@@ -278,6 +307,16 @@ impl Upload {
             }
             _ => Next::Failed,
         }
+    }
+
+    fn ask_next(&mut self) -> Next {
+        self.location = None;
+        let state = self.next_lender();
+        self.go(state)
+    }
+
+    fn next_lender(&mut self) -> State {
+        self.lenders.pop().map_or(State::Begin, State::Mount)
     }
 
     fn begin_again(&mut self) -> Next {

@@ -8,7 +8,8 @@ const DIGEST: &str = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb41
 fn upload(size: u64, pieces: Pieces, mount: Option<&str>) -> Upload {
     let site = Site::parse(Scheme::Https, "reg.example").expect("a site");
     let place = Place::new(site, "", "app").expect("a place");
-    Upload::new(place, DIGEST.parse().expect("a digest"), size, pieces, mount)
+    let lenders: Vec<_> = mount.into_iter().flat_map(|names| names.split(' ')).map(Into::into).collect();
+    Upload::new(place, DIGEST.parse().expect("a digest"), size, pieces, &lenders)
 }
 
 fn answer(status: u16, fields: &[(&str, &str)]) -> Head {
@@ -47,6 +48,28 @@ fn where_mounting_is_refused_the_bytes_are_sent() {
     assert_eq!(step(&mut it, 202, &[("Location", "/up/1?x")]), Next::Ask);
     assert_eq!(line(&it), format!("PUT /up/1?x&digest={DIGEST} 0..10"));
     assert_eq!(step(&mut it, 201, &[]), Next::Uploaded);
+}
+
+#[test]
+fn lenders_are_asked_in_turn_and_what_was_begun_for_them_is_given_up() {
+    let mut it = upload(10, Pieces::One, Some("a b c d"));
+    let from = |it: &Upload| it.lender().map(str::to_owned);
+    assert_eq!(from(&it).as_deref(), Some("a"));
+    step(&mut it, 202, &[("Location", "/up/a")]);
+    assert_eq!((line(&it).as_str(), from(&it)), ("DELETE /up/a 0..0", None));
+    assert!(it.is_asking_a_favour());
+    step(&mut it, 404, &[]);
+    assert_eq!(from(&it).as_deref(), Some("b"));
+    step(&mut it, 403, &[]);
+    assert_eq!(from(&it).as_deref(), Some("c"));
+    step(&mut it, 202, &[("Location", "/up/c")]);
+    assert_eq!(it.broke(), Next::Ask);
+    assert_eq!(from(&it).as_deref(), Some("d"));
+    let mut lent = it.clone();
+    assert_eq!(step(&mut lent, 201, &[]), Next::Mounted);
+    assert_eq!(lent.cancel(), None);
+    step(&mut it, 202, &[("Location", "/up/d")]);
+    assert_eq!(line(&it), format!("PUT /up/d?digest={DIGEST} 0..10"), "the last one's upload is used");
 }
 
 #[test]
