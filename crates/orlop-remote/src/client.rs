@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::exchange::{Answer, Body, Exchange, Http, Named};
 use crate::pool::Pool;
 use crate::retry::{self, Budget, Trouble};
-use orlop_spec::network::Network;
+use orlop_spec::network::{Added, Network};
 use orlop_spec::port::{Origin, Result};
 use orlop_spec::reference::Repository;
 use orlop_spec::wire::{Head, Method, Request, Site, failure, header};
@@ -65,6 +65,8 @@ pub struct Errand<'e> {
     pub home: &'e Site,
     /// Whose credentials are used; nobody's where there is none.
     pub repository: Option<&'e Repository>,
+    /// What settings add to the requests to `home`, and to nobody else.
+    pub headers: &'e Added,
     /// What a token must allow, as `repository:app:pull`.
     pub scopes: &'e [Box<str>],
     /// Whether redirects are followed.
@@ -81,6 +83,7 @@ impl<'e> Errand<'e> {
         Self {
             home,
             repository: None,
+            headers: &NONE_ADDED,
             scopes: &[],
             redirects: Redirects::Given,
             repeat: Repeat::ByMethod,
@@ -88,6 +91,8 @@ impl<'e> Errand<'e> {
         }
     }
 }
+
+static NONE_ADDED: Added = Added::NONE;
 
 /// As whom something is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -280,17 +285,19 @@ impl<'a> Client<'a> {
         sent: &AtomicU64,
     ) -> Result<Answer<'_>> {
         let is_home = request.address.site() == errand.home;
-        let named = if is_home { Named::ByUser } else { Named::BySite(errand.home) };
+        let (headers, named) =
+            if is_home { (errand.headers, Named::ByUser) } else { (&NONE_ADDED, Named::BySite(errand.home)) };
+        let request = headers.to(request);
         match payload {
-            Payload::Empty => self.exchange.send(request, named, Body::Empty),
+            Payload::Empty => self.exchange.send(&request, named, Body::Empty),
             Payload::Bytes(bytes) => {
                 sent.store(bytes.len() as u64, Ordering::Relaxed);
-                self.exchange.send(request, named, Body::Bytes(bytes))
+                self.exchange.send(&request, named, Body::Bytes(bytes))
             }
             Payload::Part { origin, at, size } => {
                 sent.store(0, Ordering::Relaxed);
                 let mut read = Counted { read: origin.open(at)?.take(size), count: sent };
-                self.exchange.send(request, named, Body::Stream { size, read: &mut read })
+                self.exchange.send(&request, named, Body::Stream { size, read: &mut read })
             }
         }
     }

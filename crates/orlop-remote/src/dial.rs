@@ -105,9 +105,14 @@ pub(crate) fn within(
     }
 }
 
-/// Connects to the address that answers first.
-pub(crate) fn reach(addresses: &[SocketAddr], watch: &mut Watch<'_>) -> Result<TcpStream> {
+/// Connects to the address that answers first, within `most` where that is said.
+pub(crate) fn reach(
+    addresses: &[SocketAddr],
+    most: Option<Duration>,
+    watch: &mut Watch<'_>,
+) -> Result<TcpStream> {
     watch.enter(Phase::Connecting);
+    watch.at_most(most);
     let socket = race(addresses, watch).map_err(|error| watch.fault(error))?;
     Ok(socket)
 }

@@ -126,6 +126,7 @@ pub(crate) struct Plain {
     pub(crate) proxy: Option<(Address, Option<Credential>)>,
     pub(crate) credential: Option<Credential>,
     pub(crate) tls: Tls,
+    pub(crate) dial_timeout: Option<Duration>,
 }
 
 impl Plain {
@@ -147,6 +148,10 @@ impl Trust for Plain {
 
     fn proxy(&self, _: &Site) -> Result<Option<(Address, Option<Credential>)>> {
         Ok(self.proxy.clone())
+    }
+
+    fn dial_timeout(&self, _: &Site) -> Option<Duration> {
+        self.dial_timeout
     }
 
     fn is_insecure(&self, site: &Site) -> bool {

@@ -19,8 +19,9 @@ use crate::Timestamp;
 use crate::digest::AnyDigest;
 use crate::port::Result;
 use crate::reference::Repository;
-use crate::wire::{Address, Site};
+use crate::wire::{Address, Headers, Request, Site};
 use std::fmt;
+use std::time::Duration;
 
 /// Everything at once.
 #[derive(Clone, Copy)]
@@ -64,6 +65,45 @@ pub struct Endpoint {
     pub repository: Repository,
     /// What may be asked there.
     pub serves: Serves,
+    /// The registry that the place stands for, where it wants to be told (`?ns=`): mirrors of several registries do.
+    pub namespace: Option<Box<str>>,
+    /// What settings add to every request there.
+    pub headers: Added,
+}
+
+/// Headers that settings add to the requests to one place, and to no other. Their values may be secret, and are not
+/// printed.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Added(Headers);
+
+impl Added {
+    /// Nothing.
+    pub const NONE: Self = Self(Headers::NONE);
+
+    /// Names and values in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter()
+    }
+
+    /// A request that says them as well, where it does not say such a thing itself.
+    #[must_use]
+    pub fn to(&self, request: &Request) -> Request {
+        let is_free = |name: &str| request.headers.get(name).is_none();
+        let more = self.0.iter().filter(|(name, _)| is_free(name));
+        more.fold(request.clone(), |request, (name, value)| request.with(name, value))
+    }
+}
+
+impl From<Headers> for Added {
+    fn from(headers: Headers) -> Self {
+        Self(headers)
+    }
+}
+
+impl fmt::Debug for Added {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
 }
 
 /// What may be asked of an endpoint.
@@ -85,6 +125,11 @@ pub trait Trust: Send + Sync {
 
     /// The proxy on the way to a site, if any: an address of scheme `http`, with a credential where it wants one.
     fn proxy(&self, site: &Site) -> Result<Option<(Address, Option<Credential>)>>;
+
+    /// How long connecting to a site may take, where settings say so.
+    fn dial_timeout(&self, _site: &Site) -> Option<Duration> {
+        None
+    }
 
     /// Whether the user named the site as one that may be insecure: in the clear, or with a certificate that nobody
     /// vouches for.

@@ -2,13 +2,19 @@
 //! loopback tell where skopeo went and what it said.
 
 use orlop::network::{Given, Role, Surroundings, WhichPolicy};
+use orlop::remote::{Client, Options, Pool, Remote, Resolve};
 use orlop::spec::network::{Access, Credential, Serves};
+use orlop::spec::port::{Selector, Source as _};
 use orlop::spec::reference::{Bare, LoneStream, Repository};
+use orlop::spec::{Cancel, Context, Document, Limits, Manifest};
 use orlop::transport;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::num::NonZeroUsize;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 use testkit::http::{self, Asked, Reply};
 use testkit::image::sha256;
 use testkit::listener::Listener;
@@ -382,5 +388,136 @@ fn layout(machine: &Machine, path: &str, config: &str) {
     for blob in [manifest.as_str(), config] {
         let name = digest(blob.as_bytes()).replace("sha256:", "");
         machine.file(&format!("{path}/blobs/sha256/{name}"), blob);
+    }
+}
+
+const MIRROR: &str = "hosts: what containerd says to a mirror of hosts.toml";
+
+/// `METHOD path?query headers` of a request, as far as `hosts.toml` decides them.
+fn said(asked: &Asked) -> String {
+    let is_added = |name: &str| {
+        name.to_ascii_lowercase().starts_with("x-") || name.eq_ignore_ascii_case("authorization")
+    };
+    let mut headers: Vec<_> = asked
+        .headers
+        .iter()
+        .filter(|(name, _)| is_added(name))
+        .map(|(name, value)| format!("{}: {value}", name.to_ascii_lowercase()))
+        .collect();
+    headers.sort();
+    let kind = asked.path().rsplit('/').nth(1).unwrap_or_default();
+    let place = asked.path().split(kind).next().unwrap_or_default();
+    format!("{place} {kind} {:?} {headers:?}", asked.query())
+}
+
+#[test]
+fn a_mirror_hears_from_us_what_it_hears_from_containerd() {
+    let daemons = (peer("containerd"), peer("ctr"));
+    let (Some(containerd), Some(ctr)) = daemons else { return skipped(MIRROR, "containerd is missing") };
+    if orlop::fs::privilege::ids().0 != 0 {
+        return testkit::proof::not_offered(MIRROR, "containerd runs as root");
+    }
+    let config = r#"{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}}"#;
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let server = Listener::start({
+        let heard = Arc::clone(&heard);
+        move |stream| {
+            http::serve(stream, |asked| {
+                heard.lock().expect("no panic").push(said(asked));
+                match asked.path() {
+                    path if path.contains("/manifests/") => Reply::new(200)
+                        .with("Content-Type", MANIFEST)
+                        .with("Docker-Content-Digest", digest_of_manifest(config))
+                        .body(manifest(config)),
+                    path if path.contains("/blobs/") => Reply::new(200).body(config),
+                    _ => Reply::new(404),
+                }
+            });
+        }
+    });
+    let heard = || {
+        let mut heard = std::mem::take(&mut *heard.lock().expect("no panic"));
+        heard.sort();
+        heard.dedup();
+        heard
+    };
+    let machine = Machine::new();
+    machine.file(
+        "home/.config/containerd/certs.d/registry.example_5000_/hosts.toml",
+        &format!(
+            "server = \"http://{0}/last\"\n[host.\"http://{0}/mirror\"]\ncapabilities = [\"pull\", \"resolve\"]\n\
+             [host.\"http://{0}/mirror\".header]\nx-one = \"1\"\nx-two = [\"a\", \"b\"]\nAuthorization = \"Basic dTpw\"\n",
+            server.host()
+        ),
+    );
+    let daemon = Containerd::start(&containerd, &machine.scratch);
+    let folder = machine.scratch.path("home/.config/containerd/certs.d");
+    ctr.command()
+        .arg("-a")
+        .arg(daemon.socket())
+        .args(["content", "fetch", "--hosts-dir"])
+        .arg(folder)
+        .arg("registry.example:5000/a/app:1")
+        .ok();
+    let by_containerd = heard();
+    assert!(
+        by_containerd.iter().all(|it| it.contains("\"ns\": [\"registry.example:5000\"]")),
+        "{by_containerd:?}"
+    );
+
+    let us = machine.surroundings(WhichPolicy::None);
+    let (cancel, limits, pool) = (Cancel::new(), Limits::default(), Pool::default());
+    let cx = Context { observer: &(), cancel: &cancel, limits: &limits, workers: NonZeroUsize::MIN };
+    let client = Client::new(cx, us.network(Role::Source), &pool, Options::default());
+    let remote = Remote::open(client, &repository("registry.example:5000/a/app"), Resolve::Fetch)
+        .expect("no question");
+    let root = remote.resolve(&Selector::Tag("1".into())).expect("it is there").remove(0);
+    let manifest = Document::<Manifest>::open(manifest(config).into_bytes(), root).expect("a manifest");
+    remote.origin(&manifest.config).expect("no question").open(0).expect("it is there");
+    assert_eq!(heard(), by_containerd);
+    ran(MIRROR, by_containerd.len());
+}
+
+/// A containerd of its own; it ends when it is dropped.
+struct Containerd {
+    daemon: std::process::Child,
+    folder: PathBuf,
+}
+
+impl Containerd {
+    fn start(containerd: &Peer, scratch: &Scratch) -> Self {
+        let folder = scratch.folder("containerd");
+        let config = format!(
+            "version = 2\nroot = \"{0}/root\"\nstate = \"{0}/state\"\n\
+             disabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n[grpc]\naddress = \"{0}/socket\"\n",
+            folder.display()
+        );
+        let log = || std::fs::File::create(folder.join("log")).expect("a log");
+        let daemon = std::process::Command::new(&containerd.path)
+            .arg("-c")
+            .arg(scratch.file("containerd.toml", config))
+            .stdin(std::process::Stdio::null())
+            .stdout(log())
+            .stderr(log())
+            .spawn()
+            .expect("an installed program starts");
+        let it = Self { daemon, folder };
+        let end = Instant::now() + Duration::from_secs(20);
+        while UnixStream::connect(it.socket()).is_err() {
+            assert!(Instant::now() < end, "containerd does not listen");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        it
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.folder.join("socket")
+    }
+}
+
+impl Drop for Containerd {
+    fn drop(&mut self) {
+        drop(self.daemon.kill());
+        drop(self.daemon.wait());
     }
 }

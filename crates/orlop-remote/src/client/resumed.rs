@@ -11,6 +11,7 @@ use super::{Client, Errand, Payload, Redirects};
 use crate::error::Error;
 use crate::exchange::Answer;
 use crate::retry::{self, Budget, Trouble};
+use orlop_spec::network::Added;
 use orlop_spec::port::Result;
 use orlop_spec::reference::Repository;
 use orlop_spec::wire::header::{self, ContentRange};
@@ -42,6 +43,7 @@ struct Ask {
     request: Request,
     home: Site,
     repository: Option<Repository>,
+    headers: Added,
     scopes: Box<[Box<str>]>,
     redirects: Redirects,
 }
@@ -62,6 +64,7 @@ impl<'c> Resumed<'c> {
             request: request.clone(),
             home: errand.home.clone(),
             repository: errand.repository.cloned(),
+            headers: errand.headers.clone(),
             scopes: errand.scopes.into(),
             redirects: errand.redirects,
         };
@@ -106,6 +109,7 @@ impl<'c> Resumed<'c> {
         let errand = Errand {
             home: &self.ask.home,
             repository: self.ask.repository.as_ref(),
+            headers: &self.ask.headers,
             scopes: &self.ask.scopes,
             redirects: self.ask.redirects,
             ..Errand::new(&self.ask.home)

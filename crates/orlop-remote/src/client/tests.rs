@@ -340,6 +340,26 @@ fn item_210_the_home_site_is_told_who_asks_once_and_nobody_else_is() {
 }
 
 #[test]
+fn n2_what_settings_add_goes_to_the_home_site_and_to_nobody_else() {
+    let store = Loopback::answering(|_, _| answer("200 OK", "blob"));
+    let server = guarded(store.at("/blob"));
+    let mut headers = Headers::default();
+    assert!(headers.add("X-Key", "secret") && headers.add("Authorization", "Bearer t0k3n"));
+    let request = Request::new(Method::Get, server.at("/v2/app/blobs/x"));
+    let errand = Errand {
+        headers: &headers.into(),
+        redirects: Redirects::Followed,
+        ..Errand::new(request.address.site())
+    };
+    let world = World::default();
+    let client = world.client();
+    let answer = client.call(&request, &errand, Payload::Empty).and_then(read).expect("a blob");
+    assert_eq!(answer, (200, b"blob".to_vec()));
+    assert!(server.heads().iter().all(|head| head.contains("X-Key: secret\r\n")), "{:?}", server.heads());
+    assert!(store.heads().iter().all(|head| !head.contains("secret") && !head.contains("Authorization")));
+}
+
+#[test]
 fn n12_who_is_never_satisfied_is_asked_three_times() {
     let server = Loopback::answering(|_, head| {
         if head.starts_with("GET /token") {

@@ -100,13 +100,13 @@ impl Http<'_> {
             let addresses = dial::look_up(site, self.pool.resolver(), watch)?;
             self.pool.note_inner(site, is_any_inner(&addresses));
             let addresses = dial::within(reach, addresses, watch)?;
-            let socket = Stream::plain(dial::reach(&addresses, watch)?);
+            let socket = Stream::plain(dial::reach(&addresses, self.trust.dial_timeout(site), watch)?);
             return Ok(Connection::new(self.secure(socket, key, watch)?, Way::Direct));
         };
         // What the proxy looks up we cannot see; a number, or this machine's name, we can.
         dial::within(reach, literal(site), watch)?;
         let addresses = dial::look_up(proxy.site(), self.pool.resolver(), watch)?;
-        let socket = Stream::plain(dial::reach(&addresses, watch)?);
+        let socket = Stream::plain(dial::reach(&addresses, None, watch)?);
         let credential = credential.as_ref().and_then(basic);
         if site.scheme() == Scheme::Http {
             return Ok(Connection::new(socket, Way::Proxied(credential)));

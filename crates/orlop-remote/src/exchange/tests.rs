@@ -305,6 +305,24 @@ fn nobody_there_is_unreachable_and_says_when() {
     assert_eq!(fault.kind(), Kind::Unreachable);
 }
 
+#[test]
+fn connecting_takes_no_longer_than_settings_allow() {
+    use rustix::net::{AddressFamily, SocketType, bind, connect, getsockname, listen, socket};
+    let family = AddressFamily::INET;
+    let full = socket(family, SocketType::STREAM, None).expect("a socket");
+    bind(&full, &SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
+    listen(&full, 0).expect("it listens");
+    let address = SocketAddr::try_from(getsockname(&full).expect("a name")).expect("an address");
+    let first = socket(family, SocketType::STREAM, None).expect("a socket");
+    connect(&first, &address).expect("there is space for one, and nobody takes it away");
+    let mut world = World::new();
+    world.ports.dial_timeout = Some(Duration::from_millis(300));
+    let began = Instant::now();
+    let fault = fault(world.get(Address::parse(&format!("http://{address}/")).expect("an address")));
+    assert!(matches!(error(&fault), Error::Stalled { phase: Phase::Connecting, .. }), "{fault:?}");
+    assert!((Duration::from_millis(300)..STALL).contains(&began.elapsed()), "{:?}", began.elapsed());
+}
+
 /// Tells names that only a test knows.
 struct Names(Vec<(&'static str, SocketAddr)>);
 

@@ -55,6 +55,11 @@ impl<'a> Watch<'a> {
         self.restart();
     }
 
+    /// The part that has begun may take so long at most, and no longer than it might.
+    pub(crate) fn at_most(&mut self, time: Option<Duration>) {
+        self.window = self.window.min(time.unwrap_or(self.window));
+    }
+
     /// The head is waited for; whoever took `sent` bytes may need some time to store them.
     pub(crate) fn await_head(&mut self, sent: u64) {
         self.enter(Phase::Waiting);

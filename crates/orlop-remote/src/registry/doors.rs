@@ -141,6 +141,7 @@ impl Door {
             let errand = Errand {
                 home: place.site(),
                 repository: Some(&self.endpoint.repository),
+                headers: &self.endpoint.headers,
                 scopes: &scopes,
                 redirects: Redirects::Followed,
                 repeat: ask.repeat,
@@ -176,7 +177,8 @@ impl Door {
         let site = self.endpoint.sites.get(at).cloned();
         let site =
             site.ok_or_else(|| Error::NoSite { repository: Box::new(self.endpoint.repository.clone()) })?;
-        Ok(Place::beneath(site, &self.endpoint.root, self.repository())?)
+        let place = Place::beneath(site, &self.endpoint.root, self.repository())?;
+        Ok(place.standing_for(self.endpoint.namespace.as_deref()))
     }
 
     /// Whether there is another site to try than the one that could not be spoken to; another question, asked at the
@@ -254,7 +256,14 @@ mod tests {
         let site = |scheme| Site::parse(scheme, "localhost:5000").expect("a site");
         let repository = Repository::parse("localhost:5000/app").expect("a name");
         let sites = vec![site(Scheme::Https), site(Scheme::Http)];
-        let door = Door::new(Endpoint { sites, root: "/v2".into(), repository, serves: Serves::All });
+        let door = Door::new(Endpoint {
+            sites,
+            root: "/v2".into(),
+            repository,
+            serves: Serves::All,
+            namespace: None,
+            headers: orlop_spec::network::Added::NONE,
+        });
         assert!(door.goes_on_from(0));
         door.is_met.store(true, Ordering::Relaxed);
         assert!(door.goes_on_from(0));

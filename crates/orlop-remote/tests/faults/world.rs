@@ -2,8 +2,8 @@
 
 use orlop_remote::{Client, Options, Pool, Push, Remote, Resolve};
 use orlop_spec::network::{
-    Access, Credential, Endpoint, Hosts, Journal, Network, Secrets, Serves, Tls, Token, TokenKey, Trust,
-    Upload, UploadKey,
+    Access, Added, Credential, Endpoint, Hosts, Journal, Network, Secrets, Serves, Tls, Token, TokenKey,
+    Trust, Upload, UploadKey,
 };
 use orlop_spec::port::{Result, Spool, Spools};
 use orlop_spec::reference::Repository;
@@ -105,7 +105,14 @@ fn now() -> Timestamp {
 impl Hosts for World {
     fn endpoints(&self, repository: &Repository, _: Access) -> Result<Vec<Endpoint>> {
         let sites = vec![self.site.clone()];
-        Ok(vec![Endpoint { sites, root: "/v2".into(), repository: repository.clone(), serves: Serves::All }])
+        Ok(vec![Endpoint {
+            sites,
+            root: "/v2".into(),
+            repository: repository.clone(),
+            serves: Serves::All,
+            namespace: None,
+            headers: Added::NONE,
+        }])
     }
 }
 

@@ -2,8 +2,8 @@
 
 use orlop_remote::{Client, Options, Pool, Push, Remote, Resolve};
 use orlop_spec::network::{
-    Access, Credential, Endpoint, Hosts, Journal, Network, Secrets, Serves, Tls, Token, TokenKey, Trust,
-    Upload, UploadKey,
+    Access, Added, Credential, Endpoint, Hosts, Journal, Network, Secrets, Serves, Tls, Token, TokenKey,
+    Trust, Upload, UploadKey,
 };
 use orlop_spec::port::{Result, Spool, Spools};
 use orlop_spec::reference::Repository;
@@ -77,6 +77,8 @@ impl Hosts for Near {
                 root: "/v2".into(),
                 repository: parse(&format!("{host}/{}", repository.name())),
                 serves,
+                namespace: None,
+                headers: Added::NONE,
             }
         };
         let mirrors = self.mirrors.iter().filter(|_| access == Access::Read);

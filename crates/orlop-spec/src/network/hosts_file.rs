@@ -5,15 +5,19 @@
 //! [host."https://mirror.example/v2/proxy"]     tried before it, in the order of the file
 //!   capabilities = ["pull", "resolve", "push"]
 //!   ca = "ca.crt"  client = [["client.cert", "client.key"]]  skip_verify = false  override_path = true
+//!   dial_timeout = "3s"
+//!   [host."https://mirror.example/v2/proxy".header]
+//!     X-Tenant = ["a", "b"]                 may be a secret
 //! ```
 //!
-//! Invariant: an address ends in `/v2`, unless `override_path` says that its path is the whole root.
+//! Invariant: an address ends in `/v2`, unless `override_path` says that its path is the whole root. A key that nobody
+//! knows is told, never passed over in silence.
 
 use super::settings::{self, SettingsError};
-use super::{Access, Check, Serves};
-use crate::wire::{Address, Site};
+use super::{Access, Added, Check, Serves};
+use crate::wire::{Address, Headers, Site};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use std::time::Duration;
 
 /// One host of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +30,12 @@ pub struct HostEntry {
     pub clients: Vec<(Box<str>, Option<Box<str>>)>,
     /// Whether certificates are looked at.
     pub check: Check,
+    /// Sent with every request to the host.
+    pub headers: Added,
+    /// How long connecting may take.
+    pub dial_timeout: Option<Duration>,
+    /// Keys that mean nothing to orlop.
+    pub unknown: Vec<Box<str>>,
     capabilities: Capabilities,
 }
 
@@ -79,9 +89,13 @@ struct Written {
     client: Option<OneOrMore<Pair>>,
     #[serde(default)]
     skip_verify: bool,
-    header: Option<IgnoredAny>,
+    #[serde(default)]
+    header: toml::Table,
+    dial_timeout: Option<Box<str>>,
     #[serde(default)]
     override_path: bool,
+    #[serde(flatten)]
+    unknown: toml::Table,
 }
 
 #[derive(Deserialize)]
@@ -109,9 +123,6 @@ enum Pair {
 
 impl Written {
     fn resolve(self, address: Option<&str>) -> Result<HostEntry, SettingsError> {
-        if self.header.is_some() {
-            return Err(SettingsError::Unsupported("header"));
-        }
         let list = |files: Option<OneOrMore<Box<str>>>| files.map_or_else(Vec::new, OneOrMore::into_list);
         let clients =
             self.client.map_or_else(Vec::new, OneOrMore::into_list).into_iter().map(|pair| match pair {
@@ -123,6 +134,9 @@ impl Written {
             authorities: list(self.ca),
             clients: clients.collect(),
             check: if self.skip_verify { Check::None } else { Check::Full },
+            headers: headers(self.header)?,
+            dial_timeout: self.dial_timeout.as_deref().map(duration).transpose()?.flatten(),
+            unknown: self.unknown.into_iter().map(|(key, _)| key.into()).collect(),
             capabilities: Capabilities::parse(&self.capabilities)?,
         })
     }
@@ -143,6 +157,61 @@ impl Capabilities {
         }
         Ok(capabilities)
     }
+}
+
+/// What a request says of itself: no setting says it otherwise.
+const OWN: [&str; 14] = [
+    "accept",
+    "accept-encoding",
+    "connection",
+    "content-length",
+    "content-range",
+    "content-type",
+    "expect",
+    "host",
+    "proxy-authorization",
+    "range",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+fn headers(written: toml::Table) -> Result<Added, SettingsError> {
+    let mut headers = Headers::default();
+    for (name, value) in written {
+        if OWN.contains(&name.to_ascii_lowercase().as_str()) {
+            return Err(SettingsError::OwnHeader(name.into()));
+        }
+        let values = match value {
+            toml::Value::Array(values) => values,
+            one => vec![one],
+        };
+        for value in values {
+            let is_sendable = value.as_str().is_some_and(|value| headers.add(&name, value.trim()));
+            if !is_sendable {
+                return Err(SettingsError::BadHeader(name.into()));
+            }
+        }
+    }
+    Ok(Added(headers))
+}
+
+/// A time as Go writes it: `300ms`, `1.5s`, `1m30s`. Nothing where it is zero: then there is no bound.
+fn duration(text: &str) -> Result<Option<Duration>, SettingsError> {
+    let bad = || SettingsError::BadDuration { key: "dial_timeout", text: text.into() };
+    let (mut rest, mut seconds) = (text, 0.0);
+    while !rest.is_empty() && rest != "0" {
+        let end = rest.find(|it: char| !it.is_ascii_digit() && it != '.').ok_or_else(bad)?;
+        let number: f64 = rest[..end].parse().map_err(|_| bad())?;
+        let units =
+            [("ns", 1e-9), ("us", 1e-6), ("µs", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
+        let unit = units.iter().find(|(unit, _)| rest[end..].starts_with(unit)).ok_or_else(bad)?;
+        seconds += number * unit.1;
+        rest = &rest[end + unit.0.len()..];
+    }
+    let time = Duration::try_from_secs_f64(seconds).map_err(|_| bad())?;
+    if text.is_empty() { Err(bad()) } else { Ok(Some(time).filter(|time| !time.is_zero())) }
 }
 
 fn resolve_address(text: &str, is_whole: bool) -> Result<(Site, Box<str>), SettingsError> {
@@ -213,6 +282,26 @@ ca = ["a.crt", "/b.crt"]
     }
 
     #[test]
+    fn headers_times_and_what_nobody_knows_are_kept() {
+        let entries = parse_hosts(
+            b"dial_timeout = \"0\"\n[header]\nX-Server = \"s\"\n[host.\"https://a.example\"]\ndial_timeout = \"1m0.5s\"\n\
+              newer = 1\n[host.\"https://a.example\".header]\nX-One = [\"1\", \" 2 \"]\nauthorization = \"Basic eDp5\"\n",
+        )
+        .expect("valid");
+        let told = |entry: &HostEntry| {
+            let headers = entry.headers.iter().map(|(name, value)| format!("{name}: {value}"));
+            (headers.collect::<Vec<_>>().join(", "), entry.dial_timeout, entry.unknown.join(","))
+        };
+        let sixty = Some(Duration::from_millis(60_500));
+        assert_eq!(
+            told(&entries[0]),
+            ("X-One: 1, X-One: 2, authorization: Basic eDp5".into(), sixty, "newer".into())
+        );
+        assert_eq!(told(&entries[1]), ("X-Server: s".into(), None, String::new()));
+        assert!(!format!("{:?}", entries[0]).contains("eDp5"), "it may be a secret");
+    }
+
+    #[test]
     fn without_a_server_the_registry_itself_comes_last() {
         let entries = parse_hosts(b"[host.\"https://a.example\"]\n").expect("valid");
         assert_eq!(entries.len(), 2);
@@ -232,7 +321,17 @@ ca = ["a.crt", "/b.crt"]
             "client = [[\"a\"]]",
             "client = [[\"a\", \"b\", \"c\"]]",
             "ca = 1",
-            "[header]\nX = \"1\"",
+            "[header]\nHost = \"a.example\"",
+            "[header]\ntransfer-Encoding = \"chunked\"",
+            "[header]\nX = \"a\\r\\nHost: b\"",
+            "[header]\n\"X Y\" = \"a\"",
+            "[header]\nX = 1",
+            "header = 1",
+            "dial_timeout = 3",
+            "dial_timeout = \"3\"",
+            "dial_timeout = \"-3s\"",
+            "dial_timeout = \"3 s\"",
+            "dial_timeout = \"\"",
             "skip_verify = \"no\"",
             "[host.\"https://a\"]\n[host.\"https://a\"]",
         ] {

@@ -70,9 +70,20 @@ pub enum SettingsError {
         /// The word.
         word: Box<str>,
     },
-    /// A setting that orlop cannot honour.
-    #[error("`{0}` is not supported by this version of orlop")]
-    Unsupported(&'static str),
+    /// A header that belongs to the request itself.
+    #[error("the header `{0}` is what each request says for itself")]
+    OwnHeader(Box<str>),
+    /// A header that cannot be sent.
+    #[error("the header `{0}` cannot be sent: its name or its value is no text of a header")]
+    BadHeader(Box<str>),
+    /// A text that is no time.
+    #[error("`{key}` must be a time such as 300ms, 1.5s or 1m30s, and is {text:?}")]
+    BadDuration {
+        /// The key.
+        key: &'static str,
+        /// What stands there.
+        text: Box<str>,
+    },
     /// A list that must not be empty.
     #[error("the list of requirements of {0} is empty")]
     NoRequirement(Box<str>),

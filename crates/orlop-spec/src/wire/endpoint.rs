@@ -58,7 +58,7 @@ impl Api {
     /// A repository of the registry, by its name there.
     pub fn repository(&self, name: &str) -> Result<Place, WireError> {
         let root = plain(self.root.site().clone(), &format!("{}/{name}", self.root.path()))?;
-        Ok(Place { root, name: name.into() })
+        Ok(Place { root, name: name.into(), namespace: None })
     }
 }
 
@@ -67,6 +67,7 @@ impl Api {
 pub struct Place {
     root: Address,
     name: Box<str>,
+    namespace: Option<Box<str>>,
 }
 
 impl Place {
@@ -78,6 +79,12 @@ impl Place {
     /// A repository at an endpoint; `root` is what stands before its name, most often `/v2`.
     pub fn beneath(site: Site, root: &str, repository: &str) -> Result<Self, WireError> {
         Api { root: plain(site, root)? }.repository(repository)
+    }
+
+    /// The same, told with every question which registry it stands for (`?ns=`).
+    #[must_use]
+    pub fn standing_for(self, registry: Option<&str>) -> Self {
+        Self { namespace: registry.map(Into::into), ..self }
     }
 
     /// Whom one speaks to.
@@ -154,12 +161,12 @@ impl Place {
 
     /// A page of the tags; `last` is the last tag of the page before.
     pub fn tags(&self, count: Option<u32>, last: Option<&str>) -> Request {
-        paged(self.root.beneath("tags").beneath("list"), count, last)
+        paged(self.told(self.root.beneath("tags").beneath("list")), count, last)
     }
 
     /// The index of the manifests whose subject is `digest`.
     pub fn referrers(&self, digest: &AnyDigest, artifact_type: Option<&MediaType>) -> Request {
-        let mut address = self.root.beneath("referrers").beneath(&digest.to_string());
+        let mut address = self.told(self.root.beneath("referrers").beneath(&digest.to_string()));
         if let Some(artifact_type) = artifact_type {
             address = address.with_query("artifactType", artifact_type.as_str());
         }
@@ -167,11 +174,18 @@ impl Place {
     }
 
     fn manifest(&self, method: Method, name: &ManifestName) -> Request {
-        Request::new(method, self.root.beneath("manifests").beneath(&name.0))
+        Request::new(method, self.told(self.root.beneath("manifests").beneath(&name.0)))
     }
 
     fn blob(&self, method: Method, digest: &AnyDigest) -> Request {
-        Request::new(method, self.root.beneath("blobs").beneath(&digest.to_string()))
+        Request::new(method, self.told(self.root.beneath("blobs").beneath(&digest.to_string())))
+    }
+
+    fn told(&self, address: Address) -> Address {
+        match &self.namespace {
+            Some(registry) => address.with_query("ns", registry),
+            None => address,
+        }
     }
 
     fn uploads(&self) -> Address {

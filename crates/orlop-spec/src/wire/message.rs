@@ -97,6 +97,9 @@ impl Head {
 pub struct Headers(Vec<(Box<str>, Box<str>)>);
 
 impl Headers {
+    /// No field.
+    pub const NONE: Self = Self(Vec::new());
+
     /// Adds a field; false, and nothing added, where the name or the value could not go over the wire.
     #[must_use]
     pub fn add(&mut self, name: &str, value: &str) -> bool {

@@ -8,9 +8,11 @@ use super::files::{self, LARGEST};
 use super::{Shared, Side};
 use crate::error::Error;
 use orlop_fs::error::Shown;
+use orlop_layer::path::printable;
 use orlop_spec::Fault;
 use orlop_spec::network::{
-    Access, Check, Endpoint, HostEntry, Hosts, Place, Registries, Serves, SettingsError, Verdict, parse_hosts,
+    Access, Added, Check, Endpoint, HostEntry, Hosts, Place, Registries, Serves, SettingsError, Verdict,
+    parse_hosts,
 };
 use orlop_spec::port::Result;
 use orlop_spec::reference::Repository;
@@ -18,6 +20,7 @@ use orlop_spec::wire::{Scheme, Site};
 use std::collections::hash_map::Entry;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 /// What is known about a site beyond its name.
 #[derive(Clone, Default)]
@@ -27,6 +30,8 @@ pub(super) struct Known {
     /// Files of authorities, and of client certificates and their keys.
     pub(super) authorities: Vec<PathBuf>,
     pub(super) clients: Vec<(PathBuf, Option<PathBuf>)>,
+    /// How long connecting may take.
+    pub(super) dial_timeout: Option<Duration>,
 }
 
 /// Docker's registry is called one thing and lives elsewhere.
@@ -94,7 +99,7 @@ impl Shared {
         let mut endpoints = Vec::new();
         for entry in entries {
             if let Some(serves) = entry.serves(access) {
-                endpoints.push(self.endpoint_of(&entry, &folder, repository, serves)?);
+                endpoints.push(self.endpoint_of(&entry, &folder, (repository, access), serves)?);
             }
         }
         if endpoints.is_empty() {
@@ -112,6 +117,13 @@ impl Shared {
                 let folder = top.join(name);
                 if let Some(file) = files::try_read(&folder.join("hosts.toml"), LARGEST)? {
                     let entries = parse_hosts(&file.bytes).map_err(files::damaged(&file.shown))?;
+                    for key in entries.iter().flat_map(|entry| &entry.unknown) {
+                        let key = printable(key);
+                        self.warn(format!(
+                            "`{key}` of {} is a key that orlop does not know: it is not obeyed",
+                            file.shown
+                        ));
+                    }
                     return Ok(Some((folder, entries)));
                 }
             }
@@ -128,13 +140,13 @@ impl Shared {
         &self,
         entry: &HostEntry,
         folder: &Path,
-        repository: &Repository,
+        (repository, access): (&Repository, Access),
         serves: Serves,
     ) -> Result<Endpoint> {
         let Some((site, root)) = &entry.address else {
             let endpoint = self.endpoint(repository.clone(), entry.check == Check::None, serves)?;
             self.add_files(&endpoint.sites, entry, folder);
-            return Ok(endpoint);
+            return Ok(Endpoint { headers: entry.headers.clone(), ..endpoint });
         };
         // Who writes http:// into a file of settings means it.
         let insecure = entry.check == Check::None || site.scheme() == Scheme::Http;
@@ -143,7 +155,10 @@ impl Shared {
         let own = real(repository.host()) == site.authority();
         let name = format!("{}/{}", site.authority(), repository.name());
         let there = if own { repository.clone() } else { Repository::parse(&name)? };
-        Ok(Endpoint { sites: vec![site.clone()], root: root.clone(), repository: there, serves })
+        // A mirror may stand for several registries, and is told which one is read (containerd's `ns`).
+        let namespace = (!own && access == Access::Read).then(|| repository.host().into());
+        let (sites, root, headers) = (vec![site.clone()], root.clone(), entry.headers.clone());
+        Ok(Endpoint { sites, root, repository: there, serves, namespace, headers })
     }
 
     /// The endpoint of a repository where its name says that it is. This machine is spoken to in the clear where it does
@@ -156,7 +171,8 @@ impl Shared {
         let may_be_clear = insecure || https.is_loopback();
         let sites = if may_be_clear { vec![https, http] } else { vec![https] };
         self.note(&sites, insecure)?;
-        Ok(Endpoint { sites, root: "/v2".into(), repository, serves })
+        let (namespace, headers) = (None, Added::NONE);
+        Ok(Endpoint { sites, root: "/v2".into(), repository, serves, namespace, headers })
     }
 
     /// Remembers how sites may be spoken to.
@@ -185,6 +201,7 @@ impl Shared {
                 (folder.join(&**certificate), key.as_deref().map(|key| folder.join(key)))
             };
             known.clients = entry.clients.iter().map(pair).collect();
+            known.dial_timeout = entry.dial_timeout;
         }
     }
 

@@ -1,7 +1,7 @@
 //! A made-up machine: a root, a home folder, variables, programs.
 
 use super::*;
-use orlop_spec::network::{Access, Serves};
+use orlop_spec::network::{Access, Endpoint, Serves};
 use orlop_spec::wire::Scheme;
 use std::collections::BTreeMap;
 use std::io;
@@ -194,6 +194,43 @@ fn the_users_registries_conf_hides_the_systems_and_drop_ins_lie_over_it() {
     let mut missing = world();
     missing.set("CONTAINERS_REGISTRIES_CONF", "/nowhere/registries.conf");
     assert_eq!(place(missing), "!");
+}
+
+#[test]
+fn a_mirror_is_told_for_whom_it_stands_and_what_settings_add() {
+    let world = World::new();
+    world.file(
+        "root/etc/containerd/certs.d/a.example/hosts.toml",
+        r#"
+server = "https://a.example"
+newer = 1
+[header]
+X-Server = "s"
+[host."https://m.example"]
+dial_timeout = "300ms"
+[host."https://m.example".header]
+X-Mirror = "m"
+[host."https://m.example".rewrite]
+a = "b"
+"#,
+    );
+    let warned = Arc::clone(&world.warned);
+    let (surroundings, _scratch) = world.enter();
+    let network = surroundings.network(Role::Source);
+    let ask = |access| network.hosts.endpoints(&repository("a.example/x"), access).expect("two");
+    let told = |endpoint: &Endpoint| {
+        let headers = endpoint.headers.iter().map(|(name, value)| format!("{name}: {value}"));
+        (endpoint.namespace.as_deref().map(str::to_owned), headers.collect::<Vec<_>>().join(","))
+    };
+    let (mirror, own) = ((Some("a.example".to_owned()), "X-Mirror: m".to_owned()), "X-Server: s".to_owned());
+    assert_eq!(ask(Access::Read).iter().map(told).collect::<Vec<_>>(), [mirror.clone(), (None, own.clone())]);
+    let written = ask(Access::Write).iter().map(told).collect::<Vec<_>>();
+    assert_eq!(written, [(None, mirror.1), (None, own)], "as containerd: who writes means the place itself");
+    let time = |name: &str| network.trust.dial_timeout(&Site::parse(Scheme::Https, name).expect(name));
+    assert_eq!((time("m.example"), time("a.example")), (Some(std::time::Duration::from_millis(300)), None));
+    let warned = warned.lock().expect("no panic");
+    assert!(warned.len() == 2 && warned.iter().any(|it| it.contains("`rewrite`")), "{warned:?}");
+    assert!(warned.iter().any(|it| it.contains("`newer`")), "{warned:?}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ use orlop_spec::port::Result;
 use orlop_spec::wire::{Address, Scheme, Site};
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
+use std::time::Duration;
 
 /// Where distributions keep their bundle of authorities.
 const BUNDLES: [&str; 6] = [
@@ -54,6 +55,10 @@ impl Trust for Shared {
             return Ok(None);
         }
         parse_proxy(&text).map(Some).ok_or_else(|| Error::BadProxy { variable }.into())
+    }
+
+    fn dial_timeout(&self, site: &Site) -> Option<Duration> {
+        self.known(site).dial_timeout
     }
 
     fn is_insecure(&self, site: &Site) -> bool {
