@@ -275,7 +275,7 @@ fn item_215_an_upload_that_the_user_stops_is_given_up() {
     blob.size = 60 << 20;
     let put = world.create(&server.app()).put(&blob, &Stopping(&world, 0), &Hints::default());
     assert_eq!(put.map_err(|fault| fault.kind()), Err(Kind::Interrupted));
-    assert_eq!(server.asked().last().map(|asked| asked.starts_with("DELETE")), Some(true));
+    assert!(server.asked().iter().any(|asked| asked.starts_with("DELETE")));
     assert_eq!(server.shelf().open_uploads(), 0);
 }
 
