@@ -263,6 +263,7 @@ impl Read for Stopping<'_> {
         if self.1 > 1 << 20 {
             self.0.cancel.set();
         }
+        self.0.cancel.check().map_err(Fault::from)?;
         buffer[..count].fill(0);
         Ok(count)
     }
@@ -275,7 +276,8 @@ fn item_215_an_upload_that_the_user_stops_is_given_up() {
     blob.size = 60 << 20;
     let put = world.create(&server.app()).put(&blob, &Stopping(&world, 0), &Hints::default());
     assert_eq!(put.map_err(|fault| fault.kind()), Err(Kind::Interrupted));
-    assert!(server.asked().iter().any(|asked| asked.starts_with("DELETE")));
+    let asked = server.asked();
+    assert!(asked.iter().any(|asked| asked.starts_with("DELETE")), "{asked:?}");
     assert_eq!(server.shelf().open_uploads(), 0);
 }
 
