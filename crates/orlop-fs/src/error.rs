@@ -97,6 +97,12 @@ pub enum Error {
         /// The first of them, escaped.
         first: Vec<String>,
     },
+    /// Something of a tree that an EROFS image cannot hold.
+    #[error("an EROFS image cannot hold {what}")]
+    NotInErofs {
+        /// What it is.
+        what: &'static str,
+    },
     /// Under fakeroot, but linked statically.
     #[error(
         "fakeroot is active, and this statically linked program cannot see the owners and devices that it pretends"
@@ -230,6 +236,7 @@ impl Diagnose for Error {
             | Self::NotEmpty(_)
             | Self::CannotExchange(_)
             | Self::NotRegular(_)
+            | Self::NotInErofs { .. }
             | Self::NotAName(_)
             | Self::Changed(_)
             | Self::Unrepresentable { .. }

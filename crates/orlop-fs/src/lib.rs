@@ -7,6 +7,7 @@
 mod call;
 pub mod copy;
 pub mod dir;
+pub mod erofs;
 pub mod error;
 pub mod fakeroot;
 pub mod file;
@@ -14,6 +15,7 @@ pub mod glob;
 pub mod lock;
 pub mod loss;
 pub mod machine;
+pub mod mount;
 pub mod namespace;
 pub mod owner;
 pub mod privilege;

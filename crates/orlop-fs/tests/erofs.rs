@@ -1,0 +1,333 @@
+//! The kernel is the judge of our EROFS images: what it shows of one is the tree that was written.
+
+mod scratch;
+
+use orlop_fs::erofs::{self, BLOCK, Describe, Place};
+use orlop_fs::mount::Mount;
+use orlop_fs::scan::{Scan, ScanOptions};
+use orlop_fs::{Dir, Result};
+use orlop_layer::codec::Codec;
+use orlop_layer::tar::Reader;
+use orlop_layer::tree::{Builder, Content, InodeKind};
+use orlop_layer::{Device, Encode, Entries as _, Entry, Kind, Meta, Time, Tree, TreePath, encode};
+use orlop_spec::{Algorithm, Cancel, Limits};
+use rustix::mount::{UnmountFlags, unmount};
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{Cursor, Read as _, Seek as _, SeekFrom};
+use std::num::NonZeroUsize;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+use testkit::dump::dump;
+use testkit::{Scratch, is_root, proof, torture};
+
+/// Contents lie where the map says, by the offset of their entry; what it does not hold is nowhere.
+struct Places(HashMap<u64, u64>);
+
+impl Describe for Places {
+    fn place(&self, content: &Content) -> Result<Place> {
+        let at = self.0.get(&content.offset);
+        Ok(at.map_or(Place::Nowhere, |at| Place::Device { device: 0, at: *at }))
+    }
+}
+
+/// An image that the kernel shows until it is dropped.
+struct Shown(PathBuf);
+
+impl Shown {
+    fn of(scratch: &Scratch, tree: &Tree, device: &Path, places: &Places) -> Self {
+        let (image, folder) = (scratch.path("image"), scratch.folder("shown"));
+        let size = fs::metadata(device).expect("a device").len();
+        let mut file = File::create(&image).expect("an image");
+        let written = erofs::write(tree, &[size], places, &mut file).expect("written");
+        assert_eq!(written, file.metadata().expect("a file").len());
+        assert_eq!(written % BLOCK, 0);
+        Mount::erofs(&image, &[device]).expect("mounted").attach(&folder).expect("attached");
+        Self(folder)
+    }
+}
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        unmount(&self.0, UnmountFlags::DETACH).expect("unmounted");
+    }
+}
+
+/// Whether the kernel can show an image from its file, and this user may ask it to.
+fn is_offered(name: &str) -> bool {
+    let known = fs::read_to_string("/proc/filesystems").expect("the kernel says").contains("erofs");
+    if !is_root() {
+        proof::not_offered(name, "only root may mount");
+    } else if !known {
+        proof::not_offered(name, "this kernel has no EROFS");
+    }
+    is_root() && known
+}
+
+/// What the kernel shows is what the tree says, path by path; contents are those of the device.
+fn check(tree: &Tree, shown: &Shown, device: &File, places: &Places) -> usize {
+    let mut seen = 0;
+    for (path, id) in tree.walk() {
+        let at = shown.0.join(std::ffi::OsStr::from_bytes(path.as_bytes()));
+        let (inode, stat) = (tree.inode(id), fs::symlink_metadata(&at).expect("it is shown"));
+        let meta = &inode.meta;
+        assert_eq!(stat.mode() & 0o7777, u32::from(meta.mode), "{path}");
+        assert_eq!((stat.uid(), stat.gid()), (meta.uid, meta.gid), "{path}");
+        let time = (meta.mtime.seconds, i64::from(meta.mtime.nanoseconds));
+        assert_eq!((stat.mtime(), stat.mtime_nsec()), time, "{path}");
+        match &inode.kind {
+            InodeKind::File(content) => {
+                assert_eq!(stat.len(), content.size, "{path}");
+                assert_eq!(stat.nlink(), u64::from(tree.names(id)), "{path}");
+                check_content(&at, content, device, places);
+            }
+            InodeKind::Symlink(target) => {
+                assert_eq!(fs::read_link(&at).expect("a link").as_os_str().as_bytes(), &**target, "{path}");
+            }
+            InodeKind::CharDevice(Device { major, minor })
+            | InodeKind::BlockDevice(Device { major, minor }) => {
+                assert_eq!(stat.rdev(), rustix::fs::makedev(*major, *minor), "{path}");
+            }
+            InodeKind::Directory { .. } => {
+                let shown: Vec<_> =
+                    fs::read_dir(&at).expect("a folder").map(|it| it.expect("read")).collect();
+                assert_eq!(shown.len(), tree.children(id).count(), "{path}");
+                let folders = shown.iter().filter(|it| it.file_type().expect("told").is_dir()).count();
+                assert_eq!(stat.nlink(), 2 + folders as u64, "{path}");
+            }
+            _ => {}
+        }
+        seen += 1;
+    }
+    seen
+}
+
+/// The first and last bytes, which is where a wrong block shows.
+fn check_content(at: &Path, content: &Content, device: &File, places: &Places) {
+    const PART: u64 = 8 << 10;
+    let file = File::open(at).expect("opened");
+    for from in [0, content.size.saturating_sub(PART)] {
+        let length = usize::try_from(PART.min(content.size - from)).expect("short");
+        let (mut is, mut should) = (vec![1; length], vec![0; length]);
+        file.read_exact_at(&mut is, from).expect("read");
+        if let Some(place) = places.0.get(&content.offset) {
+            device.read_exact_at(&mut should, place + from).expect("read");
+        }
+        assert!(is == should, "{}", at.display());
+    }
+}
+
+fn numbers(seed: u64) -> impl FnMut(u64) -> u64 {
+    let mut state = seed;
+    move |below| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state % below
+    }
+}
+
+fn entry(path: &[u8], kind: Kind, meta: Meta) -> Entry {
+    Entry { path: TreePath::parse(path).expect("a path"), kind, meta }
+}
+
+/// A layer of entries, stacked.
+fn stacked(entries: impl IntoIterator<Item = Entry>) -> Tree {
+    let mut builder = Builder::new(0, &Limits::default());
+    for (at, entry) in entries.into_iter().enumerate() {
+        let ordinal = u32::try_from(at).expect("few");
+        builder.add(ordinal, u64::from(ordinal) * BLOCK, &entry).expect("added");
+    }
+    Tree::default().stack(builder.finish()).expect("stacked")
+}
+
+/// A real tree, kept as the tar that orlop makes of it, and shown from that tar.
+#[test]
+fn a_tar_is_shown_without_being_unpacked() {
+    const PROOF: &str = "erofs: the kernel shows a tar by its index";
+    if !is_offered(PROOF) {
+        return;
+    }
+    let scratch = testkit::scratch();
+    let root = scratch.path("tree");
+    let features = torture::make(&root, torture::Power::Root);
+    let mut tar = Vec::new();
+    let how = Encode {
+        codec: Codec::None,
+        algorithm: Algorithm::Sha256,
+        workers: NonZeroUsize::MIN,
+        limits: &Limits::default(),
+        cancel: &Cancel::new(),
+        progress: &|_| {},
+    };
+    let options =
+        ScanOptions { unrepresentable: orlop_fs::scan::Unrepresentable::Skip, ..ScanOptions::default() };
+    let mut scan = Scan::open(&Dir::open(&root).expect("opened"), options).expect("a scan");
+    let tree = encode(&mut scan, &how, &mut tar).expect("encoded").tree;
+    let tree = Tree::default().stack(tree).expect("stacked");
+    let device = scratch.file("tar", &tar);
+    let limits = Limits::default();
+    let mut reader = Reader::new(Cursor::new(tar), &limits);
+    let mut places = Places(HashMap::new());
+    while let Some(entry) = reader.next_entry().expect("read") {
+        let begin = reader.offset();
+        if matches!(entry.kind, Kind::File { size } if size > 0) {
+            places.0.insert(begin, reader.seek_over().expect("passed over").expect("in one piece"));
+        }
+    }
+    let shown = Shown::of(&scratch, &tree, &device, &places);
+    let losses = torture::compare(&features, &dump(&root), &dump(&shown.0));
+    // What the tar lacks: sockets, names that mean a removal, and holes, which it holds as zeros.
+    let lost = ["socket", "file whose own name begins .wh.", "sparse file (holes kept)"];
+    assert_eq!(torture::lost_features(&losses), lost, "{losses:?}");
+    let seen = check(&tree, &shown, &File::open(&device).expect("opened"), &places);
+    proof::ran(PROOF, seen);
+}
+
+/// Trees of everything at random, with contents anywhere in a device.
+#[test]
+fn random_trees_are_shown_as_they_are() {
+    const PROOF: &str = "erofs: the kernel shows random trees";
+    if !is_offered(PROOF) {
+        return;
+    }
+    let trees = if testkit::full() { 200 } else { 20 };
+    let scratch = testkit::scratch();
+    let device = scratch.path("device");
+    let bytes: Vec<u8> =
+        (0..1_u32 << 18).flat_map(|it| it.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    fs::write(&device, &bytes).expect("written");
+    let mut cases = 0;
+    for seed in 1..=trees {
+        let mut places = Places(HashMap::new());
+        let tree = random_tree(seed, bytes.len() as u64, &mut places);
+        let shown = Shown::of(&scratch, &tree, &device, &places);
+        cases += check(&tree, &shown, &File::open(&device).expect("opened"), &places);
+    }
+    proof::ran(PROOF, cases);
+}
+
+fn random_tree(seed: u64, device: u64, places: &mut Places) -> Tree {
+    let mut next = numbers(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    let mut folders = vec![Vec::new()];
+    let mut files: Vec<Vec<u8>> = Vec::new();
+    let mut entries = vec![entry(b"", Kind::Directory, meta(&mut next))];
+    for number in 0..=next(1500) {
+        let parent = &folders[usize::try_from(next(folders.len() as u64)).expect("few")];
+        let longest = if next(10) == 0 { 240 } else { 12 };
+        let length = usize::try_from(next(longest)).expect("short");
+        let name: Vec<u8> = (0..length)
+            .map(|_| u8::try_from(33 + next(200)).expect("a byte"))
+            .map(|byte| if byte == b'/' { b'!' } else { byte })
+            .collect();
+        let path = [parent.as_slice(), b"/", &name, number.to_string().as_bytes()].concat();
+        let path = path.strip_prefix(b"/").map_or(path.clone(), <[u8]>::to_vec);
+        let kind = match next(12) {
+            0..3 => Kind::Directory,
+            3 => Kind::Symlink { target: vec![b'x'; usize::try_from(1 + next(600)).expect("short")].into() },
+            4 => Kind::Fifo,
+            5 => Kind::CharDevice(Device {
+                major: 1 + u32::try_from(next(4000)).expect("few"),
+                minor: u32::try_from(next(1 << 20)).expect("few"),
+            }),
+            6 => Kind::BlockDevice(Device { major: 8, minor: u32::try_from(next(1 << 20)).expect("few") }),
+            7 if !files.is_empty() => {
+                let target = &files[usize::try_from(next(files.len() as u64)).expect("few")];
+                Kind::HardLink { target: TreePath::parse(target).expect("a path") }
+            }
+            _ => Kind::File {
+                size: [0, 1, 511, 512, 513, next(100_000)][usize::try_from(next(6)).expect("few")],
+            },
+        };
+        match &kind {
+            Kind::Directory => folders.push(path.clone()),
+            Kind::File { size } => {
+                files.push(path.clone());
+                if next(8) > 0 {
+                    places.0.insert(entries.len() as u64 * BLOCK, next((device - size) / BLOCK) * BLOCK);
+                }
+            }
+            _ => {}
+        }
+        entries.push(entry(&path, kind, meta(&mut next)));
+    }
+    stacked(entries)
+}
+
+/// Any owner, mode, time and attributes.
+fn meta(next: &mut impl FnMut(u64) -> u64) -> Meta {
+    let mut meta = Meta {
+        mode: u16::try_from(next(0o10000)).expect("twelve bits"),
+        uid: u32::try_from(next(u64::from(u32::MAX) - 1)).expect("32 bits"),
+        gid: u32::try_from(next(70_000)).expect("32 bits"),
+        mtime: Time {
+            seconds: i64::try_from(next(1 << 34)).expect("positive") - (1 << 32),
+            nanoseconds: u32::try_from(next(1_000_000_000)).expect("30 bits"),
+        },
+        ..Meta::default()
+    };
+    for number in 0..next(12).saturating_sub(8) {
+        let value = vec![b'v'; usize::try_from(next(700)).expect("short")];
+        meta.xattrs.insert(format!("user.name{number}").into_bytes().into(), value.into());
+        meta.xattrs.insert(format!("trusted.{number}").into_bytes().into(), Box::default());
+    }
+    meta
+}
+
+const HUGE: u64 = 5 << 30;
+
+#[test]
+fn many_names_in_one_folder_and_files_beyond_four_gigabytes() {
+    const PROOF: &str = "erofs: the kernel shows large folders and files";
+    if !is_offered(PROOF) {
+        return;
+    }
+    let scratch = testkit::scratch();
+    let device = scratch.path("device");
+    let mut file = File::options().read(true).write(true).create_new(true).open(&device).expect("a device");
+    file.seek(SeekFrom::Start(HUGE + BLOCK - 4)).expect("a hole");
+    std::io::Write::write_all(&mut file, b"end!").expect("written");
+    let names =
+        (0..100_000).map(|it| entry(format!("many/{it:0>24}").as_bytes(), Kind::Fifo, Meta::default()));
+    let file_of = |name: &str, size| entry(name.as_bytes(), Kind::File { size }, Meta::default());
+    let first = [
+        entry(b"", Kind::Directory, Meta::default()),
+        entry(b"many", Kind::Directory, Meta::default()),
+        file_of("huge", HUGE),
+        file_of("hole", HUGE << 10),
+    ];
+    let tree = stacked(first.into_iter().chain(names));
+    let places = Places(HashMap::from([(2 * BLOCK, BLOCK)]));
+    let shown = Shown::of(&scratch, &tree, &device, &places);
+    let seen = check(&tree, &shown, &file, &places);
+    let mut end = Vec::new();
+    let mut huge = File::open(shown.0.join("huge")).expect("opened");
+    huge.seek(SeekFrom::End(-4)).expect("found");
+    huge.read_to_end(&mut end).expect("read");
+    assert_eq!(end, b"end!");
+    assert!(fs::symlink_metadata(shown.0.join("many/absent")).is_err());
+    proof::ran(PROOF, seen);
+}
+
+#[test]
+fn what_the_format_cannot_hold_is_refused() {
+    let refused = |meta: Meta, at: Option<u64>| {
+        let root = entry(b"", Kind::Directory, Meta::default());
+        let tree = stacked([root, entry(b"f", Kind::File { size: 1 }, meta)]);
+        let places = Places(at.map(|at| (BLOCK, at)).into_iter().collect());
+        erofs::write(&tree, &[1 << 20], &places, &mut Vec::new()).is_err()
+    };
+    let with = |name: &[u8], length: usize| Meta {
+        xattrs: [(name.into(), vec![0; length].into())].into(),
+        ..Meta::default()
+    };
+    assert!(!refused(with(b"user.a", 65_535), Some(512)));
+    for name in [&b"system.other"[..], b"user.", b"other", b"system.posix_acl_accessx"] {
+        assert!(refused(with(name, 1), None), "{}", name.escape_ascii());
+    }
+    assert!(refused(with(&[b"user.", &[b'n'; 256][..]].concat(), 1), None));
+    assert!(refused(with(b"user.a", 65_536), None));
+    assert!(refused(Meta::default(), Some(511)), "within a block");
+    assert!(refused(Meta::default(), Some(1 << 41)), "beyond 2 TiB");
+}
