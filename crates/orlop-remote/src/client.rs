@@ -200,6 +200,8 @@ impl<'a> Client<'a> {
 
     /// Asks until there is an answer that will not change.
     fn insist(&self, request: &Request, errand: &Errand<'_>, payload: Payload<'_>) -> Result<Answer<'_>> {
+        // Before anything is done for the request: a credential helper may ask the network on its own.
+        self.pool.line().permit(request.address.site())?;
         let mut budget = Budget::new();
         loop {
             let sent = AtomicU64::new(0);

@@ -22,6 +22,12 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// Nobody may be connected to.
+    #[error("{} would have to be asked, and the command is offline", .site.authority())]
+    Offline {
+        /// Who.
+        site: Site,
+    },
     /// The other side was silent, or next to silent.
     #[error("{address} stalled: less than {least} bytes in {} s while {phase}", .time.as_secs())]
     Stalled {
@@ -287,6 +293,7 @@ impl Diagnose for Error {
             Self::Withheld { realm, .. } => {
                 Some(format!("if it is, say so with --realm {}", realm.site().authority()))
             }
+            Self::Offline { .. } => Some("leave --offline out, or name what is on this machine".into()),
             Self::Stalled { .. } => Some("be more patient with --stall-timeout 60".into()),
             _ => None,
         }

@@ -19,6 +19,7 @@ pub mod client;
 pub mod dial;
 pub mod error;
 pub mod exchange;
+pub mod line;
 #[cfg(test)]
 mod loopback;
 pub mod pool;
@@ -29,6 +30,7 @@ pub mod web;
 pub use client::{Client, Errand, Options, Payload, Redirects, Repeat, Who};
 pub use error::{Error, Phase};
 pub use exchange::Http;
+pub use line::{Dialling, Line};
 pub use pool::Pool;
 pub use registry::{Entry, Push, Remote, Resolve, enter};
 pub use web::{Pinned, WebFile, WebFolder};

@@ -1,5 +1,5 @@
-//! What the requests of one command share: connections that can be used again, TLS that is prepared, tokens, where
-//! sites were found, warnings that were shown.
+//! What the requests of one command share: the way out, connections that can be used again, TLS that is prepared,
+//! tokens, where sites were found, warnings that were shown.
 //!
 //! Invariant: a connection is used again only for the site that it leads to, under the same care, and where its address
 //! would be allowed again.
@@ -7,6 +7,7 @@
 use crate::auth::Tokens;
 use crate::dial::{Resolve, System};
 use crate::exchange::connection::Connection;
+use crate::line::{Line, Throttle};
 use orlop_spec::wire::Site;
 use rustls::ClientConfig;
 use std::collections::{HashMap, HashSet};
@@ -22,6 +23,8 @@ pub struct Pool {
     warned: Mutex<HashSet<(Site, String)>>,
     tokens: Tokens,
     resolver: Arc<dyn Resolve>,
+    line: Line,
+    throttle: Option<Throttle>,
 }
 
 /// Whom a connection leads to.
@@ -78,7 +81,23 @@ impl Pool {
             warned: Mutex::default(),
             tokens: Tokens::default(),
             resolver,
+            line: Line::default(),
+            throttle: None,
         }
+    }
+
+    /// The same, with a way out such as the user allows.
+    #[must_use]
+    pub fn on(self, line: Line) -> Self {
+        Self { line, throttle: line.rate.map(Throttle::new), ..self }
+    }
+
+    pub(crate) fn line(&self) -> Line {
+        self.line
+    }
+
+    pub(crate) fn throttle(&self) -> Option<&Throttle> {
+        self.throttle.as_ref()
     }
 
     pub(crate) fn tokens(&self) -> &Tokens {

@@ -41,7 +41,8 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     let credential = arguments.credential()?;
     let kept = shell.look(|cx| {
-        let places = Places::<Unlocked>::reaching(arguments.reach.surroundings(Some(credential.clone())));
+        let surroundings = arguments.reach.surroundings(Some(credential.clone()));
+        let places = Places::<Unlocked>::reaching(surroundings, arguments.reach.pool());
         let outside =
             orlop::transport::Outside { patience: arguments.reach.patience(), ..places.outside(cx) };
         orlop::login::login(&arguments.place, &credential, &outside)

@@ -1,12 +1,14 @@
 //! How registries are spoken to, and which images may be used.
 
+use super::parse_size;
 use crate::environment;
 use crate::programs::Installed;
 use crate::report;
 use clap::Args;
 use orlop::network::{self, Given, Surroundings, WhichPolicy};
-use orlop::remote::Options;
+use orlop::remote::{Dialling, Line, Options, Pool};
 use orlop::spec::network::Credential;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -28,6 +30,12 @@ pub struct Reach {
     /// How often a request is sent again [default: 3]
     #[arg(long, value_name = "N", help_heading = "Registries")]
     retry: Option<u32>,
+    /// Connect to nobody, not even on this machine: what needs a registry fails at once
+    #[arg(long, help_heading = "Registries")]
+    offline: bool,
+    /// Most bytes in a second, such as `10M`, of all connections and in both directions together [default: no limit]
+    #[arg(long, value_name = "RATE", value_parser = rate, help_heading = "Registries")]
+    limit_rate: Option<NonZeroU64>,
 }
 
 /// How registries are spoken to, and which images may be used.
@@ -75,6 +83,12 @@ impl Reach {
         }
     }
 
+    /// Connections, none of which is there yet.
+    pub fn pool(&self) -> Pool {
+        let dialling = if self.offline { Dialling::Forbidden } else { Dialling::Allowed };
+        Pool::default().on(Line { dialling, rate: self.limit_rate })
+    }
+
     /// What the library is handed, with a credential that was typed for the one registry of the command; nothing is
     /// read for it.
     pub fn surroundings(&self, typed: Option<Credential>) -> Surroundings {
@@ -107,6 +121,11 @@ impl Network {
         self.reach.patience()
     }
 
+    /// Connections, none of which is there yet.
+    pub fn pool(&self) -> Pool {
+        self.reach.pool()
+    }
+
     /// What the library is handed; nothing is read for it. Names mean what the file `locked` says.
     pub fn surroundings(&self, locked: Option<&Path>) -> Surroundings {
         Surroundings::new(Given {
@@ -121,6 +140,11 @@ impl Network {
             ..self.reach.given(self.creds.clone())
         })
     }
+}
+
+/// Parses bytes in a second.
+fn rate(text: &str) -> Result<NonZeroU64, String> {
+    NonZeroU64::new(parse_size(text)?).ok_or_else(|| "at a rate of nothing nothing moves".into())
 }
 
 /// Parses seconds, with a fraction or without.
@@ -163,6 +187,14 @@ mod tests {
         assert_eq!(credential("me"), basic("me", ""));
         for bad in ["", ":p", "a\r\nb:c"] {
             assert!(credential(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_rate_is_a_size_and_not_nothing() {
+        assert_eq!(rate("512k").map(NonZeroU64::get), Ok(512 << 10));
+        for bad in ["0", "0M", "", "1M/s", "-1", "1.5M"] {
+            assert!(rate(bad).is_err(), "{bad}");
         }
     }
 

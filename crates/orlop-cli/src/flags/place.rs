@@ -55,10 +55,10 @@ impl fmt::Debug for Shared {
 
 impl<L: Locking> Places<L> {
     /// Places in surroundings that a command made for itself.
-    pub fn reaching(surroundings: Surroundings) -> Self {
+    pub fn reaching(surroundings: Surroundings, pool: Pool) -> Self {
         let places = Self::default();
         let spools = SpoolFolder(places.spools());
-        let _new = places.shared.set(Shared { surroundings, pool: Pool::default(), spools });
+        let _new = places.shared.set(Shared { surroundings, pool, spools });
         places
     }
 
@@ -70,7 +70,7 @@ impl<L: Locking> Places<L> {
     fn outside_for<'a>(&'a self, cx: &Context<'a>, resolve: Resolve) -> Outside<'a> {
         let shared = self.shared.get_or_init(|| Shared {
             surroundings: self.network.surroundings(self.locked.file()),
-            pool: Pool::default(),
+            pool: self.network.pool(),
             spools: SpoolFolder(self.spools()),
         });
         Outside {

@@ -53,8 +53,10 @@ enum End {
 impl Exchange for Http<'_> {
     fn send(&self, request: &Request, named: Named<'_>, body: Body<'_>) -> Result<Answer<'_>> {
         self.cancel.check()?;
-        let mut watch = Watch::new(self.cancel, &shown(&request.address, named), self.stall);
         let site = request.address.site();
+        self.pool.line().permit(site)?;
+        let address = shown(&request.address, named);
+        let mut watch = Watch::new(self.cancel, &address, self.stall, self.pool.throttle());
         let care = if self.trust.is_insecure(site) { Care::Insecure } else { Care::Full };
         let reach = self.reach(site, care, named, &mut watch)?;
         let bounds = if reach == Reach::Anywhere { Bounds::Anywhere } else { Bounds::Public };
@@ -267,11 +269,9 @@ fn push(connection: &mut Connection, mut bytes: &[u8], watch: &mut Watch<'_>) ->
         if has_answered(connection, watch)? {
             return Ok(false);
         }
-        match connection.stream().write_now(bytes)? {
-            Some(count) => {
-                watch.moved(count);
-                bytes = &bytes[count..];
-            }
+        let most = watch.allow(bytes.len())?;
+        match watch.passed_of(most, connection.stream().write_now(&bytes[..most]))? {
+            Some(count) => bytes = &bytes[count..],
             None => connection.stream().await_either(watch)?,
         }
     }

@@ -38,8 +38,8 @@ impl Stream {
     /// Reads what is there, and waits where there is nothing; 0 at the end.
     pub(crate) fn read(&mut self, buffer: &mut [u8], watch: &mut Watch<'_>) -> io::Result<usize> {
         loop {
-            if let Some(count) = self.read_now(buffer)? {
-                watch.moved(count);
+            let most = watch.allow(buffer.len())?;
+            if let Some(count) = watch.passed_of(most, self.read_now(&mut buffer[..most]))? {
                 return Ok(count);
             }
             watch.wait(&self.socket, PollFlags::IN)?;
@@ -66,11 +66,9 @@ impl Stream {
     /// Writes everything.
     pub(crate) fn write_all(&mut self, mut bytes: &[u8], watch: &mut Watch<'_>) -> io::Result<()> {
         while !bytes.is_empty() {
-            match self.write_now(bytes)? {
-                Some(count) => {
-                    watch.moved(count);
-                    bytes = &bytes[count..];
-                }
+            let most = watch.allow(bytes.len())?;
+            match watch.passed_of(most, self.write_now(&bytes[..most]))? {
+                Some(count) => bytes = &bytes[count..],
                 None => watch.wait(&self.socket, PollFlags::OUT)?,
             }
         }

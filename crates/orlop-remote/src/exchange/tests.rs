@@ -1,5 +1,6 @@
 use super::{Answer, Body, Exchange, Http, Named};
 use crate::error::{Error, Phase};
+use crate::line::{Dialling, Line};
 use crate::loopback::{Caller, Loopback, Plain, answer};
 use crate::pool::Pool;
 use orlop_spec::network::Credential;
@@ -414,4 +415,57 @@ fn who_does_not_speak_tls_is_said_to() {
     let server = server.at("/").to_string().replace("http://", "https://");
     let fault = fault(World::new().get(Address::parse(&server).expect("an address")));
     assert!(matches!(error(&fault), Error::NoTls { .. }), "{fault:?}");
+}
+
+/// A resolver that nobody may ask.
+struct Nobody;
+
+impl crate::dial::Resolve for Nobody {
+    fn resolve(&self, host: &str, _: u16) -> io::Result<Vec<SocketAddr>> {
+        panic!("{host} was looked up")
+    }
+}
+
+#[test]
+fn who_is_offline_connects_to_nobody_and_looks_nothing_up() {
+    let server = Loopback::answering(|_, _| answer("200 OK", ""));
+    let offline = Line { dialling: Dialling::Forbidden, ..Line::default() };
+    let pool = Pool::with_resolver(Arc::new(Nobody)).on(offline);
+    let mut world = World { pool, ..World::new() };
+    let named = Address::parse("https://registry.example:444/v2/").expect("an address");
+    for proxy in [None, Some((server.at("/"), None))] {
+        world.ports.proxy = proxy;
+        for address in [server.at("/"), named.clone()] {
+            let fault = fault(world.get(address.clone()));
+            assert!(matches!(error(&fault), Error::Offline { .. }), "{fault:?}");
+            assert_eq!(fault.kind(), Kind::Unreachable);
+            assert!(fault.to_string().starts_with(&address.site().authority()), "{fault}");
+        }
+    }
+    assert_eq!(server.connections(), 0);
+}
+
+/// The sum of what passes is bounded, whoever carries it, and waiting for our own limit is no stall.
+#[test]
+fn all_connections_share_one_rate_in_both_directions() {
+    const SIZE: usize = 40 << 10;
+    let server = Loopback::answering(|_, _| answer("200 OK", &"x".repeat(SIZE)));
+    let line = Line { rate: std::num::NonZeroU64::new(160 << 10), ..Line::default() };
+    let world = World { pool: Pool::default().on(line), ..World::new() };
+    let body = "x".repeat(SIZE);
+    let began = Instant::now();
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let request = Request::new(Method::Put, server.at("/"));
+                let http = world.http();
+                let sent = http.send(&request, Named::ByUser, Body::Bytes(body.as_bytes()));
+                assert_eq!(read(sent.expect("an answer")).expect("a body").1, body.as_bytes());
+            });
+        }
+    });
+    let time = began.elapsed();
+    assert_eq!(server.connections(), 4);
+    // 320 KiB and some heads.
+    assert!((Duration::from_millis(1800)..Duration::from_secs(6)).contains(&time), "{time:?}");
 }

@@ -1,16 +1,18 @@
 //! Waiting, with an eye on the clock and on the user.
 //!
 //! Invariant: nothing waits without a bound. Only time in which the other side was waited for counts, so a slow disk
-//! on this side is no stall; and a transfer that moves is never cut, however long it takes.
+//! on this side is no stall, and neither is a limit of our own; and a transfer that moves is never cut, however long it takes.
 
 use super::tls::{self, Blame};
 use crate::error::{Error, Phase};
+use crate::line::Throttle;
 use orlop_spec::wire::Address;
 use orlop_spec::{Cancel, Fault};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use std::io;
 use std::os::fd::AsFd;
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long a wait lasts before the cancel flag is looked at.
@@ -25,6 +27,7 @@ pub(crate) struct Watch<'a> {
     cancel: &'a Cancel,
     address: Address,
     stall: Duration,
+    throttle: Option<&'a Throttle>,
     phase: Phase,
     /// How long this window lasts.
     window: Duration,
@@ -35,12 +38,18 @@ pub(crate) struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    pub(crate) fn new(cancel: &'a Cancel, address: &Address, stall: Duration) -> Self {
+    pub(crate) fn new(
+        cancel: &'a Cancel,
+        address: &Address,
+        stall: Duration,
+        throttle: Option<&'a Throttle>,
+    ) -> Self {
         let address = address.clone();
         Self {
             cancel,
             address,
             stall,
+            throttle,
             phase: Phase::Resolving,
             window: stall,
             waited: Duration::ZERO,
@@ -69,6 +78,32 @@ impl<'a> Watch<'a> {
     /// Bytes have come or gone.
     pub(crate) fn moved(&mut self, bytes: usize) {
         self.moved += bytes as u64;
+    }
+
+    /// How many of `want` bytes may be moved now; waits until some may.
+    pub(crate) fn allow(&self, want: usize) -> io::Result<usize> {
+        let Some(throttle) = self.throttle else { return Ok(want) };
+        loop {
+            self.cancel.check().map_err(Fault::from)?;
+            match throttle.grant(want, Instant::now()) {
+                Ok(granted) => return Ok(granted),
+                Err(wait) => thread::sleep(wait.min(SLICE)),
+            }
+        }
+    }
+
+    /// How many of the allowed bytes were moved; nothing where none could be.
+    pub(crate) fn passed_of(
+        &mut self,
+        allowed: usize,
+        moved: io::Result<Option<usize>>,
+    ) -> io::Result<Option<usize>> {
+        let count = moved.as_ref().ok().copied().flatten().unwrap_or_default();
+        self.moved(count);
+        if let Some(throttle) = self.throttle {
+            throttle.give_back(allowed - count);
+        }
+        moved
     }
 
     /// Waits until one of `events` is there.
