@@ -4,10 +4,11 @@ use crate::command::{Outcome, Verb};
 use crate::error::Error;
 use crate::report::{self, Style};
 use crate::shell::Shell;
-use crate::{environment, hint};
+use crate::{environment, hint, spellings};
 use clap::error::ErrorKind;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser};
 use orlop::spec::Kind;
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -33,9 +34,9 @@ pub struct Cli {
 /// Parses the arguments and does what they say.
 pub fn run(arguments: &[OsString]) -> ExitCode {
     let style = Style::of(arguments);
-    let (typed, verb) = match parse(arguments) {
+    let Parsed { line, names, verb } = match parse(arguments) {
         Ok(parsed) => parsed,
-        Err(error) => return misused(&error, style),
+        Err(error) => return misused(&error, arguments, style),
     };
     let shell = Shell::new();
     match verb.run(&shell) {
@@ -43,19 +44,30 @@ pub fn run(arguments: &[OsString]) -> ExitCode {
         Ok(Outcome::Found) => Kind::Differs.exit_code().into(),
         Ok(Outcome::Partial) => Kind::Partial.exit_code().into(),
         Err(fault) => {
-            let next = hint::of(&fault, arguments, &|flag| takes(&typed, flag));
+            let next = hint::of(&fault, &line, &|flag| takes(&names, flag));
             report::failed(&fault, style, next)
         }
     }
 }
 
-/// A verb, and the names by which it was found. What clap has to say of the other verbs, in help or as a suggestion, it says with all of
-/// them at hand.
-fn parse(arguments: &[OsString]) -> Result<(Vec<String>, Verb), clap::Error> {
+/// A verb, the names by which it was found, and the line of ours that it stood in.
+struct Parsed<'a> {
+    line: Cow<'a, [OsString]>,
+    names: Vec<String>,
+    verb: Verb,
+}
+
+/// A line that is none of ours may be one of another tool. What clap has to say of the other verbs, in help or as a
+/// suggestion, it says with all of them at hand.
+fn parse(arguments: &[OsString]) -> Result<Parsed<'_>, clap::Error> {
+    let mut line = Cow::Borrowed(arguments);
     let matches = Cli::command().try_get_matches_from(arguments);
-    let mut matches = matches.or_else(|_| definition().try_get_matches_from(arguments))?;
-    let typed = names(&matches);
-    Ok((typed, Cli::from_arg_matches_mut(&mut matches)?.verb))
+    let mut matches = matches.or_else(|_| {
+        line = spellings::translated(arguments).map_or(Cow::Borrowed(arguments), Cow::Owned);
+        definition().try_get_matches_from(&*line)
+    })?;
+    let names = names(&matches);
+    Ok(Parsed { line, names, verb: Cli::from_arg_matches_mut(&mut matches)?.verb })
 }
 
 /// The names of a verb and of the verbs within it, as they are defined.
@@ -70,9 +82,9 @@ fn names(matches: &ArgMatches) -> Vec<String> {
 }
 
 /// Whether the verb of these names takes a flag.
-fn takes(typed: &[String], flag: &str) -> bool {
+fn takes(names: &[String], flag: &str) -> bool {
     let definition = definition();
-    let verb = typed.iter().try_fold(&definition, |command, name| command.find_subcommand(name));
+    let verb = names.iter().try_fold(&definition, |command, name| command.find_subcommand(name));
     verb.is_some_and(|verb| hint::has_flag(verb, flag))
 }
 
@@ -84,7 +96,7 @@ pub fn definition() -> clap::Command {
 }
 
 /// Help and version are results; everything else that clap says is misuse.
-fn misused(error: &clap::Error, style: Style) -> ExitCode {
+fn misused(error: &clap::Error, arguments: &[OsString], style: Style) -> ExitCode {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             match environment::check_stdout().and_then(|()| error.print()) {
@@ -92,6 +104,6 @@ fn misused(error: &clap::Error, style: Style) -> ExitCode {
                 Err(error) => report::failed(&Error::Output(error).into(), style, None),
             }
         }
-        _ => report::misused(error, style),
+        _ => report::misused(error, style, spellings::instead(arguments, error)),
     }
 }

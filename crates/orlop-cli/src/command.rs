@@ -37,9 +37,7 @@ use orlop::spec::Fault;
 /// Everything that can be asked for, in the order of the manual.
 #[derive(Subcommand)]
 pub enum Verb {
-    #[command(alias = "stat")]
     Inspect(Deferred<inspect::Arguments>),
-    #[command(aliases = ["list-tags", "list"])]
     Ls(Deferred<ls::Arguments>),
     Digest(Deferred<digest::Arguments>),
     Files(Deferred<files::Arguments>),
@@ -48,7 +46,6 @@ pub enum Verb {
     Diff(Deferred<diff::Arguments>),
     Tree(Deferred<tree::Arguments>),
     Validate(Deferred<validate::Arguments>),
-    #[command(alias = "cp")]
     Copy(Deferred<copy::Arguments>),
     Sync(Deferred<Box<sync::Arguments>>),
     Pull(Deferred<pull::Arguments>),
@@ -56,13 +53,11 @@ pub enum Verb {
     Lock(Deferred<lock::Arguments>),
     Login(Deferred<login::Arguments>),
     Logout(Deferred<logout::Arguments>),
-    #[command(alias = "import")]
     Build(Deferred<Box<build::Arguments>>),
     Unpack(Deferred<unpack::Arguments>),
     Bundle(Deferred<bundle::Arguments>),
     Tag(Deferred<tag::Arguments>),
     Untag(Deferred<untag::Arguments>),
-    #[command(aliases = ["delete", "remove"])]
     Rm(Deferred<rm::Arguments>),
     Gc(Deferred<gc::Arguments>),
     Index(Deferred<Box<index::Arguments>>),

@@ -21,6 +21,7 @@ mod progress;
 mod reference;
 mod report;
 mod shell;
+mod spellings;
 
 use compat::Personality;
 use std::process::ExitCode;

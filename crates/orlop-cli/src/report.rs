@@ -51,11 +51,15 @@ pub fn failed(fault: &Fault, style: Style, next: Option<String>) -> ExitCode {
     kind.exit_code().into()
 }
 
-/// Tells how the command line was misused.
-pub fn misused(error: &clap::Error, style: Style) -> ExitCode {
-    match style {
-        Style::Human => drop(error.print()),
-        Style::Json => Message::of_misuse(error).print(style),
+/// Tells how the command line was misused, and what to type next where that is known.
+pub fn misused(error: &clap::Error, style: Style, next: Option<&str>) -> ExitCode {
+    match (style, next) {
+        (Style::Human, None) => drop(error.print()),
+        (Style::Human, Some(next)) => {
+            drop(error.print());
+            say(&format!("  hint: {next}\n"));
+        }
+        (Style::Json, next) => Message::of_misuse(error, next).print(style),
     }
     Kind::Usage.exit_code().into()
 }
@@ -80,10 +84,10 @@ struct Message {
 
 impl Message {
     /// The first line of what clap says; the rest is a usage for eyes.
-    fn of_misuse(error: &clap::Error) -> Self {
+    fn of_misuse(error: &clap::Error, next: Option<&str>) -> Self {
         let text = error.to_string();
         let what = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        Self { what, why: Vec::new(), next: Some("orlop --help".into()), kind: Kind::Usage }
+        Self { what, why: Vec::new(), next: Some(next.unwrap_or("orlop --help").into()), kind: Kind::Usage }
     }
 
     fn print(&self, style: Style) {

@@ -251,9 +251,15 @@ pub fn keep<'a>(reference: &Reference, outside: &Outside<'a>) -> Result<Box<dyn 
             Found::Docker(archive) => Ok(Box::new(archive)),
             Found::As(transport) => keep(&Reference { transport, ..reference.clone() }, outside),
         },
+        Transport::Store => Err(NO_STORE.into()),
         _ => Err(nameless()),
     }
 }
+
+const NO_STORE: Error = Error::Unfit {
+    what: "a name alone is an image of the local store, which there is not yet",
+    hint: "for a registry write docker://HOST/REPOSITORY:TAG, for a layout oci:DIR:TAG",
+};
 
 const NO_FILE: Error = Error::Unfit {
     what: "only a file of the web has its digest told beside its name",

@@ -37,9 +37,6 @@ pub struct Copying {
     /// Platforms of an index: `all`, `host`, or a list such as linux/amd64,linux/arm64 [default: all; for files, host]
     #[arg(long, value_name = "LIST", value_parser = platforms)]
     platform: Option<Platforms>,
-    /// As skopeo spells `--platform all`
-    #[arg(long, short, hide = true, conflicts_with = "platform")]
-    all: bool,
     /// Write a smaller index that names the copied platforms only; its digest is another one
     #[arg(long)]
     prune: bool,
@@ -64,13 +61,6 @@ pub struct Copying {
     places: Places,
     #[command(flatten)]
     work: Work,
-}
-
-impl Copying {
-    /// The platforms that were asked for.
-    fn asked(&self) -> Option<&Platforms> {
-        if self.all { Some(&Platforms::All) } else { self.platform.as_ref() }
-    }
 }
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {

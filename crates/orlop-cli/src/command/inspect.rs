@@ -23,11 +23,11 @@ pub struct Arguments {
     /// Form of the result, and of an error [default: human]
     #[arg(long, value_name = "FORM")]
     format: Option<Form>,
-    /// As `--format raw`: print the bytes of the manifest or index
+    /// As `--format raw`: print the bytes of the manifest or index, or with `--config` those of the config
     #[arg(long, conflicts_with = "format")]
     raw: bool,
     /// Print the bytes of the config, as they are
-    #[arg(long, conflicts_with = "raw")]
+    #[arg(long)]
     config: bool,
 }
 

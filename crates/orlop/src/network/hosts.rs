@@ -207,7 +207,7 @@ impl Shared {
 
     /// Whether the user named a site with `--insecure`; without a port that of the scheme is meant.
     pub(super) fn is_named_insecure(&self, site: &Site) -> bool {
-        self.given.insecure.iter().any(|host| is_named(host, site))
+        self.given.insecure.iter().any(|host| is_named(real(host), site))
     }
 }
 

@@ -18,7 +18,7 @@ pub fn copy(
     to: Box<dyn Sink + '_>,
     target: &Reference,
 ) -> Result<String, Fault> {
-    let is_whole = matches!(arguments.asked(), None | Some(Platforms::All));
+    let is_whole = matches!(arguments.platform, None | Some(Platforms::All));
     let is_pruned_whole = arguments.prune && is_whole;
     let flags = [(arguments.owners.is_given(), "--owner"), (is_pruned_whole, "--prune")];
     refuse("all of an image is copied", &flags)?;
@@ -108,7 +108,7 @@ fn foreseen(account: &Account) -> String {
 
 fn how(arguments: &Copying) -> Copy {
     Copy {
-        platforms: arguments.asked().cloned().unwrap_or_default(),
+        platforms: arguments.platform.clone().unwrap_or_default(),
         subset: if arguments.prune { Subset::Prune } else { Subset::Sparse },
         transfer: if arguments.link { Transfer::Link } else { Transfer::Copy },
         depth: Depth::default(),

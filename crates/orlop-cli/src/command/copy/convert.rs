@@ -101,7 +101,7 @@ fn fetch<'i>(arguments: &Copying, cx: &Context<'_>, images: &'i [Image<'_>]) -> 
 
 /// Files are of one platform: where none was asked for, the host's.
 fn one_platform(arguments: &Copying) -> Result<Platform, Fault> {
-    match arguments.asked() {
+    match &arguments.platform {
         None => Ok(environment::host()),
         Some(Platforms::Listed(platforms)) if platforms.len() == 1 => Ok(platforms[0].clone()),
         Some(Platforms::Listed(_) | Platforms::All) => Err(ONE_IMAGE.into()),
