@@ -3,6 +3,7 @@
 //! ```text
 //! root.pem, root.key     who vouches
 //! site.pem, site.key     localhost, 127.0.0.1 and ::1, vouched for by root
+//! alone.pem, alone.key   the same, vouched for by nobody else, and made as `openssl req -x509` makes it: an authority
 //! ```
 
 use crate::peer::{Peer, peer};
@@ -32,6 +33,11 @@ authorityKeyIdentifier = keyid
 keyUsage = critical, digitalSignature
 extendedKeyUsage = serverAuth, clientAuth
 subjectAltName = DNS:localhost, DNS:*.localhost, IP:127.0.0.1, IP:::1
+[alone]
+basicConstraints = critical, CA:TRUE
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid
+subjectAltName = DNS:localhost, IP:127.0.0.1
 ";
 
 impl Authority {
@@ -40,6 +46,7 @@ impl Authority {
         let this = Self { openssl: peer("openssl")?, folder: scratch() };
         this.folder.file("config", CONFIG);
         this.certificate("root", &[]);
+        this.certificate("alone", &[]);
         let root = this.path("root.pem");
         let (root, key) = (root.to_string_lossy(), this.path("root.key"));
         this.certificate("site", &["-CA", &root, "-CAkey", &key.to_string_lossy()]);

@@ -1,14 +1,17 @@
 //! What TLS with a site needs, read from PEM.
 //!
-//! Invariant: a certificate is not looked at only where the port says so for this one site.
+//! Invariant: a certificate is not looked at only where the port says so for this one site. One that is itself among the
+//! authorities needs nobody else to vouch for it, as for tools in Go.
 
 use crate::error::Error;
 use orlop_spec::network::{Check, Tls};
 use orlop_spec::wire::Site;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use std::io;
 use std::sync::Arc;
@@ -24,7 +27,11 @@ pub(crate) fn config(site: &Site, tls: &Tls) -> Result<Arc<ClientConfig>, Error>
     let builder = match tls.check {
         Check::None => builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone(provider))),
         Check::Full => {
-            builder.with_root_certificates(roots(&tls.roots).map_err(bad("a certificate of an authority"))?)
+            let authorities = authorities(&tls.roots).map_err(bad("a certificate of an authority"))?;
+            match Vouched::by(authorities, provider).map_err(bad("a certificate of an authority"))? {
+                Some(vouched) => builder.dangerous().with_custom_certificate_verifier(Arc::new(vouched)),
+                None => builder.with_root_certificates(RootCertStore::empty()),
+            }
         }
     };
     let mut config = match &tls.client {
@@ -69,15 +76,17 @@ pub(crate) fn blame(error: &io::Error) -> Blame {
 }
 
 /// A bundle of a system may hold what we cannot read; it may not hold that alone.
-fn roots(bundles: &[Vec<u8>]) -> io::Result<RootCertStore> {
-    let mut roots = RootCertStore::empty();
+fn authorities(bundles: &[Vec<u8>]) -> io::Result<Vec<CertificateDer<'static>>> {
+    let mut all = Vec::new();
     for bundle in bundles {
-        let (added, _ignored) = roots.add_parsable_certificates(certificates_of(bundle)?);
-        if added == 0 {
+        let mut readable = certificates_of(bundle)?;
+        readable.retain(|certificate| RootCertStore::empty().add(certificate.clone()).is_ok());
+        if readable.is_empty() {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "no certificate in it can be read"));
         }
+        all.append(&mut readable);
     }
-    Ok(roots)
+    Ok(all)
 }
 
 fn certificates_of(pem: &[u8]) -> io::Result<Vec<CertificateDer<'static>>> {
@@ -86,6 +95,73 @@ fn certificates_of(pem: &[u8]) -> io::Result<Vec<CertificateDer<'static>>> {
 
 fn other(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
     io::Error::other(error)
+}
+
+/// Takes what an authority vouches for; and an authority's own certificate, which `openssl req -x509` makes for a site
+/// that has no other.
+#[derive(Debug)]
+struct Vouched {
+    usual: Arc<WebPkiServerVerifier>,
+    authorities: Vec<CertificateDer<'static>>,
+}
+
+impl Vouched {
+    /// Nobody is vouched for where there are no authorities.
+    fn by(
+        authorities: Vec<CertificateDer<'static>>,
+        provider: Arc<CryptoProvider>,
+    ) -> io::Result<Option<Self>> {
+        if authorities.is_empty() {
+            return Ok(None);
+        }
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(authorities.iter().cloned());
+        let usual = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
+        Ok(Some(Self { usual: usual.map_err(other)?, authorities }))
+    }
+}
+
+impl ServerCertVerifier for Vouched {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        use rustls::CertificateError::Other;
+        match self.usual.verify_server_cert(certificate, chain, name, ocsp, now) {
+            // That it is an authority's is said after its times were looked at, and before its names are.
+            Err(rustls::Error::InvalidCertificate(Other(_))) if self.authorities.contains(certificate) => {
+                verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            verdict => verdict,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.usual.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.usual.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.usual.supported_verify_schemes()
+    }
 }
 
 /// Takes any certificate: the user said so. Signatures are still checked, so that the key is at least the certificate's.

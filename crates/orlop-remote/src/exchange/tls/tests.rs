@@ -29,9 +29,15 @@ enum Asks {
 
 /// A server under TLS; `serve` is given every connection.
 fn server(authority: &Authority, asks: Asks, serve: fn(&mut Line)) -> Loopback {
+    server_as("site", authority, asks, serve)
+}
+
+/// A server that shows one of the certificates.
+fn server_as(name: &str, authority: &Authority, asks: Asks, serve: fn(&mut Line)) -> Loopback {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let certificate = || CertificateDer::from_pem_slice(&authority.pem("site.pem")).expect("a certificate");
-    let key = PrivateKeyDer::from_pem_slice(&authority.pem("site.key")).expect("a key");
+    let certificate = CertificateDer::from_pem_slice(&authority.pem(&format!("{name}.pem")));
+    let certificate = certificate.expect("a certificate");
+    let key = PrivateKeyDer::from_pem_slice(&authority.pem(&format!("{name}.key"))).expect("a key");
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(&authority.pem("root.pem")).expect("a root")).expect("a root");
     let known = WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone()).build();
@@ -41,7 +47,7 @@ fn server(authority: &Authority, asks: Asks, serve: fn(&mut Line)) -> Loopback {
         Asks::Anybody => config.with_no_client_auth(),
         Asks::Known => config.with_client_cert_verifier(known.expect("one root")),
     };
-    let config = Arc::new(config.with_single_cert(vec![certificate()], key).expect("they belong together"));
+    let config = Arc::new(config.with_single_cert(vec![certificate], key).expect("they belong together"));
     Loopback::new(move |_, caller: &mut Caller| {
         let tls = ServerConnection::new(Arc::clone(&config)).expect("a right config");
         let socket = caller.reader.get_ref().try_clone().expect("a handle");
@@ -109,6 +115,25 @@ struct Here(SocketAddr);
 impl Resolve for Here {
     fn resolve(&self, _: &str, _: u16) -> io::Result<Vec<SocketAddr>> {
         Ok(vec![self.0])
+    }
+}
+
+/// As skopeo and podman do with the same `certs.d`.
+#[test]
+fn a_certificate_that_is_its_own_authority_is_taken_where_it_was_configured() {
+    let Some(authority) = authority("tls: a certificate that is its own authority") else { return };
+    let server = server_as("alone", &authority, Asks::Anybody, greets);
+    let with = |roots: &[&str]| {
+        let mut world = World::default();
+        world.ports.tls.roots = roots.iter().map(|name| authority.pem(name)).collect();
+        world
+    };
+    let mut world = with(&["root.pem", "alone.pem"]);
+    assert_eq!(get(&world, at(&server, "127.0.0.1")).expect("an answer"), b"hello");
+    world.pool = Pool::with_resolver(Arc::new(Here(server.socket())));
+    for (world, host) in [(&world, "other.example"), (&with(&["root.pem"]), "127.0.0.1")] {
+        let fault = get(world, at(&server, host)).expect_err("it is not configured for that");
+        assert!(matches!(fault.downcast_ref(), Some(Error::Untrusted { .. })), "{host}: {fault:?}");
     }
 }
 
