@@ -38,12 +38,15 @@ pub struct Work {
     /// Most entries of one tree [default: 10000000]
     #[arg(long, value_name = "N", help_heading = "Limits")]
     pub max_entries: Option<u64>,
+    /// Most bytes of one manifest, index or config, such as `16M` [default: 4M]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Limits")]
+    pub max_document: Option<u64>,
 }
 
 impl Work {
     /// The defaults, and progress in `style`.
     pub fn showing(style: ProgressStyle) -> Self {
-        Self { progress: style, jobs: None, max_size: None, max_entries: None }
+        Self { progress: style, jobs: None, max_size: None, max_entries: None, max_document: None }
     }
 
     /// The limits that the flags set.
@@ -52,6 +55,7 @@ impl Work {
         Limits {
             size: self.max_size.unwrap_or(default.size),
             entries: self.max_entries.unwrap_or(default.entries),
+            document: self.max_document.unwrap_or(default.document),
             ..default
         }
     }

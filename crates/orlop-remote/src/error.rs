@@ -294,6 +294,17 @@ impl Diagnose for Error {
                 Some(format!("if it is, say so with --realm {}", realm.site().authority()))
             }
             Self::Offline { .. } => Some("leave --offline out, or name what is on this machine".into()),
+            Self::Broken { phase: Phase::Resolving, address, .. } => Some(format!(
+                "see whether {} is spelled right; where only a proxy knows names, set HTTPS_PROXY",
+                address.site().host()
+            )),
+            Self::Broken { phase: Phase::Connecting, .. } => {
+                Some("see whether it runs, and whether the port is right; behind a proxy, set HTTPS_PROXY".into())
+            }
+            Self::LongPause { .. } => Some(
+                "come back then, or be known to the registry with --creds USER:PASSWORD: many allow more to those they know"
+                    .into(),
+            ),
             Self::Stalled { .. } => Some("be more patient with --stall-timeout 60".into()),
             _ => None,
         }

@@ -172,6 +172,10 @@ impl Diagnose for TooLarge {
     fn kind(&self) -> Kind {
         Kind::Limit
     }
+
+    fn hint(&self) -> Option<String> {
+        Some("if it is an image all the same, allow more with --max-document 16M".into())
+    }
 }
 
 impl Diagnose for TooDeep {

@@ -184,6 +184,9 @@ impl Diagnose for Error {
             Self::SchemaOne { .. } => {
                 Some("pull it with docker or skopeo, which convert it, and push it again".into())
             }
+            Self::LongDocument { .. } => {
+                Some("if it is an image all the same, allow more with --max-document 16M".into())
+            }
             Self::NotSwept => Some("remove images with `orlop rm`; the registry's owner sweeps".into()),
             _ => None,
         }

@@ -114,6 +114,9 @@ impl Diagnose for ReferenceError {
             Self::BadRepository(text) => {
                 format!("for a file or folder write a path that begins with ./ or /: ./{text}")
             }
+            Self::BadTag(text) if text.contains(':') => {
+                "a place begins with oci:, oci-archive:, docker-archive:, dir:, docker:// or https:".into()
+            }
             Self::NoTag(text) => format!("write {}, or a tag behind the colon", text.trim_end_matches(':')),
             _ => return None,
         })
