@@ -166,7 +166,8 @@ fn what_cannot_be_is_refused_and_nothing_changes() {
     run(&it, &["index", "create", "oci:l:amd64", "oci:l:arm64", "oci:l:multi"]).ok();
     let before = digest(&it, "oci:l:multi");
     let by_digest = format!("oci:l@{before}");
-    let refusals: [(&[&str], i32, &str); 9] = [
+    let refusals: [(&[&str], i32, &str); 10] = [
+        (&["create", "oci:l:amd64"], 64, "before it"),
         (&["add", "oci:l:multi", "oci:l:arm64x"], 2, "arm64"),
         (&["add", "oci:l:arm64", "oci:l:amd64"], 64, "index create"),
         (&["add", &by_digest, "oci:l:armv7"], 64, "--to"),

@@ -2,7 +2,6 @@
 
 use super::{Sources, annotation, entries, several};
 use crate::command::Outcome;
-use crate::error::Error;
 use crate::flags::{self, Places, Work, name, published};
 use crate::shell::Shell;
 use clap::Args;
@@ -34,18 +33,23 @@ pub struct Arguments {
     work: Work,
 }
 
+const NO_IMAGE: orlop::Error = orlop::Error::Unfit {
+    what: "an index is made of images, and none is named",
+    hint: "name them before it: orlop index create oci:DIR:A oci:DIR:B oci:DIR:TAG",
+};
+
 fn media_type(text: &str) -> Result<MediaType, &'static str> {
     let found = MediaType::new(text);
     if found.is_well_formed() { Ok(found) } else { Err("a media type is written TYPE/SUBTYPE") }
 }
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
-    let (target, words) = arguments.words.split_last().ok_or(Error::NoSource)?;
+    let (target, words) = arguments.words.split_last().ok_or(NO_IMAGE)?;
     let target = flags::target(target)?;
     let name = name(&target)?;
     let copied = shell.work(&arguments.work, |cx| {
         let images = arguments.sources.open(words, &arguments.places, cx)?;
-        let Some(((first, _), others)) = images.split_first() else { return Err(Error::NoSource.into()) };
+        let Some(((first, _), others)) = images.split_first() else { return Err(NO_IMAGE.into()) };
         let empty = Index {
             annotations: arguments.annotation.iter().cloned().collect(),
             artifact_type: arguments.artifact_type.clone(),
