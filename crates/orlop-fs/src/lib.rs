@@ -17,6 +17,7 @@ pub mod loss;
 pub mod machine;
 pub mod mount;
 pub mod namespace;
+pub mod overlay;
 pub mod owner;
 pub mod privilege;
 pub mod random;

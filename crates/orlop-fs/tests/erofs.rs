@@ -3,15 +3,19 @@
 mod scratch;
 
 use orlop_fs::erofs::{self, BLOCK, Describe, Place};
-use orlop_fs::mount::Mount;
+use orlop_fs::mount::{Mount, Overlay};
+use orlop_fs::overlay::{self, Flavour};
 use orlop_fs::scan::{Scan, ScanOptions};
 use orlop_fs::{Dir, Result};
 use orlop_layer::codec::Codec;
 use orlop_layer::tar::Reader;
-use orlop_layer::tree::{Builder, Content, InodeKind};
-use orlop_layer::{Device, Encode, Entries as _, Entry, Kind, Meta, Time, Tree, TreePath, encode};
-use orlop_spec::{Algorithm, Cancel, Limits};
+use orlop_layer::tree::{Builder, Content, Inode, InodeId, InodeKind};
+use orlop_layer::{
+    Chunk, Device, Encode, Entries as _, Entry, Kind, Meta, Time, Tree, TreePath, Xattrs, encode,
+};
+use orlop_spec::{Algorithm, Cancel, Digest, Limits};
 use rustix::mount::{UnmountFlags, unmount};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{Cursor, Read as _, Seek as _, SeekFrom};
@@ -142,16 +146,8 @@ fn stacked(entries: impl IntoIterator<Item = Entry>) -> Tree {
     Tree::default().stack(builder.finish()).expect("stacked")
 }
 
-/// A real tree, kept as the tar that orlop makes of it, and shown from that tar.
-#[test]
-fn a_tar_is_shown_without_being_unpacked() {
-    const PROOF: &str = "erofs: the kernel shows a tar by its index";
-    if !is_offered(PROOF) {
-        return;
-    }
-    let scratch = testkit::scratch();
-    let root = scratch.path("tree");
-    let features = torture::make(&root, torture::Power::Root);
+/// A folder as the tar that orlop makes of it, and its tree.
+fn packed(root: &Path) -> (Tree, Vec<u8>) {
     let mut tar = Vec::new();
     let how = Encode {
         codec: Codec::None,
@@ -163,9 +159,30 @@ fn a_tar_is_shown_without_being_unpacked() {
     };
     let options =
         ScanOptions { unrepresentable: orlop_fs::scan::Unrepresentable::Skip, ..ScanOptions::default() };
-    let mut scan = Scan::open(&Dir::open(&root).expect("opened"), options).expect("a scan");
+    let mut scan = Scan::open(&Dir::open(root).expect("opened"), options).expect("a scan");
     let tree = encode(&mut scan, &how, &mut tar).expect("encoded").tree;
     let tree = Tree::default().stack(tree).expect("stacked");
+    (tree, tar)
+}
+
+/// What the tar lacks: sockets, names that mean a removal, and holes, which it holds as zeros.
+const SOCKET: &str = "socket";
+const MARKER: &str = "file whose own name begins .wh.";
+const HOLES: &str = "sparse file (holes kept)";
+/// What means a removal to an overlay.
+const REMOVAL: &str = "character device 0:0";
+
+/// A real tree, kept as the tar that orlop makes of it, and shown from that tar.
+#[test]
+fn a_tar_is_shown_without_being_unpacked() {
+    const PROOF: &str = "erofs: the kernel shows a tar by its index";
+    if !is_offered(PROOF) {
+        return;
+    }
+    let scratch = testkit::scratch();
+    let root = scratch.path("tree");
+    let features = torture::make(&root, torture::Power::Root);
+    let (tree, tar) = packed(&root);
     let device = scratch.file("tar", &tar);
     let limits = Limits::default();
     let mut reader = Reader::new(Cursor::new(tar), &limits);
@@ -178,11 +195,112 @@ fn a_tar_is_shown_without_being_unpacked() {
     }
     let shown = Shown::of(&scratch, &tree, &device, &places);
     let losses = torture::compare(&features, &dump(&root), &dump(&shown.0));
-    // What the tar lacks: sockets, names that mean a removal, and holes, which it holds as zeros.
-    let lost = ["socket", "file whose own name begins .wh.", "sparse file (holes kept)"];
-    assert_eq!(torture::lost_features(&losses), lost, "{losses:?}");
+    assert_eq!(torture::lost_features(&losses), [SOCKET, MARKER, HOLES], "{losses:?}");
     let seen = check(&tree, &shown, &File::open(&device).expect("opened"), &places);
     proof::ran(PROOF, seen);
+}
+
+/// A real tree whose contents are files of their own, which an overlay puts in their places.
+#[test]
+fn contents_are_shown_from_files_of_their_own() {
+    const PROOF: &str = "erofs: an overlay shows contents that are files of their own";
+    if !is_offered(PROOF) {
+        return;
+    }
+    let scratch = testkit::scratch();
+    let root = scratch.path("tree");
+    let features = torture::make(&root, torture::Power::Root);
+    let (tree, tar) = packed(&root);
+    let objects = Objects { folder: scratch.folder("objects"), tar };
+    for (_, id) in tree.walk() {
+        if let InodeKind::File(content) = &tree.inode(id).kind {
+            objects.keep(content);
+        }
+    }
+    let image = scratch.path("image");
+    erofs::write(&tree, &[], &objects, &mut File::create(&image).expect("an image")).expect("written");
+    let names = Shown(scratch.folder("names"));
+    Mount::erofs(&image, &[]).expect("mounted").attach(&names.0).expect("attached");
+    let (upper, work) = (scratch.folder("upper"), scratch.folder("work"));
+    let overlay =
+        Overlay { lower: &[&names.0], data: &[&objects.folder], upper: None, flavour: Flavour::Trusted };
+    let shown = Shown(scratch.folder("shown"));
+    Mount::overlay(&overlay).expect("mounted").attach(&shown.0).expect("attached");
+    let losses = torture::compare(&features, &dump(&root), &dump(&shown.0));
+    assert_eq!(torture::lost_features(&losses), [SOCKET, MARKER, HOLES, REMOVAL], "{losses:?}");
+    drop(shown);
+
+    let shown = Shown(scratch.folder("written"));
+    let writable = Overlay { upper: Some((&upper, &work)), ..overlay };
+    Mount::overlay(&writable).expect("mounted").attach(&shown.0).expect("attached");
+    let (_, id) = tree.walk().find(|(_, id)| is_large(&tree, *id)).expect("a file");
+    let InodeKind::File(content) = &tree.inode(id).kind else { unreachable!("it was asked for") };
+    let (path, _) = tree.walk().find(|(_, other)| *other == id).expect("it has a name");
+    let at = shown.0.join(std::ffi::OsStr::from_bytes(path.as_bytes()));
+    let before = fs::read(objects.path(content)).expect("read");
+    fs::write(&at, "changed").expect("written");
+    assert_eq!(fs::read(&at).expect("read"), b"changed");
+    assert!(fs::read(objects.path(content)).expect("read") == before, "an object never changes");
+    proof::ran(PROOF, features.len());
+}
+
+fn is_large(tree: &Tree, id: InodeId) -> bool {
+    matches!(tree.inode(id).kind, InodeKind::File(content) if content.size > 4096)
+}
+
+/// Contents as files, by their digests; the tar that they are from.
+struct Objects {
+    folder: PathBuf,
+    tar: Vec<u8>,
+}
+
+impl Objects {
+    fn bytes(&self, content: &Content) -> Vec<u8> {
+        let limits = Limits::default();
+        let at = usize::try_from(content.offset).expect("in memory");
+        let mut reader = Reader::new(Cursor::new(&self.tar[at..]), &limits);
+        reader.next_entry().expect("read").expect("an entry");
+        let mut bytes = Vec::new();
+        while let Some(chunk) = reader.next_chunk().expect("read") {
+            match chunk {
+                Chunk::Data(data) => bytes.extend(data),
+                Chunk::Hole(length) => bytes.resize(bytes.len() + usize::try_from(length).expect("short"), 0),
+            }
+        }
+        bytes
+    }
+
+    /// Where the content is beneath the folder.
+    fn name(&self, content: &Content) -> String {
+        let digest = Digest::of(Algorithm::Sha256, &self.bytes(content)).to_string();
+        let hex = digest.strip_prefix("sha256:").expect("an algorithm").to_owned();
+        format!("/{}/{}", &hex[..2], &hex[2..])
+    }
+
+    fn path(&self, content: &Content) -> PathBuf {
+        self.folder.join(&self.name(content)[1..])
+    }
+
+    fn keep(&self, content: &Content) {
+        let path = self.path(content);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        fs::write(path, self.bytes(content)).expect("written");
+    }
+}
+
+impl Describe for Objects {
+    fn place(&self, _: &Content) -> Result<Place> {
+        Ok(Place::Nowhere)
+    }
+
+    fn attributes<'i>(&self, inode: &'i Inode) -> Result<Cow<'i, Xattrs>> {
+        let name = match &inode.kind {
+            InodeKind::File(content) if content.size > 0 => Some(self.name(content)),
+            _ => None,
+        };
+        let data = name.as_ref().map(String::as_bytes);
+        Ok(Cow::Owned(overlay::attributes(&inode.meta.xattrs, Flavour::Trusted, data)))
+    }
 }
 
 /// Trees of everything at random, with contents anywhere in a device.
