@@ -58,3 +58,31 @@ fn a_signature_that_is_asked_for_and_a_damaged_policy_refuse() {
         assert_eq!(done.code(), Some(4), "{kind}: {done}");
     }
 }
+
+const LOOKING: &str = "policy: who looks is not asked, as by skopeo";
+
+/// skopeo asks its policy when it copies, and not when it inspects: whoever writes a policy must see what is there.
+#[test]
+fn names_and_documents_are_looked_at_whatever_a_policy_says() {
+    let it = It::new();
+    let policy = it.policy("reject.json", "reject");
+    let image = format!("oci:{}", it.scratch.path("image").display());
+    let run = |verb: &[&str]| orlop().args(verb).args([&image, "--policy", &policy]).run();
+    let verbs: [&[&str]; 6] =
+        [&["inspect"], &["inspect", "--raw"], &["inspect", "--config"], &["ls"], &["digest"], &["tree"]];
+    for verb in verbs {
+        let done = run(verb);
+        assert_eq!(done.code(), Some(0), "{verb:?}: {done}");
+    }
+    for verb in ["files", "du", "validate"] {
+        assert_eq!(run(&[verb]).code(), Some(4), "{verb} reads layers");
+    }
+    let Some(skopeo) = testkit::peer("skopeo") else {
+        return testkit::proof::skipped(LOOKING, "skopeo is missing");
+    };
+    let skopeo = |words: &[&str]| skopeo.command().args(["--policy", &policy]).args(words).run().success();
+    let copy = format!("dir:{}", it.scratch.path("copy").display());
+    let of_skopeo = [&["inspect", &image][..], &["inspect", "--raw", &image], &["copy", &image, &copy]];
+    assert_eq!(of_skopeo.map(skopeo), [true, true, false]);
+    testkit::proof::ran(LOOKING, 9);
+}

@@ -8,7 +8,7 @@ use orlop::spec::media_type::{MediaType, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_M
 use orlop::spec::port::{Hints, Name, Sink, Source, Sweep};
 use orlop::spec::reference::{Bare, LoneStream, Reference};
 use orlop::spec::{Algorithm, Cancel, Context, Descriptor, Digest, Document, Index, Limits, Manifest};
-use orlop::transport::{self, Opened, Outside};
+use orlop::transport::{self, Opened, Outside, Purpose};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 use testkit::scratch::{Scratch, scratch};
@@ -135,6 +135,7 @@ fn outside(scratch: &Scratch) -> Outside<'static> {
         patience: orlop::remote::Options::default(),
         spools: Box::leak(Box::new(transport::SpoolFolder(scratch.root().into()))),
         resolve: orlop::remote::Resolve::Fetch,
+        purpose: Purpose::Use,
         tmpdir: scratch.root().into(),
         shared_blobs: None,
         now: orlop::layer::Time::from_seconds(1 << 40),

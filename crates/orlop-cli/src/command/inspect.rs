@@ -47,7 +47,7 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
         return Err(CONFIG_IS_RAW.into());
     }
     let bytes = shell.look(|cx| {
-        let place = arguments.place.open(cx)?;
+        let place = arguments.place.look_into(cx)?;
         let host = arguments.platform.platform();
         let found = inspect(cx, place.source(), place.selector(), arguments.platform.wanted(&host))?;
         match document(arguments, &found)? {

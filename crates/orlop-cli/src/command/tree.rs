@@ -24,7 +24,7 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     let roots = shell.look(|cx| {
-        let place = arguments.place.open(cx)?;
+        let place = arguments.place.look_into(cx)?;
         let roots = place.source().resolve(place.selector())?;
         roots.iter().map(|root| family(cx, place.catalog(), root)).collect::<Result<Vec<_>, _>>()
     })?;

@@ -11,7 +11,7 @@ use orlop::remote::{Pool, Resolve};
 use orlop::spec::port::{Catalog, Keeper, Name, Selector, Sink, Source};
 use orlop::spec::reference::{Bare, LoneStream, Reference, Transport};
 use orlop::spec::{AnyDigest, Context, Digest, Event, Fault, Platform};
-use orlop::transport::{self, Created, Opened, Outside, SpoolFolder};
+use orlop::transport::{self, Created, Opened, Outside, Purpose, SpoolFolder};
 use orlop::trees::TreeSource;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -64,10 +64,10 @@ impl<L: Locking> Places<L> {
 
     /// What the library is handed.
     pub fn outside<'a>(&'a self, cx: &Context<'a>) -> Outside<'a> {
-        self.outside_for(cx, Resolve::Fetch)
+        self.outside_for(cx, Resolve::Fetch, Purpose::Use)
     }
 
-    fn outside_for<'a>(&'a self, cx: &Context<'a>, resolve: Resolve) -> Outside<'a> {
+    fn outside_for<'a>(&'a self, cx: &Context<'a>, resolve: Resolve, purpose: Purpose) -> Outside<'a> {
         let shared = self.shared.get_or_init(|| Shared {
             surroundings: self.network.surroundings(self.locked.file()),
             pool: self.network.pool(),
@@ -84,6 +84,7 @@ impl<L: Locking> Places<L> {
             patience: self.network.patience(),
             spools: &shared.spools,
             resolve,
+            purpose,
             stdin: &environment::stdin,
             stdout: &|| Box::new(environment::Stdout),
         }
@@ -133,17 +134,14 @@ impl<L: Locking> Places<L> {
     /// Opens a whole place that holds blobs, to compare its names.
     pub fn open_place<'a>(&'a self, text: &OsStr, cx: &Context<'a>) -> Result<Image<'a>, Fault> {
         let reference = transport::parse_place(text, Bare::Registry)?;
-        match self.open_reference(reference, cx, Resolve::Look)? {
-            Held::Image(image) => Ok(image),
-            Held::Tree(_) => Err(HOLDS_A_TREE.into()),
-        }
+        self.open_reference(reference, cx, Resolve::Look, Purpose::Use)?.image()
     }
 
     /// Opens a place of either kind, for reading.
     pub fn open_any<'a>(&'a self, text: &OsStr, cx: &Context<'a>) -> Result<Held<'a>, Fault> {
         let reference = transport::parse(text, Bare::Registry, LoneStream::Refused)?;
         warn_of_namesake(cx, text, &reference);
-        self.open_reference(reference, cx, Resolve::Fetch)
+        self.open_reference(reference, cx, Resolve::Fetch, Purpose::Use)
     }
 
     fn open_reference<'a>(
@@ -151,8 +149,9 @@ impl<L: Locking> Places<L> {
         reference: Reference,
         cx: &Context<'a>,
         resolve: Resolve,
+        purpose: Purpose,
     ) -> Result<Held<'a>, Fault> {
-        match transport::open(&reference, &self.outside_for(cx, resolve))? {
+        match transport::open(&reference, &self.outside_for(cx, resolve, purpose))? {
             Opened::Blobs(catalog) => {
                 inspect::warn_of_moved_tag(cx, &*catalog, &reference);
                 Ok(Held::Image(Image { reference, catalog }))
@@ -163,10 +162,7 @@ impl<L: Locking> Places<L> {
 
     /// Opens a place that holds blobs, for reading.
     pub fn open<'a>(&'a self, text: &OsStr, cx: &Context<'a>) -> Result<Image<'a>, Fault> {
-        match self.open_any(text, cx)? {
-            Held::Image(image) => Ok(image),
-            Held::Tree(_) => Err(HOLDS_A_TREE.into()),
-        }
+        self.open_any(text, cx)?.image()
     }
 }
 
@@ -239,10 +235,14 @@ impl<L: Locking> Place<L> {
     /// Opens the place of the image to know what it stands for, and not to read it.
     pub fn look<'a>(&'a self, cx: &Context<'a>) -> Result<Image<'a>, Fault> {
         let reference = transport::parse(&self.reference, Bare::Registry, LoneStream::Refused)?;
-        match self.places.open_reference(reference, cx, Resolve::Look)? {
-            Held::Image(image) => Ok(image),
-            Held::Tree(_) => Err(HOLDS_A_TREE.into()),
-        }
+        self.places.open_reference(reference, cx, Resolve::Look, Purpose::Look)?.image()
+    }
+
+    /// Opens the place of the image to look at its names and documents: no policy is asked.
+    pub fn look_into<'a>(&'a self, cx: &Context<'a>) -> Result<Image<'a>, Fault> {
+        let reference = transport::parse(&self.reference, Bare::Registry, LoneStream::Refused)?;
+        warn_of_namesake(cx, &self.reference, &reference);
+        self.places.open_reference(reference, cx, Resolve::Fetch, Purpose::Look)?.image()
     }
 
     /// A file without a name, for bytes that must wait.
@@ -264,6 +264,15 @@ pub enum Held<'a> {
     Image(Image<'a>),
     /// Only files.
     Tree(Box<dyn TreeSource>),
+}
+
+impl<'a> Held<'a> {
+    fn image(self) -> Result<Image<'a>, Fault> {
+        match self {
+            Self::Image(image) => Ok(image),
+            Self::Tree(_) => Err(HOLDS_A_TREE.into()),
+        }
+    }
 }
 
 /// A place that is open for reading, and which image of it is meant.
