@@ -86,6 +86,16 @@ pub enum Error {
         /// What it was asked to reach.
         site: Site,
     },
+    /// The SOCKS proxy did not connect.
+    #[error("the SOCKS proxy {} does not connect to {site}: {refusal}", .proxy.authority())]
+    Socks {
+        /// The proxy.
+        proxy: Site,
+        /// What it was asked to reach.
+        site: Site,
+        /// What it said.
+        refusal: Refusal,
+    },
     /// What came is no HTTP.
     #[error("{address} does not answer as HTTP/1.1: {what}")]
     NoHttp {
@@ -225,6 +235,36 @@ pub enum Error {
     },
 }
 
+/// What a SOCKS proxy says instead of connecting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It is none, or one of another version.
+    #[error("it does not speak SOCKS5")]
+    NoSocks,
+    /// It wants a user and a password.
+    #[error("it wants a user and a password")]
+    WantsLogin,
+    /// It does not take the user and the password.
+    #[error("it does not take the user and the password")]
+    Login,
+    /// The reply of RFC 1928, section 6.
+    #[error("{}", reply(*.0))]
+    Reply(u8),
+}
+
+fn reply(code: u8) -> &'static str {
+    match code {
+        2 => "its rules forbid it",
+        3 => "the network cannot be reached",
+        4 => "the host cannot be reached",
+        5 => "the connection was refused",
+        6 => "it took too long",
+        7 => "it does not know how to connect",
+        8 => "it does not know addresses of this kind",
+        _ => "it failed",
+    }
+}
+
 /// What was being done when something went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Phase {
@@ -265,6 +305,7 @@ impl Diagnose for Error {
             Self::WrongRange { .. } | Self::WrongFile { .. } => Kind::Integrity,
             Self::BadTrust { .. } | Self::ShortPayload { .. } => Kind::Other,
             Self::Proxy { status: 407, .. }
+            | Self::Socks { refusal: Refusal::WantsLogin | Refusal::Login | Refusal::Reply(2), .. }
             | Self::BadRealm { .. }
             | Self::Withheld { .. }
             | Self::BadToken { .. } => Kind::Denied,
@@ -305,6 +346,9 @@ impl Diagnose for Error {
                 "come back then, or be known to the registry with --creds USER:PASSWORD: many allow more to those they know"
                     .into(),
             ),
+            Self::Socks { refusal: Refusal::WantsLogin, .. } => {
+                Some("name it as socks5h://USER:PASSWORD@HOST:PORT in ALL_PROXY".into())
+            }
             Self::Stalled { .. } => Some("be more patient with --stall-timeout 60".into()),
             _ => None,
         }

@@ -9,6 +9,7 @@ mod body;
 pub(crate) mod connection;
 mod head;
 mod http;
+mod socks;
 mod stream;
 #[cfg(test)]
 mod tests;

@@ -28,7 +28,7 @@ mod retry;
 pub mod web;
 
 pub use client::{Client, Errand, Options, Payload, Redirects, Repeat, Who};
-pub use error::{Error, Phase};
+pub use error::{Error, Phase, Refusal};
 pub use exchange::Http;
 pub use line::{Dialling, Line};
 pub use pool::Pool;

@@ -3,7 +3,7 @@
 use crate::client::{Client, Options};
 use crate::pool::Pool;
 use orlop_spec::network::{
-    Access, Credential, Endpoint, Hosts, Network, Secrets, Tls, Token, TokenKey, Trust,
+    Access, Credential, Endpoint, Hosts, Network, Proxy, Secrets, Tls, Token, TokenKey, Trust,
 };
 use orlop_spec::port::Result;
 use orlop_spec::reference::Repository;
@@ -123,7 +123,7 @@ pub(crate) fn answer(status: &str, body: &str) -> String {
 #[derive(Default)]
 pub(crate) struct Plain {
     pub(crate) insecure: HashSet<Site>,
-    pub(crate) proxy: Option<(Address, Option<Credential>)>,
+    pub(crate) proxy: Option<Proxy>,
     pub(crate) credential: Option<Credential>,
     pub(crate) tls: Tls,
     pub(crate) dial_timeout: Option<Duration>,
@@ -146,7 +146,7 @@ impl Trust for Plain {
         Ok(self.tls.clone())
     }
 
-    fn proxy(&self, _: &Site) -> Result<Option<(Address, Option<Credential>)>> {
+    fn proxy(&self, _: &Site) -> Result<Option<Proxy>> {
         Ok(self.proxy.clone())
     }
 

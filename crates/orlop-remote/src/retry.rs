@@ -4,7 +4,7 @@
 //! bounded, can be interrupted, and is told.
 
 use crate::client::{Options, Repeat};
-use crate::error::{Error, Phase};
+use crate::error::{Error, Phase, Refusal};
 use crate::exchange::watch::SLICE;
 use orlop_spec::port::Result;
 use orlop_spec::wire::{Address, Head, Method, header};
@@ -61,7 +61,7 @@ pub(crate) fn trouble_of(fault: &Fault) -> Option<Trouble> {
         Error::Broken { phase, source, .. } => (*phase, Stall::Talking, format!("{phase} failed: {source}")),
         Error::Stalled { phase, .. } => (*phase, Stall::Silent, format!("it stalled while {phase}")),
         Error::Truncated { .. } => (Phase::Receiving, Stall::Talking, "the body ended early".into()),
-        Error::Proxy { status: 502..=504, .. } => {
+        Error::Proxy { status: 502..=504, .. } | Error::Socks { refusal: Refusal::Reply(1 | 3..=6), .. } => {
             (Phase::Connecting, Stall::Talking, "the proxy did not connect".into())
         }
         _ => return None,

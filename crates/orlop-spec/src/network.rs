@@ -123,8 +123,8 @@ pub trait Trust: Send + Sync {
     /// What TLS with a site needs. Asked once per site, when it is first connected to.
     fn tls(&self, site: &Site) -> Result<Tls>;
 
-    /// The proxy on the way to a site, if any: an address of scheme `http`, with a credential where it wants one.
-    fn proxy(&self, site: &Site) -> Result<Option<(Address, Option<Credential>)>>;
+    /// The proxy on the way to a site, if any.
+    fn proxy(&self, site: &Site) -> Result<Option<Proxy>>;
 
     /// How long connecting to a site may take, where settings say so.
     fn dial_timeout(&self, _site: &Site) -> Option<Duration> {
@@ -140,6 +140,35 @@ pub trait Trust: Send + Sync {
     fn may_tell(&self, _registry: &Site, _realm: &Site) -> bool {
         false
     }
+}
+
+/// A proxy on the way to a site.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proxy {
+    /// Where it is. It is spoken to in the clear.
+    pub site: Site,
+    /// How it is spoken to.
+    pub kind: ProxyKind,
+    /// A user and a password, where it wants them.
+    pub credential: Option<Credential>,
+}
+
+/// How a proxy is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyKind {
+    /// As HTTP has it: whole addresses in the clear, `CONNECT` for TLS.
+    Http,
+    /// SOCKS5 (RFC 1928).
+    Socks(LookUp),
+}
+
+/// Who looks up the name of a site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LookUp {
+    /// This machine: `socks5:`.
+    Here,
+    /// The proxy: `socks5h:`.
+    There,
 }
 
 /// What TLS with a site needs; certificates and keys in PEM.

@@ -230,7 +230,7 @@ pub enum Error {
         server: Box<str>,
     },
     /// A proxy that cannot be used.
-    #[error("the proxy that `{variable}` names cannot be used: only http://[USER:PASSWORD@]HOST[:PORT] is")]
+    #[error("the proxy that `{variable}` names cannot be used: it is none of http, socks5 and socks5h")]
     BadProxy {
         /// The variable.
         variable: &'static str,
@@ -289,6 +289,9 @@ impl Diagnose for Error {
             ),
             Self::NotLocked { reference, file } => Some(format!("orlop lock --update {file} {reference}")),
             Self::MixedSecurity { host } => Some(format!("allow both with --insecure {host}")),
+            Self::BadProxy { variable } => Some(format!(
+                "write {variable} as http://, socks5:// or socks5h://[USER:PASSWORD@]HOST[:PORT]"
+            )),
             Self::HelperRefused { program, server } => {
                 Some(format!("see what it says: echo {server} | {program} get"))
             }

@@ -5,13 +5,14 @@
 use super::body::Incoming;
 use super::connection::{Connection, Way};
 use super::head::{self, After, Received};
+use super::socks::{self, Target};
 use super::stream::Stream;
 use super::watch::Watch;
 use super::{Answer, Body, Exchange, Named, tls};
 use crate::dial::{self, Reach};
-use crate::error::{Error, Phase};
+use crate::error::{Error, Phase, Refusal};
 use crate::pool::{Bounds, Care, Key, Pool, Slot};
-use orlop_spec::network::{Credential, Trust};
+use orlop_spec::network::{Credential, LookUp, Proxy, ProxyKind, Trust};
 use orlop_spec::port::Result;
 use orlop_spec::wire::{Address, Method, Request, Scheme, Site};
 use orlop_spec::{Cancel, Fault, base64};
@@ -98,23 +99,68 @@ impl Http<'_> {
 
     fn connect(&self, key: &Key, reach: Reach<'_>, watch: &mut Watch<'_>) -> Result<Connection> {
         let site = &key.site;
-        let Some((proxy, credential)) = self.trust.proxy(site)? else {
-            let addresses = dial::look_up(site, self.pool.resolver(), watch)?;
-            self.pool.note_inner(site, is_any_inner(&addresses));
-            let addresses = dial::within(reach, addresses, watch)?;
+        let Some(proxy) = self.trust.proxy(site)? else {
+            let addresses = self.addresses(site, reach, watch)?;
             let socket = Stream::plain(dial::reach(&addresses, self.trust.dial_timeout(site), watch)?);
             return Ok(Connection::new(self.secure(socket, key, watch)?, Way::Direct));
         };
-        // What the proxy looks up we cannot see; a number, or this machine's name, we can.
-        dial::within(reach, literal(site), watch)?;
-        let addresses = dial::look_up(proxy.site(), self.pool.resolver(), watch)?;
-        let socket = Stream::plain(dial::reach(&addresses, None, watch)?);
-        let credential = credential.as_ref().and_then(basic);
-        if site.scheme() == Scheme::Http {
-            return Ok(Connection::new(socket, Way::Proxied(credential)));
+        let socket = match proxy.kind {
+            ProxyKind::Http => {
+                // What the proxy looks up we cannot see; a number, or this machine's name, we can.
+                dial::within(reach, literal(site), watch)?;
+                let credential = proxy.credential.as_ref().and_then(basic);
+                let socket = self.reach_proxy(&proxy, watch)?;
+                if site.scheme() == Scheme::Http {
+                    return Ok(Connection::new(socket, Way::Proxied(credential)));
+                }
+                tunnel(socket, &proxy.site, credential.as_deref(), site, watch)?
+            }
+            ProxyKind::Socks(look_up) => self.by_socks(&proxy, look_up, (site, reach), watch)?,
+        };
+        Ok(Connection::new(self.secure(socket, key, watch)?, Way::Direct))
+    }
+
+    /// The addresses of a site that may be connected to.
+    fn addresses(&self, site: &Site, reach: Reach<'_>, watch: &mut Watch<'_>) -> Result<Vec<SocketAddr>> {
+        let addresses = dial::look_up(site, self.pool.resolver(), watch)?;
+        self.pool.note_inner(site, is_any_inner(&addresses));
+        dial::within(reach, addresses, watch)
+    }
+
+    fn reach_proxy(&self, proxy: &Proxy, watch: &mut Watch<'_>) -> Result<Stream> {
+        let addresses = dial::look_up(&proxy.site, self.pool.resolver(), watch)?;
+        Ok(Stream::plain(dial::reach(&addresses, None, watch)?))
+    }
+
+    /// Of the addresses of a site that was looked up here, the proxy is asked for one after the other.
+    fn by_socks(
+        &self,
+        proxy: &Proxy,
+        look_up: LookUp,
+        (site, reach): (&Site, Reach<'_>),
+        watch: &mut Watch<'_>,
+    ) -> Result<Stream> {
+        let targets = match look_up {
+            LookUp::Here => self.addresses(site, reach, watch)?.into_iter().map(Target::Address).collect(),
+            LookUp::There => {
+                dial::within(reach, literal(site), watch)?;
+                vec![Target::Name(site)]
+            }
+        };
+        let mut refused = Refusal::Reply(4);
+        for target in targets {
+            let socket = self.reach_proxy(proxy, watch)?;
+            let asked = socks::ask(socket, target, proxy.credential.as_ref(), watch);
+            match asked.map_err(|error| watch.fault(error))? {
+                Ok(stream) => return Ok(stream),
+                Err(refusal) => refused = refusal,
+            }
+            if !matches!(refused, Refusal::Reply(_)) {
+                break;
+            }
         }
-        let tunnel = tunnel(socket, &proxy, credential.as_deref(), site, watch)?;
-        Ok(Connection::new(self.secure(tunnel, key, watch)?, Way::Direct))
+        let (proxy, site) = (proxy.site.clone(), site.clone());
+        Err(Error::Socks { proxy, site, refusal: refused }.into())
     }
 
     fn secure(&self, stream: Stream, key: &Key, watch: &mut Watch<'_>) -> Result<Stream> {
@@ -148,8 +194,10 @@ impl Http<'_> {
         }
         // Behind a proxy a name may not be known here at all.
         let addresses = match self.trust.proxy(site)? {
-            Some(_) => literal(site),
-            None => dial::look_up(site, self.pool.resolver(), watch)?,
+            Some(Proxy { kind: ProxyKind::Http | ProxyKind::Socks(LookUp::There), .. }) => literal(site),
+            Some(Proxy { kind: ProxyKind::Socks(LookUp::Here), .. }) | None => {
+                dial::look_up(site, self.pool.resolver(), watch)?
+            }
         };
         let is_inner = is_any_inner(&addresses);
         self.pool.note_inner(site, is_inner);
@@ -188,7 +236,7 @@ fn basic(credential: &Credential) -> Option<String> {
 /// Asks a proxy for a way through (RFC 9110, section 9.3.6).
 fn tunnel(
     socket: Stream,
-    proxy: &Address,
+    proxy: &Site,
     credential: Option<&str>,
     site: &Site,
     watch: &mut Watch<'_>,
@@ -199,7 +247,7 @@ fn tunnel(
     let mut connection = Connection::new(socket, Way::Direct);
     connection.stream().write_all(text.as_bytes(), watch).map_err(|error| watch.fault(error))?;
     let Received { head, .. } = head::receive(&mut connection, Method::Head, watch)?;
-    let refused = || Error::Proxy { proxy: proxy.site().clone(), status: head.status, site: site.clone() };
+    let refused = || Error::Proxy { proxy: proxy.clone(), status: head.status, site: site.clone() };
     let stream = connection.into_stream().filter(|_| head.is_success());
     stream.ok_or_else(|| refused().into())
 }

@@ -3,7 +3,7 @@ use crate::error::{Error, Phase};
 use crate::line::{Dialling, Line};
 use crate::loopback::{Caller, Loopback, Plain, answer};
 use crate::pool::Pool;
-use orlop_spec::network::Credential;
+use orlop_spec::network::{Credential, LookUp, Proxy, ProxyKind};
 use orlop_spec::port::Result;
 use orlop_spec::wire::{Address, Method, Request, Scheme, Site};
 use orlop_spec::{Cancel, Fault, Kind};
@@ -394,7 +394,8 @@ fn a_proxy_is_asked_for_whole_addresses_and_for_tunnels() {
     });
     let credential = Credential::Basic { user: "me".into(), password: "pw".into() };
     let mut world = World::new();
-    world.ports.proxy = Some((proxy.at("/"), Some(credential)));
+    let (site, kind) = (proxy.at("/").site().clone(), ProxyKind::Http);
+    world.ports.proxy = Some(Proxy { site, kind, credential: Some(credential) });
     let asked = Address::parse("http://registry.example/v2/?n=1").expect("an address");
     assert_eq!(world.get(asked).expect("an answer").1, b"by proxy");
     let secured = Address::parse("https://registry.example/v2/").expect("an address");
@@ -433,7 +434,8 @@ fn who_is_offline_connects_to_nobody_and_looks_nothing_up() {
     let pool = Pool::with_resolver(Arc::new(Nobody)).on(offline);
     let mut world = World { pool, ..World::new() };
     let named = Address::parse("https://registry.example:444/v2/").expect("an address");
-    for proxy in [None, Some((server.at("/"), None))] {
+    let proxy = |kind| Some(Proxy { site: server.at("/").site().clone(), kind, credential: None });
+    for proxy in [None, proxy(ProxyKind::Http), proxy(ProxyKind::Socks(LookUp::Here))] {
         world.ports.proxy = proxy;
         for address in [server.at("/"), named.clone()] {
             let fault = fault(world.get(address.clone()));

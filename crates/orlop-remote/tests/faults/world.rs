@@ -2,12 +2,12 @@
 
 use orlop_remote::{Client, Options, Pool, Push, Remote, Resolve};
 use orlop_spec::network::{
-    Access, Added, Credential, Endpoint, Hosts, Journal, Network, Secrets, Serves, Tls, Token, TokenKey,
-    Trust, Upload, UploadKey,
+    Access, Added, Credential, Endpoint, Hosts, Journal, Network, Proxy, Secrets, Serves, Tls, Token,
+    TokenKey, Trust, Upload, UploadKey,
 };
 use orlop_spec::port::{Result, Spool, Spools};
 use orlop_spec::reference::Repository;
-use orlop_spec::wire::{Address, Scheme, Site};
+use orlop_spec::wire::{Scheme, Site};
 use orlop_spec::{AnyDigest, Cancel, Context, Limits, Timestamp};
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -121,7 +121,7 @@ impl Trust for World {
         Ok(Tls { roots: self.roots.clone(), ..Tls::default() })
     }
 
-    fn proxy(&self, _: &Site) -> Result<Option<(Address, Option<Credential>)>> {
+    fn proxy(&self, _: &Site) -> Result<Option<Proxy>> {
         Ok(None)
     }
 

@@ -8,9 +8,9 @@ use super::files;
 use super::hosts::{Known, folder_names};
 use crate::error::Error;
 use orlop_fs::Dir;
-use orlop_spec::network::{Check, Credential, NoProxy, Tls, Trust};
+use orlop_spec::network::{Check, Credential, LookUp, NoProxy, Proxy, ProxyKind, Tls, Trust};
 use orlop_spec::port::Result;
-use orlop_spec::wire::{Address, Scheme, Site};
+use orlop_spec::wire::{Scheme, Site};
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -47,7 +47,7 @@ impl Trust for Shared {
         Ok(Tls { roots, client: self.client(site, &known)?, check: Check::Full })
     }
 
-    fn proxy(&self, site: &Site) -> Result<Option<(Address, Option<Credential>)>> {
+    fn proxy(&self, site: &Site) -> Result<Option<Proxy>> {
         let no_proxy =
             || NoProxy::parse(&self.first_of(["NO_PROXY", "no_proxy"]).map_or_else(String::new, |it| it.1));
         let Some((variable, text)) = self.proxy_variable(site.scheme()) else { return Ok(None) };
@@ -199,11 +199,14 @@ fn certificates_in(folder: &Path) -> Result<Vec<Vec<u8>>> {
 
 const MARK: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
-/// `[http://][USER[:PASSWORD]@]HOST[:PORT]`.
-fn parse_proxy(text: &str) -> Option<(Address, Option<Credential>)> {
-    let rest = match text.split_once("://") {
-        Some((scheme, rest)) => scheme.eq_ignore_ascii_case("http").then_some(rest)?,
-        None => text,
+/// `[http://|socks5://|socks5h://][USER[:PASSWORD]@]HOST[:PORT]`.
+fn parse_proxy(text: &str) -> Option<Proxy> {
+    let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
+    let kind = match scheme.to_ascii_lowercase().as_str() {
+        "http" => ProxyKind::Http,
+        "socks5" => ProxyKind::Socks(LookUp::Here),
+        "socks5h" => ProxyKind::Socks(LookUp::There),
+        _ => return None,
     };
     let rest = rest.split(['/', '?', '#']).next()?;
     let (login, host) = match rest.rsplit_once('@') {
@@ -217,7 +220,17 @@ fn parse_proxy(text: &str) -> Option<(Address, Option<Credential>)> {
         }
         None => None,
     };
-    Some((Address::parse(&format!("http://{host}/")).ok()?, credential))
+    Some(Proxy { site: proxy_site(kind, host)?, kind, credential })
+}
+
+fn proxy_site(kind: ProxyKind, host: &str) -> Option<Site> {
+    let site = Site::parse(Scheme::Http, host).ok()?;
+    // The port of a scheme that was meant by neither was not written.
+    let has_port = Site::parse(Scheme::Https, host).ok()?.port() == site.port();
+    match kind {
+        ProxyKind::Socks(_) if !has_port => Site::parse(Scheme::Http, &format!("{host}:1080")).ok(),
+        _ => Some(site),
+    }
 }
 
 /// Undoes `%XX`.

@@ -3,7 +3,7 @@ use crate::dial::Resolve;
 use crate::error::Error;
 use crate::loopback::{Caller, Loopback, World, answer};
 use crate::pool::Pool;
-use orlop_spec::network::{Check, Tls};
+use orlop_spec::network::{Check, Proxy, ProxyKind, Tls};
 use orlop_spec::port::Result;
 use orlop_spec::wire::{Address, Method, Request};
 use orlop_spec::{Diagnose as _, Fault, Kind};
@@ -241,7 +241,8 @@ fn a_proxy_gives_a_tunnel_to_a_site_under_tls() {
         drop(io::copy(&mut caller.reader, &mut to));
     });
     let mut world = trusting(&authority);
-    world.ports.proxy = Some((proxy.at("/"), None));
+    let (site, kind) = (proxy.at("/").site().clone(), ProxyKind::Http);
+    world.ports.proxy = Some(Proxy { site, kind, credential: None });
     for _ in 0..2 {
         assert_eq!(get(&world, at(&server, "localhost")).expect("an answer"), b"hello");
     }

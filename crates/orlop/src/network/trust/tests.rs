@@ -2,6 +2,8 @@ use super::super::tests::{World, repository};
 use super::super::{Role, Surroundings};
 use super::*;
 use orlop_spec::network::Access;
+use orlop_spec::network::{LookUp, Proxy, ProxyKind};
+use orlop_spec::wire::Address;
 use std::os::unix::fs::PermissionsExt as _;
 
 fn site(name: &str) -> Site {
@@ -150,15 +152,19 @@ fn proxy(variables: &[(&str, &str)], address: &str) -> String {
     }
     let (surroundings, _scratch) = world.enter();
     let site = Address::parse(address).expect(address).site().clone();
-    match surroundings.network(Role::Source).trust.proxy(&site) {
-        Ok(None) => "-".into(),
-        Ok(Some((address, None))) => address.to_string(),
-        Ok(Some((address, Some(Credential::Basic { user, password })))) => {
-            format!("{address} {user} {password}")
-        }
-        Ok(Some((_, Some(other)))) => format!("{other:?}"),
-        Err(_) => "!".into(),
-    }
+    let Ok(found) = surroundings.network(Role::Source).trust.proxy(&site) else { return "!".into() };
+    let Some(Proxy { site, kind, credential }) = found else { return "-".into() };
+    let scheme = match kind {
+        ProxyKind::Http => "http",
+        ProxyKind::Socks(LookUp::Here) => "socks5",
+        ProxyKind::Socks(LookUp::There) => "socks5h",
+    };
+    let login = match credential {
+        None => String::new(),
+        Some(Credential::Basic { user, password }) => format!(" {user} {password}"),
+        Some(other) => format!(" {other:?}"),
+    };
+    format!("{scheme}://{}/{login}", site.authority())
 }
 
 #[test]
@@ -180,7 +186,12 @@ fn a_proxy_is_found_as_go_finds_it() {
         (&[("HTTPS_PROXY", "http://a"), ("NO_PROXY", "example")], https, "-"),
         (&[("HTTPS_PROXY", "http://a"), ("no_proxy", "other")], https, "http://a/"),
         (&[("HTTPS_PROXY", "http://a")], "https://localhost:5000/", "-"),
-        (&[("ALL_PROXY", "socks5://a")], https, "!"),
+        (&[("ALL_PROXY", "socks5://a")], https, "socks5://a:1080/"),
+        (&[("ALL_PROXY", "socks5h://u:p@[fd00::1]")], https, "socks5h://[fd00::1]:1080/ u p"),
+        (&[("HTTPS_PROXY", "SOCKS5://a:80")], https, "socks5://a/"),
+        (&[("ALL_PROXY", "socks4://a")], https, "!"),
+        (&[("ALL_PROXY", "socks4a://a")], https, "!"),
+        (&[("ALL_PROXY", "https://a")], https, "!"),
         (&[("HTTPS_PROXY", "http://u%zz@p")], https, "!"),
         (&[("HTTPS_PROXY", "socks5://a"), ("NO_PROXY", "*")], https, "-"),
     ] {
