@@ -1,7 +1,6 @@
 //! The command line: one definition, from which help, manual pages, completions and the reference are made.
 
 use crate::command::{Outcome, Verb};
-use crate::error::Error;
 use crate::report::{self, Style};
 use crate::shell::Shell;
 use crate::{environment, hint, spellings};
@@ -101,7 +100,7 @@ fn misused(error: &clap::Error, arguments: &[OsString], style: Style) -> ExitCod
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             match environment::check_stdout().and_then(|()| error.print()) {
                 Ok(()) => ExitCode::SUCCESS,
-                Err(error) => report::failed(&Error::Output(error).into(), style, None),
+                Err(error) => report::failed(&environment::output_failed(error).into(), style, None),
             }
         }
         _ => report::misused(error, style, spellings::instead(arguments, error)),

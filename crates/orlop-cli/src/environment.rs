@@ -128,16 +128,19 @@ impl Write for Stdout {
         written.map_err(|error| match error.kind() {
             // Whoever writes a whole buffer tries again.
             io::ErrorKind::Interrupted => error,
-            kind => {
-                READER_LEFT.fetch_or(kind == io::ErrorKind::BrokenPipe, Ordering::Relaxed);
-                Fault::from(Error::Output(error)).into()
-            }
+            _ => Fault::from(output_failed(error)).into(),
         })
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// What it means that standard output could not be written to.
+pub fn output_failed(error: io::Error) -> Error {
+    READER_LEFT.fetch_or(error.kind() == io::ErrorKind::BrokenPipe, Ordering::Relaxed);
+    Error::Output(error)
 }
 
 /// Set when nobody reads the standard output any more.

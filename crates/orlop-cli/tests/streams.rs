@@ -57,10 +57,12 @@ fn a_result_that_cannot_be_written_is_an_error() {
 #[test]
 fn a_reader_that_goes_away_and_nobody_at_all_are_no_errors() {
     let scratch = fixture();
-    for words in WRITERS {
+    // `sleep` lets the reader be gone for certain.
+    for words in WRITERS.iter().chain(&["--version"]) {
         for target in ["| true", "> /dev/null", "<> /dev/null >&0"] {
-            let done = shell(&scratch, &format!("\"$ORLOP\" {words} {target}"));
+            let done = shell(&scratch, &format!("{{ sleep 0.1; \"$ORLOP\" {words}; }} {target}"));
             assert_eq!(done.code(), Some(0), "{words} {target}: {done}");
+            assert!(!done.err().contains("error"), "{words} {target}: {done}");
         }
     }
 }
