@@ -2,7 +2,8 @@
 //! works on it, because no verb knows what a place is.
 
 use orlop::build::{Build, Form, Input, build};
-use orlop::copy::{Copy, copy};
+use orlop::copy::{Copy, copy, foresee};
+use orlop::family::family;
 use orlop::fs::owner::Owner;
 use orlop::fs::privilege::Privileges;
 use orlop::fs::staging::{Durable, Existing};
@@ -11,17 +12,20 @@ use orlop::hashed::Hashed;
 use orlop::image::Image;
 use orlop::inspect::{self, Wanted};
 use orlop::layer::TreePath;
+use orlop::referrers::Referrers;
 use orlop::spec::descriptor::Annotations;
 use orlop::spec::edit::Edit;
-use orlop::spec::port::{Name, Selector};
-use orlop::spec::{Cancel, Context, Limits, Platform, runtime};
+use orlop::spec::media_type::{MediaType, OCI_EMPTY, OCI_MANIFEST};
+use orlop::spec::port::{Hints, Keeper, Name, Result, Selector, Sink};
+use orlop::spec::{Algorithm, Cancel, Context, Document, Limits, Manifest, Platform, runtime};
+use orlop::sync::{Sync, Target, sync};
 use orlop::trees::{FolderTree, Reading, TreeSource as _};
 use orlop::unpack::{Unpack, bundle, unpack};
 use orlop::{cat, compress, diff, du, files, validate};
 use std::num::NonZeroUsize;
 use testkit::scratch::{Scratch, scratch};
-use testkit::suites::Place as _;
 use testkit::suites::memory::Memory;
+use testkit::suites::{Place as _, describe};
 
 const TAG: &str = "one";
 
@@ -42,6 +46,9 @@ fn every_verb_works_on_a_place_in_memory() {
     let elsewhere = Memory::default();
     move_to(&cx, &memory, &elsewhere);
     open(&cx, &scratch, &elsewhere);
+    sign(&memory);
+    go_along(&cx, &memory);
+    become_equal(&cx, &memory);
 }
 
 fn selector() -> Selector {
@@ -117,6 +124,59 @@ fn move_to(cx: &Context<'_>, memory: &Memory, elsewhere: &Memory) {
     let old = Image::fetch(cx, &*catalog, &selector(), &platform()).expect("published");
     assert_eq!(image.config().raw(), old.config().raw(), "the image id stays");
     Hashed::of_image(cx, &image).expect("every layer is proven");
+}
+
+/// An artifact that speaks of the image.
+fn sign(memory: &Memory) {
+    let sink = memory.sink().expect("memory is there");
+    let image = memory.catalog().expect("there").resolve(&selector()).expect("published").remove(0);
+    let empty = describe(OCI_EMPTY, Algorithm::Sha256, b"{}");
+    sink.put(&empty, &b"{}".to_vec(), &Hints::default()).expect("it is what it is called");
+    let artifact_type = Some(MediaType::new("application/vnd.example.signature"));
+    let manifest =
+        Manifest { subject: Some(image), artifact_type, ..Manifest::new(empty.clone(), vec![empty]) };
+    let document = Document::print(manifest, MediaType::new(OCI_MANIFEST), Algorithm::Sha256);
+    let raw = document.raw().to_vec();
+    sink.put(document.descriptor(), &raw, &Hints::default()).expect("it is what it is called");
+    sink.finish(&[(Name::Untagged, document.descriptor().clone())]).expect("it is there");
+}
+
+fn go_along(cx: &Context<'_>, memory: &Memory) {
+    let catalog = memory.catalog().expect("memory is there");
+    let root = catalog.resolve(&selector()).expect("published").remove(0);
+    let tree = family(cx, &*catalog, &root).expect("it can be read");
+    assert_eq!((tree.referrers.len(), tree.layers.map(|layers| layers.0)), (1, Some(1)));
+
+    let (named, other) = ([(Name::Tag(TAG.into()), root)], Memory::default());
+    let how = Copy { referrers: Referrers::All, ..Copy::default() };
+    let foreseen = foresee(cx, &*catalog, &named, &other, &how).expect("it can be read");
+    let copied = copy(cx, &*catalog, &named, other.sink().expect("there"), &how).expect("it fits");
+    assert_eq!((foreseen.copied, foreseen.copied.blobs), (copied.account.copied, 5));
+    assert_eq!(other.catalog().expect("there").names().expect("there").len(), 2);
+}
+
+/// What `sync` needs to know of a place, and nothing that it removes.
+struct Other(Memory);
+
+impl Target for Other {
+    fn sink(&self) -> Result<Box<dyn Sink + '_>> {
+        self.0.sink()
+    }
+
+    fn keeper(&self) -> Result<Box<dyn Keeper + '_>> {
+        panic!("no name is to be removed")
+    }
+}
+
+fn become_equal(cx: &Context<'_>, memory: &Memory) {
+    let (catalog, other) = (memory.catalog().expect("memory is there"), Other(Memory::default()));
+    let wish = Sync { copy: Copy { referrers: Referrers::All, ..Copy::default() }, ..Sync::default() };
+    let done = sync(cx, &*catalog, &other, &wish).expect("there is room");
+    assert_eq!((done.copied.len(), done.failed.len(), done.account.copied.blobs), (1, 0, 5));
+    let again = sync(cx, &*catalog, &other, &wish).expect("there is room");
+    assert_eq!(again.account.copied.blobs, 0, "what is there is not moved");
+    let verdict = validate::place(cx, &*other.0.catalog().expect("there")).expect("it can be read");
+    assert_eq!(verdict.problems, []);
 }
 
 fn open(cx: &Context<'_>, scratch: &Scratch, memory: &Memory) {
