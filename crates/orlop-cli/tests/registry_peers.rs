@@ -138,3 +138,41 @@ fn what_we_push_others_pull_and_the_other_way_round() {
     assert!(root.join("bin/hello").is_file());
     proof::ran(TOOLS, 4);
 }
+
+const BUILDROOT: &str = "peers: what sloci-image made is pushed, pulled by skopeo, and run by podman";
+
+/// B4: the folder and the archive that Buildroot leaves, pushed as its users push them.
+#[test]
+fn b4_what_buildroot_made_is_pushed_and_runs() {
+    if !is_root() {
+        return proof::not_offered(BUILDROOT, "engines with folders of their own need root");
+    }
+    let it = scratch();
+    let (Some(registry), Some(podman), Some(_)) = (Registry::plain(), Podman::new(&it), skopeo()) else {
+        return proof::skipped(BUILDROOT, "docker-registry, podman or skopeo is missing");
+    };
+    if hello(&it.folder("root")).is_none() {
+        return proof::skipped(BUILDROOT, "no C compiler that links statically");
+    }
+    let words = ["compat", "sloci-image", "--arch", "x86_64", "-C", "/bin/hello", "-c", "buildroot"];
+    let made = |more: &[&str]| at(&it).args(words).args(more).current_dir(it.root()).ok();
+    made(&["--tar", "root", "rootfs-oci:latest"]);
+    made(&["root", "rootfs-oci:latest"]);
+    let digest = digest_of(&it.path("rootfs-oci"));
+
+    let forms = ["oci:rootfs-oci:latest", "oci-archive:rootfs-oci-latest-x86_64-linux.oci-image.tar:latest"];
+    for (number, form) in forms.into_iter().enumerate() {
+        let name = format!("{}/buildroot/{number}:latest", registry.host());
+        let line =
+            at(&it).args(["push", form, &format!("docker://{name}")]).current_dir(it.root()).ok().out();
+        assert!(line.trim().ends_with(&digest), "{form}: {line}");
+        let pulled = it.path(&format!("pulled-{number}"));
+        let copy = skopeo().expect("found before").args(["copy", "--src-tls-verify=false"]);
+        copy.arg(format!("docker://{name}")).arg(format!("oci:{}:1", pulled.display())).ok();
+        assert_eq!(digest_of(&pulled), digest, "{form}");
+        podman.command().args(["pull", "--tls-verify=false", &name]).ok();
+        let done = podman.run(&name, &[]);
+        assert_eq!((done.code(), done.out().as_str()), (Some(HELLO_CODE), "hello buildroot\n"), "{done}");
+    }
+    proof::ran(BUILDROOT, forms.len());
+}
