@@ -14,7 +14,7 @@ use orlop::spec::media_type::{
 use orlop::spec::port::{Catalog, Hints, Name, Selector, Sink};
 use orlop::spec::reference::{Bare, LoneStream, Reference};
 use orlop::spec::{Algorithm, Cancel, Context, Descriptor, Document, Limits, Manifest};
-use orlop::transport::{self, Created, Opened, Outside, SpoolFolder};
+use orlop::transport::{self, Created, Opened, Outside, Purpose, SpoolFolder};
 use std::fs;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -124,6 +124,7 @@ impl World {
             patience: Options::default(),
             spools: &self.spools,
             resolve: Resolve::Fetch,
+            purpose: Purpose::Use,
             stdin: &|| Box::new(std::io::empty()),
             stdout: &|| Box::new(std::io::sink()),
         }
