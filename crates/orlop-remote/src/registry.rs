@@ -17,6 +17,7 @@ mod enter;
 mod error;
 mod keep;
 mod manifest;
+mod noting;
 mod outgoing;
 mod push;
 mod referrers;

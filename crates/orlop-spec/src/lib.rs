@@ -9,6 +9,7 @@ pub mod base64;
 pub mod change;
 pub mod config;
 pub mod context;
+pub mod course;
 pub mod descriptor;
 pub mod diagnose;
 pub mod digest;
@@ -33,6 +34,7 @@ pub mod wire;
 
 pub use config::Config;
 pub use context::{Cancel, Cancelled, Context, Event, Limits, Observer};
+pub use course::Course;
 pub use descriptor::Descriptor;
 pub use diagnose::{Diagnose, Fault, Kind};
 pub use digest::{Algorithm, AnyDigest, BlobId, ChainId, DiffId, Digest, Hasher, ImageId, TreeId};

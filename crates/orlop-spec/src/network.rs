@@ -296,6 +296,8 @@ pub struct Upload {
     pub location: Address,
     /// Bytes that the registry has acknowledged.
     pub acknowledged: u64,
+    /// Bytes that were sent, whether it has them or not.
+    pub sent: u64,
 }
 
 /// Remembers nothing.

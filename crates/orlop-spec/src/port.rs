@@ -240,7 +240,8 @@ pub trait Sink: Send + Sync {
         usize::MAX
     }
 
-    /// Whether the bytes go over a network, as for a source.
+    /// Whether the bytes go over a network, as for a source. Such a sink tells how they move itself, by a
+    /// [`Course`](crate::Course): what it reads need not be what it sends.
     fn is_far(&self) -> bool {
         false
     }

@@ -11,7 +11,7 @@ use orlop_spec::index::Index;
 use orlop_spec::media_type::{Distribution, MediaType, OCI_INDEX, Role};
 use orlop_spec::platform::{self, Platform};
 use orlop_spec::port::{Catalog, Depth, Hints, Name, Origin, Put, Result, Sink, Source, Transfer};
-use orlop_spec::{Algorithm, Context, Descriptor, Diagnose as _, Document, Event, Fault};
+use orlop_spec::{Algorithm, Context, Course, Descriptor, Diagnose as _, Document, Event, Fault};
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::sync::Mutex;
@@ -338,8 +338,15 @@ fn put_one(
         cx.observer.event(Event::Warned(format!("{item} cannot be proven: its algorithm is unknown")));
     }
     cx.observer.event(Event::Started { phase: "copy", item: item.clone(), total: Some(blob.size) });
-    let watched = Watched { cx, item: &item, inner: origin };
+    // A registry is told what it is sent, not what is read in order to send it.
+    let course = (!to.is_far()).then(|| Course::new(cx.observer, &*item));
+    let watched = Watched { cx, course: course.as_ref(), inner: origin };
     let put = to.put(blob, &watched, hints)?;
+    let again = course.as_ref().map_or(0, Course::again);
+    if again > 0 && origin.is_far() {
+        let why = "what was kept of it was damaged".into();
+        cx.observer.event(Event::Retried { what: item.clone(), why, again });
+    }
     if put != Put::Copied {
         cx.observer.event(Event::Reused { blob: Box::new(blob.clone()), put });
     }
@@ -382,16 +389,18 @@ pub(crate) fn in_parallel<T: Sync>(
 /// An origin whose bytes are counted, and that stops when the user asks.
 struct Watched<'a> {
     cx: &'a Context<'a>,
-    item: &'a str,
+    /// Where the sink does not tell how the bytes move.
+    course: Option<&'a Course<'a>>,
     inner: &'a dyn Origin,
 }
 
 impl Origin for Watched<'_> {
     fn open(&self, at: u64) -> Result<Box<dyn std::io::Read + Send + '_>> {
-        if at > 0 {
-            self.cx.observer.event(Event::Resumed { item: self.item.to_owned(), bytes: at });
+        let inner = self.inner.open(at)?;
+        if let Some(course) = self.course {
+            course.begin(at);
         }
-        Ok(Box::new(Counted { cx: *self.cx, item: self.item, inner: self.inner.open(at)? }))
+        Ok(Box::new(Counted { cx: *self.cx, course: self.course, inner, at }))
     }
 
     fn local(&self) -> Option<orlop_spec::port::LocalFile> {
@@ -413,15 +422,20 @@ impl Origin for Watched<'_> {
 
 struct Counted<'a> {
     cx: Context<'a>,
-    item: &'a str,
+    course: Option<&'a Course<'a>>,
     inner: Box<dyn std::io::Read + Send + 'a>,
+    at: u64,
 }
 
 impl std::io::Read for Counted<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         self.cx.cancel.check().map_err(Fault::from)?;
         let count = self.inner.read(buffer)?;
-        self.cx.observer.event(Event::Advanced { item: self.item.to_owned(), bytes: count as u64 });
+        let at = self.at;
+        self.at += count as u64;
+        if let Some(course) = self.course {
+            course.pass(at, self.at);
+        }
         Ok(count)
     }
 }

@@ -10,7 +10,7 @@
 
 use super::error::{Damage, Error};
 use orlop_spec::port::{Origin, Result};
-use orlop_spec::{AnyDigest, Descriptor, Fault, Hasher};
+use orlop_spec::{AnyDigest, Course, Descriptor, Fault, Hasher};
 use std::io::{self, Read};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -18,6 +18,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub(super) struct Outgoing<'o> {
     inner: &'o dyn Origin,
     blob: &'o Descriptor,
+    course: Course<'o>,
     state: Mutex<State>,
 }
 
@@ -26,8 +27,6 @@ struct State {
     hasher: Option<Hasher>,
     /// How many bytes have been seen.
     hashed: u64,
-    /// Bytes that were given to be sent.
-    given: u64,
     verdict: Verdict,
 }
 
@@ -38,10 +37,15 @@ enum Verdict {
 }
 
 impl<'o> Outgoing<'o> {
-    pub(super) fn new(inner: &'o dyn Origin, blob: &'o Descriptor) -> Self {
+    pub(super) fn new(inner: &'o dyn Origin, blob: &'o Descriptor, course: Course<'o>) -> Self {
         let hasher = blob.digest.known().ok().map(|digest| Hasher::new(digest.algorithm()));
-        let state = State { hasher, hashed: 0, given: 0, verdict: Verdict::Open };
-        Self { inner, blob, state: Mutex::new(state) }
+        let state = State { hasher, hashed: 0, verdict: Verdict::Open };
+        Self { inner, blob, course, state: Mutex::new(state) }
+    }
+
+    /// How far it has come.
+    pub(super) fn course(&self) -> &Course<'o> {
+        &self.course
     }
 
     /// Why the bytes could not be given: what the origin said, or what they were.
@@ -54,17 +58,13 @@ impl<'o> Outgoing<'o> {
 
     /// Sees all bytes that were not seen yet, without giving any.
     pub(super) fn prove_whole(&self) -> Result<()> {
+        self.course.begin(self.blob.size);
         match self.state().verdict {
             Verdict::Proven => return Ok(()),
             Verdict::Failed(_) => return Err(unreadable()),
             Verdict::Open => {}
         }
         self.open_inner(self.blob.size).and_then(|mut rest| self.prove(&mut rest))
-    }
-
-    /// Bytes that were given more than once.
-    pub(super) fn given_again(&self) -> u64 {
-        self.state().given.saturating_sub(self.blob.size)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -145,7 +145,10 @@ impl Origin for Outgoing<'_> {
             Ok(inner)
         });
         match opened {
-            Ok(inner) => Ok(Box::new(Leaving { blob: self, inner, at })),
+            Ok(inner) => {
+                self.course.begin(at);
+                Ok(Box::new(Leaving { blob: self, inner, at }))
+            }
             Err(fault) => Err(Fault::io("read a blob", self.fail(fault))),
         }
     }
@@ -181,7 +184,7 @@ impl Read for Leaving<'_> {
         {
             return Err(self.blob.fail(fault));
         }
-        self.blob.state().given += count as u64;
+        self.blob.course.pass(self.at - count as u64, self.at);
         Ok(count)
     }
 }
@@ -196,6 +199,10 @@ mod tests {
     fn blob() -> Descriptor {
         let digest = Digest::of(Algorithm::Sha256, CONTENT);
         Descriptor::new(MediaType::new("a/b"), digest, CONTENT.len() as u64)
+    }
+
+    fn course() -> Course<'static> {
+        Course::new(&(), "what is sent")
     }
 
     fn drained(mut read: impl Read) -> (Vec<u8>, bool) {
@@ -214,7 +221,7 @@ mod tests {
     fn the_last_bytes_of_what_is_not_the_blob_are_never_given() {
         for wrong in [&b"what is senT"[..], b"what is sen", b"what is sent!", b"What is sent", b""] {
             let (blob, wrong) = (blob(), wrong.to_vec());
-            let outgoing = Outgoing::new(&wrong, &blob);
+            let outgoing = Outgoing::new(&wrong, &blob, course());
             let (given, is_whole) = drained(outgoing.open(0).expect("it opens"));
             assert!(!is_whole && given.len() < CONTENT.len(), "{wrong:?}");
             assert_eq!(outgoing.fault().map(|fault| fault.kind()), Some(Kind::Integrity));
@@ -224,24 +231,24 @@ mod tests {
     #[test]
     fn bytes_that_go_out_again_are_seen_once() {
         let (blob, content) = (blob(), CONTENT.to_vec());
-        let outgoing = Outgoing::new(&content, &blob);
+        let outgoing = Outgoing::new(&content, &blob, course());
         let mut first = [0; 7];
         outgoing.open(0).expect("it opens").read_exact(&mut first).expect("there is more");
         for at in [3, 9, 12, 0] {
             let (given, is_whole) = drained(outgoing.open(at as u64).expect("it opens again"));
             assert!(is_whole && given == CONTENT[at..], "{at}");
         }
-        assert_eq!(outgoing.given_again(), 7 + 9 + 3 + 12 - 12);
+        assert_eq!(outgoing.course().again(), 7 + 9 + 3 + 12 - 12);
     }
 
     #[test]
     fn a_rerun_looks_at_what_an_earlier_run_sent_without_sending_it() {
         let (blob, content) = (blob(), CONTENT.to_vec());
-        let outgoing = Outgoing::new(&content, &blob);
+        let outgoing = Outgoing::new(&content, &blob, course().after(10));
         assert_eq!(drained(outgoing.open(8).expect("it opens")), (CONTENT[8..].to_vec(), true));
-        assert_eq!(outgoing.given_again(), 0);
+        assert_eq!(outgoing.course().again(), 2, "the earlier run had sent ten bytes");
         let wrong = b"What is sent".to_vec();
-        let outgoing = Outgoing::new(&wrong, &blob);
+        let outgoing = Outgoing::new(&wrong, &blob, course());
         assert!(!drained(outgoing.open(8).expect("it opens")).1, "the bytes before count as well");
     }
 }

@@ -23,7 +23,7 @@ use orlop_spec::port::{BlobWriter, Depth, Hints, Name, Origin, Put, Result, Sink
 use orlop_spec::reference::Repository;
 use orlop_spec::wire::failure::Failure;
 use orlop_spec::wire::{Address, Head, ManifestName, Place, Request, endpoint, header};
-use orlop_spec::{Algorithm, AnyDigest, Descriptor, Document, Fault};
+use orlop_spec::{Algorithm, AnyDigest, Course, Descriptor, Document, Event, Fault};
 use std::collections::HashSet;
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -59,6 +59,11 @@ impl<'a> Push<'a> {
         Ok(Self { doors, spools, state: Mutex::default() })
     }
 
+    /// The way of a blob from here.
+    pub(super) fn course(&self, blob: &Descriptor) -> Course<'a> {
+        Course::new(self.doors.client.context().observer, blob.digest.to_string())
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -73,7 +78,7 @@ impl<'a> Push<'a> {
             let descriptor = Box::new(blob.clone());
             return Err(Fault::new(orlop_spec::graph::TooLarge { descriptor, limit }));
         }
-        let outgoing = Outgoing::new(origin, blob);
+        let outgoing = Outgoing::new(origin, blob, self.course(blob));
         let mut raw = Vec::new();
         let read = outgoing.open(0).and_then(|mut bytes| {
             bytes.read_to_end(&mut raw).map_err(|error| Fault::io(format!("read {}", blob.digest), error))
@@ -322,7 +327,14 @@ impl BlobWriter for Begun<'_> {
     fn commit(mut self: Box<Self>, blob: &Descriptor) -> Result<()> {
         self.flush().map_err(|error| Fault::io("write a spool", error))?;
         let Self { push, hints, spool, size } = *self;
-        push.put(blob, &Spooled { spool: &*spool, size }, &hints).map(drop)
+        let (observer, item) = (push.doors.client.context().observer, blob.digest.to_string());
+        observer.event(Event::Started { phase: "push", item: item.clone(), total: Some(blob.size) });
+        let put = push.put(blob, &Spooled { spool: &*spool, size }, &hints)?;
+        if put != Put::Copied {
+            observer.event(Event::Reused { blob: Box::new(blob.clone()), put });
+        }
+        observer.event(Event::Finished { item });
+        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@
 //! before all bytes were seen to be the blob.
 
 use super::doors::{Ask, Door, PUSH, Told};
+use super::noting::Noting;
 use super::outgoing::Outgoing;
 use super::push::{Push, is_called};
 use crate::client::{Payload, Repeat};
@@ -14,6 +15,7 @@ use orlop_spec::port::{Lender, Origin, Put, Result};
 use orlop_spec::wire::upload::{Next, Pieces, Upload};
 use orlop_spec::wire::{Address, Head, Headers, Method, Place, Request};
 use orlop_spec::{Cancel, Descriptor, Event, Fault, Kind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
@@ -21,16 +23,24 @@ use std::time::Duration;
 impl Push<'_> {
     /// Makes the repository hold a blob that it does not hold: it is borrowed, or sent.
     pub(super) fn upload(&self, door: &Door, blob: &Descriptor, origin: &dyn Origin) -> Result<Put> {
-        let outgoing = Outgoing::new(origin, blob);
+        let left = self.left(door, blob);
+        let course = self.course(blob).after(left.as_ref().map_or(0, |left| left.sent));
+        let outgoing = Outgoing::new(origin, blob, course);
         let lenders = self.lenders(door, blob, &origin.lenders());
-        let trip = Trip { push: self, door, blob, outgoing: &outgoing, lenders };
+        let is_noted = AtomicBool::new(left.is_some());
+        let trip = Trip { push: self, door, blob, outgoing: &outgoing, lenders, left, is_noted };
         let sent = trip.go();
-        let again = outgoing.given_again();
+        let again = outgoing.course().again();
         if again > 0 {
             let (what, why) = (blob.digest.to_string(), "its upload broke off".into());
             self.doors.client.context().observer.event(Event::Retried { what, why, again });
         }
         sent
+    }
+
+    /// What an earlier run left of an upload of the blob.
+    fn left(&self, door: &Door, blob: &Descriptor) -> Option<network::Upload> {
+        self.doors.client.network().journal.upload(&key(door, blob)?)
     }
 
     /// Other repositories of the registry that should hold the blob: that it comes from first, then those of earlier
@@ -55,6 +65,12 @@ const MOST_LENDERS: usize = 3;
 /// How long it may take to give an upload up that the user stopped.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
+/// By what the journal knows an upload.
+fn key(door: &Door, blob: &Descriptor) -> Option<UploadKey> {
+    let (site, repository) = (door.site()?.clone(), door.repository().into());
+    Some(UploadKey { site, repository, blob: blob.digest.clone() })
+}
+
 /// One blob on its way.
 struct Trip<'t> {
     push: &'t Push<'t>,
@@ -62,6 +78,9 @@ struct Trip<'t> {
     blob: &'t Descriptor,
     outgoing: &'t Outgoing<'t>,
     lenders: Vec<Box<str>>,
+    left: Option<network::Upload>,
+    /// Whether the journal knows of it.
+    is_noted: AtomicBool,
 }
 
 impl Trip<'_> {
@@ -85,18 +104,9 @@ impl Trip<'_> {
         let place = self.door.place()?;
         let (digest, size) = (self.blob.digest.clone(), self.blob.size);
         let upload = Upload::new(place, digest, size, pieces, &self.lenders);
-        let left = match pieces {
-            Pieces::One => None,
-            Pieces::Chunks(_) => self.key().and_then(|key| self.journal().upload(&key)),
-        };
-        Ok(match left {
-            Some(left) => {
-                let item = self.blob.digest.to_string();
-                let event = Event::Resumed { item, bytes: left.acknowledged };
-                self.push.doors.client.context().observer.event(event);
-                upload.resumed(left)
-            }
-            None => upload,
+        Ok(match (pieces, &self.left) {
+            (Pieces::Chunks(_), Some(left)) => upload.resumed(left.clone()),
+            _ => upload,
         })
     }
 
@@ -140,7 +150,7 @@ impl Trip<'_> {
                 budget.restore();
             }
             if next == Next::Ask && self.is_cut() {
-                self.note(upload.to_resume().as_ref());
+                self.note(upload.to_resume(self.outgoing.course().reached()).as_ref());
             }
             match next {
                 Next::Mounted => return Ok(Put::Mounted),
@@ -158,9 +168,12 @@ impl Trip<'_> {
         }
         let request = |_: &Place| -> Result<Request> { Ok(next.request.clone()) };
         let (at, size) = (next.body.start, next.body.end - next.body.start);
+        let note =
+            |sent: u64| self.note(upload.to_resume(sent.max(self.outgoing.course().reached())).as_ref());
+        let noting = Noting { inner: self.outgoing, note: &note };
         let payload = match size {
             0 => Payload::Empty,
-            size => Payload::Part { origin: self.outgoing, at, size },
+            size => Payload::Part { origin: &noting, at, size },
         };
         // What carries bytes is looked at before it is sent again; a beginning too many costs nothing.
         let repeat = match next.request.method {
@@ -212,10 +225,13 @@ impl Trip<'_> {
     /// An upload that was broken off stays for the next run; any other is given up.
     fn ended(&self, upload: &Upload, fault: &Fault) {
         let is_broken = matches!(fault.kind(), Kind::Unreachable | Kind::Interrupted);
-        if is_broken && self.is_cut() && upload.to_resume().is_some() {
+        if is_broken && self.is_cut() && upload.acknowledged() > 0 {
             return;
         }
-        self.note(None);
+        // What was sent in vain, the next run tells.
+        if !is_broken {
+            self.note(None);
+        }
         if let Some(request) = upload.cancel() {
             self.give_up(&request);
         }
@@ -240,9 +256,11 @@ impl Trip<'_> {
         });
     }
 
+    /// Writes into the journal where the upload stands, or that there is none; small blobs leave no trace there.
     fn note(&self, upload: Option<&network::Upload>) {
-        if let Some(key) = self.key().filter(|_| self.is_cut()) {
-            self.journal().note_upload(&key, upload);
+        let was_noted = self.is_noted.swap(upload.is_some(), Ordering::Relaxed);
+        if let Some(key) = key(self.door, self.blob).filter(|_| was_noted || upload.is_some()) {
+            self.push.doors.client.network().journal.note_upload(&key, upload);
         }
     }
 
@@ -252,14 +270,5 @@ impl Trip<'_> {
 
     fn chunk(&self) -> u64 {
         self.push.doors.client.options().chunk
-    }
-
-    fn key(&self) -> Option<UploadKey> {
-        let (site, repository) = (self.door.site()?.clone(), self.door.repository().into());
-        Some(UploadKey { site, repository, blob: self.blob.digest.clone() })
-    }
-
-    fn journal(&self) -> &dyn network::Journal {
-        self.push.doors.client.network().journal
     }
 }

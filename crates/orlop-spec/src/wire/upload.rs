@@ -126,10 +126,11 @@ impl Upload {
         self
     }
 
-    /// What a later run needs in order to go on.
-    pub fn to_resume(&self) -> Option<network::Upload> {
-        let location = self.location.clone().filter(|_| self.acknowledged > 0 && self.state != State::End)?;
-        Some(network::Upload { location, acknowledged: self.acknowledged })
+    /// What a later run needs in order to go on, after so many bytes were `sent`; `None` where the registry knows of
+    /// no upload.
+    pub fn to_resume(&self, sent: u64) -> Option<network::Upload> {
+        let location = self.location.clone().filter(|_| self.state != State::End)?;
+        Some(network::Upload { location, acknowledged: self.acknowledged, sent })
     }
 
     /// Gives the upload up (item 215); `None` where the registry knows of none.

@@ -109,6 +109,7 @@ impl Journal for Folder {
         Some(Upload {
             location: Address::parse(document.get("location")?.as_str()?).ok()?,
             acknowledged: document.get("acknowledged")?.as_u64()?,
+            sent: document.get("sent")?.as_u64()?,
         })
     }
 
@@ -125,6 +126,7 @@ impl Journal for Folder {
             "key": describe(key),
             "location": upload.location.to_string(),
             "acknowledged": upload.acknowledged,
+            "sent": upload.sent,
         });
         if !matches!(folder.try_stat(upload_name(key).as_bytes()), Ok(Some(_))) {
             forget_oldest(&folder);

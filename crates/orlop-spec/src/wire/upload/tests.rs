@@ -154,10 +154,15 @@ fn a_registry_in_trouble_may_have_stored_the_blob() {
 #[test]
 fn a_later_run_goes_on_or_begins_again() {
     let mut it = upload(10, Pieces::Chunks(5), None);
+    assert_eq!(it.to_resume(0), None, "there is nothing to go on with");
     step(&mut it, 202, &[("Location", "/up")]);
-    assert_eq!(it.to_resume(), None, "there is nothing to go on with");
+    let begun = it.to_resume(2).expect("it is begun");
+    assert_eq!((begun.acknowledged, begun.sent), (0, 2));
+    let mut partly = upload(10, Pieces::Chunks(5), None).resumed(begun);
+    step(&mut partly, 204, &[("Range", "0-1")]);
+    assert_eq!(line(&partly), "PATCH /up 2..7", "some keep what came of a chunk");
     step(&mut it, 202, &[("Range", "0-4")]);
-    let left = it.to_resume().expect("something is left");
+    let left = it.to_resume(5).expect("something is left");
     let mut again = upload(10, Pieces::Chunks(5), None).resumed(left.clone());
     assert_eq!(line(&again), "GET /up 0..0");
     step(&mut again, 204, &[("Range", "0-4")]);

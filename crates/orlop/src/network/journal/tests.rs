@@ -23,7 +23,7 @@ fn key(content: &str) -> UploadKey {
 
 fn upload(acknowledged: u64) -> Upload {
     let location = Address::parse("https://reg.example/v2/app/blobs/uploads/7?state=x").expect("an address");
-    Upload { location, acknowledged }
+    Upload { location, acknowledged, sent: acknowledged + 3 }
 }
 
 fn files(scratch: &testkit::Scratch) -> Vec<PathBuf> {
