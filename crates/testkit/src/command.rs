@@ -17,6 +17,16 @@ pub struct Command {
     input: Vec<u8>,
     time: Duration,
     interrupt: Option<Duration>,
+    started: Option<Started>,
+}
+
+/// Is told the id of a program as soon as it runs.
+struct Started(Box<dyn FnOnce(Pid)>);
+
+impl std::fmt::Debug for Started {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Started")
+    }
 }
 
 /// The binary under test: `ORLOP_BIN`, or what cargo built beside this test program.
@@ -40,7 +50,14 @@ impl Command {
         let mut inner = process::Command::new(program.as_ref());
         inner.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let shown = program.as_ref().to_string_lossy().into_owned();
-        Self { inner, shown, input: Vec::new(), time: Duration::from_secs(120), interrupt: None }
+        Self {
+            inner,
+            shown,
+            input: Vec::new(),
+            time: Duration::from_secs(120),
+            interrupt: None,
+            started: None,
+        }
     }
 
     /// One more argument.
@@ -92,6 +109,13 @@ impl Command {
         self
     }
 
+    /// Tells the program's id as soon as it runs.
+    #[must_use]
+    pub fn started(mut self, tell: impl FnOnce(Pid) + 'static) -> Self {
+        self.started = Some(Started(Box::new(tell)));
+        self
+    }
+
     /// The same program under a prefix such as `prlimit --as=N` or `setpriv … --`.
     #[must_use]
     pub fn under<A: AsRef<OsStr>>(self, prefix: impl IntoIterator<Item = A>) -> Self {
@@ -99,7 +123,7 @@ impl Command {
         words.push(self.inner.get_program().to_owned());
         words.extend(self.inner.get_args().map(ToOwned::to_owned));
         let mut outer = Self::new(&words[0]).args(&words[1..]).input(self.input).time(self.time);
-        outer.interrupt = self.interrupt;
+        (outer.interrupt, outer.started) = (self.interrupt, self.started);
         for (name, value) in self.inner.get_envs() {
             match value {
                 Some(value) => outer.inner.env(name, value),
@@ -132,8 +156,11 @@ impl Command {
     /// # Panics
     /// When the program cannot be started.
     pub fn run(self) -> Finished {
-        let Self { mut inner, shown, input, time, interrupt } = self;
+        let Self { mut inner, shown, input, time, interrupt, started } = self;
         let mut child = inner.spawn().unwrap_or_else(|error| panic!("cannot run `{shown}`: {error}"));
+        if let Some(Started(tell)) = started {
+            tell(Pid::from_child(&child));
+        }
         if let Some(after) = interrupt {
             wait_for(&mut child, after);
             let _ = kill_process_group(Pid::from_child(&child), Signal::INT);

@@ -26,6 +26,7 @@ pub mod slow_link;
 pub mod suites;
 pub mod tarball;
 pub mod token_server;
+pub mod toll;
 pub mod torture;
 
 pub use command::{Command, Finished, orlop};

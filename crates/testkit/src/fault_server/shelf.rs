@@ -304,6 +304,11 @@ impl Shelf {
         }
     }
 
+    /// Bytes that clients were told are here: of blobs, and of uploads that go on.
+    pub fn taken(&self) -> u64 {
+        self.blobs.values().chain(self.uploads.values()).map(|bytes| bytes.len() as u64).sum()
+    }
+
     /// How many uploads were begun and neither ended nor cancelled.
     pub fn open_uploads(&self) -> usize {
         self.uploads.len()
