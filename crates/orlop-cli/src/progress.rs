@@ -1,13 +1,21 @@
 //! Shows what a running verb tells, on stderr: bars, plain lines, JSON events or nothing; at the end an account.
 //!
-//! Invariant: warnings and losses are shown in every style, because nothing is lost silently.
+//! ```text
+//! copy 6c3c1a2b3c4d    [=======>            ]  12.1 MB of 31.4 MB            one bar for each blob that moves
+//! copy 3 of 7   [==========>     ]  120.1 MB of 248.1 MB  12.3 MB/s  11 s    and one for all of them
+//! ```
+//!
+//! Invariant: warnings and losses are shown in every style, because nothing is lost silently; but for bars no style writes
+//! a control byte.
 
 mod account;
+mod bars;
+mod speed;
 
 use crate::flags::ProgressStyle;
 use crate::report;
 use account::Account;
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle as BarStyle};
+use bars::Bars;
 use orlop::layer::path::printable;
 use orlop::spec::{Event, Observer};
 use serde_json::json;
@@ -24,19 +32,27 @@ const JSON: Duration = Duration::from_millis(200);
 /// Sees the events of one verb.
 pub struct Progress(Mutex<State>);
 
+/// What a verb is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goal {
+    /// It moves something: each part is told when it is done, and an account follows.
+    Move,
+    /// It reads something: its result is the account.
+    Tell,
+}
+
 /// How the verb ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// It moved what it should; the account follows.
-    Moved,
-    /// It read what it should; its result is the account.
-    Told,
+    /// It did what it should.
+    Well,
     /// It failed; the error follows.
     Failed,
 }
 
 struct State {
     account: Account,
+    goal: Goal,
     display: Display,
 }
 
@@ -49,42 +65,42 @@ enum Display {
     Json {
         last: HashMap<String, Instant>,
     },
-    Bars {
-        all: MultiProgress,
-        each: HashMap<String, ProgressBar>,
-    },
+    Bars(Bars),
 }
 
 impl Progress {
     /// Shows progress in `style`.
-    pub fn new(style: ProgressStyle) -> Self {
-        Self::of(match style {
+    pub fn new(style: ProgressStyle, goal: Goal) -> Self {
+        let display = match style {
             ProgressStyle::None => Display::Quiet,
             ProgressStyle::Json => Display::Json { last: HashMap::new() },
-            ProgressStyle::Tty => Display::bars(),
-            ProgressStyle::Auto if io::stderr().is_terminal() => Display::bars(),
+            ProgressStyle::Tty => Display::Bars(Bars::new()),
+            ProgressStyle::Auto if io::stderr().is_terminal() => Display::Bars(Bars::new()),
             ProgressStyle::Auto | ProgressStyle::Plain => Display::Plain { last: Instant::now() },
-        })
+        };
+        Self::of(display, goal)
     }
 
     /// For verbs that are over at once.
     pub fn warnings_only() -> Self {
-        Self::of(Display::Quiet)
+        Self::of(Display::Quiet, Goal::Tell)
     }
 
-    fn of(display: Display) -> Self {
-        Self(Mutex::new(State { account: Account::new(Instant::now()), display }))
+    fn of(display: Display, goal: Goal) -> Self {
+        Self(Mutex::new(State { account: Account::new(Instant::now()), goal, display }))
     }
 
     /// Shows the account and what could not be kept.
     pub fn end(self, end: End) {
         let mut state = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
-        state.display.clear();
+        if let Display::Bars(bars) = &mut state.display {
+            bars.clear();
+        }
         let now = Instant::now();
-        match (&state.display, end) {
-            (Display::Json { .. }, _) => report::say(&format!("{}\n", state.account.for_programs(now))),
-            (Display::Quiet, _) | (_, End::Told | End::Failed) => {}
-            (Display::Plain { .. } | Display::Bars { .. }, End::Moved) => {
+        match (&state.display, state.goal, end) {
+            (Display::Json { .. }, ..) => report::say(&format!("{}\n", state.account.for_programs(now))),
+            (Display::Quiet, ..) | (_, Goal::Tell, _) | (_, _, End::Failed) => {}
+            (Display::Plain { .. } | Display::Bars(_), Goal::Move, End::Well) => {
                 report::say(&printable_lines(&state.account.for_eyes(now)));
             }
         }
@@ -103,39 +119,39 @@ impl Observer for Progress {
         let mut state = self.lock();
         let now = Instant::now();
         state.account.take(&event, now);
-        let State { account, display } = &mut *state;
-        display.show(&event, account, now);
+        let State { account, goal, display } = &mut *state;
+        display.show(&event, account, *goal, now);
     }
 }
 
 impl Display {
-    fn bars() -> Self {
-        Self::Bars { all: MultiProgress::new(), each: HashMap::new() }
-    }
-
-    fn show(&mut self, event: &Event, account: &Account, now: Instant) {
+    fn show(&mut self, event: &Event, account: &Account, goal: Goal, now: Instant) {
         match self {
             Self::Quiet => warn(event, report::warn),
             Self::Plain { last } => {
                 warn(event, report::warn);
-                if now.duration_since(*last) >= PLAIN {
-                    *last = now;
-                    report::say(&printable_lines(&account.line()));
+                if let Some(line) = plain(event, account, goal, now, last) {
+                    report::say(&printable_lines(&format!("{line}\n")));
                 }
             }
             Self::Json { last } => show_json(last, event, account, now),
-            Self::Bars { all, each } => {
-                warn(event, |text| all.suspend(|| report::warn(text)));
-                show_bar(all, each, event);
+            Self::Bars(bars) => {
+                warn(event, |text| bars.aside(|| report::warn(text)));
+                bars.show(event, account, now);
             }
         }
     }
+}
 
-    fn clear(&mut self) {
-        if let Self::Bars { all, .. } = self {
-            drop(all.clear());
-        }
-    }
+/// A line where a part of what is moved is done, and where there was none for a while.
+fn plain(event: &Event, account: &Account, goal: Goal, now: Instant, last: &mut Instant) -> Option<String> {
+    let line = match event {
+        Event::Finished { item } if goal == Goal::Move => account.part(item)?,
+        _ if now.duration_since(*last) >= PLAIN => account.stand()?.to_string(),
+        _ => return None,
+    };
+    *last = now;
+    Some(line)
 }
 
 fn warn(event: &Event, say: impl FnOnce(&str)) {
@@ -157,6 +173,9 @@ fn show_json(last: &mut HashMap<String, Instant>, event: &Event, account: &Accou
 
 fn json_event(event: &Event, account: &Account) -> Option<serde_json::Value> {
     Some(match event {
+        Event::Planned { phase, items, bytes } => {
+            json!({ "version": 1, "event": "planned", "phase": phase, "items": items, "bytes": bytes })
+        }
         Event::Started { phase, item, total } => {
             json!({ "version": 1, "event": "started", "phase": phase, "item": item, "total": total })
         }
@@ -185,41 +204,8 @@ fn json_event(event: &Event, account: &Account) -> Option<serde_json::Value> {
     })
 }
 
-fn show_bar(all: &MultiProgress, each: &mut HashMap<String, ProgressBar>, event: &Event) {
-    match event {
-        Event::Started { phase, item, total } => {
-            let bar = all.add(total.map_or_else(ProgressBar::no_length, ProgressBar::new));
-            bar.set_style(bar_style(*total));
-            bar.set_message(format!("{phase} {}", name_for_bar(item)));
-            each.insert(item.clone(), bar);
-        }
-        Event::Advanced { item, bytes } | Event::Resumed { item, bytes } => {
-            if let Some(bar) = each.get(item) {
-                bar.inc(*bytes);
-            }
-        }
-        Event::Finished { item } => {
-            if let Some(bar) = each.remove(item) {
-                bar.finish_and_clear();
-            }
-        }
-        _ => {}
-    }
-}
-
-/// No wider than 80 columns.
-fn bar_style(total: Option<u64>) -> BarStyle {
-    let template = match total {
-        Some(_) => {
-            "{msg:20!} [{bar:20}] {decimal_bytes:>9} of {decimal_total_bytes:<9} {decimal_bytes_per_sec}"
-        }
-        None => "{msg:20!} {spinner} {decimal_bytes:>9} {decimal_bytes_per_sec}",
-    };
-    BarStyle::with_template(template).expect("the template is a constant").progress_chars("=> ")
-}
-
-/// A digest shows its first digits, a path its end.
-fn name_for_bar(item: &str) -> String {
+/// What an item is called in a line: a digest shows its first digits, a path its end.
+fn short(item: &str) -> String {
     if let Some((_, hex)) = item.split_once(':') {
         return printable(hex.get(..12).unwrap_or(hex)).into_owned();
     }

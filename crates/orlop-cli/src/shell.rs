@@ -2,7 +2,7 @@
 
 use crate::flags::Work;
 use crate::output::{self, Output};
-use crate::progress::{End, Progress};
+use crate::progress::{End, Goal, Progress};
 use crate::{environment, interrupt, report};
 use orlop::spec::reference::Reference;
 use orlop::spec::{Context, Fault, Limits};
@@ -82,7 +82,7 @@ impl Shell {
         flags: &Work,
         verb: impl FnOnce(&Context<'_>) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
-        with_progress(flags, End::Moved, verb)
+        with_progress(flags, Goal::Move, verb)
     }
 
     /// Runs a verb that reads layers to tell about them: progress as the flags say.
@@ -92,20 +92,20 @@ impl Shell {
         flags: &Work,
         verb: impl FnOnce(&Context<'_>) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
-        with_progress(flags, End::Told, verb)
+        with_progress(flags, Goal::Tell, verb)
     }
 }
 
 fn with_progress<T>(
     flags: &Work,
-    end: End,
+    goal: Goal,
     verb: impl FnOnce(&Context<'_>) -> Result<T, Fault>,
 ) -> Result<T, Fault> {
-    let progress = Progress::new(flags.progress);
+    let progress = Progress::new(flags.progress, goal);
     let limits = flags.limits();
     let workers = flags.jobs.unwrap_or_else(environment::processors);
     let cancel = interrupt::cancel()?;
     let result = verb(&Context { observer: &progress, cancel, limits: &limits, workers });
-    progress.end(if result.is_ok() { end } else { End::Failed });
+    progress.end(if result.is_ok() { End::Well } else { End::Failed });
     result
 }

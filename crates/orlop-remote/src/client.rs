@@ -4,6 +4,7 @@
 //! call ── a body that goes on ── insist ── retries ── follow ── redirects ── ask ── secrets ──► Exchange
 //! ```
 
+mod heard;
 mod redirect;
 mod resumed;
 
@@ -12,6 +13,7 @@ use crate::error::Error;
 use crate::exchange::{Answer, Body, Exchange, Http, Named};
 use crate::pool::Pool;
 use crate::retry::{self, Budget, Trouble};
+use heard::Heard;
 use orlop_spec::network::{Added, Network};
 use orlop_spec::port::{Origin, Result};
 use orlop_spec::reference::Repository;
@@ -289,17 +291,32 @@ impl<'a> Client<'a> {
         let is_home = request.address.site() == errand.home;
         let (headers, named) =
             if is_home { (errand.headers, Named::ByUser) } else { (&NONE_ADDED, Named::BySite(errand.home)) };
-        let request = headers.to(request);
+        let outcome = self.send_body(&headers.to(request), named, payload, sent);
+        let bytes = sent.load(Ordering::Relaxed);
+        if bytes > 0 {
+            self.cx.observer.event(Event::Sent { bytes });
+        }
+        outcome.map(|answer| Heard::wrap(self.cx.observer, answer))
+    }
+
+    /// Sends a request, and counts what was sent of its body.
+    fn send_body(
+        &self,
+        request: &Request,
+        named: Named<'_>,
+        payload: Payload<'_>,
+        sent: &AtomicU64,
+    ) -> Result<Answer<'_>> {
+        sent.store(0, Ordering::Relaxed);
         match payload {
-            Payload::Empty => self.exchange.send(&request, named, Body::Empty),
+            Payload::Empty => self.exchange.send(request, named, Body::Empty),
             Payload::Bytes(bytes) => {
                 sent.store(bytes.len() as u64, Ordering::Relaxed);
-                self.exchange.send(&request, named, Body::Bytes(bytes))
+                self.exchange.send(request, named, Body::Bytes(bytes))
             }
             Payload::Part { origin, at, size } => {
-                sent.store(0, Ordering::Relaxed);
                 let mut read = Counted { read: origin.open(at)?.take(size), count: sent };
-                self.exchange.send(&request, named, Body::Stream { size, read: &mut read })
+                self.exchange.send(request, named, Body::Stream { size, read: &mut read })
             }
         }
     }

@@ -23,6 +23,15 @@ pub struct Context<'a> {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
+    /// So much is to be done in a phase, beside what was told before.
+    Planned {
+        /// As in `Started`.
+        phase: &'static str,
+        /// Blobs.
+        items: u64,
+        /// Their bytes.
+        bytes: u64,
+    },
     /// A blob begins to move; `phase` is a word such as `copy`, `unpack`, `build`.
     Started {
         /// What is being done.
@@ -57,6 +66,16 @@ pub enum Event {
         blob: Box<Descriptor>,
         /// How.
         put: crate::port::Put,
+    },
+    /// Bytes came from a server, told when the answer was read.
+    Fetched {
+        /// How many.
+        bytes: u64,
+    },
+    /// Bytes went to a server, told when the request was sent.
+    Sent {
+        /// How many.
+        bytes: u64,
     },
     /// Nothing was done for a while, because a server was busy or out of reach.
     Waited {

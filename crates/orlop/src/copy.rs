@@ -287,6 +287,7 @@ pub(crate) fn put_all(
     transfer: Transfer,
     account: Account,
 ) -> Result<Account> {
+    cx.observer.event(planned("copy", nodes.iter().map(Node::descriptor)));
     let hints = Hints { transfer, ..Hints::default() };
     let account = Mutex::new(account);
     let put = |blob: &Descriptor, origin: &dyn Origin| -> Result<()> {
@@ -315,6 +316,16 @@ pub(crate) fn put_all(
         }
     }
     Ok(account.into_inner().expect("no holder panics"))
+}
+
+/// What a phase has before it.
+pub(crate) fn planned<'d>(phase: &'static str, blobs: impl Iterator<Item = &'d Descriptor>) -> Event {
+    let (mut items, mut bytes) = (0, 0_u64);
+    for blob in blobs {
+        items += 1;
+        bytes = bytes.saturating_add(blob.size);
+    }
+    Event::Planned { phase, items, bytes }
 }
 
 /// How many blobs move at once.

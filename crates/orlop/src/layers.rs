@@ -1,6 +1,6 @@
 //! Opens the layers of an image: every blob in one verified pass, several at once.
 
-use crate::copy::in_parallel;
+use crate::copy::{in_parallel, planned};
 use crate::error::Error;
 use crate::image::{Image, Layer};
 use orlop_layer::decode::{Decode, Stages, Visit, decode};
@@ -40,6 +40,7 @@ pub(crate) fn open_from(
     let layers = image.layers()?;
     let mut order: Vec<u16> = (first..u16::try_from(layers.len()).map_err(|_| too_many(cx))?).collect();
     order.sort_by_key(|index| std::cmp::Reverse(layers[usize::from(*index)].blob.size));
+    cx.observer.event(planned(phase, order.iter().map(|index| layers[usize::from(*index)].blob)));
     let lanes = cx.workers.get().min(order.len());
     let stages = if lanes < cx.workers.get() { Stages::Pipelined } else { Stages::One };
     let done: Vec<Mutex<Option<(Tree, u64)>>> = layers.iter().map(|_| Mutex::new(None)).collect();
