@@ -6,6 +6,7 @@ use orlop_spec::lock::LockError;
 use orlop_spec::media_type::MediaType;
 use orlop_spec::network::SettingsError;
 use orlop_spec::platform::Platform;
+use orlop_spec::reference::Repository;
 use orlop_spec::{Diagnose, Fault, Kind};
 use std::io;
 use std::path::PathBuf;
@@ -124,6 +125,22 @@ pub enum Error {
         #[source]
         source: SettingsError,
     },
+    /// A name without a host, which several hosts may have, and settings that forbid to try them.
+    #[error("{name} may be {}, and `short-name-mode` of registries.conf forbids to try them", alternatives(.meant))]
+    SeveralHosts {
+        /// The name.
+        name: Box<str>,
+        /// What it may be.
+        meant: Vec<Repository>,
+    },
+    /// A name without a host, which none of the hosts has that were to be searched.
+    #[error("{name} is on none of the hosts that registries.conf names: asked for {}", alternatives(.asked))]
+    OnNoHost {
+        /// The name.
+        name: Box<str>,
+        /// What was asked for.
+        asked: Vec<String>,
+    },
     /// A policy that is there and cannot be understood.
     #[error("the policy {file} cannot be used, so no image is")]
     BadPolicy {
@@ -240,7 +257,7 @@ pub enum Error {
 impl Diagnose for Error {
     fn kind(&self) -> Kind {
         match self {
-            Self::NoFile { .. } | Self::NoEntry { .. } => Kind::NotFound,
+            Self::NoFile { .. } | Self::NoEntry { .. } | Self::OnNoHost { .. } => Kind::NotFound,
             Self::LayerCount { .. } | Self::DigestChanges { .. } => Kind::Integrity,
             Self::TooManyLayers { .. } => Kind::Limit,
             Self::Unfit { .. }
@@ -248,6 +265,7 @@ impl Diagnose for Error {
             | Self::NoTransport { .. }
             | Self::BadAddress { .. }
             | Self::BadHost(_)
+            | Self::SeveralHosts { .. }
             | Self::OneRegistry { .. } => Kind::Usage,
             Self::BadPolicy { .. }
             | Self::Blocked { .. }
@@ -292,6 +310,8 @@ impl Diagnose for Error {
             Self::BadProxy { variable } => Some(format!(
                 "write {variable} as http://, socks5:// or socks5h://[USER:PASSWORD@]HOST[:PORT]"
             )),
+            Self::SeveralHosts { meant, .. } => Some(format!("write the host, as in {}", meant.first()?)),
+            Self::OnNoHost { .. } => Some("write the host where it is, as in HOST/NAME:TAG".into()),
             Self::HelperRefused { program, server } => {
                 Some(format!("see what it says: echo {server} | {program} get"))
             }
@@ -302,6 +322,15 @@ impl Diagnose for Error {
     /// What goes along with an image under names of its own is, where those are not locked, not there.
     fn is_absence(&self) -> bool {
         self.kind() == Kind::NotFound || matches!(self, Self::NotLocked { .. })
+    }
+}
+
+/// `a, b or c`
+fn alternatives<T: ToString>(all: &[T]) -> String {
+    let words: Vec<String> = all.iter().map(ToString::to_string).collect();
+    match words.split_last() {
+        Some((last, others @ [_, ..])) => format!("{} or {last}", others.join(", ")),
+        _ => words.concat(),
     }
 }
 

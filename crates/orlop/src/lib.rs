@@ -35,6 +35,7 @@ pub mod network;
 pub mod nowhere;
 pub mod referrers;
 pub mod several;
+pub mod short_name;
 pub mod spool;
 pub mod sync;
 pub mod tar_tree;

@@ -206,10 +206,16 @@ impl Surroundings {
     }
 
     /// What a name without a host means, in the order to try: by the aliases and the hosts to search of
-    /// `registries.conf`, else on Docker's registry.
+    /// `registries.conf`, else on Docker's registry. Refuses to try several where the settings forbid it.
     pub fn qualify(&self, short: &str) -> Result<Vec<Repository>> {
-        let meant = self.shared.registries()?.qualify(short).map_err(hosts::in_entry)?;
-        if meant.is_empty() { Ok(vec![Repository::parse(short)?]) } else { Ok(meant) }
+        let registries = self.shared.registries()?;
+        let meant = registries.qualify(short).map_err(hosts::in_entry)?;
+        match meant.len() {
+            0 => Ok(vec![Repository::parse(short)?]),
+            1 => Ok(meant),
+            _ if registries.may_try_hosts() => Ok(meant),
+            _ => Err(Error::SeveralHosts { name: short.into(), meant }.into()),
+        }
     }
 }
 

@@ -113,12 +113,18 @@ fn the_same_secret_is_chosen_as_by_skopeo() {
         move |stream| http::serve(stream, |asked| challenge(asked, &said))
     });
     let mut cases = 0;
-    for (files, repositories) in CASES {
-        let machine = Machine::new();
-        for (path, keys) in files {
+    for (files, repositories, named) in CASES
+        .iter()
+        .flat_map(|(files, names)| [None, Some("run/missing.json")].map(|named| (files, names, named)))
+    {
+        let mut machine = Machine::new();
+        if let Some(named) = named {
+            machine.variables.insert("REGISTRY_AUTH_FILE".into(), machine.scratch.path(named).into());
+        }
+        for (path, keys) in *files {
             machine.file(path, &auths(&server.host(), keys));
         }
-        for name in repositories {
+        for name in *repositories {
             let whole = format!("{}/{name}", server.host());
             *said.lock().expect("no panic") = None;
             let done =
@@ -132,7 +138,7 @@ fn the_same_secret_is_chosen_as_by_skopeo() {
                 Some(Credential::Basic { user, .. }) => Some(user.to_string()),
                 _ => None,
             };
-            assert_eq!(by_us, by_skopeo, "{name} with {files:?}");
+            assert_eq!(by_us, by_skopeo, "{name} with {files:?} and {named:?}");
             cases += 1;
         }
     }

@@ -6,9 +6,10 @@ use crate::shell::Shell;
 use clap::Args;
 use orlop::layer::path::printable;
 use orlop::lock::{self, Entry};
+use orlop::short_name::qualified;
 use orlop::spec::reference::{Bare, LoneStream, Reference};
 use orlop::spec::{Fault, Lock};
-use orlop::transport;
+use orlop::transport::{self, Outside};
 use serde_json::{Value, json};
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -39,9 +40,10 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
         Some(file) => lock::read(file)?.lock,
         None => Lock::default(),
     };
-    let references = references(&lock, &arguments.references)?;
     let entries = shell.look(|cx| {
-        let entries = lock::lock(cx, &mut lock, &references, &arguments.places.outside(cx))?;
+        let outside = arguments.places.outside(cx);
+        let references = references(&lock, &arguments.references, &outside)?;
+        let entries = lock::lock(cx, &mut lock, &references, &outside)?;
         if let Some(file) = arguments.update.as_ref().or(arguments.output.as_ref()) {
             lock::write(file, &lock)?;
         }
@@ -60,11 +62,14 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
 }
 
 /// What is locked already, and what is added; each once, in order.
-fn references(lock: &Lock, further: &[OsString]) -> Result<Vec<Reference>, Fault> {
+fn references(lock: &Lock, further: &[OsString], outside: &Outside<'_>) -> Result<Vec<Reference>, Fault> {
     let known = lock.names().map(OsStr::new);
     let words = known.chain(further.iter().map(OsString::as_os_str));
-    let parsed = words.map(|word| transport::parse(word, Bare::Registry, LoneStream::Refused));
-    let mut references = parsed.collect::<Result<Vec<_>, _>>()?;
+    let whole = |word| {
+        let reference = transport::parse(word, Bare::Registry, LoneStream::Refused)?;
+        qualified(word, reference, outside)
+    };
+    let mut references = words.map(whole).collect::<Result<Vec<_>, _>>()?;
     references.sort_by_cached_key(Reference::to_os_string);
     references.dedup();
     Ok(references)

@@ -19,7 +19,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
-    let names = shell.look(|cx| arguments.place.look_into(cx)?.catalog().list())?;
+    let names = shell.look(|cx| arguments.place.look_around(cx)?.catalog().list())?;
     shell.print(match arguments.show.format {
         Format::Human => table(&names),
         Format::Json => {

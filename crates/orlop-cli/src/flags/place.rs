@@ -8,6 +8,7 @@ use orlop::inspect::{self, Wanted};
 use orlop::layer::path::printable;
 use orlop::network::Surroundings;
 use orlop::remote::{Pool, Resolve};
+use orlop::short_name::qualified;
 use orlop::spec::port::{Catalog, Keeper, Name, Selector, Sink, Source};
 use orlop::spec::reference::{Bare, LoneStream, Reference, Transport};
 use orlop::spec::{AnyDigest, Context, Digest, Event, Fault, Platform};
@@ -134,24 +135,27 @@ impl<L: Locking> Places<L> {
     /// Opens a whole place that holds blobs, to compare its names.
     pub fn open_place<'a>(&'a self, text: &OsStr, cx: &Context<'a>) -> Result<Image<'a>, Fault> {
         let reference = transport::parse_place(text, Bare::Registry)?;
-        self.open_reference(reference, cx, Resolve::Look, Purpose::Use)?.image()
+        self.open_reference(text, reference, cx, Resolve::Look, Purpose::Use)?.image()
     }
 
     /// Opens a place of either kind, for reading.
     pub fn open_any<'a>(&'a self, text: &OsStr, cx: &Context<'a>) -> Result<Held<'a>, Fault> {
         let reference = transport::parse(text, Bare::Registry, LoneStream::Refused)?;
         warn_of_namesake(cx, text, &reference);
-        self.open_reference(reference, cx, Resolve::Fetch, Purpose::Use)
+        self.open_reference(text, reference, cx, Resolve::Fetch, Purpose::Use)
     }
 
     fn open_reference<'a>(
         &'a self,
+        text: &OsStr,
         reference: Reference,
         cx: &Context<'a>,
         resolve: Resolve,
         purpose: Purpose,
     ) -> Result<Held<'a>, Fault> {
-        match transport::open(&reference, &self.outside_for(cx, resolve, purpose))? {
+        let outside = self.outside_for(cx, resolve, purpose);
+        let reference = qualified(text, reference, &outside)?;
+        match transport::open(&reference, &outside)? {
             Opened::Blobs(catalog) => {
                 inspect::warn_of_moved_tag(cx, &*catalog, &reference);
                 Ok(Held::Image(Image { reference, catalog }))
@@ -232,17 +236,24 @@ impl<L: Locking> Place<L> {
         self.places.open(&self.reference, cx)
     }
 
+    /// Opens the whole place to look at its names: no policy is asked.
+    pub fn look_around<'a>(&'a self, cx: &Context<'a>) -> Result<Image<'a>, Fault> {
+        let reference = transport::parse_place(&self.reference, Bare::Registry)?;
+        warn_of_namesake(cx, &self.reference, &reference);
+        self.places.open_reference(&self.reference, reference, cx, Resolve::Look, Purpose::Look)?.image()
+    }
+
     /// Opens the place of the image to know what it stands for, and not to read it.
     pub fn look<'a>(&'a self, cx: &Context<'a>) -> Result<Image<'a>, Fault> {
         let reference = transport::parse(&self.reference, Bare::Registry, LoneStream::Refused)?;
-        self.places.open_reference(reference, cx, Resolve::Look, Purpose::Look)?.image()
+        self.places.open_reference(&self.reference, reference, cx, Resolve::Look, Purpose::Look)?.image()
     }
 
     /// Opens the place of the image to look at its names and documents: no policy is asked.
     pub fn look_into<'a>(&'a self, cx: &Context<'a>) -> Result<Image<'a>, Fault> {
         let reference = transport::parse(&self.reference, Bare::Registry, LoneStream::Refused)?;
         warn_of_namesake(cx, &self.reference, &reference);
-        self.places.open_reference(reference, cx, Resolve::Fetch, Purpose::Look)?.image()
+        self.places.open_reference(&self.reference, reference, cx, Resolve::Fetch, Purpose::Look)?.image()
     }
 
     /// A file without a name, for bytes that must wait.

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! unqualified-search-registries = ["HOST"]
+//! short-name-mode = enforcing | permissive | disabled
 //! [aliases]            short name = repository
 //! [[registry]]         prefix, location, insecure, blocked, mirror-by-digest-only
 //! [[registry.mirror]]  location, insecure, pull-from-mirror = all | digest-only | tag-only
@@ -23,6 +24,17 @@ pub struct Registries {
     entries: Vec<Registry>,
     search: Option<Vec<Box<str>>>,
     aliases: BTreeMap<Box<str>, Option<Repository>>,
+    mode: Option<ShortNames>,
+}
+
+/// What is done about a short name that several hosts may have (`short-name-mode`). Nobody is asked: without a terminal
+/// to ask on, the containers tools do the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ShortNames {
+    /// It is refused.
+    Enforcing,
+    /// The hosts are tried in their order: permissive, disabled.
+    Tried,
 }
 
 /// One place where a repository is.
@@ -86,6 +98,7 @@ impl Registries {
         }
         self.search = later.search.or(self.search.take());
         self.aliases.extend(later.aliases);
+        self.mode = later.mode.or(self.mode);
     }
 
     /// What is said about a repository; nothing where no entry matches. Writing goes to the repository itself:
@@ -113,13 +126,18 @@ impl Registries {
     }
 
     /// What a short name means, in the order to try: its alias, else each host to search; empty where nothing is
-    /// said.
+    /// said. Several are tried only where [`Registries::may_try_hosts`].
     pub fn qualify(&self, short: &str) -> Result<Vec<Repository>, SettingsError> {
         if let Some(Some(repository)) = self.aliases.get(short) {
             return Ok(vec![repository.clone()]);
         }
         let search = self.search.iter().flatten();
         search.map(|host| repository(&format!("{host}/{short}"))).collect()
+    }
+
+    /// Whether a short name that may be on several hosts is looked for on each of them.
+    pub fn may_try_hosts(&self) -> bool {
+        self.mode != Some(ShortNames::Enforcing)
     }
 
     /// The entry with the longest prefix, and how much of the repository's name the prefix covers.
@@ -193,6 +211,8 @@ struct Written {
     registry: Vec<WrittenRegistry>,
     #[serde(rename = "unqualified-search-registries")]
     search: Option<Vec<Box<str>>>,
+    #[serde(rename = "short-name-mode")]
+    mode: Option<Box<str>>,
     aliases: Option<BTreeMap<Box<str>, Box<str>>>,
     registries: Option<First>,
 }
@@ -236,7 +256,8 @@ impl Written {
             }
         }
         let aliases = self.aliases.unwrap_or_default().into_iter().map(alias).collect::<Result<_, _>>()?;
-        Ok(Registries { entries, search: self.search, aliases })
+        let mode = self.mode.as_deref().map(mode).transpose()?.flatten();
+        Ok(Registries { entries, search: self.search, aliases, mode })
     }
 }
 
@@ -294,6 +315,16 @@ fn place(text: &str) -> Result<&str, SettingsError> {
         return Err(SettingsError::BadLocation(text.into()));
     }
     Ok(place)
+}
+
+/// An empty word is none, as for the containers tools.
+fn mode(word: &str) -> Result<Option<ShortNames>, SettingsError> {
+    match word {
+        "" => Ok(None),
+        "enforcing" => Ok(Some(ShortNames::Enforcing)),
+        "permissive" | "disabled" => Ok(Some(ShortNames::Tried)),
+        word => Err(SettingsError::UnknownWord { key: "short-name-mode", word: word.into() }),
+    }
 }
 
 /// An empty alias erases one of an earlier file.

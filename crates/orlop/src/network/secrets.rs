@@ -85,7 +85,8 @@ impl Shared {
             let is_named = position == 0 && self.named_auth_file().is_some();
             let file = match files::try_read(&path, LARGEST) {
                 Ok(Some(file)) => file,
-                Ok(None) if is_named => files::read(&path, LARGEST)?,
+                // As skopeo: what a variable names may come to be with the first login.
+                Ok(None) if is_named && self.given.authfile.is_some() => files::read(&path, LARGEST)?,
                 Ok(None) => continue,
                 // Without it the registry decides whether the image is for everybody.
                 Err(error) if error.is_denied() && !is_named => {

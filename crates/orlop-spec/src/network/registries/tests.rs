@@ -153,6 +153,20 @@ fn short_names_have_aliases_and_places_to_search() {
 }
 
 #[test]
+fn the_mode_of_short_names_says_whether_hosts_are_tried() {
+    for (word, may) in [("enforcing", false), ("permissive", true), ("disabled", true), ("", true)] {
+        assert_eq!(parse(&format!("short-name-mode = \"{word}\"")).may_try_hosts(), may, "{word}");
+    }
+    assert!(Registries::default().may_try_hosts());
+    assert!(Registries::parse(b"short-name-mode = \"sometimes\"").is_err());
+    let mut settings = parse("short-name-mode = \"enforcing\"");
+    settings.overlay(parse("[aliases]"));
+    assert!(!settings.may_try_hosts(), "a file that does not speak of it changes nothing");
+    settings.overlay(parse("short-name-mode = \"permissive\""));
+    assert!(settings.may_try_hosts());
+}
+
+#[test]
 fn the_first_version_is_three_lists() {
     let settings = parse(
         "[registries.search]\nregistries = ['a.example']\n[registries.insecure]\nregistries = ['b.example']\n[registries.block]\nregistries = ['c.example']\n",
