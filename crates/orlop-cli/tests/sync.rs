@@ -98,6 +98,25 @@ fn one_that_fails_stops_the_others_or_is_told_at_the_end() {
 }
 
 #[test]
+fn a_pair_that_cannot_be_read_leaves_the_others_alone() {
+    let it = fixture();
+    it.file(
+        "plan.yaml",
+        "- {from: oci:nowhere, to: oci:a}\n- {from: oci:from, to: oci:b, include: [latest]}\n",
+    );
+    assert_eq!(command(&it, &["sync", "--plan=plan.yaml"]).run().code(), Some(2));
+    assert!(!it.path("b").exists());
+
+    let words = ["sync", "--plan=plan.yaml", "--keep-going", "--format=json"];
+    let done = command(&it, &words).run();
+    assert_eq!(done.code(), Some(7), "{done}");
+    assert!(done.err().contains("oci:nowhere: "), "{}", done.err());
+    let told: Value = serde_json::from_str(&done.out()).expect("JSON");
+    assert!(told["places"][0]["error"].is_string() && told["places"][1]["error"].is_null(), "{told}");
+    assert_eq!(tags(&it, "oci:b"), ["latest"]);
+}
+
+#[test]
 fn nothing_is_removed_when_something_failed() {
     let it = fixture();
     command(&it, &["copy", "oci:from:latest", "oci:to:old"]).ok();

@@ -105,7 +105,7 @@ pub struct Synced {
     pub held: Vec<Box<str>>,
     /// Removed, or to be removed.
     pub removed: Vec<Box<str>>,
-    /// Not copied, and why.
+    /// Not copied, or not removed, and why.
     pub failed: Vec<(Box<str>, Fault)>,
     /// Blobs and bytes of those that were copied.
     pub account: Account,
@@ -125,16 +125,13 @@ pub fn sync(cx: &Context<'_>, from: &dyn Catalog, to: &dyn Target, wish: &Sync) 
         let mut done = done.lock().expect("no holder panics");
         match outcome {
             Ok(outcome) => done.add(tag, outcome),
-            Err(fault) if wish.failure == Failure::Stops || fault.kind() == Kind::Interrupted => {
-                return Err(fault);
-            }
-            Err(fault) => done.failed.push(((*tag).clone(), fault)),
+            Err(fault) => return done.fail(tag, fault, wish),
         }
         Ok(())
     })?;
     let mut done = done.into_inner().expect("no holder panics");
     if wish.surplus == Surplus::Remove && done.failed.is_empty() {
-        done.removed = remove(cx, to, wish, &tags)?;
+        remove(cx, to, wish, &tags, &mut done)?;
     }
     done.sort();
     Ok(done)
@@ -155,6 +152,15 @@ impl Synced {
                 self.account.join(&account);
             }
         }
+    }
+
+    /// What failed is told at the end, where the others may go on.
+    fn fail(&mut self, tag: &str, fault: Fault, wish: &Sync) -> Result<()> {
+        if wish.failure == Failure::Stops || fault.kind() == Kind::Interrupted {
+            return Err(fault);
+        }
+        self.failed.push((tag.into(), fault));
+        Ok(())
     }
 
     /// The order in which they ended is nobody's concern.
@@ -213,16 +219,21 @@ fn remove(
     to: &dyn Target,
     wish: &Sync,
     wanted: &BTreeSet<Box<str>>,
-) -> Result<Vec<Box<str>>> {
+    done: &mut Synced,
+) -> Result<()> {
     let place = match to.keeper() {
-        Err(fault) if wish.mode == Mode::Tell && fault.kind() == Kind::NotFound => return Ok(Vec::new()),
+        Err(fault) if wish.mode == Mode::Tell && fault.kind() == Kind::NotFound => return Ok(()),
         place => place?,
     };
     let is_surplus = |tag: &str| wish.tags.take(tag) && !wanted.contains(tag);
     let surplus: BTreeSet<Box<str>> = tags(&*place)?.into_iter().filter(|tag| is_surplus(tag)).collect();
-    for tag in surplus.iter().filter(|_| wish.mode == Mode::Do) {
+    for tag in surplus {
         cx.cancel.check()?;
-        place.forget(&Selector::Tag(tag.clone()))?;
+        let selector = Selector::Tag(tag.clone());
+        match if wish.mode == Mode::Do { place.forget(&selector).map(drop) } else { Ok(()) } {
+            Ok(()) => done.removed.push(tag),
+            Err(fault) => done.fail(&tag, fault, wish)?,
+        }
     }
-    Ok(surplus.into_iter().collect())
+    Ok(())
 }

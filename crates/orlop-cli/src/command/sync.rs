@@ -16,7 +16,7 @@ use orlop::layer::path::printable;
 use orlop::referrers::Referrers;
 use orlop::spec::port::{Depth, Keeper, Name, Selector, Sink};
 use orlop::spec::reference::Reference;
-use orlop::spec::{Context, Diagnose as _, Fault};
+use orlop::spec::{Context, Diagnose as _, Fault, Kind};
 use orlop::sync::{Failure, Mode, Surplus, Sync, Synced, Tags, Target, sync};
 use orlop::transport::Created;
 use plan::Pair;
@@ -122,18 +122,43 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     let done = shell.work(&arguments.work, |cx| {
         let mut done = Vec::new();
         for pair in &pairs {
-            let target = flags::target_place(&pair.to)?;
-            done.push((one(&arguments.places, cx, &pair.from, &target, &pair.wish)?, target));
+            done.push(Done::of(pair, &arguments.places, cx)?);
         }
         Ok(done)
     })?;
     shell.print(match arguments.show.format {
         Format::Human => {
-            done.iter().map(|(synced, target)| lines(synced, target, arguments.dry_run)).collect()
+            done.iter().map(|pair| lines(&pair.synced, &pair.target, arguments.dry_run)).collect()
         }
         Format::Json => format!("{}\n", value(&done, arguments.dry_run)),
     })?;
     outcome(done)
+}
+
+/// What became of a pair.
+struct Done {
+    target: Reference,
+    synced: Synced,
+    /// Why nothing of it was begun.
+    failed: Option<(OsString, Fault)>,
+}
+
+impl Done {
+    /// Makes a pair equal. A place that cannot be read is no reason to leave the other pairs alone, where they go on.
+    fn of(pair: &Pair, places: &Places, cx: &Context<'_>) -> Result<Self, Fault> {
+        let target = flags::target_place(&pair.to)?;
+        let stops = |fault: &Fault| {
+            pair.wish.failure == Failure::Stops || matches!(fault.kind(), Kind::Interrupted | Kind::Usage)
+        };
+        match one(places, cx, &pair.from, &target, &pair.wish) {
+            Err(fault) if stops(&fault) => Err(fault),
+            Err(fault) => {
+                let failed = Some((pair.from.clone(), fault));
+                Ok(Self { target, synced: Synced::default(), failed })
+            }
+            Ok(synced) => Ok(Self { target, synced, failed: None }),
+        }
+    }
 }
 
 fn one(
@@ -171,17 +196,22 @@ impl Target for Place<'_> {
 }
 
 /// Failures are told on stderr; a run in which others went well is a part of a success.
-fn outcome(done: Vec<(Synced, Reference)>) -> Result<Outcome, Fault> {
-    let went_well = done.iter().any(|(synced, _)| !synced.copied.is_empty() || !synced.held.is_empty());
-    let mut failed = done.into_iter().flat_map(|(synced, _)| synced.failed).peekable();
+fn outcome(done: Vec<Done>) -> Result<Outcome, Fault> {
+    let went_well = done.iter().any(|it| !it.synced.copied.is_empty() || !it.synced.held.is_empty());
+    let failed = done.into_iter().flat_map(|it| {
+        let place = it.failed.map(|(place, fault)| (place.to_string_lossy().into_owned(), fault));
+        let tags = it.synced.failed.into_iter().map(|(tag, fault)| (String::from(tag), fault));
+        place.into_iter().chain(tags)
+    });
+    let mut failed = failed.peekable();
     if failed.peek().is_none() {
         return Ok(Outcome::Done);
     }
     if !went_well && let Some((_, fault)) = failed.next() {
         return Err(fault);
     }
-    for (tag, fault) in failed {
-        report::say(&format!("orlop: {}: {}\n", printable(&tag), printable(&chain(&fault))));
+    for (what, fault) in failed {
+        report::say(&format!("orlop: {}: {}\n", printable(&what), printable(&chain(&fault))));
     }
     Ok(Outcome::Partial)
 }
@@ -208,8 +238,8 @@ fn lines(synced: &Synced, target: &Reference, is_dry: bool) -> String {
     format!("{text}{held} tags as they should be; {} in {} blobs to move\n", size(moved.bytes), moved.blobs)
 }
 
-fn value(done: &[(Synced, Reference)], is_dry: bool) -> Value {
-    let place = |(synced, target): &(Synced, Reference)| {
+fn value(done: &[Done], is_dry: bool) -> Value {
+    let place = |Done { target, synced, failed: error }: &Done| {
         let copied = synced.copied.iter().map(|(tag, digest)| json!({ "tag": tag, "digest": digest }));
         let failed = synced.failed.iter().map(|(tag, fault)| json!({ "tag": tag, "error": chain(fault) }));
         json!({
@@ -218,6 +248,7 @@ fn value(done: &[(Synced, Reference)], is_dry: bool) -> Value {
             "held": synced.held,
             "removed": synced.removed,
             "failed": failed.collect::<Vec<_>>(),
+            "error": error.as_ref().map(|(_, fault)| chain(fault)),
             "bytes": synced.account.copied.bytes,
         })
     };
