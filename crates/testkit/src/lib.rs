@@ -18,6 +18,7 @@ pub mod image;
 mod line;
 pub mod listener;
 pub mod noise;
+pub mod peak;
 pub mod peer;
 pub mod proof;
 pub mod registry;
