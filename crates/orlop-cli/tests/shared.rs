@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
+use testkit::disk::SmallDisk;
 use testkit::image::{Image, Packing, blob_path};
 use testkit::tarball::{Member, tar};
 use testkit::{Command, Finished, Scratch, full, is_root, orlop, peer, proof, scratch};
@@ -155,23 +156,6 @@ fn item_2_rot_is_found_wherever_it_is() {
     proof::ran("rot: a flipped bit of any blob is found", cases);
 }
 
-/// A tmpfs of some size, unmounted when dropped.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    fn new(folder: PathBuf, kilobytes: usize) -> Option<Self> {
-        let options = format!("size={kilobytes}k");
-        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(&folder).run();
-        mount.success().then_some(Self(folder))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        Command::new("umount").arg("--lazy").arg(&self.0).run();
-    }
-}
-
 /// From a disk that holds nothing to one that holds all: an error that names the cause, or success; never between.
 #[test]
 fn a_full_disk_is_an_error_and_nothing_more() {
@@ -188,7 +172,7 @@ fn a_full_disk_is_an_error_and_nothing_more() {
     let disk = scratch.folder("disk");
     let (mut failed, mut passed) = (0, 0);
     for kilobytes in (64..=960).step_by(if full() { 16 } else { 64 }) {
-        let Some(mounted) = SmallDisk::new(disk.clone(), kilobytes) else {
+        let Some(mounted) = SmallDisk::at(disk.clone(), kilobytes) else {
             return proof::not_offered(name, "this container may not mount a tmpfs");
         };
         Command::new("cp").arg("-a").arg(&start).arg(disk.join("layout")).ok();

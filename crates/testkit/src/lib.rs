@@ -9,6 +9,7 @@
 
 pub mod authority;
 pub mod command;
+pub mod disk;
 pub mod dump;
 pub mod engine;
 pub mod fault_server;
