@@ -27,6 +27,7 @@ pub mod platform;
 pub mod port;
 pub mod reference;
 pub mod runtime;
+pub mod schema_one;
 pub mod time;
 pub mod user;
 pub mod validate;

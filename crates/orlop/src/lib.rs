@@ -34,6 +34,7 @@ pub mod login;
 pub mod network;
 pub mod nowhere;
 pub mod referrers;
+pub mod schema_one;
 pub mod several;
 pub mod short_name;
 pub mod spool;

@@ -3,6 +3,7 @@
 
 use crate::error::Error;
 use crate::network::{Role, Surroundings};
+use crate::schema_one::{Converting, Old};
 use crate::trees::{FolderTree, TarFile, TreeSource};
 use crate::web;
 use orlop_fs::{Dir, FileKind};
@@ -42,6 +43,8 @@ pub struct Outside<'a> {
     pub resolve: Resolve,
     /// What images are opened for.
     pub purpose: Purpose,
+    /// What becomes of images of Docker's schema 1.
+    pub old: Old,
     /// Opens standard input, for `-` as a source.
     pub stdin: &'a (dyn Fn() -> Box<dyn Read + Send> + Sync),
     /// Opens standard output, for `-` as a target.
@@ -72,6 +75,15 @@ impl<'a> Outside<'a> {
     /// The repository of a registry, for reading and for changing its names.
     fn remote(&self, repository: &Repository, resolve: Resolve) -> Result<Remote<'a>> {
         Remote::open(self.client(Role::Source), repository, resolve)
+    }
+
+    /// The images of a repository, for reading.
+    fn images(&self, repository: &Repository) -> Result<Box<dyn Catalog + 'a>> {
+        let remote = self.remote(repository, self.resolve)?;
+        Ok(match self.old {
+            Old::Refused => Box::new(remote),
+            Old::Converted => Box::new(Converting::new(remote, self)),
+        })
     }
 
     /// The repository of a registry, for writing.
@@ -168,7 +180,7 @@ fn opened<'a>(reference: &Reference, outside: &Outside<'a>) -> Result<Opened<'a>
     }
     let archive = outside.archive();
     let place: Box<dyn Catalog + 'a> = match &reference.transport {
-        Transport::Registry(repository) => Box::new(outside.remote(repository, outside.resolve)?),
+        Transport::Registry(repository) => outside.images(repository)?,
         Transport::Layout(path) => Box::new(Layout::open(path, &outside.layout())?),
         Transport::OciArchive(File::Path(path)) => Box::new(OciArchive::open(path, &archive)?),
         Transport::OciArchive(File::Stream) => Box::new(OciArchive::read((outside.stdin)(), &archive)?),

@@ -125,6 +125,7 @@ impl World {
             spools: &self.spools,
             resolve: Resolve::Fetch,
             purpose: Purpose::Use,
+            old: orlop::schema_one::Old::Refused,
             stdin: &|| Box::new(std::io::empty()),
             stdout: &|| Box::new(std::io::sink()),
         }

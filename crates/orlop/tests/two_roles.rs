@@ -136,6 +136,7 @@ fn outside(scratch: &Scratch) -> Outside<'static> {
         spools: Box::leak(Box::new(transport::SpoolFolder(scratch.root().into()))),
         resolve: orlop::remote::Resolve::Fetch,
         purpose: Purpose::Use,
+        old: orlop::schema_one::Old::Refused,
         tmpdir: scratch.root().into(),
         shared_blobs: None,
         now: orlop::layer::Time::from_seconds(1 << 40),

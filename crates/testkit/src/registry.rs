@@ -164,7 +164,7 @@ fn config(
     let storage = folder.path("storage");
     let base = format!(
         "version: 0.1\nlog:\n  level: info\nstorage:\n  filesystem:\n    rootdirectory: {}\n  delete:\n    \
-         enabled: true\nhttp:\n  addr: 127.0.0.1:0\n  secret: testkit\n",
+         enabled: true\ncompatibility:\n  schema1:\n    enabled: true\nhttp:\n  addr: 127.0.0.1:0\n  secret: testkit\n",
         storage.display()
     );
     let tls = authority.map(|authority| {

@@ -8,6 +8,7 @@ use orlop::inspect::{self, Wanted};
 use orlop::layer::path::printable;
 use orlop::network::Surroundings;
 use orlop::remote::{Pool, Resolve};
+use orlop::schema_one::Old;
 use orlop::short_name::qualified;
 use orlop::spec::port::{Catalog, Keeper, Name, Selector, Sink, Source};
 use orlop::spec::reference::{Bare, LoneStream, Reference, Transport};
@@ -32,6 +33,9 @@ pub struct Places<L: Locking = Locked> {
     /// The sha256 that the file of an https: reference must have
     #[arg(long, value_name = "HEX", value_parser = sha256, help_heading = "Places")]
     sha256: Option<Digest>,
+    /// Convert images of Docker's schema 1, from before 2016, to OCI; their digests change
+    #[arg(long, help_heading = "Registries")]
+    convert_schema1: bool,
     #[command(flatten)]
     locked: L,
     #[command(flatten)]
@@ -86,6 +90,7 @@ impl<L: Locking> Places<L> {
             spools: &shared.spools,
             resolve,
             purpose,
+            old: if self.convert_schema1 { Old::Converted } else { Old::Refused },
             stdin: &environment::stdin,
             stdout: &|| Box::new(environment::Stdout),
         }

@@ -18,7 +18,17 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 pub(super) struct Doors<'a> {
     pub(super) client: Client<'a>,
     pub(super) repository: Repository,
+    /// What becomes of manifests of Docker's schema 1.
+    pub(super) old: Old,
     all: Vec<Door>,
+}
+
+/// What becomes of manifests of Docker's schema 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Old {
+    Refused,
+    /// They are given: what is signed, where they are.
+    Given,
 }
 
 /// One endpoint.
@@ -73,7 +83,7 @@ impl<'a> Doors<'a> {
     /// The endpoints of a repository.
     pub(super) fn of(client: Client<'a>, repository: &Repository, access: Access) -> Result<Self> {
         let all = client.network().hosts.endpoints(repository, access)?.into_iter().map(Door::new).collect();
-        Ok(Self { all, repository: repository.clone(), client })
+        Ok(Self { all, repository: repository.clone(), old: Old::Refused, client })
     }
 
     /// The first endpoint; for writing, the only one.

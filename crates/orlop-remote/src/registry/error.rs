@@ -182,7 +182,7 @@ impl Diagnose for Error {
                 Some(format!("it has {known}"))
             }
             Self::SchemaOne { .. } => {
-                Some("pull it with docker or skopeo, which convert it, and push it again".into())
+                Some("convert it to OCI with --convert-schema1; its digest changes".into())
             }
             Self::LongDocument { .. } => {
                 Some("if it is an image all the same, allow more with --max-document 16M".into())

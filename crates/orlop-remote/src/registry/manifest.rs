@@ -1,12 +1,14 @@
 //! Manifests and indexes, one request each.
 //!
 //! Invariant: a document that is given hashes to what was asked for and to what the registry calls it, and is of the
-//! type that it says (items 202, 203, 204).
+//! type that it says (items 202, 203, 204). Of a signed manifest of schema 1 only what is signed is given, for that is
+//! what its digest names.
 
-use super::doors::{Ask, Door, Doors, Told};
+use super::doors::{Ask, Door, Doors, Old, Told};
 use super::error::Error;
 use orlop_spec::media_type::{MediaType, OCI_INDEX, OCI_MANIFEST};
 use orlop_spec::port::Result;
+use orlop_spec::schema_one::{self, UNSIGNED, is_schema_one};
 use orlop_spec::wire::{Address, ManifestName, Place, endpoint, header};
 use orlop_spec::{AnyDigest, Descriptor, Digest, Fault, json};
 use std::io::Read as _;
@@ -32,7 +34,12 @@ impl Doors<'_> {
         let named = endpoint::content_digest(told.address(), told.head())?;
         let address = told.address().clone();
         let said = header::media_type(&told.head().headers).filter(|it| !is_general(it));
-        let raw = read_whole(told, self.client.context().limits.document)?;
+        let mut raw = read_whole(told, self.client.context().limits.document)?;
+        let old = old_type(said.as_ref(), &raw);
+        if old.is_some() {
+            self.admit_old(&address)?;
+            raw = schema_one::payload(&raw)?.into_owned();
+        }
         let proven = [asked, named.as_ref()].into_iter().flatten();
         for expected in proven.clone() {
             prove(&address, &raw, expected)?;
@@ -40,7 +47,10 @@ impl Doors<'_> {
         let by = proven.into_iter().find_map(|digest| digest.known().ok()).map(Digest::algorithm);
         let digest =
             asked.cloned().unwrap_or_else(|| AnyDigest::Known(Digest::of(by.unwrap_or_default(), &raw)));
-        let media_type = type_of(&address, said, &raw)?;
+        let media_type = match old {
+            Some(media_type) => media_type,
+            None => type_of(&address, said, &raw)?,
+        };
         Ok(Fetched { descriptor: Descriptor::new(media_type, digest, raw.len() as u64), raw: raw.into() })
     }
 
@@ -64,9 +74,30 @@ impl Doors<'_> {
             let expected = asked.expect("it is another one").clone();
             return Err(Error::OtherDigest { address: Box::new(address), expected, found: digest }.into());
         }
-        not_schema_one(&address, &said)?;
+        if is_schema_one(&said) {
+            self.admit_old(&address)?;
+        }
         Ok(Some(Descriptor::new(said, digest, size)))
     }
+}
+
+impl Doors<'_> {
+    fn admit_old(&self, address: &Address) -> Result<()> {
+        match self.old {
+            Old::Given => Ok(()),
+            Old::Refused => Err(Error::SchemaOne { address: Box::new(address.clone()) }.into()),
+        }
+    }
+}
+
+/// The type of a manifest of schema 1, by what is said of it, and by its shape where nobody says; nothing of others.
+fn old_type(said: Option<&MediaType>, raw: &[u8]) -> Option<MediaType> {
+    if let Some(said) = said {
+        return is_schema_one(said).then(|| said.clone());
+    }
+    let value = json::value(raw).ok()?;
+    let is_old = value.get("fsLayers").is_some() && value.get("mediaType").is_none();
+    is_old.then(|| MediaType::new(UNSIGNED))
 }
 
 /// A body of at most `limit` bytes.
@@ -94,9 +125,6 @@ fn prove(address: &Address, raw: &[u8], expected: &AnyDigest) -> Result<()> {
 
 /// What a document is: as it is said, and as it says itself where it does; by its shape where nobody says.
 fn type_of(address: &Address, said: Option<MediaType>, raw: &[u8]) -> Result<MediaType> {
-    if let Some(said) = &said {
-        not_schema_one(address, said)?;
-    }
     let no_sense = || Error::NoSense { address: Box::new(address.clone()), what: "document of an image" };
     // A page that asks one to log in comes with 200 as well.
     let value = json::value(raw).map_err(|_| no_sense())?;
@@ -108,18 +136,8 @@ fn type_of(address: &Address, said: Option<MediaType>, raw: &[u8]) -> Result<Med
         (Some(media_type), _) | (None, Some(media_type)) => Ok(media_type),
         (None, None) if value.get("manifests").is_some() => Ok(MediaType::new(OCI_INDEX)),
         (None, None) if value.get("layers").is_some() => Ok(MediaType::new(OCI_MANIFEST)),
-        (None, None) if value.get("fsLayers").is_some() => {
-            Err(Error::SchemaOne { address: Box::new(address.clone()) }.into())
-        }
         (None, None) => Err(no_sense().into()),
     }
-}
-
-fn not_schema_one(address: &Address, said: &MediaType) -> Result<()> {
-    if said.as_str().starts_with("application/vnd.docker.distribution.manifest.v1+") {
-        return Err(Error::SchemaOne { address: Box::new(address.clone()) }.into());
-    }
-    Ok(())
 }
 
 /// Types that servers give to what they know nothing about.

@@ -1,7 +1,7 @@
 //! Reading a repository.
 
 use super::blob::Blob;
-use super::doors::{Doors, PULL};
+use super::doors::{Doors, Old, PULL};
 use super::error::Error;
 use super::manifest::Fetched;
 use crate::client::Client;
@@ -39,6 +39,18 @@ impl<'a> Remote<'a> {
     pub fn open(client: Client<'a>, repository: &Repository, resolve: Resolve) -> Result<Self> {
         let doors = Doors::of(client, repository, Access::Read)?;
         Ok(Self { doors, resolve, kept: Mutex::default() })
+    }
+
+    /// The same, which gives manifests of Docker's schema 1 as well: their descriptors bear its media types.
+    #[must_use]
+    pub fn with_schema_one(mut self) -> Self {
+        self.doors.old = Old::Given;
+        self
+    }
+
+    /// A manifest of Docker's schema 1 that was resolved: what its digest names, without signatures.
+    pub fn old_manifest(&self, root: &Descriptor) -> Result<Arc<[u8]>> {
+        self.document(root)
     }
 
     /// The image that a tag or digest names.
