@@ -10,7 +10,7 @@
 
 use crate::{environment, interrupt};
 use orlop::layer::path::printable;
-use orlop::spec::{Fault, Kind};
+use orlop::spec::{Diagnose as _, Fault, Kind};
 use serde_json::json;
 use std::error::Error;
 use std::ffi::OsString;
@@ -62,6 +62,13 @@ pub fn misused(error: &clap::Error, style: Style, next: Option<&str>) -> ExitCod
         (Style::Json, next) => Message::of_misuse(error, next).print(style),
     }
     Kind::Usage.exit_code().into()
+}
+
+/// An error with what caused it and what to type next, on one line.
+pub fn line(fault: &Fault) -> String {
+    let words: Vec<String> = std::iter::once(fault.to_string()).chain(chain(fault)).collect();
+    let hint = fault.hint().map_or_else(String::new, |hint| format!(" ({hint})"));
+    words.join(": ") + &hint
 }
 
 /// Says something that is no error.
@@ -179,7 +186,6 @@ fn paint(text: &str, colour: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use orlop::spec::Diagnose as _;
     use orlop::spec::diagnose::IoFailed;
 
     fn broken() -> Fault {

@@ -189,3 +189,32 @@ fn item_215_a_signal_gives_up_what_was_being_sent() {
     assert!(asked.iter().any(|it| it.starts_with("DELETE /v2/app/blobs/uploads/")), "{asked:?}");
     proof::ran(UPLOAD, 1);
 }
+
+/// A blob that is no layer, which only a check reads.
+#[test]
+fn a_signal_ends_the_check_of_one_large_blob_that_is_not_opened() {
+    const SIZE: u64 = 64 << 30;
+    let folder = scratch();
+    let artifact = Image::of(&[tar([Member::file("f", "1")])], Packing::Plain).manifest(|mut manifest| {
+        manifest["config"]["mediaType"] = "application/vnd.example.artifact".into();
+        manifest["layers"][0]["size"] = SIZE.into();
+        manifest
+    });
+    let artifact = artifact.layout();
+    artifact.write(&folder.path("from"));
+    let blob = folder.path("from").join(artifact.layer_path(0));
+    std::fs::File::create(blob).and_then(|file| file.set_len(SIZE)).expect("it has no content");
+    let mut child = Command::new(orlop_path())
+        .args(["validate", "oci:from", "--progress=none"])
+        .current_dir(folder.root())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("orlop starts");
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(child.try_wait().expect("it is ours").is_none(), "it ended by itself");
+    let start = Instant::now();
+    signal(&child, Signal::INT);
+    assert_eq!(ends(&mut child).code(), Some(130));
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+}

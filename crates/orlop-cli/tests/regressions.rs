@@ -240,3 +240,25 @@ fn a_tar_that_may_be_cut_or_goes_on_behind_its_end_is_read_with_a_warning() {
         assert_eq!(same, image, "what is read is the same");
     }
 }
+
+#[test]
+fn an_entry_that_cannot_be_read_is_told_beside_the_list() {
+    let scratch = scratch();
+    scratch.folder("tree");
+    orlop().args(["build", "tree", "oci:l:1", "--progress=none"]).current_dir(scratch.root()).ok();
+    let index = scratch.path("l/index.json");
+    let text = std::fs::read_to_string(&index).expect("an index");
+    std::fs::write(&index, text.replace("\"manifests\":[", "\"manifests\":[{\"size\":\"x\"},"))
+        .expect("written");
+    let archive = ["tar", "-C", "l", "-cf", "l.tar", "."];
+    testkit::Command::new(archive[0]).args(&archive[1..]).current_dir(scratch.root()).ok();
+    for place in ["oci:l", "oci-archive:l.tar"] {
+        let told = orlop().args(["ls", place]).current_dir(scratch.root()).ok();
+        assert_eq!(told.out().lines().count(), 2, "{told}");
+        let said = told.err();
+        assert!(
+            said.starts_with("warning: ") && said.contains("index.json") && said.lines().count() == 1,
+            "{told}"
+        );
+    }
+}

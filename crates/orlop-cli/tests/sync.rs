@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 use std::fs;
-use testkit::{Command, Scratch, orlop, scratch};
+use testkit::registry::Registry;
+use testkit::{Command, Scratch, orlop, proof, scratch};
 
 const TAGS: [&str; 4] = ["v1.0.0", "v1.1.0", "v2.0.0-rc1", "latest"];
 
@@ -141,4 +142,72 @@ fn a_plan_makes_several_places_equal() {
     let refused = command(&it, &["sync", "--plan=bad.yaml"]).run();
     assert_eq!(refused.code(), Some(64));
     assert!(refused.err().contains("`too`: nobody knows"), "{}", refused.err());
+}
+
+/// An index of two platforms under two tags.
+fn platforms() -> Scratch {
+    let it = scratch();
+    for platform in ["amd64", "arm64"] {
+        it.folder(platform);
+        it.file(&format!("{platform}/file"), platform);
+    }
+    let sources = ["--platform", "linux/amd64=amd64", "--platform", "linux/arm64=arm64"];
+    command(&it, &[&["build"], &sources[..], &["oci:from:1", "--progress=none"]].concat()).ok();
+    command(&it, &["tag", "oci:from:1", "2"]).ok();
+    it
+}
+
+/// That the entry of an index stands says nothing of the platforms that are wanted now.
+#[test]
+fn another_platform_of_an_index_that_stands_is_copied() {
+    let it = platforms();
+    let sync = |platform: &str| {
+        let told =
+            command(&it, &["sync", "oci:from", "oci:to", "--platform", platform, "--format=json"]).ok().out();
+        let told: Value = serde_json::from_str(&told).expect("JSON");
+        let count = |what: &str| told["places"][0][what].as_array().expect("a list").len();
+        (count("copied"), count("held"))
+    };
+    let has = |platform: &str| {
+        let words = ["cat", "oci:to:2", "file", "--platform", &format!("linux/{platform}")];
+        command(&it, &words).run().code()
+    };
+    assert_eq!(sync("linux/amd64"), (2, 0));
+    assert_eq!((has("amd64"), has("arm64")), (Some(0), Some(5)));
+    assert_eq!(sync("linux/amd64"), (0, 2), "the second time there is nothing to do");
+    let (copied, held) = sync("linux/arm64,linux/amd64");
+    assert!(copied >= 1 && copied + held == 2, "{copied} {held}");
+    assert_eq!((has("amd64"), has("arm64")), (Some(0), Some(0)));
+    assert_eq!(sync("linux/arm64"), (0, 2));
+    assert_eq!(sync("all"), (0, 2), "all of it is there");
+}
+
+#[test]
+fn a_registry_is_asked_before_it_is_told_what_would_move() {
+    const PROOF: &str = "sync: a dry run at a registry";
+    let Some(registry) = Registry::plain() else {
+        return proof::skipped(PROOF, "docker-registry is missing");
+    };
+    let it = platforms();
+    let place = format!("docker://{}/app:1", registry.host());
+    let foreseen = || -> Vec<String> {
+        let told = command(&it, &["copy", "--dry-run", "oci:from:1", &place, "--referrers=all"]).ok().out();
+        told.lines().map(|line| line.split_whitespace().next().expect("a word").to_owned()).collect()
+    };
+    assert_eq!(foreseen(), ["move"]);
+    command(&it, &["push", "oci:from:1", &place]).ok();
+    assert_eq!(foreseen(), ["reuse"]);
+    let place = format!("docker://{}/app", registry.host());
+    let words = ["sync", "oci:from", &place, "--platform=linux/arm64"];
+    assert_eq!(command(&it, &words).ok().out().lines().count(), 1, "tag 2 is new");
+    let before = registry.requests().len();
+    assert_eq!(command(&it, &words).ok().out(), "");
+    let asked = registry.requests().split_off(before);
+    assert!(asked.iter().all(|it| it.starts_with("HEAD ") || it.starts_with("GET /v2/ ")), "{asked:?}");
+    assert_eq!(
+        asked.iter().filter(|it| it.starts_with("HEAD ")).count(),
+        4,
+        "index and platform, twice: {asked:?}"
+    );
+    proof::ran(PROOF, 4);
 }

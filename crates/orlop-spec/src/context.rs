@@ -162,6 +162,8 @@ impl From<Cancelled> for Fault {
 pub struct Limits {
     /// Bytes of one manifest, index or config.
     pub document: u64,
+    /// Bytes of all manifests and indexes that are held at once, as by a copy until they are put.
+    pub documents: u64,
     /// Nesting of indexes.
     pub index_depth: u32,
     /// Layers of one image.
@@ -192,6 +194,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             document: 4 << 20,
+            documents: 256 << 20,
             index_depth: 16,
             layers: 4096,
             entries: 10_000_000,

@@ -1,7 +1,8 @@
 //! The documents that a root reaches: indexes, manifests, and the blobs that they name.
 //!
 //! Invariant: a walk ends. Every blob is visited once, nesting is limited, and a digest that names one of its
-//! own ancestors cannot exist twice on a path, because visited documents are not opened again.
+//! own ancestors cannot exist twice on a path, because visited documents are not opened again. What is held of
+//! documents is bounded in sum.
 
 use crate::context::{Context, Limits};
 use crate::descriptor::Descriptor;
@@ -72,7 +73,8 @@ pub fn walk(
     root: &Descriptor,
     choose: Choose<'_>,
 ) -> Result<Vec<Node>> {
-    let mut walk = Walk { cx, source, choose, seen: HashMap::new(), nodes: Vec::new() };
+    let mut walk =
+        Walk { cx, source, choose, seen: HashMap::new(), nodes: Vec::new(), held: Held::new(cx.limits) };
     walk.enter(root, 0)?;
     Ok(walk.nodes)
 }
@@ -85,6 +87,7 @@ struct Walk<'a> {
     /// manifest to another.
     seen: HashMap<(AnyDigest, bool), u64>,
     nodes: Vec<Node>,
+    held: Held,
 }
 
 impl Walk<'_> {
@@ -119,6 +122,7 @@ impl Walk<'_> {
         if depth >= self.cx.limits.index_depth {
             return Err(Fault::new(TooDeep { limit: self.cx.limits.index_depth }));
         }
+        self.held.add(descriptor)?;
         let index = read::<Index>(self.cx.limits, self.source, descriptor)?;
         for child in (self.choose)(&index)? {
             self.enter(&child, depth + 1)?;
@@ -128,6 +132,7 @@ impl Walk<'_> {
     }
 
     fn manifest(&mut self, descriptor: &Descriptor) -> Result<()> {
+        self.held.add(descriptor)?;
         let manifest = read::<Manifest>(self.cx.limits, self.source, descriptor)?;
         if manifest.layers.len() > self.cx.limits.layers {
             return Err(Fault::new(TooManyLayers { limit: self.cx.limits.layers }));
@@ -139,6 +144,50 @@ impl Walk<'_> {
         }
         self.nodes.push(Node::Manifest(Box::new(manifest)));
         Ok(())
+    }
+}
+
+/// How many bytes of documents are held.
+#[derive(Clone, Debug)]
+pub struct Held {
+    bytes: u64,
+    limit: u64,
+}
+
+impl Held {
+    /// None so far.
+    pub fn new(limits: &Limits) -> Self {
+        Self { bytes: 0, limit: limits.documents }
+    }
+
+    /// One more document; an error where that is too much.
+    pub fn add(&mut self, document: &Descriptor) -> Result<(), TooManyDocuments> {
+        self.bytes = self.bytes.saturating_add(document.size);
+        if self.bytes > self.limit { Err(TooManyDocuments { limit: self.limit }) } else { Ok(()) }
+    }
+}
+
+/// Documents have more bytes together than may be held.
+#[derive(Debug, thiserror::Error)]
+#[error("the manifests and indexes of what is copied have more than {limit} bytes")]
+pub struct TooManyDocuments {
+    /// Bytes allowed.
+    pub limit: u64,
+}
+
+impl Diagnose for TooManyDocuments {
+    fn kind(&self) -> Kind {
+        Kind::Limit
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some("copy fewer images at once: `orlop sync` takes the tags of a place one after the other".into())
+    }
+}
+
+impl From<TooManyDocuments> for Fault {
+    fn from(error: TooManyDocuments) -> Self {
+        Self::new(error)
     }
 }
 

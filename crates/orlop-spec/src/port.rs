@@ -94,6 +94,11 @@ pub trait Catalog: Source {
         Ok(None)
     }
 
+    /// Why entries of that document are not among the entries: each that cannot be read, in its order.
+    fn unreadable(&self) -> Result<Vec<Fault>> {
+        Ok(Vec::new())
+    }
+
     /// The same entries, without the descriptors where telling them costs a question each.
     fn list(&self) -> Result<Vec<(Name, Option<Descriptor>)>> {
         Ok(self.names()?.into_iter().map(|(name, root)| (name, Some(root))).collect())

@@ -28,7 +28,7 @@ use orlop_spec::media_type::{Compression, MediaType};
 use orlop_spec::port::{
     Catalog, Hints, Keeper, Name, Origin, Result, Selector, Sink as _, Source, Sweep, Swept,
 };
-use orlop_spec::{AnyDigest, Descriptor};
+use orlop_spec::{AnyDigest, Descriptor, Fault};
 use sink::{Form, blob_name};
 use std::collections::HashSet;
 use std::io::{Read, Write};
@@ -187,6 +187,11 @@ impl Catalog for OciArchive {
 
     fn listing(&self) -> Result<Option<Vec<u8>>> {
         self.content().members.read(INDEX, self.options.limits.document)
+    }
+
+    fn unreadable(&self) -> Result<Vec<Fault>> {
+        let content = self.content();
+        Ok(content.index.unreadable(content.members.place()))
     }
 
     fn referrers(&self, digest: &AnyDigest) -> Result<Vec<Descriptor>> {

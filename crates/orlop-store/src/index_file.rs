@@ -13,7 +13,7 @@ use orlop_spec::json::JsonError;
 use orlop_spec::media_type::{MediaType, OCI_INDEX};
 use orlop_spec::port::{Name, Selector};
 use orlop_spec::reference::is_ref_name;
-use orlop_spec::{Descriptor, Index, json};
+use orlop_spec::{Descriptor, Fault, Index, json};
 use serde_json::{Map, Value};
 use std::path::Path;
 use std::sync::Arc;
@@ -115,6 +115,11 @@ impl IndexFile {
             }
             selector => Ok(selector.clone()),
         }
+    }
+
+    /// Why each entry that cannot be read cannot.
+    pub(crate) fn unreadable(&self, layout: &Path) -> Vec<Fault> {
+        self.unreadable.iter().map(|bad| bad.error(layout).into()).collect()
     }
 
     /// An error where any entry cannot be read: what it names cannot be known.

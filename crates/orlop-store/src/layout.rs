@@ -24,7 +24,7 @@ use orlop_fs::{Dir, File, FileKind};
 use orlop_layer::Time;
 use orlop_spec::document::DocumentError;
 use orlop_spec::port::{Catalog, LocalFile, Name, Origin, Result, Selector, Source};
-use orlop_spec::{AnyDigest, Descriptor, Limits, json};
+use orlop_spec::{AnyDigest, Descriptor, Fault, Limits, json};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -200,6 +200,10 @@ impl Catalog for Layout {
 
     fn listing(&self) -> Result<Option<Vec<u8>>> {
         Ok(Some(self.read_index_and_bytes()?.0))
+    }
+
+    fn unreadable(&self) -> Result<Vec<Fault>> {
+        Ok(self.read_index()?.unreadable(self.path()))
     }
 
     fn referrers(&self, digest: &AnyDigest) -> Result<Vec<Descriptor>> {

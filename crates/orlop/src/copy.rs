@@ -11,7 +11,7 @@ use orlop_spec::index::Index;
 use orlop_spec::media_type::{Distribution, MediaType, OCI_INDEX, Role};
 use orlop_spec::platform::{self, Platform};
 use orlop_spec::port::{Catalog, Depth, Hints, Name, Origin, Put, Result, Sink, Source, Transfer};
-use orlop_spec::{Algorithm, Context, Course, Descriptor, Diagnose as _, Document, Event, Fault};
+use orlop_spec::{Algorithm, AnyDigest, Context, Course, Descriptor, Diagnose as _, Document, Event, Fault};
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::sync::Mutex;
@@ -177,6 +177,7 @@ impl Plan {
         how: &Copy,
     ) -> Result<Self> {
         let mut plan = Self { roots: Vec::new(), further: Vec::new(), nodes: Vec::new(), held: Vec::new() };
+        let mut once = Once { seen: HashSet::new(), held: graph::Held::new(cx.limits) };
         let is_plain = how.platforms == Platforms::All && how.referrers == Referrers::None;
         for (name, root) in asked {
             if is_plain && to.has(name, root, how.depth)? {
@@ -186,16 +187,36 @@ impl Plan {
             }
             let (root, nodes) = plan_one(cx, from, root, how)?;
             plan.roots.push((name.clone(), root));
-            plan.nodes.extend(nodes);
+            once.add(nodes, &mut plan.nodes)?;
         }
         plan.further = referrers::of(cx, from, &plan.nodes, &how.referrers)?;
         for (_, root) in &plan.further {
-            plan.nodes.extend(graph::walk(cx, from, root, &graph::all)?);
+            once.add(graph::walk(cx, from, root, &graph::all)?, &mut plan.nodes)?;
         }
-        let mut seen = HashSet::new();
-        plan.nodes
-            .retain(|node| seen.insert((node.descriptor().digest.clone(), matches!(node, Node::Blob(_)))));
         Ok(plan)
+    }
+}
+
+/// Of several walks, each blob once, and no more documents than may be held.
+struct Once {
+    /// Digests, and whether as a blob.
+    seen: HashSet<(AnyDigest, bool)>,
+    held: graph::Held,
+}
+
+impl Once {
+    fn add(&mut self, nodes: Vec<Node>, to: &mut Vec<Node>) -> Result<()> {
+        for node in nodes {
+            let (blob, is_blob) = (node.descriptor(), matches!(node, Node::Blob(_)));
+            if !self.seen.insert((blob.digest.clone(), is_blob)) {
+                continue;
+            }
+            if !is_blob {
+                self.held.add(blob)?;
+            }
+            to.push(node);
+        }
+        Ok(())
     }
 }
 
@@ -239,6 +260,44 @@ fn chosen<'w>(index: &Index, wanted: &'w [Platform], found: &mut Vec<&'w Platfor
         }
     }
     index.manifests.iter().filter(|child| chosen.contains(child)).cloned().collect()
+}
+
+/// Whether a place that has `root` under its name has what a copy takes of it too: of an index that is copied in part,
+/// other parts may have been meant before.
+pub(crate) fn has_part(
+    cx: &Context<'_>,
+    from: &dyn Source,
+    to: &dyn Sink,
+    root: &Descriptor,
+    platforms: &Platforms,
+) -> Result<bool> {
+    let Platforms::Listed(wanted) = platforms else { return Ok(true) };
+    has_chosen(cx, from, to, root, wanted, 0)
+}
+
+fn has_chosen(
+    cx: &Context<'_>,
+    from: &dyn Source,
+    to: &dyn Sink,
+    root: &Descriptor,
+    wanted: &[Platform],
+    depth: u32,
+) -> Result<bool> {
+    if root.media_type.role() != Role::Index {
+        return Ok(true);
+    }
+    let limit = cx.limits.index_depth;
+    if depth >= limit {
+        return Err(Fault::new(graph::TooDeep { limit }));
+    }
+    let index: Document<Index> = graph::read(cx.limits, from, root)?;
+    for child in chosen(&index, wanted, &mut Vec::new()) {
+        cx.cancel.check()?;
+        if to.foresee(&child)? != Put::Held || !has_chosen(cx, from, to, &child, wanted, depth + 1)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Replaces the indexes of a walk by smaller ones that name only what was walked.

@@ -9,7 +9,7 @@
 //! Invariants: every tag is published by itself, so that what ends a run takes nothing back; a tag that is as it
 //! should be costs one question at each side; nothing is removed before everything else went well.
 
-use crate::copy::{Account, Copy, copy, foresee, in_parallel, plan_one};
+use crate::copy::{Account, Copy, copy, foresee, has_part, in_parallel, plan_one};
 use crate::referrers::{self, Referrers};
 use orlop_fs::glob::Glob;
 use orlop_spec::port::{Catalog, Keeper, Name, Result, Selector, Sink};
@@ -176,7 +176,10 @@ fn one(cx: &Context<'_>, from: &dyn Catalog, to: &dyn Target, wish: &Sync, tag: 
     let roots = from.resolve(&Selector::Tag(tag.into()))?;
     let sink = to.sink()?;
     let named: Vec<(Name, Descriptor)> = roots.into_iter().map(|root| (name.clone(), root)).collect();
-    if has_all(&*sink, &named, wish)? && has_all(&*sink, &companions(cx, from, &named, wish)?, wish)? {
+    if has_all(&*sink, &named, wish)?
+        && has_parts(cx, from, &*sink, &named, wish)?
+        && has_all(&*sink, &companions(cx, from, &named, wish)?, wish)?
+    {
         return Ok(Outcome::Held);
     }
     let account = match wish.mode {
@@ -189,6 +192,21 @@ fn one(cx: &Context<'_>, from: &dyn Catalog, to: &dyn Target, wish: &Sync, tag: 
 fn has_all(sink: &dyn Sink, named: &[(Name, Descriptor)], wish: &Sync) -> Result<bool> {
     for (name, root) in named {
         if !sink.has(name, root, wish.copy.depth)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn has_parts(
+    cx: &Context<'_>,
+    from: &dyn Catalog,
+    sink: &dyn Sink,
+    named: &[(Name, Descriptor)],
+    wish: &Sync,
+) -> Result<bool> {
+    for (_, root) in named {
+        if !has_part(cx, from, sink, root, &wish.copy.platforms)? {
             return Ok(false);
         }
     }

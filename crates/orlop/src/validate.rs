@@ -18,9 +18,10 @@ use orlop_spec::manifest::Manifest;
 use orlop_spec::media_type::Role;
 use orlop_spec::port::{Catalog, Result, Selector, Source};
 use orlop_spec::validate::{self, Finding, IndexKind, Severity};
-use orlop_spec::{AnyDigest, Context, Descriptor, Diagnose as _, Fault, Kind, graph, json};
+use orlop_spec::{AnyDigest, Cancel, Context, Descriptor, Diagnose as _, Fault, Kind, graph, json};
 use report::Report;
 use std::collections::HashSet;
+use std::io::{self, Read};
 
 /// A law that something in an image breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -239,8 +240,22 @@ impl<'a> Check<'a> {
 
     fn prove(&self, blob: &Descriptor) -> Result<()> {
         let origin = self.source.origin(blob)?;
-        let drained = Verified::new(origin.open(0)?, blob)?.drain();
+        let read = Stoppable { cancel: self.cx.cancel, read: origin.open(0)? };
+        let drained = Verified::new(read, blob)?.drain();
         drained.map_err(|error| Fault::io(format!("read {}", blob.digest), error))
+    }
+}
+
+/// Stops when the user asks.
+struct Stoppable<'a, R> {
+    cancel: &'a Cancel,
+    read: R,
+}
+
+impl<R: Read> Read for Stoppable<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.cancel.check().map_err(Fault::from)?;
+        self.read.read(buffer)
     }
 }
 

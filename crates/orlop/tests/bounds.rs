@@ -1,11 +1,13 @@
 //! What an image may cost while it is read, whatever it says of itself.
 
+use orlop::copy::{Copy, copy};
 use orlop::image::Image;
 use orlop::layer::decode::Visit;
 use orlop::layer::{Entry, Error};
 use orlop::layers;
-use orlop::spec::port::Selector;
-use orlop::spec::{Cancel, Context, Kind, Limits, Platform};
+use orlop::several::Several;
+use orlop::spec::port::{Name, Selector, Source as _};
+use orlop::spec::{Cancel, Context, Descriptor, Kind, Limits, Platform};
 use orlop::validate;
 use orlop_store::{Layout, Options};
 use std::num::NonZeroUsize;
@@ -106,4 +108,34 @@ fn a_check_opens_no_more_layers_and_bytes_than_are_allowed() {
     assert_eq!(found(Limits { layers: LAYERS - 1, ..Limits::default() }), (vec!["limit"], 1));
     let (rules, _) = found(Limits { size: 2 * LAYER, ..Limits::default() });
     assert_eq!(rules, ["limit"; LAYERS - 2]);
+}
+
+/// J3: what a copy holds of manifests and indexes until it puts them is bounded in sum, within one image and over many.
+#[test]
+fn a_copy_holds_no_more_documents_than_are_allowed() {
+    let folder = scratch();
+    let place = layout(&folder);
+    let root = place.resolve(&Selector::Only).expect("one image").remove(0);
+    let other = image::Image::of(&[tar([Member::file("other", "x")])], Packing::Plain).layout();
+    other.write(&folder.path("other"));
+    let elsewhere = Layout::open(folder.path("other"), &Options::default()).expect("a layout");
+    let second = elsewhere.resolve(&Selector::Only).expect("one image").remove(0);
+    let both = Several { first: &place, others: vec![&elsewhere] };
+    let named = |roots: &[&Descriptor]| -> Vec<_> {
+        roots.iter().map(|root| (Name::Tag(root.digest.encoded().into()), (*root).clone())).collect()
+    };
+    let copied = |documents: u64, roots: &[&Descriptor], target: &str| {
+        let limits = Limits { documents, ..Limits::default() };
+        let sink = Layout::create(folder.path(target), &Options::default()).expect("a layout is made");
+        let done = within(&limits, 1, |cx| {
+            copy(cx, &both, &named(roots), Box::new(sink), &Copy::default()).map(drop)
+        });
+        done.map_err(|fault| fault.kind())
+    };
+    assert_eq!(copied(root.size - 1, &[&root], "a"), Err(Kind::Limit));
+    assert_eq!(copied(root.size, &[&root], "b"), Ok(()));
+    assert_eq!(copied(root.size, &[&root, &root], "c"), Ok(()), "each is held once");
+    assert_eq!(copied(root.size + second.size - 1, &[&root, &second], "d"), Err(Kind::Limit));
+    assert_eq!(copied(root.size + second.size, &[&root, &second], "e"), Ok(()));
+    assert!(!folder.path("a").exists() && !folder.path("d").exists(), "nothing is left");
 }

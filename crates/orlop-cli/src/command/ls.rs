@@ -3,10 +3,11 @@
 use super::Outcome;
 use crate::flags::{Format, Place, Show, Unlocked};
 use crate::output::{Align, Table, short_type, size};
+use crate::report;
 use crate::shell::Shell;
 use clap::Args;
 use orlop::spec::port::Name;
-use orlop::spec::{Descriptor, Fault};
+use orlop::spec::{Descriptor, Event, Fault};
 use serde_json::{Value, json};
 
 /// List the names of a place.
@@ -19,7 +20,13 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
-    let names = shell.look(|cx| arguments.place.look_around(cx)?.catalog().list())?;
+    let names = shell.look(|cx| {
+        let place = arguments.place.look_around(cx)?;
+        for bad in place.catalog().unreadable()? {
+            cx.observer.event(Event::Warned(report::line(&bad)));
+        }
+        place.catalog().list()
+    })?;
     shell.print(match arguments.show.format {
         Format::Human => table(&names),
         Format::Json => {

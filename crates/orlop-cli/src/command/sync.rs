@@ -16,7 +16,7 @@ use orlop::layer::path::printable;
 use orlop::referrers::Referrers;
 use orlop::spec::port::{Depth, Keeper, Name, Selector, Sink};
 use orlop::spec::reference::Reference;
-use orlop::spec::{Context, Diagnose as _, Fault, Kind};
+use orlop::spec::{Context, Fault, Kind};
 use orlop::sync::{Failure, Mode, Surplus, Sync, Synced, Tags, Target, sync};
 use orlop::transport::Created;
 use plan::Pair;
@@ -211,18 +211,9 @@ fn outcome(done: Vec<Done>) -> Result<Outcome, Fault> {
         return Err(fault);
     }
     for (what, fault) in failed {
-        report::say(&format!("orlop: {}: {}\n", printable(&what), printable(&chain(&fault))));
+        report::say(&format!("orlop: {}: {}\n", printable(&what), printable(&report::line(&fault))));
     }
     Ok(Outcome::Partial)
-}
-
-/// An error with what caused it, on one line.
-fn chain(fault: &Fault) -> String {
-    let causes = std::iter::successors(std::error::Error::source(fault), |cause| cause.source());
-    let hint = fault.hint().map_or_else(String::new, |hint| format!(" ({hint})"));
-    let words: Vec<String> =
-        std::iter::once(fault.to_string()).chain(causes.map(ToString::to_string)).collect();
-    words.join(": ") + &hint
 }
 
 fn lines(synced: &Synced, target: &Reference, is_dry: bool) -> String {
@@ -241,14 +232,15 @@ fn lines(synced: &Synced, target: &Reference, is_dry: bool) -> String {
 fn value(done: &[Done], is_dry: bool) -> Value {
     let place = |Done { target, synced, failed: error }: &Done| {
         let copied = synced.copied.iter().map(|(tag, digest)| json!({ "tag": tag, "digest": digest }));
-        let failed = synced.failed.iter().map(|(tag, fault)| json!({ "tag": tag, "error": chain(fault) }));
+        let failed =
+            synced.failed.iter().map(|(tag, fault)| json!({ "tag": tag, "error": report::line(fault) }));
         json!({
             "target": target.to_string(),
             "copied": copied.collect::<Vec<_>>(),
             "held": synced.held,
             "removed": synced.removed,
             "failed": failed.collect::<Vec<_>>(),
-            "error": error.as_ref().map(|(_, fault)| chain(fault)),
+            "error": error.as_ref().map(|(_, fault)| report::line(fault)),
             "bytes": synced.account.copied.bytes,
         })
     };

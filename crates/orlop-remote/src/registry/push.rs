@@ -289,6 +289,21 @@ impl Sink for Push<'_> {
         Ok(is_whole)
     }
 
+    /// Whether it is there; that a blob could be mounted shows when it is tried.
+    fn foresee(&self, blob: &Descriptor) -> Result<Put> {
+        let door = self.doors.home()?;
+        let is_held = if blob.media_type.is_document() {
+            let name = ManifestName::digest(&blob.digest);
+            match self.doors.look(door, PUSH, &name, Some(&blob.digest)) {
+                Err(fault) if is_no_manifest(&fault) => false,
+                found => found.map(|_| true)?,
+            }
+        } else {
+            self.holds(door, blob)?
+        };
+        Ok(if is_held { Put::Held } else { Put::Copied })
+    }
+
     fn begin(&self, hints: &Hints) -> Result<Box<dyn BlobWriter + '_>> {
         let hints = hints.clone();
         Ok(Box::new(Begun { push: self, hints, spool: self.spools.spool()?, size: 0 }))

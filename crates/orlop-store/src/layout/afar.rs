@@ -84,6 +84,10 @@ impl Catalog for FarLayout<'_> {
         Ok(Some(self.bytes.clone()))
     }
 
+    fn unreadable(&self) -> Result<Vec<Fault>> {
+        Ok(self.index.unreadable(&self.place))
+    }
+
     fn referrers(&self, digest: &AnyDigest) -> Result<Vec<Descriptor>> {
         let roots = self.index.entries().iter().map(|(_, root)| root.clone());
         reach::referrers(self, &self.limits, roots, digest)
