@@ -1,25 +1,7 @@
 //! What a stranger found, each by the command that showed it.
 
-use testkit::command::{orlop, orlop_path};
+use testkit::command::{orlop, orlop_path, run_in as run, two_layouts};
 use testkit::scratch::{Scratch, scratch};
-
-/// Two folders, and an image of each in a layout of its own.
-fn two_layouts() -> Scratch {
-    let scratch = scratch();
-    for (folder, layout) in [("a", "oci:l1:one"), ("b", "oci:l2:two")] {
-        scratch.folder(folder);
-        scratch.file(&format!("{folder}/file"), folder);
-        run(&scratch, &["build", folder, layout], 0);
-    }
-    scratch
-}
-
-/// Runs orlop in the scratch folder and gives its stdout.
-fn run(scratch: &Scratch, words: &[&str], code: i32) -> String {
-    let done = orlop().args(words).current_dir(scratch.root()).run();
-    assert_eq!(done.code(), Some(code), "{words:?}: {}", done.err());
-    done.out()
-}
 
 #[test]
 fn images_of_two_layouts_are_copied_at_once() {

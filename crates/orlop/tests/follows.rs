@@ -5,33 +5,16 @@ use orlop::copy::{Copy, Platforms, Subset, copy};
 use orlop::image::manifest_below;
 use orlop::layer::codec::Codec;
 use orlop::spec::media_type::{MediaType, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST};
-use orlop::spec::port::{Catalog, Hints, Name, Origin, Result, Selector, Sink, Source};
-use orlop::spec::{Algorithm, Cancel, Context, Descriptor, Digest, Document, Index, Limits, Manifest};
+use orlop::spec::port::{Catalog, Name, Origin, Result, Selector, Sink, Source};
+use orlop::spec::{Algorithm, Context, Descriptor, Document, Index, Manifest};
 use orlop::spec::{Platform, graph};
 use serde_json::json;
-use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use testkit::suites::Place as _;
 use testkit::suites::memory::Memory;
+use testkit::suites::{Place as _, context, put, put_document};
 use testkit::tarball::{Member, tar};
 
 const SPEAKS_ABOUT: &str = "vnd.docker.reference.digest";
-
-fn context<R>(work: impl FnOnce(&Context<'_>) -> R) -> R {
-    let (cancel, limits) = (Cancel::new(), Limits::default());
-    work(&Context { observer: &(), cancel: &cancel, limits: &limits, workers: NonZeroUsize::MIN })
-}
-
-fn put(sink: &dyn Sink, kind: &str, bytes: &[u8]) -> Descriptor {
-    let digest = Digest::of(Algorithm::Sha256, bytes);
-    let blob = Descriptor::new(MediaType::new(kind), digest, bytes.len() as u64);
-    sink.put(&blob, &bytes.to_vec(), &Hints::default()).expect("it is what it is called");
-    blob
-}
-
-fn put_document<T>(sink: &dyn Sink, document: &Document<T>) -> Descriptor {
-    put(sink, document.descriptor().media_type.as_str(), document.raw())
-}
 
 /// An image of one layer with one file.
 fn image(sink: &dyn Sink, file: &str, architecture: &str, subject: Option<Descriptor>) -> Descriptor {

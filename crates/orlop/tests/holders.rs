@@ -11,7 +11,7 @@ use orlop::spec::index::Index;
 use orlop::spec::media_type::{
     DOCKER_CONFIG, DOCKER_LIST, DOCKER_MANIFEST, MediaType, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST,
 };
-use orlop::spec::port::{Catalog, Hints, Name, Selector, Sink};
+use orlop::spec::port::{Catalog, Name, Selector, Sink};
 use orlop::spec::reference::{Bare, LoneStream, Reference};
 use orlop::spec::{Algorithm, Cancel, Context, Descriptor, Document, Limits, Manifest};
 use orlop::transport::{self, Created, Opened, Outside, Purpose, SpoolFolder};
@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use testkit::registry::Registry;
 use testkit::scratch::{Scratch, scratch_in_memory};
-use testkit::suites::{copy::same, describe};
+use testkit::suites::{copy::same, put, put_document};
 use testkit::{full, proof};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -212,30 +212,19 @@ impl Place {
     }
 }
 
-fn put<T>(sink: &dyn Sink, document: &Document<T>) -> Descriptor {
-    let raw = document.raw().to_vec();
-    sink.put(document.descriptor(), &raw, &Hints::default()).expect("it is what it is called");
-    document.descriptor().clone()
-}
-
 fn put_image(sink: &dyn Sink, shape: Shape, number: usize, dice: &mut Dice) -> Descriptor {
     let [manifest, _, config, layer] = *shape.types;
-    let blob = |kind, bytes: Vec<u8>| {
-        let blob = describe(kind, Algorithm::Sha256, &bytes);
-        sink.put(&blob, &bytes, &Hints::default()).expect("it is what it is called");
-        blob
-    };
     let (author, spaces) = (dice.below(1 << 30), " ".repeat(dice.below(9)));
     let text =
         format!(r#"{{{spaces}"architecture":"amd64","os":"linux","author":"{author}","x-{number}":1e3}}"#);
-    let config = blob(config, text.into_bytes());
+    let config = put(sink, config, text.as_bytes());
     let mut content = |at: usize| {
         let size = if at == 0 { number % 2 } else { dice.below(3_000) };
-        (0..size).map(|_| u8::try_from(dice.below(256)).expect("a byte")).collect()
+        (0..size).map(|_| u8::try_from(dice.below(256)).expect("a byte")).collect::<Vec<u8>>()
     };
-    let layers = (0..2 + number).map(|at| blob(layer, content(at))).collect();
+    let layers = (0..2 + number).map(|at| put(sink, layer, &content(at))).collect();
     let value = Manifest { media_type: Some(MediaType::new(manifest)), ..Manifest::new(config, layers) };
-    put(sink, &Document::print(value, MediaType::new(manifest), Algorithm::Sha256))
+    put_document(sink, &Document::print(value, MediaType::new(manifest), Algorithm::Sha256))
 }
 
 fn make(sink: Box<dyn Sink + '_>, name: Name, shape: Shape, dice: &mut Dice) -> Descriptor {
@@ -245,7 +234,7 @@ fn make(sink: Box<dyn Sink + '_>, name: Name, shape: Shape, dice: &mut Dice) -> 
     } else {
         let kind = MediaType::new(shape.types[1]);
         let index = Index { media_type: Some(kind.clone()), ..Index::new(children) };
-        put(&*sink, &Document::print(index, kind, Algorithm::Sha256))
+        put_document(&*sink, &Document::print(index, kind, Algorithm::Sha256))
     };
     sink.finish(&[(name, root.clone())]).expect("a whole image is published");
     root

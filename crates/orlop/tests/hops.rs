@@ -4,7 +4,7 @@ use orlop::copy::{Account, Copy, copy};
 use orlop::network::{Given, Role, Surroundings, WhichPolicy};
 use orlop::spec::index::Index;
 use orlop::spec::media_type::{MediaType, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST};
-use orlop::spec::port::{Catalog, Hints, Name, Result, Selector, Sink, Source as _, Spool, Spools};
+use orlop::spec::port::{Catalog, Name, Result, Selector, Sink, Source as _, Spool, Spools};
 use orlop::spec::reference::Repository;
 use orlop::spec::{Algorithm, Cancel, Context, Descriptor, Document, Limits, Manifest};
 use orlop_remote::{Client, Options, Pool, Push, Remote, Resolve};
@@ -14,7 +14,7 @@ use std::num::NonZeroUsize;
 use testkit::proof;
 use testkit::registry::Registry;
 use testkit::scratch::{Scratch, scratch};
-use testkit::suites::{copy::same, describe};
+use testkit::suites::{copy::same, put, put_document};
 
 /// An image: seeds of its layers. More than one make an index.
 type Images = Vec<Vec<u8>>;
@@ -87,24 +87,13 @@ impl World {
     }
 }
 
-fn put<T>(sink: &dyn Sink, document: &Document<T>) -> Descriptor {
-    let raw = document.raw().to_vec();
-    sink.put(document.descriptor(), &raw, &Hints::default()).expect("it is what it is called");
-    document.descriptor().clone()
-}
-
 fn put_image(sink: &dyn Sink, number: usize, seeds: &[u8]) -> Descriptor {
-    let blob = |kind, bytes: Vec<u8>| {
-        let blob = describe(kind, Algorithm::Sha256, &bytes);
-        sink.put(&blob, &bytes, &Hints::default()).expect("it is what it is called");
-        blob
-    };
     let config = format!(r#"{{"architecture":"amd64","os":"linux","author":"{number}"}}"#);
-    let config = blob(OCI_CONFIG, config.into_bytes());
+    let config = put(sink, OCI_CONFIG, config.as_bytes());
     let size = |seed: u8| if seed < 32 { usize::from(seed % 2) } else { usize::from(seed) * 1021 };
-    let layers = seeds.iter().map(|seed| blob(OCI_LAYER, vec![*seed; size(*seed)])).collect();
+    let layers = seeds.iter().map(|seed| put(sink, OCI_LAYER, &vec![*seed; size(*seed)])).collect();
     let manifest = Manifest::new(config, layers);
-    put(sink, &Document::print(manifest, MediaType::new(OCI_MANIFEST), Algorithm::Sha256))
+    put_document(sink, &Document::print(manifest, MediaType::new(OCI_MANIFEST), Algorithm::Sha256))
 }
 
 fn make(sink: Box<dyn Sink + '_>, images: &Images) {
@@ -114,7 +103,7 @@ fn make(sink: Box<dyn Sink + '_>, images: &Images) {
         only.clone()
     } else {
         let index = Index::new(children);
-        put(&*sink, &Document::print(index, MediaType::new(OCI_INDEX), Algorithm::Sha256))
+        put_document(&*sink, &Document::print(index, MediaType::new(OCI_INDEX), Algorithm::Sha256))
     };
     sink.finish(&[(Name::Tag("t".into()), root)]).expect("a whole image is published");
 }

@@ -16,7 +16,7 @@ use orlop::referrers::Referrers;
 use orlop::spec::descriptor::Annotations;
 use orlop::spec::edit::Edit;
 use orlop::spec::media_type::{MediaType, OCI_EMPTY, OCI_MANIFEST};
-use orlop::spec::port::{Hints, Keeper, Name, Result, Selector, Sink};
+use orlop::spec::port::{Keeper, Name, Result, Selector, Sink};
 use orlop::spec::{Algorithm, Cancel, Context, Document, Limits, Manifest, Platform, runtime};
 use orlop::sync::{Sync, Target, sync};
 use orlop::trees::{FolderTree, Reading, TreeSource as _};
@@ -25,7 +25,7 @@ use orlop::{cat, compress, diff, du, files, validate};
 use std::num::NonZeroUsize;
 use testkit::scratch::{Scratch, scratch};
 use testkit::suites::memory::Memory;
-use testkit::suites::{Place as _, describe};
+use testkit::suites::{Place as _, put, put_document};
 
 const TAG: &str = "one";
 
@@ -130,15 +130,13 @@ fn move_to(cx: &Context<'_>, memory: &Memory, elsewhere: &Memory) {
 fn sign(memory: &Memory) {
     let sink = memory.sink().expect("memory is there");
     let image = memory.catalog().expect("there").resolve(&selector()).expect("published").remove(0);
-    let empty = describe(OCI_EMPTY, Algorithm::Sha256, b"{}");
-    sink.put(&empty, &b"{}".to_vec(), &Hints::default()).expect("it is what it is called");
+    let empty = put(&*sink, OCI_EMPTY, b"{}");
     let artifact_type = Some(MediaType::new("application/vnd.example.signature"));
     let manifest =
         Manifest { subject: Some(image), artifact_type, ..Manifest::new(empty.clone(), vec![empty]) };
     let document = Document::print(manifest, MediaType::new(OCI_MANIFEST), Algorithm::Sha256);
-    let raw = document.raw().to_vec();
-    sink.put(document.descriptor(), &raw, &Hints::default()).expect("it is what it is called");
-    sink.finish(&[(Name::Untagged, document.descriptor().clone())]).expect("it is there");
+    let root = put_document(&*sink, &document);
+    sink.finish(&[(Name::Untagged, root)]).expect("it is there");
 }
 
 fn go_along(cx: &Context<'_>, memory: &Memory) {

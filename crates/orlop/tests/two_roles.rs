@@ -5,33 +5,17 @@ use orlop::compress::copy_compressed;
 use orlop::copy::{Copy, copy};
 use orlop::network::{Given, Surroundings, WhichPolicy};
 use orlop::spec::media_type::{MediaType, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST};
-use orlop::spec::port::{Hints, Name, Sink, Source, Sweep};
+use orlop::spec::port::{Name, Sink, Source, Sweep};
 use orlop::spec::reference::{Bare, LoneStream, Reference};
-use orlop::spec::{Algorithm, Cancel, Context, Descriptor, Digest, Document, Index, Limits, Manifest};
+use orlop::spec::{Algorithm, Cancel, Context, Descriptor, Document, Index, Limits, Manifest};
 use orlop::transport::{self, Opened, Outside, Purpose};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 use testkit::scratch::{Scratch, scratch};
-use testkit::suites::Place as _;
 use testkit::suites::memory::Memory;
+use testkit::suites::{Place as _, context, put, put_document};
 
 const OPAQUE: &str = "application/octet-stream";
-
-fn context<R>(work: impl FnOnce(&Context<'_>) -> R) -> R {
-    let (cancel, limits) = (Cancel::new(), Limits::default());
-    work(&Context { observer: &(), cancel: &cancel, limits: &limits, workers: NonZeroUsize::MIN })
-}
-
-fn put(sink: &dyn Sink, kind: &str, bytes: &[u8]) -> Descriptor {
-    let digest = Digest::of(Algorithm::Sha256, bytes);
-    let blob = Descriptor::new(MediaType::new(kind), digest, bytes.len() as u64);
-    sink.put(&blob, &bytes.to_vec(), &Hints::default()).expect("it is what it is called");
-    blob
-}
-
-fn put_document<T>(sink: &dyn Sink, document: &Document<T>) -> Descriptor {
-    put(sink, document.descriptor().media_type.as_str(), document.raw())
-}
 
 /// A manifest, and an artifact that has the manifest's blob as a layer.
 fn image_and_artifact(sink: &dyn Sink) -> (Descriptor, Descriptor, [Descriptor; 2]) {

@@ -1,5 +1,6 @@
 //! Running programs: output captured, an end after a time, and no process left behind.
 
+use crate::scratch::Scratch;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::ffi::{OsStr, OsString};
 use std::io::{Read, Write as _};
@@ -42,6 +43,24 @@ pub fn orlop_path() -> PathBuf {
     let test = std::env::current_exe().expect("a test program knows its path");
     let built = test.parent().and_then(Path::parent).expect("tests are built in target/PROFILE/deps");
     built.join("orlop")
+}
+
+/// Two folders, and an image of each in a layout of its own.
+pub fn two_layouts() -> Scratch {
+    let scratch = crate::scratch();
+    for (folder, layout) in [("a", "oci:l1:one"), ("b", "oci:l2:two")] {
+        scratch.folder(folder);
+        scratch.file(&format!("{folder}/file"), folder);
+        run_in(&scratch, &["build", folder, layout], 0);
+    }
+    scratch
+}
+
+/// Runs the binary under test in a folder, which must end with `code`, and gives its stdout.
+pub fn run_in(scratch: &Scratch, words: &[&str], code: i32) -> String {
+    let done = orlop().args(words).current_dir(scratch.root()).run();
+    assert_eq!(done.code(), Some(code), "{words:?}: {}", done.err());
+    done.out()
 }
 
 impl Command {

@@ -24,16 +24,12 @@ pub(crate) fn config(site: &Site, tls: &Tls) -> Result<Arc<ClientConfig>, Error>
         .with_safe_default_protocol_versions()
         .map_err(other)
         .map_err(bad("the choice of protocols"))?;
-    let builder = match tls.check {
-        Check::None => builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone(provider))),
-        Check::Full => {
-            let authorities = authorities(&tls.roots).map_err(bad("a certificate of an authority"))?;
-            match Vouched::by(authorities, provider).map_err(bad("a certificate of an authority"))? {
-                Some(vouched) => builder.dangerous().with_custom_certificate_verifier(Arc::new(vouched)),
-                None => builder.with_root_certificates(RootCertStore::empty()),
-            }
-        }
+    let takes = match tls.check {
+        Check::None => Ok(Takes::Anyone),
+        Check::Full => authorities(&tls.roots).and_then(|all| Takes::by(all, &provider)),
     };
+    let takes = takes.map_err(bad("a certificate of an authority"))?;
+    let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(Judge { provider, takes }));
     let mut config = match &tls.client {
         None => builder.with_no_client_auth(),
         Some((certificates, key)) => {
@@ -97,31 +93,37 @@ fn other(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Erro
     io::Error::other(error)
 }
 
-/// Takes what an authority vouches for; and an authority's own certificate, which `openssl req -x509` makes for a site
-/// that has no other.
+/// Decides who is taken for a site. Signatures are checked whoever it is, so that the key is at least the certificate's.
 #[derive(Debug)]
-struct Vouched {
-    usual: Arc<WebPkiServerVerifier>,
-    authorities: Vec<CertificateDer<'static>>,
+struct Judge {
+    provider: Arc<CryptoProvider>,
+    takes: Takes,
 }
 
-impl Vouched {
-    /// Nobody is vouched for where there are no authorities.
-    fn by(
-        authorities: Vec<CertificateDer<'static>>,
-        provider: Arc<CryptoProvider>,
-    ) -> io::Result<Option<Self>> {
+#[derive(Debug)]
+enum Takes {
+    /// Any certificate: the user said so.
+    Anyone,
+    /// What an authority vouches for; and an authority's own certificate, which `openssl req -x509` makes for a site
+    /// that has no other.
+    Vouched { usual: Arc<WebPkiServerVerifier>, authorities: Vec<CertificateDer<'static>> },
+    /// None: there is no authority.
+    Nobody,
+}
+
+impl Takes {
+    fn by(authorities: Vec<CertificateDer<'static>>, provider: &Arc<CryptoProvider>) -> io::Result<Self> {
         if authorities.is_empty() {
-            return Ok(None);
+            return Ok(Self::Nobody);
         }
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(authorities.iter().cloned());
-        let usual = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
-        Ok(Some(Self { usual: usual.map_err(other)?, authorities }))
+        let usual = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build();
+        Ok(Self::Vouched { usual: usual.map_err(other)?, authorities })
     }
 }
 
-impl ServerCertVerifier for Vouched {
+impl ServerCertVerifier for Judge {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -130,10 +132,16 @@ impl ServerCertVerifier for Vouched {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        use rustls::CertificateError::Other;
-        match self.usual.verify_server_cert(certificate, chain, name, ocsp, now) {
+        use rustls::CertificateError::{Other, UnknownIssuer};
+        use rustls::Error::InvalidCertificate;
+        let (usual, authorities) = match &self.takes {
+            Takes::Anyone => return Ok(ServerCertVerified::assertion()),
+            Takes::Nobody => return Err(InvalidCertificate(UnknownIssuer)),
+            Takes::Vouched { usual, authorities } => (usual, authorities),
+        };
+        match usual.verify_server_cert(certificate, chain, name, ocsp, now) {
             // That it is an authority's is said after its times were looked at, and before its names are.
-            Err(rustls::Error::InvalidCertificate(Other(_))) if self.authorities.contains(certificate) => {
+            Err(InvalidCertificate(Other(_))) if authorities.contains(certificate) => {
                 verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
                 Ok(ServerCertVerified::assertion())
             }
@@ -147,46 +155,7 @@ impl ServerCertVerifier for Vouched {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.usual.verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.usual.verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.usual.supported_verify_schemes()
-    }
-}
-
-/// Takes any certificate: the user said so. Signatures are still checked, so that the key is at least the certificate's.
-#[derive(Debug)]
-struct Anyone(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anyone {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+        let algorithms = &self.provider.signature_verification_algorithms;
         rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms)
     }
 
@@ -196,12 +165,12 @@ impl ServerCertVerifier for Anyone {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+        let algorithms = &self.provider.signature_verification_algorithms;
         rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
 

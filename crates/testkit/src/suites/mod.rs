@@ -16,8 +16,9 @@ pub use source::source;
 
 use orlop_spec::media_type::{MediaType, OCI_CONFIG, OCI_LAYER, OCI_MANIFEST};
 use orlop_spec::port::{Catalog, Hints, Keeper, Name, Result, Selector, Sink, Source};
-use orlop_spec::{Algorithm, Descriptor, Digest, Fault, Manifest, json};
+use orlop_spec::{Algorithm, Cancel, Context, Descriptor, Digest, Document, Fault, Limits, Manifest, json};
 use std::io::Read as _;
+use std::num::NonZeroUsize;
 
 /// A place under test; empty when it is made.
 pub trait Place {
@@ -174,6 +175,26 @@ impl Sample {
 /// Names bytes.
 pub fn describe(kind: &str, algorithm: Algorithm, bytes: &[u8]) -> Descriptor {
     Descriptor::new(MediaType::new(kind), Digest::of(algorithm, bytes), bytes.len() as u64)
+}
+
+/// Puts bytes into a place, under their sha256.
+pub fn put(sink: &dyn Sink, kind: &str, bytes: &[u8]) -> Descriptor {
+    let blob = describe(kind, Algorithm::Sha256, bytes);
+    sink.put(&blob, &bytes.to_vec(), &Hints::default()).expect("it is what it is called");
+    blob
+}
+
+/// Puts a document into a place.
+pub fn put_document<T>(sink: &dyn Sink, document: &Document<T>) -> Descriptor {
+    let raw = document.raw().to_vec();
+    sink.put(document.descriptor(), &raw, &Hints::default()).expect("it is what it is called");
+    document.descriptor().clone()
+}
+
+/// Runs a verb that nobody watches or stops, by one worker and within the usual limits.
+pub fn context<R>(work: impl FnOnce(&Context<'_>) -> R) -> R {
+    let (cancel, limits) = (Cancel::new(), Limits::default());
+    work(&Context { observer: &(), cancel: &cancel, limits: &limits, workers: NonZeroUsize::MIN })
 }
 
 /// All bytes of a blob, as the source has them.
