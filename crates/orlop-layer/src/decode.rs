@@ -12,6 +12,7 @@
 //! Pipelined  └─ thread ─┘  └─ thread ┘ └─ thread ┘ └─ caller ┘
 //! ```
 
+mod literal;
 mod pipeline;
 mod straight;
 
@@ -22,6 +23,7 @@ use crate::hashed::Hashed;
 use crate::tar;
 use crate::tree::{Builder, Tree};
 use crate::verified::Verified;
+use literal::{Literals, Shared};
 use orlop_spec::digest::{DiffId, Digest};
 use orlop_spec::media_type::Compression;
 use orlop_spec::{Cancel, Fault, Limits};
@@ -40,6 +42,18 @@ pub trait Visit {
 
     /// The layer is whole and proven.
     fn end(&mut self) -> Result<(), Error>;
+
+    /// Whether [`Visit::literal`] is called.
+    fn wants_literals(&self) -> bool {
+        false
+    }
+
+    /// The next bytes of the uncompressed layer that are given as content of no file: headers, padding, maps of
+    /// sparse files, what follows the end. Together with all of [`Visit::data`], in the order of the calls, they are
+    /// the uncompressed layer. The last header of a member may come after its [`Visit::entry`], but before its data.
+    fn literal(&mut self, _: &[u8]) -> Result<(), Error> {
+        Ok(())
+    }
 }
 
 /// Sees nothing.
@@ -144,16 +158,26 @@ enum Failed {
 
 /// Walks all entries of a tar.
 fn walk(input: impl BufRead, how: &Decode<'_>, visitor: &mut dyn Visit) -> Result<Tree, Failed> {
-    let mut reader = tar::Reader::new(input, how.limits);
+    let visitor = Shared::new(visitor);
+    let walked = walk_all(tar::Reader::new(Literals::new(input, &visitor), how.limits), how, &visitor);
+    // The reader saw a stream that failed; the visitor knows why.
+    visitor.into_failure().map_or(walked, |error| Err(Failed::Visitor(error)))
+}
+
+fn walk_all(
+    mut reader: tar::Reader<impl BufRead>,
+    how: &Decode<'_>,
+    visitor: &Shared<'_>,
+) -> Result<Tree, Failed> {
     let mut tree = Builder::new(how.layer, how.limits);
     let mut ordinal = 0;
     while let Some(entry) = reader.next_entry().map_err(Failed::Bytes)? {
         tree.add(ordinal, reader.offset(), &entry).map_err(Failed::Bytes)?;
-        visitor.entry(ordinal, reader.offset(), &entry).map_err(Failed::Visitor)?;
+        visitor.borrow().entry(ordinal, reader.offset(), &entry).map_err(Failed::Visitor)?;
         while let Some(chunk) = reader.next_chunk().map_err(Failed::Bytes)? {
             let seen = match chunk {
                 Chunk::Data(bytes) => visitor.data(bytes),
-                Chunk::Hole(length) => visitor.hole(length),
+                Chunk::Hole(length) => visitor.borrow().hole(length),
             };
             seen.map_err(Failed::Visitor)?;
         }
