@@ -184,6 +184,13 @@ pub(crate) fn set_mtime_at(at: impl AsFd, name: &[u8], mtime: Time) -> Result<()
     fs::utimensat(at, name, &times(mtime), AtFlags::SYMLINK_NOFOLLOW)
 }
 
+pub(crate) fn touch_at(at: impl AsFd, name: &[u8]) -> Result<()> {
+    pass(Operation::SetMeta, name)?;
+    let now = Timespec { tv_sec: 0, tv_nsec: fs::UTIME_NOW };
+    let times = Timestamps { last_access: now, last_modification: now };
+    fs::utimensat(at, name, &times, AtFlags::SYMLINK_NOFOLLOW)
+}
+
 pub(crate) fn set_xattr(file: impl AsFd, name: &[u8], value: &[u8]) -> Result<()> {
     pass(Operation::SetXattr, name)?;
     fs::fsetxattr(file, name, value, XattrFlags::empty())

@@ -226,6 +226,12 @@ impl Dir {
         fs::fstat(self).map(Stat::from).map_err(self.failed("look at", b""))
     }
 
+    /// Sets the times of a file of this folder to now, by the clock of its file system.
+    pub fn touch(&self, name: impl AsRef<[u8]>) -> Result<()> {
+        let name = self.plain(name.as_ref())?;
+        call::touch_at(self, name).map_err(self.failed("set the time of", name))
+    }
+
     /// Where a symbolic link points.
     pub fn read_link(&self, name: impl AsRef<[u8]>) -> Result<Box<[u8]>> {
         let name = self.plain(name.as_ref())?;

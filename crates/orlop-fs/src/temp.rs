@@ -113,33 +113,39 @@ impl<'a> Temp<'a> {
     }
 
     /// Gives the file its name; the file stays open.
-    pub fn persist(mut self, name: impl AsRef<[u8]>, how: Persist) -> Result<File> {
-        let new = self.folder.plain(name.as_ref())?;
-        match how {
-            Persist::New => self.persist_new(new)?,
-            Persist::Replace => self.persist_over(new)?,
-        }
-        self.name = None;
-        Ok(self.file.try_clone()?.renamed(self.folder.shown(new)))
+    pub fn persist(self, name: impl AsRef<[u8]>, how: Persist) -> Result<File> {
+        self.place(None, name.as_ref(), how)
     }
 
-    fn persist_new(&self, new: &[u8]) -> Result<()> {
-        match &self.name {
-            None => call::link_open(&self.file, &*self.folder, new),
-            Some(name) => call::rename_new(&*self.folder, name, &*self.folder, new),
+    /// Gives the file a name in another folder of its file system.
+    pub fn persist_in(self, folder: &Dir, name: impl AsRef<[u8]>, how: Persist) -> Result<File> {
+        self.place(Some(folder), name.as_ref(), how)
+    }
+
+    fn place(mut self, folder: Option<&Dir>, new: &[u8], how: Persist) -> Result<File> {
+        if (how, &self.name) == (Persist::Replace, &None) {
+            self.name = Some(self.name_aside(new)?);
         }
-        .map_err(self.folder.failed("create", new))
+        let to = folder.unwrap_or(&self.folder);
+        let new = to.plain(new)?;
+        match (how, &self.name) {
+            (_, None) => call::link_open(&self.file, to, new).map_err(to.failed("create", new)),
+            (Persist::New, Some(name)) => {
+                call::rename_new(&*self.folder, name, to, new).map_err(to.failed("create", new))
+            }
+            (Persist::Replace, Some(name)) => {
+                call::rename(&*self.folder, name, to, new).map_err(to.failed("replace", new))
+            }
+        }?;
+        self.name = None;
+        Ok(self.file.try_clone()?.renamed(to.shown(new)))
     }
 
     /// A nameless file cannot replace: it gets a temporary name first.
-    fn persist_over(&mut self, new: &[u8]) -> Result<()> {
-        if self.name.is_none() {
-            let name = random::name(&self.prefix);
-            call::link_open(&self.file, &*self.folder, &name).map_err(self.folder.failed("create", new))?;
-            self.name = Some(name);
-        }
-        let name = self.name.as_deref().expect("it has a name by now");
-        call::rename(&*self.folder, name, &*self.folder, new).map_err(self.folder.failed("replace", new))
+    fn name_aside(&self, new: &[u8]) -> Result<Vec<u8>> {
+        let name = random::name(&self.prefix);
+        call::link_open(&self.file, &*self.folder, &name).map_err(self.folder.failed("create", new))?;
+        Ok(name)
     }
 }
 

@@ -4,10 +4,12 @@
 //! makes each block from a fresh state, so the bytes do not depend on how many threads do it
 //! (`docs/formats/compression.md`).
 
+mod blocks;
 mod encoder;
 mod gunzip;
 mod unzstd;
 
+pub use blocks::Blocks;
 pub(crate) use encoder::Encoder;
 
 use crate::error::Error;

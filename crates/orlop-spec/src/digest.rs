@@ -103,6 +103,11 @@ impl Digest {
         hex
     }
 
+    /// A hash that was kept as its bytes; `None` where they are not as many as the algorithm has.
+    pub fn from_bytes(algorithm: Algorithm, hash: &[u8]) -> Option<Self> {
+        (hash.len() == algorithm.size()).then(|| Self::new(algorithm, hash))
+    }
+
     fn new(algorithm: Algorithm, hash: &[u8]) -> Self {
         let mut bytes = [0; 64];
         bytes[..hash.len()].copy_from_slice(hash);
