@@ -10,6 +10,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::thread;
 use testkit::command::orlop_path;
 use testkit::image::sha256;
 use testkit::registry::{Guard, Registry, Wire};
@@ -224,27 +225,39 @@ fn every_line_that_is_understood_does_what_the_line_beside_it_does() {
     let Some(world) = World::new() else {
         return proof::skipped(UNDERSTOOD, "docker-registry or openssl is missing");
     };
-    let skopeo = peer("skopeo").is_some();
-    let (mut rows_run, mut judged) = (0, 0);
-    for (typed, meant) in rows("What is understood") {
-        let (one, other) =
-            (world.ready(&format!("t{rows_run}"), &typed), world.ready(&format!("m{rows_run}"), &typed));
-        let before = one.left();
-        let (done, wanted) = (one.orlop(&typed), other.orlop(&meant));
-        assert!(done.success() && wanted.success(), "{typed}\n{done}\n{wanted}");
-        assert_eq!(one.plain(&done.out()), other.plain(&wanted.out()), "{typed}");
-        let left = one.left();
-        assert_eq!(differing(&left, &other.left()), [""; 0], "{typed}");
-        assert!(before != left || !done.out().is_empty(), "{typed} did nothing");
-        rows_run += 1;
-        if skopeo && typed.starts_with("skopeo ") {
-            judge(&world.ready(&format!("s{rows_run}"), &typed), &one, &typed, &done);
-            judged += 1;
+    let rows = rows("What is understood");
+    assert!(rows.len() > 40, "only {} rows were found", rows.len());
+    // Most of the time of a line is waiting.
+    thread::scope(|scope| {
+        for lane in 0..LANES {
+            let lines = rows.iter().enumerate().skip(lane).step_by(LANES);
+            let world = &world;
+            scope.spawn(move || lines.for_each(|(at, (typed, meant))| compare(world, at, typed, meant)));
         }
+    });
+    proof::ran(UNDERSTOOD, rows.len());
+    match peer("skopeo") {
+        Some(_) => proof::ran(JUDGED, rows.iter().filter(|(typed, _)| typed.starts_with("skopeo ")).count()),
+        None => proof::skipped(JUDGED, "skopeo is missing"),
     }
-    assert!(rows_run > 40, "only {rows_run} rows were found");
-    proof::ran(UNDERSTOOD, rows_run);
-    if skopeo { proof::ran(JUDGED, judged) } else { proof::skipped(JUDGED, "skopeo is missing") }
+}
+
+const LANES: usize = 4;
+
+/// Runs a row's two lines, and skopeo.
+fn compare(world: &World, at: usize, typed: &str, meant: &str) {
+    let [one, other] = ["t", "m"].map(|kind| world.ready(&format!("{kind}{at}"), typed));
+    let before = one.left();
+    let (done, wanted) = (one.orlop(typed), other.orlop(meant));
+    assert!(done.success() && wanted.success(), "{typed}\n{done}\n{wanted}");
+    assert_eq!(one.plain(&done.out()), other.plain(&wanted.out()), "{typed}");
+    assert_eq!(done.err().is_empty(), wanted.err().is_empty(), "{typed}\n{done}\n{wanted}");
+    let left = one.left();
+    assert_eq!(differing(&left, &other.left()), [""; 0], "{typed}");
+    assert!(before != left || !done.out().is_empty(), "{typed} did nothing");
+    if typed.starts_with("skopeo ") && peer("skopeo").is_some() {
+        judge(&world.ready(&format!("s{at}"), typed), &one, typed, &done);
+    }
 }
 
 /// skopeo runs the line in a place of its own; what it leaves and tells is compared.

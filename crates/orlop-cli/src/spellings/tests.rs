@@ -48,6 +48,34 @@ fn every_word_of_the_tables_stands_in_a_row_of_the_page() {
     }
 }
 
+/// The flags of a row's two lines, in any order: that the lines do the same, they are run for.
+#[test]
+fn a_row_of_the_page_is_what_is_made_of_its_line() {
+    let (_, section) = PAGE.split_once("\n## What is understood").expect("the section is there");
+    let (section, _) = section.split_once("\n## ").expect("another section follows");
+    let plain = |line: &str| {
+        let line = ["HOST", "STRANGER", "GUARDED"].iter().fold(line.to_owned(), |line, host| {
+            line.replace(host, &format!("{}.example", host.to_lowercase()))
+        });
+        let (_, rest) = line.split_once(' ').expect("a program");
+        format!("orlop {rest}")
+    };
+    let mut count = 0;
+    for (typed, meant) in rows().filter(|(typed, _)| section.contains(&format!("| `{typed}` |"))) {
+        let Some(told) = read(&plain(typed)) else { continue };
+        let sorted = |line: &str| {
+            let line = line.replace('=', " ").replace("oci:new", "ocidir://new");
+            let mut words: Vec<String> = line.split(' ').map(ToOwned::to_owned).collect();
+            words.sort();
+            words.dedup();
+            words
+        };
+        assert_eq!(sorted(&told), sorted(&plain(meant)), "{typed}");
+        count += 1;
+    }
+    assert!(count > 30, "only {count} rows are translated");
+}
+
 /// Every line of ours in the documents, none of which this module may touch.
 fn examples(folder: &Path, found: &mut Vec<String>) {
     for entry in fs::read_dir(folder).expect("a folder") {

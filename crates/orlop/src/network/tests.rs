@@ -138,6 +138,15 @@ fn without_settings_a_host_is_where_its_name_says() {
 }
 
 #[test]
+fn dockers_registry_is_named_as_references_name_it() {
+    let mut world = World::new();
+    world.given.insecure = vec!["docker.io".into()];
+    let (surroundings, _scratch) = world.enter();
+    let real = Site::parse(Scheme::Https, "registry-1.docker.io").expect("a site");
+    assert!(surroundings.network(Role::Source).trust.is_insecure(&real));
+}
+
+#[test]
 fn n1_only_what_was_named_is_insecure() {
     let mut world = World::new();
     world.given.insecure = vec!["LAB.example:5000".into()];
