@@ -218,3 +218,36 @@ fn a_signal_ends_the_check_of_one_large_blob_that_is_not_opened() {
     assert_eq!(ends(&mut child).code(), Some(130));
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 }
+
+/// An archive that unwraps to far more than it is is unwrapped before its names are known.
+#[test]
+fn a_signal_ends_a_change_of_names_in_a_wrapped_archive() {
+    let folder = scratch();
+    let mut archive = tar([Member::file("f", vec![0; 512])]);
+    archive.truncate(512);
+    // 8 GiB and 512 bytes, as a number in octal would not tell them: in base 256.
+    archive[124..136].copy_from_slice(&[0x80, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0]);
+    archive[148..156].fill(b' ');
+    let sum: u32 = archive.iter().map(|byte| u32::from(*byte)).sum();
+    archive[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    let nothing = testkit::image::zstd(&vec![0; 1 << 20]);
+    let mut wrapped = testkit::image::zstd(&archive);
+    (0..8192).for_each(|_| wrapped.extend_from_slice(&nothing));
+    folder.file("big.tar.zst", wrapped);
+    // Whatever is broken, no disk is filled.
+    let mut child = Command::new("prlimit")
+        .args(["--fsize=4294967296", "--"])
+        .arg(orlop_path())
+        .args(["tag", "oci-archive:big.tar.zst:1", "2", "--tmpdir=."])
+        .current_dir(folder.root())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("orlop starts");
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(child.try_wait().expect("it is ours").is_none(), "it ended by itself");
+    let start = Instant::now();
+    signal(&child, Signal::INT);
+    assert_eq!(ends(&mut child).code(), Some(130));
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+}

@@ -139,7 +139,13 @@ fn a_layout_of_the_web_is_read_as_one_in_a_folder() {
     assert_eq!(absent.code(), Some(2), "{}", absent.err());
     let nowhere = server.run(&it, &["digest", &format!("oci:{}", server.at("nothing"))]).run();
     assert_eq!(nowhere.code(), Some(5), "{}", nowhere.err());
-    proof::ran(PROOF, 6);
+
+    server.run(&it, &["lock", &place, "--output=it.lock"]).ok();
+    server.run(&it, &["build", "www", "oci:www/layout:1", "--progress=none"]).ok();
+    assert_ne!(server.run(&it, &["digest", &place]).ok().out(), digest, "the tag has moved");
+    server.run(&it, &["pull", &place, "oci:locked:1", "--locked=it.lock", "--progress=none"]).ok();
+    assert_eq!(server.run(&it, &["digest", "oci:locked:1"]).ok().out(), digest);
+    proof::ran(PROOF, 7);
 }
 
 #[test]

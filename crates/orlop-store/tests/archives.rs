@@ -18,7 +18,7 @@ use testkit::suites::{Sample, read};
 use testkit::tarball::{Member, cut, tar};
 
 fn options(scratch: &Scratch) -> archive::Options {
-    archive::Options { tmpdir: scratch.root().into(), limits: Limits::default() }
+    archive::Options { tmpdir: scratch.root().into(), limits: Limits::default(), cancel: None }
 }
 
 fn kind<T>(outcome: Result<T>) -> Option<Kind> {

@@ -331,7 +331,7 @@ fn layout_untagged(place: &Path) {
 }
 
 fn archives(place: &Path) -> archive::Options {
-    archive::Options { tmpdir: place.into(), limits: Limits::default() }
+    archive::Options { tmpdir: place.into(), limits: Limits::default(), cancel: None }
 }
 
 fn opened(place: &Path) -> OciArchive {

@@ -638,7 +638,8 @@ fn an_image_without_a_name_can_be_had_by_its_digest_until_it_is_swept() {
 fn item_32_a_thousand_images_keep_their_digests_through_every_form() {
     use orlop_store::{DockerArchive, Exploded, OciArchive, archive};
     let (scratch, count) = (fresh(), if testkit::full() { 1_000 } else { 200 });
-    let archives = archive::Options { tmpdir: scratch.root().into(), limits: Limits::default() };
+    let archives =
+        archive::Options { tmpdir: scratch.root().into(), limits: Limits::default(), cancel: None };
     let samples: Vec<_> = (0..count).map(|number| Sample::new(&format!("{number}"))).collect();
     let roots: Vec<(Name, Descriptor)> = (0..)
         .zip(&samples)

@@ -17,7 +17,7 @@ fn options() -> Options {
 }
 
 fn archive_options(tmpdir: &Path) -> archive::Options {
-    archive::Options { tmpdir: tmpdir.into(), limits: Limits::default() }
+    archive::Options { tmpdir: tmpdir.into(), limits: Limits::default(), cancel: None }
 }
 
 fn tars() -> [Vec<u8>; 2] {

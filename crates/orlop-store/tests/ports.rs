@@ -100,7 +100,7 @@ fn layouts_with_shared_blobs() {
 }
 
 fn archive_options(scratch: &Scratch) -> archive::Options {
-    archive::Options { tmpdir: scratch.root().into(), limits: Limits::default() }
+    archive::Options { tmpdir: scratch.root().into(), limits: Limits::default(), cancel: None }
 }
 
 struct InTar(Scratch);

@@ -11,7 +11,7 @@ use orlop_layer::Time;
 use orlop_remote::{Client, Pool, Push, Remote, Resolve};
 use orlop_spec::port::{Catalog, Keeper, Result, Selector, Sink, Spool, Spools};
 use orlop_spec::reference::{Bare, File, Grammar, LoneStream, Reference, Repository, Sought, Transport};
-use orlop_spec::{Context, Digest};
+use orlop_spec::{Cancel, Context, Digest};
 use orlop_store::archive::{self, Archive};
 use orlop_store::layout::{self, Layout};
 use orlop_store::{DockerArchive, Exploded, OciArchive};
@@ -29,6 +29,8 @@ pub struct Outside<'a> {
     pub now: Time,
     /// Who watches, how to stop, how much is allowed.
     pub cx: Context<'a>,
+    /// The flag that the program sets to stop, for archives, which are read and written beyond any one verb.
+    pub interrupt: Option<&'static Cancel>,
     /// Registries, and which images may be used.
     pub surroundings: &'a Surroundings,
     /// What a file of the web must be, by its digest.
@@ -108,7 +110,11 @@ impl Outside<'_> {
     }
 
     pub(crate) fn archive(&self) -> archive::Options {
-        archive::Options { tmpdir: self.tmpdir.clone(), limits: self.cx.limits.clone() }
+        archive::Options {
+            tmpdir: self.tmpdir.clone(),
+            limits: self.cx.limits.clone(),
+            cancel: self.interrupt,
+        }
     }
 
     fn layout(&self) -> layout::Options {

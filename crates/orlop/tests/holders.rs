@@ -118,6 +118,7 @@ impl World {
             shared_blobs: (place.holder == Holder::SharedBlobs).then(|| place.folder.join("blobs")),
             now: orlop::layer::Time::from_seconds(1 << 40),
             cx: self.context(),
+            interrupt: None,
             surroundings: &self.surroundings,
             file: None,
             pool: &self.pool,

@@ -125,6 +125,7 @@ fn outside(scratch: &Scratch) -> Outside<'static> {
         shared_blobs: None,
         now: orlop::layer::Time::from_seconds(1 << 40),
         cx,
+        interrupt: None,
         stdin: &|| Box::new(std::io::empty()),
         stdout: &|| Box::new(std::io::sink()),
     }

@@ -1,7 +1,7 @@
 //! Where images are: a reference, and what its place needs from outside.
 
 use super::{Locked, Locking, Network};
-use crate::environment;
+use crate::{environment, interrupt};
 use clap::Args;
 use orlop::fs::{File, stat};
 use orlop::inspect::{self, Wanted};
@@ -83,6 +83,7 @@ impl<L: Locking> Places<L> {
             shared_blobs: self.shared_blobs.clone(),
             now: environment::now(),
             cx: *cx,
+            interrupt: Some(interrupt::flag()),
             surroundings: &shared.surroundings,
             file: self.sha256,
             pool: &shared.pool,

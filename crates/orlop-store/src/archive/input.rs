@@ -5,7 +5,7 @@ use orlop_layer::tar::Reader;
 use orlop_layer::{Entries as _, codec};
 use orlop_spec::media_type::Compression;
 use orlop_spec::port::Result;
-use orlop_spec::{Fault, Limits};
+use orlop_spec::{Cancel, Fault, Limits};
 use std::io::{self, BufReader, BufWriter, Cursor, Read, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -17,11 +17,37 @@ pub struct Options {
     pub tmpdir: PathBuf,
     /// What an archive may cost.
     pub limits: Limits,
+    /// Set when the user wants to stop; looked at once for each buffer.
+    pub cancel: Option<&'static Cancel>,
 }
 
 impl Options {
     pub(super) fn spool(&self) -> Result<File> {
         Ok(Dir::open(&self.tmpdir)?.spool()?)
+    }
+
+    /// What the user sets to stop.
+    pub(super) fn cancel(&self) -> &'static Cancel {
+        static NEVER: Cancel = Cancel::new();
+        self.cancel.unwrap_or(&NEVER)
+    }
+
+    /// The same bytes, until the user wants to stop.
+    pub(super) fn watched<R>(&self, read: R) -> Watched<R> {
+        Watched { read, cancel: self.cancel() }
+    }
+}
+
+/// Bytes that end with an error when the user wants to stop.
+pub(super) struct Watched<R> {
+    read: R,
+    cancel: &'static Cancel,
+}
+
+impl<R: Read> Read for Watched<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        self.cancel.check().map_err(Fault::from)?;
+        self.read.read(out)
     }
 }
 
@@ -62,7 +88,7 @@ pub(crate) fn unwrap(mut stream: impl Read + Send, options: &Options) -> Result<
     let wrapping = codec::detect(&start);
     let plain = codec::decoder(wrapping, Cursor::new(start).chain(stream), &options.limits);
     let mut spool = BufWriter::with_capacity(BUFFER, options.spool()?);
-    let kept = Kept { from: plain, to: &mut spool };
+    let kept = Kept { from: options.watched(plain), to: &mut spool };
     let mut tar = Reader::new(BufReader::with_capacity(BUFFER, kept), &options.limits);
     while tar.next_entry().map_err(of_archive)?.is_some() {}
     drop(tar);

@@ -15,7 +15,7 @@ use orlop_layer::{Entry, Kind, Meta, TreePath};
 use orlop_spec::digest::{Algorithm, Hasher};
 use orlop_spec::media_type::Compression;
 use orlop_spec::port::{BlobWriter, Hints, Name, Origin, Put, Rest, Result, Sink};
-use orlop_spec::{AnyDigest, Cancel, Descriptor, Fault, Limits};
+use orlop_spec::{AnyDigest, Descriptor, Fault};
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::io::{self, BufWriter, Read, Write};
@@ -98,13 +98,13 @@ impl Target {
     }
 
     /// Lets the archive appear, where it has a name.
-    fn end(self, limits: &Limits) -> Result<()> {
+    fn end(self, options: &Options) -> Result<()> {
         match self {
             Self::Stream(mut stream) => stream.flush().map_err(|error| Fault::io("write the archive", error)),
             Self::File { folder, temp, name } => appear(&folder, temp, name),
             Self::Wrapped { plain, codec, folder, name } => {
                 let mut temp = Temp::beside(folder.try_clone()?, &name)?;
-                compress(FileOrigin::whole(plain).into_reader(0), codec, limits, &mut temp)?;
+                compress(FileOrigin::whole(plain).into_reader(0), codec, options, &mut temp)?;
                 appear(&folder, temp, name)
             }
         }
@@ -117,13 +117,13 @@ fn appear(folder: &Dir, temp: Temp<'_>, name: Vec<u8>) -> Result<()> {
     Ok(folder.sync()?)
 }
 
-fn compress(mut plain: impl Read, codec: Codec, limits: &Limits, to: &mut dyn Write) -> Result<()> {
+fn compress(mut plain: impl Read, codec: Codec, options: &Options, to: &mut dyn Write) -> Result<()> {
     let how = Encode {
         codec,
         algorithm: Algorithm::default(),
         workers: NonZeroUsize::MIN,
-        limits,
-        cancel: &Cancel::new(),
+        limits: &options.limits,
+        cancel: options.cancel(),
         progress: &|_| {},
     };
     recompress(&mut plain, &how, to)?;
@@ -191,7 +191,7 @@ impl ArchiveSink {
         }
         let failed = |error| Fault::io(format!("write {}", self.place.display()), error);
         let buffered = output.tar.finish()?;
-        buffered.into_inner().map_err(|error| failed(error.into_error()))?.end(&self.options.limits)
+        buffered.into_inner().map_err(|error| failed(error.into_error()))?.end(&self.options)
     }
 }
 
@@ -258,15 +258,15 @@ impl Output {
     }
 
     /// A blob as the next member, proven on its way.
-    fn blob(&mut self, blob: &Descriptor, origin: &dyn Origin, limit: u64) -> Result<Put> {
+    fn blob(&mut self, blob: &Descriptor, origin: &dyn Origin, options: &Options) -> Result<Put> {
         if self.held.sizes.contains_key(&blob.digest) {
             return Ok(Put::Held);
         }
-        let reader = origin.open(0)?;
+        let reader = options.watched(origin.open(0)?);
         self.given_up = true;
         self.member(&blob_name(&blob.digest), blob.size)?;
         let mut kept = Vec::new();
-        let is_kept = blob.media_type.is_document() && blob.size <= limit;
+        let is_kept = blob.media_type.is_document() && blob.size <= options.limits.document;
         take::stream(reader, blob, &mut Tee { tar: &mut self.tar, kept: is_kept.then_some(&mut kept) })?;
         self.given_up = false;
         self.held.sizes.insert(blob.digest.clone(), blob.size);
@@ -308,7 +308,7 @@ impl Sink for ArchiveSink {
     }
 
     fn put(&self, blob: &Descriptor, origin: &dyn Origin, _: &Hints) -> Result<Put> {
-        self.output()?.blob(blob, origin, self.options.limits.document)
+        self.output()?.blob(blob, origin, &self.options)
     }
 
     fn begin(&self, hints: &Hints) -> Result<Box<dyn BlobWriter + '_>> {
