@@ -1,5 +1,6 @@
 //! What can be wrong with a place on disk that holds images.
 
+use orlop_spec::digest::{DiffId, Digest};
 use orlop_spec::document::DocumentError;
 use orlop_spec::json::JsonError;
 use orlop_spec::{AnyDigest, Diagnose, Fault, Kind, Names};
@@ -148,6 +149,38 @@ pub enum Error {
         /// The archive.
         place: PathBuf,
     },
+    /// The content of a file is not in the store.
+    #[error("the content {digest} is missing: there is no {}", .path.display())]
+    ObjectMissing {
+        /// Of the content.
+        digest: Box<Digest>,
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// What is under the name of a content is something else.
+    #[error("the content {digest} is damaged: {} holds something else", .path.display())]
+    ObjectDamaged {
+        /// What it should be.
+        digest: Box<Digest>,
+        /// Where it is.
+        path: PathBuf,
+    },
+    /// The store has no such layer.
+    #[error("there is no layer {diff_id} in {}", .place.display())]
+    NoSuchLayer {
+        /// What was asked for.
+        diff_id: Box<DiffId>,
+        /// The folder of layers.
+        place: PathBuf,
+    },
+    /// The list of a layer is not what was written.
+    #[error("the list of a layer {} is damaged: {what}", .file.display())]
+    ListDamaged {
+        /// The list.
+        file: PathBuf,
+        /// What is wrong.
+        what: &'static str,
+    },
     /// What a stream brings cannot be changed in place.
     #[error("{} is a stream and cannot be changed", .place.display())]
     NotKept {
@@ -159,11 +192,14 @@ pub enum Error {
 impl Diagnose for Error {
     fn kind(&self) -> Kind {
         match self {
-            Self::Empty { .. } | Self::NoSuchImage { .. } => Kind::NotFound,
+            Self::Empty { .. } | Self::NoSuchImage { .. } | Self::NoSuchLayer { .. } => Kind::NotFound,
             Self::Incomplete { .. }
             | Self::Damaged { .. }
             | Self::Unreadable { .. }
             | Self::BlobMissing { .. }
+            | Self::ObjectMissing { .. }
+            | Self::ObjectDamaged { .. }
+            | Self::ListDamaged { .. }
             | Self::Member { .. } => Kind::Integrity,
             Self::LongFile { .. } => Kind::Limit,
             Self::SeveralImages { .. }
@@ -179,7 +215,7 @@ impl Diagnose for Error {
     }
 
     fn is_absence(&self) -> bool {
-        self.kind() == Kind::NotFound || matches!(self, Self::BlobMissing { .. })
+        self.kind() == Kind::NotFound || matches!(self, Self::BlobMissing { .. } | Self::ObjectMissing { .. })
     }
 
     fn hint(&self) -> Option<String> {
@@ -193,6 +229,9 @@ impl Diagnose for Error {
                 "`orlop validate` tells what is wrong; `orlop untag` takes the entry away by its tag".into(),
             ),
             Self::BlobMissing { .. } => Some("name the folder that has it with --shared-blobs".into()),
+            Self::ObjectMissing { .. } | Self::ObjectDamaged { .. } | Self::ListDamaged { .. } => {
+                Some("fetch the image again: what is missing or damaged is written anew".into())
+            }
             Self::Occupied { .. } => Some("name a folder that is empty or does not exist".into()),
             _ => None,
         }

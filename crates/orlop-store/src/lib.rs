@@ -16,6 +16,7 @@ pub mod layout;
 mod part;
 mod reach;
 mod select;
+pub mod store;
 mod take;
 
 pub use archive::{ArchiveSink, OciArchive};
@@ -23,3 +24,4 @@ pub use dir::{Exploded, ExplodedSink};
 pub use docker_archive::DockerArchive;
 pub use error::Error;
 pub use layout::{FarLayout, Layout, LayoutSink, Options};
+pub use store::Store;

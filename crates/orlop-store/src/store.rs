@@ -1,0 +1,43 @@
+//! A store: layers whose contents are kept once.
+//!
+//! Invariant: whatever is under a name is whole. Contents get theirs before the list that refers to them, and all is
+//! on the disk before that. No step needs the whole store for itself.
+//!
+//! ```text
+//! ROOT/objects/6c/3c…             contents of files by their sha256
+//! ROOT/layers/ALGORITHM/DIFF-ID   a layer as a list of literal bytes and contents
+//! ```
+//!
+//! `docs/formats/store.md` draws the bytes; `docs/decisions/0012-the-store.md` says why.
+
+pub mod layer;
+mod list;
+pub mod objects;
+
+use objects::Objects;
+use orlop_fs::Dir;
+use orlop_spec::port::Result;
+use std::path::Path;
+
+/// A store, open.
+#[derive(Debug)]
+pub struct Store {
+    layers: Dir,
+    objects: Objects,
+}
+
+impl Store {
+    /// Opens the store in a folder, and makes what is missing of it.
+    pub fn open_or_create(root: impl AsRef<Path>) -> Result<Self> {
+        let root = Dir::create_all(root)?;
+        let layers = root.make_or_open_dir("layers", 0o777)?;
+        let objects = Objects::new(root.make_or_open_dir("objects", 0o777)?);
+        root.sync()?;
+        Ok(Self { layers, objects })
+    }
+
+    /// The contents of files.
+    pub fn objects(&self) -> &Objects {
+        &self.objects
+    }
+}
