@@ -10,7 +10,7 @@ use testkit::token_server::{PASSWORD, USER};
 use testkit::{Command, Finished, Scratch, noise, orlop};
 
 /// No fault keeps the program longer: retries, stalls and pauses together.
-pub(crate) const BOUND: Duration = Duration::from_secs(40);
+pub(crate) const BOUND: Duration = Duration::from_secs(25);
 
 /// What is moved.
 pub(crate) struct Goods {
