@@ -5,7 +5,7 @@
 use orlop_spec::port::{Origin, Result};
 use std::io::{self, Read};
 
-/// How much is sent between two notes: a note costs less than a thousandth of the time that this takes.
+/// How much is sent between two notes.
 const STEP: u64 = 1 << 20;
 
 /// An origin whose bytes are noted as they are read.

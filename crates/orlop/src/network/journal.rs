@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! $XDG_STATE_HOME/orlop/journal/      0700
-//! ├── upload-HEX      JSON; HEX is the sha256 of site, repository and blob
+//! ├── upload-HEX      JSON, and a line with a number; HEX is the sha256 of site, repository and blob
 //! └── holders-HEX     lines `DIGEST REPOSITORY`, the newest last; HEX is the sha256 of the site
 //! ```
 //!
@@ -10,7 +10,7 @@
 //! there, and no error comes of it; no file grows without bound.
 
 use super::private;
-use orlop_fs::Dir;
+use orlop_fs::{Dir, File};
 use orlop_spec::network::{Journal, Upload, UploadKey};
 use orlop_spec::reference::Repository;
 use orlop_spec::wire::{Address, Site};
@@ -26,6 +26,16 @@ pub(super) struct Folder {
     path: Option<PathBuf>,
     user: u32,
     holders: Mutex<HashMap<Site, Holders>>,
+    /// Uploads whose files this run wrote.
+    written: Mutex<HashMap<UploadKey, Written>>,
+}
+
+/// A file of an upload, open.
+struct Written {
+    upload: Upload,
+    file: File,
+    /// Where its line with a number begins.
+    line: u64,
 }
 
 /// Who holds what on one site.
@@ -49,7 +59,7 @@ const LARGEST: u64 = 2 << 20;
 
 impl Folder {
     pub(super) fn new(path: Option<PathBuf>, user: u32) -> Self {
-        Self { path, user, holders: Mutex::default() }
+        Self { path, user, holders: Mutex::default(), written: Mutex::default() }
     }
 
     fn open(&self) -> Option<Dir> {
@@ -58,6 +68,28 @@ impl Folder {
 
     fn open_or_make(&self) -> Option<Dir> {
         private::open_or_make(self.path.as_deref()?, self.user)
+    }
+
+    /// Writes a whole file: where an upload stands, and how much was sent.
+    fn write_upload(&self, key: &UploadKey, upload: &Upload) -> Option<Written> {
+        let folder = self.open_or_make()?;
+        let document = json!({
+            "version": 1,
+            "key": describe(key),
+            "location": upload.location.to_string(),
+            "acknowledged": upload.acknowledged,
+        });
+        if !matches!(folder.try_stat(upload_name(key).as_bytes()), Ok(Some(_))) {
+            forget_oldest(&folder);
+        }
+        let document = json::print(&document);
+        let bytes = [&document, &b"\n"[..], number(upload.sent).as_bytes()].concat();
+        let file = private::write(&folder, &upload_name(key), &bytes).ok()?;
+        Some(Written { upload: upload.clone(), file, line: document.len() as u64 + 1 })
+    }
+
+    fn written(&self) -> MutexGuard<'_, HashMap<UploadKey, Written>> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn holders_of<'g>(
@@ -102,36 +134,38 @@ impl Folder {
 impl Journal for Folder {
     fn upload(&self, key: &UploadKey) -> Option<Upload> {
         let bytes = private::read(&self.open()?, &upload_name(key), self.user, LARGEST)?;
-        let document = json::value(&bytes).ok()?;
+        let end = bytes.iter().position(|byte| *byte == b'\n')?;
+        let document = json::value(&bytes[..end]).ok()?;
         if document.get("version") != Some(&json!(1)) || document.get("key") != Some(&describe(key)) {
             return None;
         }
         Some(Upload {
             location: Address::parse(document.get("location")?.as_str()?).ok()?,
             acknowledged: document.get("acknowledged")?.as_u64()?,
-            sent: document.get("sent")?.as_u64()?,
+            sent: std::str::from_utf8(&bytes[end..]).ok()?.trim().parse().ok()?,
         })
     }
 
     fn note_upload(&self, key: &UploadKey, upload: Option<&Upload>) {
+        let known = self.written().remove(key);
         let Some(upload) = upload else {
             if let Some(folder) = self.open() {
                 folder.remove_file(upload_name(key)).ok();
             }
             return;
         };
-        let Some(folder) = self.open_or_make() else { return };
-        let document = json!({
-            "version": 1,
-            "key": describe(key),
-            "location": upload.location.to_string(),
-            "acknowledged": upload.acknowledged,
-            "sent": upload.sent,
-        });
-        if !matches!(folder.try_stat(upload_name(key).as_bytes()), Ok(Some(_))) {
-            forget_oldest(&folder);
+        let stands = |known: &Written| Upload { sent: upload.sent, ..known.upload.clone() } == *upload;
+        let written = match known.filter(stands) {
+            // To replace a file costs a thousand times as much.
+            Some(known) => {
+                known.file.write_at(number(upload.sent).as_bytes(), known.line).ok();
+                Some(known)
+            }
+            None => self.write_upload(key, upload),
+        };
+        if let Some(written) = written {
+            self.written().insert(key.clone(), written);
         }
-        private::write(&folder, &upload_name(key), &json::print(&document)).ok();
     }
 
     fn holders(&self, site: &Site, blob: &AnyDigest) -> Vec<Box<str>> {
@@ -166,6 +200,11 @@ impl Drop for Folder {
             self.write_holders(site, holders);
         }
     }
+}
+
+/// A line that is as long for every number.
+fn number(number: u64) -> String {
+    format!("{number:020}\n")
 }
 
 /// Makes room for one more upload.

@@ -3,7 +3,7 @@
 //! Invariant: a folder that others can read or write, or that is somebody else's, is not used at all.
 
 use orlop_fs::lock::{Lock, Share, Wait};
-use orlop_fs::{Dir, Persist, Stat};
+use orlop_fs::{Dir, File, Persist, Stat};
 use std::io::Write as _;
 use std::path::Path;
 
@@ -35,15 +35,15 @@ pub(super) fn read(folder: &Dir, name: &str, user: u32, limit: u64) -> Option<Ve
     is_private.then(|| file.read_to_limit(limit).ok()).flatten()
 }
 
-/// Writes a file in one step, readable by its owner alone.
-pub(super) fn write(folder: &Dir, name: &str, bytes: &[u8]) -> orlop_fs::Result<()> {
+/// Writes a file in one step, readable by its owner alone, and gives it.
+pub(super) fn write(folder: &Dir, name: &str, bytes: &[u8]) -> orlop_fs::Result<File> {
     let mut temporary = folder.create_temp()?;
     // Before a byte is in it.
     temporary.file().set_mode(0o600)?;
     temporary
         .write_all(bytes)
         .map_err(|error| orlop_fs::Error::io("write", folder.shown(name).as_bytes(), error))?;
-    temporary.persist(name, Persist::Replace).map(drop)
+    temporary.persist(name, Persist::Replace)
 }
 
 /// Alone in the folder, as long as the lock is held; nothing where it cannot be had at once: what is kept here is not

@@ -88,7 +88,7 @@ impl Realms {
             return Ok(());
         }
         let lines = pairs.iter().take(MOST).map(|(registry, realm)| format!("{registry} {realm}\n"));
-        private::write(folder, FILE, format!("{TITLE}\n{}", lines.collect::<String>()).as_bytes())
+        private::write(folder, FILE, format!("{TITLE}\n{}", lines.collect::<String>()).as_bytes()).map(drop)
     }
 
     fn read(&self, folder: &Dir) -> BTreeSet<Pair> {

@@ -39,6 +39,12 @@ fn an_upload_is_remembered_until_it_is_forgotten() {
     assert_eq!(journal(&scratch).upload(&key("a")), Some(upload(7)));
     assert_eq!(journal(&scratch).upload(&key("b")), None);
     assert_eq!(journal(&scratch).upload(&UploadKey { repository: "other".into(), ..key("a") }), None);
+    let more = Upload { sent: 1 << 40, ..upload(7) };
+    let one = journal(&scratch);
+    for upload in [upload(7), more.clone(), upload(7), more.clone()] {
+        one.note_upload(&key("a"), Some(&upload));
+        assert_eq!(journal(&scratch).upload(&key("a")), Some(upload), "written whole, and in place");
+    }
     journal(&scratch).note_upload(&key("a"), None);
     assert_eq!(journal(&scratch).upload(&key("a")), None);
     assert!(files(&scratch).is_empty());
