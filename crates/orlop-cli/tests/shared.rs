@@ -120,7 +120,7 @@ fn names_survive_writers_that_stand_still_at_the_worst_moment() {
     proof::ran(name, found);
 }
 
-/// Every flipped bit of every blob is found: by `validate` always, by `unpack` where it needs the blob.
+/// Every flipped bit of every blob is found: by `validate`, `unpack` and `copy`.
 #[test]
 fn item_2_rot_is_found_wherever_it_is() {
     let scratch = scratch();
@@ -147,6 +147,10 @@ fn item_2_rot_is_found_wherever_it_is() {
             let refused = ask(scratch.root(), &["unpack", "oci:layout:t", "out"]);
             assert_eq!(refused.code(), Some(5), "{what}: {refused}");
             assert!(!scratch.path("out").exists(), "{what}");
+            // A copy opens no layer: the digest of the blob is all that it can go by.
+            let stopped = ask(scratch.root(), &["copy", "oci:layout:t", "oci:other:t"]);
+            assert_eq!(stopped.code(), Some(5), "{what}: {stopped}");
+            assert!(!scratch.path("other").exists(), "{what}");
             cases += 1;
         }
         fs::write(&path, whole).expect("ours");

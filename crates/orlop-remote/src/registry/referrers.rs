@@ -16,7 +16,9 @@ use orlop_spec::port::Result;
 use orlop_spec::wire::failure::Failure;
 use orlop_spec::wire::referrers::{self, Change, Fallback};
 use orlop_spec::wire::{Address, Place};
-use orlop_spec::{Algorithm, AnyDigest, Descriptor, Diagnose as _, Digest, Document, Fault, Kind, json};
+use orlop_spec::{
+    Algorithm, AnyDigest, Descriptor, Diagnose as _, Digest, Document, Event, Fault, Kind, json,
+};
 use std::sync::Arc;
 
 /// How often an index is written again that somebody else wrote over.
@@ -85,13 +87,18 @@ impl Doors<'_> {
                 None => Fallback::default(),
             };
             if change(&mut index) == Change::None {
-                break;
+                return Ok(());
             }
             let raw = index.print();
             let digest = Digest::of(Algorithm::Sha256, &raw);
             let document = Descriptor::new(media_type.clone(), digest, raw.len() as u64);
             self.put(door, actions, &document, &raw, &name)?;
         }
+        let text = format!(
+            "the list of what speaks of {subject} in {} is written by others again and again, and may lack something",
+            self.repository
+        );
+        self.client.context().observer.event(Event::Warned(text));
         Ok(())
     }
 

@@ -311,6 +311,23 @@ fn item_207_referrers_are_kept_under_a_tag_and_others_stay() {
 }
 
 #[test]
+fn item_207_a_list_that_others_always_write_over_is_told() {
+    // What is written under the tag of the referrers is never found there.
+    let server = Server::that(|asked, reply| match asked.path().contains("/manifests/sha256-") {
+        true if asked.method == "GET" => Reply::error(404, "MANIFEST_UNKNOWN", "gone"),
+        _ => reply.without("OCI-Subject"),
+    });
+    let (world, subject) = (World::default(), Sample::new("a subject"));
+    publish(&world, &server.app(), &subject, &tag("1"));
+    let speaker = Sample::about("one", Algorithm::Sha256, Some(subject.root.clone()));
+    publish(&world, &server.app(), &speaker, &Name::Untagged);
+    let events = std::mem::take(&mut *world.seen.0.lock().expect("no test panics with it"));
+    let digest = subject.root.digest.to_string();
+    let is_told = |event: &Event| matches!(event, Event::Warned(text) if text.contains(&digest));
+    assert_eq!(events.iter().filter(|event| is_told(event)).count(), 1, "{events:?}");
+}
+
+#[test]
 fn a_tag_stays_where_nothing_may_be_removed() {
     let server = Server::that(|asked, reply| match asked.method.as_str() {
         "DELETE" => Reply::error(405, "UNSUPPORTED", "deletion is off"),
