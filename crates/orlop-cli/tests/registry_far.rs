@@ -14,22 +14,23 @@ const LAYERS: usize = 16;
 /// A layout with an image of many layers of 512 KiB that nothing compresses.
 fn image() -> Scratch {
     let it = scratch();
-    let mut seed = 7_u64;
     let mut sources = Vec::new();
     for layer in 0..LAYERS {
-        let noise: Vec<u8> = std::iter::repeat_with(|| {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            (seed >> 56) as u8
-        })
-        .take(512 << 10)
-        .collect();
         sources.push(format!("layer{layer}"));
         it.folder(&sources[layer]);
-        it.file(&format!("layer{layer}/file{layer}"), noise);
+        it.file(&format!("layer{layer}/file{layer}"), noise(512 << 10, layer as u64));
     }
     let words = ["build"].into_iter().chain(sources.iter().map(String::as_str));
     run(&it, &words.chain(["oci:from:1", "--progress=none"]).collect::<Vec<_>>()).ok();
     it
+}
+
+fn noise(size: usize, mut seed: u64) -> Vec<u8> {
+    let next = || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 56) as u8
+    };
+    std::iter::repeat_with(next).take(size).collect()
 }
 
 fn run(it: &Scratch, words: &[&str]) -> Command {
@@ -66,6 +67,30 @@ fn over_a_long_way_nobody_is_faster_than_skopeo_by_waiting_less() {
         assert!(own < other.mul_f32(1.25), "{what}: {own:?}, skopeo {other:?}");
     }
     proof::ran(PROOF, 3);
+}
+
+/// What one connection of a far registry carries is often less than the way could: a large layer comes by several.
+#[test]
+fn one_large_layer_comes_faster_than_one_connection_carries() {
+    const PROOF: &str = "far: one large layer by several connections";
+    let (Some(skopeo), Some(registry)) = (peer("skopeo"), Registry::start(Wire::Clear, Guard::Open)) else {
+        return proof::skipped(PROOF, "skopeo or docker-registry is missing");
+    };
+    let it = scratch();
+    it.folder("tree");
+    it.file("tree/big", noise(80 << 20, 7));
+    run(&it, &["build", "tree", "oci:from:1", "--compress=none", "--progress=none"]).ok();
+    run(&it, &["push", "oci:from:1", &format!("docker://{}/app:1", registry.host()), "--progress=none"]).ok();
+    let link = SlowLink::to(&registry.host(), Link { bandwidth: Some(16 << 20), ..FAR });
+    let place = format!("docker://{}/app:1", link.host());
+    let own = timed(run(&it, &["pull", &place, "oci:own:1", "--progress=none"]));
+    let flags = ["--insecure-policy", "copy", "-q", "--src-tls-verify=false", &place, "oci:other:1"];
+    let other = timed(skopeo.command().args(flags).current_dir(it.root()));
+    let digest = |place: &str| run(&it, &["digest", place]).ok().out();
+    assert_eq!(digest("oci:own:1"), digest("oci:from:1"));
+    run(&it, &["validate", "oci:own:1"]).ok();
+    assert!(own.mul_f32(1.5) < other, "{own:?}, skopeo {other:?}");
+    proof::ran(PROOF, 1);
 }
 
 /// Of what was received when a connection breaks, nothing is asked for again.

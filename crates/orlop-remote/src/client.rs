@@ -47,6 +47,25 @@ pub struct Options {
     /// Blobs up to so many bytes are sent at once; larger ones in chunks of them, so that a broken connection costs
     /// no more.
     pub chunk: u64,
+    /// When a blob is fetched by several connections.
+    pub wide: Wide,
+}
+
+/// When a blob is fetched by several connections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wide {
+    /// More bytes than so many.
+    pub from: u64,
+    /// Bytes of one piece.
+    pub piece: u64,
+    /// Where one connection carries a piece in less time, it stays alone.
+    pub fast: Duration,
+}
+
+impl Default for Wide {
+    fn default() -> Self {
+        Self { from: 64 << 20, piece: 2 << 20, fast: Duration::from_millis(10) }
+    }
 }
 
 impl Default for Options {
@@ -56,6 +75,7 @@ impl Default for Options {
             stall: Duration::from_secs(10),
             patience: Duration::from_secs(60),
             chunk: 64 << 20,
+            wide: Wide::default(),
         }
     }
 }

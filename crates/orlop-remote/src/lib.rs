@@ -27,7 +27,7 @@ pub mod registry;
 mod retry;
 pub mod web;
 
-pub use client::{Client, Errand, Options, Payload, Redirects, Repeat, Who};
+pub use client::{Client, Errand, Options, Payload, Redirects, Repeat, Who, Wide};
 pub use error::{Error, Phase, Refusal};
 pub use exchange::Http;
 pub use line::{Dialling, Line};

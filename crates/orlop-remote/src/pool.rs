@@ -11,6 +11,7 @@ use crate::line::{Line, Throttle};
 use orlop_spec::wire::Site;
 use rustls::ClientConfig;
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,17 @@ pub struct Pool {
     resolver: Arc<dyn Resolve>,
     line: Line,
     throttle: Option<Throttle>,
+    /// Whether some blob is fetched by several connections.
+    is_wide: AtomicBool,
+}
+
+/// The right of one blob to several connections, as long as it stands.
+pub(crate) struct Widened<'p>(&'p Pool);
+
+impl Drop for Widened<'_> {
+    fn drop(&mut self) {
+        self.0.is_wide.store(false, Ordering::Release);
+    }
 }
 
 /// Whom a connection leads to.
@@ -83,7 +95,13 @@ impl Pool {
             resolver,
             line: Line::default(),
             throttle: None,
+            is_wide: AtomicBool::new(false),
         }
+    }
+
+    /// Several connections for one blob; `None` while another one has them, so that memory stays what it is.
+    pub(crate) fn widen(&self) -> Option<Widened<'_>> {
+        (!self.is_wide.swap(true, Ordering::Acquire)).then_some(Widened(self))
     }
 
     /// The same, with a way out such as the user allows.

@@ -24,6 +24,7 @@ mod referrers;
 mod source;
 mod tags;
 mod upload;
+mod wide;
 
 pub use enter::{Entry, enter};
 pub use error::{Damage, Error};

@@ -17,6 +17,7 @@ use crate::digest::{Algorithm, AnyDigest};
 use crate::wire::Site;
 use std::fmt;
 use std::io::{self, Read, Write};
+use std::ops::ControlFlow;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
@@ -124,6 +125,12 @@ pub trait Origin: Send + Sync {
     /// Reads from byte `at` on; may be called again, which is how a transfer is retried and resumed.
     fn open(&self, at: u64) -> Result<Box<dyn Read + Send + '_>>;
 
+    /// Gives the bytes from `at` on to `take`, in order and in pieces, until it has enough. For who takes them all and
+    /// hands none on: an origin that is far may have several parts of itself fetched at once.
+    fn pour(&self, at: u64, take: Take<'_>) -> Result<()> {
+        drain(&mut *self.open(at)?, take)
+    }
+
     /// The bytes as part of a local file, for reflink, link and `copy_file_range`.
     fn local(&self) -> Option<LocalFile> {
         None
@@ -143,6 +150,26 @@ pub trait Origin: Send + Sync {
     /// Repositories of registries that should hold the blob, so that another one there may mount it.
     fn lenders(&self) -> Vec<Lender> {
         Vec::new()
+    }
+}
+
+/// Takes bytes, and says whether it has enough.
+pub type Take<'t> = &'t mut dyn FnMut(&[u8]) -> Result<ControlFlow<()>>;
+
+/// Gives what a reader has to `take`, until it has enough.
+pub fn drain(read: &mut dyn Read, take: Take<'_>) -> Result<()> {
+    let mut buffer = vec![0; 256 << 10];
+    loop {
+        match read.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(count) => {
+                if take(&buffer[..count])?.is_break() {
+                    return Ok(());
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(Fault::io("read a blob", error)),
+        }
     }
 }
 

@@ -14,12 +14,10 @@ use orlop_layer::verified::Damaged;
 use orlop_spec::digest::{Algorithm, Hasher};
 use orlop_spec::port::{Origin, Result};
 use orlop_spec::{AnyDigest, Descriptor, Fault};
-use std::io::Read as _;
+use std::ops::ControlFlow;
 
 /// Smaller blobs are fetched anew in the time that a part costs.
 const SMALL: u64 = 1 << 20;
-/// One step of reading.
-const STEP: usize = 256 << 10;
 
 /// Whether a part would be worth its name.
 pub(crate) fn is_worth(blob: &Descriptor, origin: &dyn Origin) -> bool {
@@ -105,18 +103,13 @@ impl<'a> Part<'a> {
         mut done: u64,
         hasher: &mut Hasher,
     ) -> Result<u64> {
-        let mut input = origin.open(done)?.take(blob.size - done + 1);
-        let mut buffer = vec![0; STEP];
-        loop {
-            let count = match input.read(&mut buffer) {
-                Ok(0) => return Ok(done),
-                Ok(count) => count,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(Fault::io(format!("copy {}", blob.digest), error)),
-            };
-            self.file.write_at(&buffer[..count], done)?;
-            hasher.update(&buffer[..count]);
-            done += count as u64;
-        }
+        origin.pour(done, &mut |bytes| {
+            let most = usize::try_from(blob.size - done + 1).unwrap_or(usize::MAX).min(bytes.len());
+            self.file.write_at(&bytes[..most], done)?;
+            hasher.update(&bytes[..most]);
+            done += most as u64;
+            Ok(if done > blob.size { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })?;
+        Ok(done)
     }
 }

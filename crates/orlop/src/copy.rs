@@ -10,7 +10,7 @@ use orlop_spec::graph::{self, Node};
 use orlop_spec::index::Index;
 use orlop_spec::media_type::{Distribution, MediaType, OCI_INDEX, Role};
 use orlop_spec::platform::{self, Platform};
-use orlop_spec::port::{Catalog, Depth, Hints, Name, Origin, Put, Result, Sink, Source, Transfer};
+use orlop_spec::port::{Catalog, Depth, Hints, Name, Origin, Put, Result, Sink, Source, Take, Transfer};
 use orlop_spec::{Algorithm, AnyDigest, Context, Course, Descriptor, Diagnose as _, Document, Event, Fault};
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -471,6 +471,22 @@ impl Origin for Watched<'_> {
             course.begin(at);
         }
         Ok(Box::new(Counted { cx: *self.cx, course: self.course, inner, at }))
+    }
+
+    fn pour(&self, at: u64, take: Take<'_>) -> Result<()> {
+        if let Some(course) = self.course {
+            course.begin(at);
+        }
+        let mut reached = at;
+        self.inner.pour(at, &mut |bytes| {
+            self.cx.cancel.check()?;
+            let begin = reached;
+            reached += bytes.len() as u64;
+            if let Some(course) = self.course {
+                course.pass(begin, reached);
+            }
+            take(bytes)
+        })
     }
 
     fn local(&self) -> Option<orlop_spec::port::LocalFile> {

@@ -1,7 +1,8 @@
 //! Several places as one source, so that one sink can take images of all of them.
 
-use orlop_spec::port::{Catalog, Lender, LocalFile, Name, Origin, Result, Selector, Source};
+use orlop_spec::port::{Catalog, Lender, LocalFile, Name, Origin, Result, Selector, Source, Take};
 use orlop_spec::{AnyDigest, Descriptor, Diagnose as _};
+use std::cell::Cell;
 use std::io::Read;
 
 /// Places that are looked through in their order for every blob: a first one, and others.
@@ -59,6 +60,22 @@ struct Anywhere<'a> {
 impl Origin for Anywhere<'_> {
     fn open(&self, at: u64) -> Result<Box<dyn Read + Send + '_>> {
         first(self.first.open(at), self.others.iter().map(|origin| origin.open(at)))
+    }
+
+    fn pour(&self, at: u64, take: Take<'_>) -> Result<()> {
+        let is_begun = Cell::new(false);
+        let mut noted = |bytes: &[u8]| {
+            is_begun.set(true);
+            take(bytes)
+        };
+        let mut poured = self.first.pour(at, &mut noted);
+        for origin in &self.others {
+            match &poured {
+                Err(fault) if fault.is_absence() && !is_begun.get() => poured = origin.pour(at, &mut noted),
+                _ => break,
+            }
+        }
+        poured
     }
 
     fn local(&self) -> Option<LocalFile> {

@@ -5,13 +5,15 @@
 
 use super::doors::{Ask, Doors, PULL, Told};
 use super::error::Error;
+use super::wide;
 use orlop_spec::network::Serves;
-use orlop_spec::port::{Lender, Origin, Result};
+use orlop_spec::port::{Lender, Origin, Result, Take, drain};
 use orlop_spec::wire::Place;
 use orlop_spec::wire::endpoint::Part;
 use orlop_spec::wire::header::{self, ContentRange};
 use orlop_spec::{Descriptor, Fault};
 use std::io::{self, Read};
+use std::ops::Range;
 
 /// A blob of a repository.
 pub(super) struct Blob<'r> {
@@ -34,6 +36,17 @@ impl Origin for Blob<'_> {
         Ok(Box::new(from(told, at)?.take(left)))
     }
 
+    fn pour(&self, at: u64, take: Take<'_>) -> Result<()> {
+        let client = &self.doors.client;
+        let wide = &client.options().wide;
+        // Where the user bounds the rate, more connections carry no more.
+        let is_wide = self.blob.size.saturating_sub(at) > wide.from && client.pool().throttle().is_none();
+        match is_wide.then(|| client.pool().widen()).flatten() {
+            Some(_alone) => wide::pour(self, at, wide, take),
+            None => drain(&mut *self.open(at)?, take),
+        }
+    }
+
     fn is_far(&self) -> bool {
         true
     }
@@ -44,6 +57,20 @@ impl Origin for Blob<'_> {
 }
 
 impl Blob<'_> {
+    /// A part of the blob, where the server gives exactly that one.
+    pub(super) fn piece(&self, piece: &Range<u64>) -> Result<Option<Box<dyn Read + Send + '_>>> {
+        let (first, last) = (piece.start, piece.end - 1);
+        let part = Part::Between { first, last };
+        let request = |place: &Place| Ok(place.get_blob(&self.blob.digest, part));
+        let told = self
+            .doors
+            .first(Serves::Digests, |door| self.doors.ask(door, &Ask::new(PULL, &request))?.success())?;
+        let given = header::content_range(&told.head().headers);
+        let is_it = matches!(given, Some(ContentRange::Part { first: from, last: to, .. }) if (from, to) == (first, last));
+        let is_it = is_it && told.status() == 206;
+        Ok(is_it.then(|| -> Box<dyn Read + Send + '_> { Box::new(told.answer.body.take(last - first + 1)) }))
+    }
+
     fn missing(&self) -> Error {
         let repository = Box::new(self.doors.repository.clone());
         Error::BlobMissing { digest: self.blob.digest.clone(), repository }

@@ -5,3 +5,4 @@ mod laws;
 mod ports;
 mod server;
 mod transfers;
+mod wide;

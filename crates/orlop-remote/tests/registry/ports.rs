@@ -1,6 +1,6 @@
 //! What a client is given in tests: registries on this machine, no secrets, a journal in memory.
 
-use orlop_remote::{Client, Options, Pool, Push, Remote, Resolve};
+use orlop_remote::{Client, Options, Pool, Push, Remote, Resolve, Wide};
 use orlop_spec::network::{
     Access, Added, Credential, Endpoint, Hosts, Journal, Network, Proxy, Secrets, Serves, Tls, Token,
     TokenKey, Trust, Upload, UploadKey,
@@ -24,6 +24,7 @@ pub(crate) struct World {
     pub(crate) seen: Seen,
     pub(crate) near: Near,
     pub(crate) notes: Notes,
+    pub(crate) wide: Wide,
 }
 
 impl World {
@@ -37,7 +38,8 @@ impl World {
             journal: &self.notes,
             clock: &|| Timestamp::EPOCH,
         };
-        let options = Options { retries: 2, stall: Duration::from_secs(5), ..Options::default() };
+        let (stall, wide) = (Duration::from_secs(5), self.wide.clone());
+        let options = Options { retries: 2, stall, wide, ..Options::default() };
         Client::new(cx, network, &self.pool, options)
     }
 
