@@ -1,6 +1,6 @@
 //! Every fault of the fault server against the program: it ends as the fault's row says, in time, with the exit code
 //! of its kind; without a wrong byte at either end, a secret in wrong hands, or what a server said raw on a terminal
-//! (N1–N4, N9, N10, N12, L1; items 201–206, 210–215).
+//! (N1–N4, N10, N12, L1; items 202–206, 210–215).
 //!
 //! The gate takes every third row, a full run all of them.
 
