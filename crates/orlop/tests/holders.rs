@@ -180,6 +180,7 @@ impl World {
             root.digest,
             found[0].digest
         );
+        assert_eq!(found[0].media_type, root.media_type, "{:?} to {to:?}", from.holder);
         assert!(same(made, &*there, root) > 2);
         self.hops.fetch_add(1, Ordering::Relaxed);
         target

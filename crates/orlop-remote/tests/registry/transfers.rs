@@ -313,9 +313,9 @@ fn item_207_referrers_are_kept_under_a_tag_and_others_stay() {
 #[test]
 fn item_207_a_list_that_others_always_write_over_is_told() {
     // What is written under the tag of the referrers is never found there.
-    let server = Server::that(|asked, reply| match asked.path().contains("/manifests/sha256-") {
-        true if asked.method == "GET" => Reply::error(404, "MANIFEST_UNKNOWN", "gone"),
-        _ => reply.without("OCI-Subject"),
+    let server = Server::that(|asked, reply| {
+        let is_list = asked.method == "GET" && asked.path().contains("/manifests/sha256-");
+        if is_list { Reply::error(404, "MANIFEST_UNKNOWN", "gone") } else { reply.without("OCI-Subject") }
     });
     let (world, subject) = (World::default(), Sample::new("a subject"));
     publish(&world, &server.app(), &subject, &tag("1"));
