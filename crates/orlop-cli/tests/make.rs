@@ -112,6 +112,19 @@ fn flags_of_build_are_the_members_of_the_config() {
     assert_eq!(value["manifest"]["annotations"], json!({ "org.opencontainers.image.url": "u" }));
 }
 
+/// As docker spells it.
+#[test]
+fn import_makes_what_build_makes() {
+    let it = fixture();
+    it.ok(&["copy", "rootfs:tree", "tar:tree.tar"]);
+    let change = ["--change", "CMD sh -c true", "tree.tar"];
+    let digest = |verb: &str, target: &str| {
+        let line = it.ok(&[&[verb], &change[..], &[target]].concat());
+        line.split_once('@').expect("a digest").1.to_owned()
+    };
+    assert_eq!(digest("import", "oci:img:imported"), digest("build", "oci:img:built"));
+}
+
 #[test]
 fn a_base_gives_layers_and_config() {
     let it = fixture();
