@@ -14,7 +14,8 @@ use std::io::Read as _;
 
 fuzz_target!(|bytes: &[u8]| {
     let sealed = seal(bytes);
-    let options = Options { tmpdir: std::env::temp_dir(), limits: Limits { document: 64 << 10, ..limits() } };
+    let limits = Limits { document: 64 << 10, ..limits() };
+    let options = Options { tmpdir: std::env::temp_dir(), limits, cancel: None };
     if let Ok(archive) = OciArchive::read(&sealed[..], &options) {
         look(&archive);
     }
