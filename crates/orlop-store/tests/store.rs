@@ -397,7 +397,7 @@ fn hostile_lists_are_refused() {
         ("a part outside", [parted(0, b"hello", 1, &[(1, 5)]), tail.clone()].concat()),
         ("a part beyond all", [parted(0, b"hello", 1, &[(u64::MAX, 2)]), tail.clone()].concat()),
         ("an empty part", [parted(0, b"hello", 2, &[(0, 5), (5, 0)]), tail.clone()].concat()),
-        ("parts that overlap", [parted(0, b"hello", 2, &[(0, 3), (2, 3)]), tail.clone()].concat()),
+        ("parts that overlap", [parted(0, b"hello", 2, &[(0, 3), (2, 3)]), end(6, b"hello")].concat()),
         ("more parts than there are", parted(0, b"hello", u32::MAX, &[(0, 5)])),
     ];
     for (what, records) in refused {
