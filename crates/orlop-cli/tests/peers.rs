@@ -47,13 +47,15 @@ fn hello_tree(scratch: &Scratch) -> PathBuf {
     root
 }
 
-/// Our image of the tree in every form that others read.
+/// Our image of the tree and of a second layer, whose order matters, in every form that others read.
 fn forms(scratch: &Scratch, compress: &str) -> Vec<String> {
     let root = hello_tree(scratch);
+    scratch.folder("more/etc");
+    scratch.file("more/etc/more", "a second layer");
     let layout = format!("oci:{}:localhost/demo:1", scratch.path("layout").display());
     let build =
         orlop().args(["build", "--compress", compress, "--entrypoint", "/bin/hello", "--cmd", "demo"]);
-    build.arg(root).arg(&layout).ok();
+    build.arg(root).arg(scratch.path("more")).arg(&layout).ok();
     let path = |name: &str| scratch.path(name).display().to_string();
     let copies = [
         format!("oci-archive:{}:localhost/demo:1", path("oci.tar")),
@@ -75,12 +77,14 @@ fn skopeo_reads_every_form_that_we_write() {
     let mut cases = 0;
     for compress in ["none", "gzip", "zstd"] {
         let scratch = scratch();
-        for (number, form) in forms(&scratch, compress).iter().enumerate() {
+        let forms = forms(&scratch, compress);
+        unpack(&forms[0], &scratch.path("whole"));
+        for (number, form) in forms.iter().enumerate() {
             let copy = scratch.path(&format!("skopeo{number}"));
             skopeo(form, &format!("oci:{}:x", copy.display()));
             let ours = scratch.path(&format!("out{number}"));
             unpack(&format!("oci:{}:x", copy.display()), &ours);
-            same_tree(&ours, &scratch.path("hello"), form);
+            same_tree(&ours, &scratch.path("whole"), form);
             cases += 1;
         }
     }
