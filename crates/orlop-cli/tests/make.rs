@@ -116,7 +116,8 @@ fn flags_of_build_are_the_members_of_the_config() {
 #[test]
 fn import_makes_what_build_makes() {
     let it = fixture();
-    it.ok(&["copy", "rootfs:tree", "tar:tree.tar"]);
+    it.ok(&["build", "tree", "oci:img:tree"]);
+    it.ok(&["copy", "oci:img:tree", "tar:tree.tar"]);
     let change = ["--change", "CMD sh -c true", "tree.tar"];
     let digest = |verb: &str, target: &str| {
         let line = it.ok(&[&[verb], &change[..], &[target]].concat());

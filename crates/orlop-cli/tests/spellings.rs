@@ -65,7 +65,7 @@ impl World {
         let platforms = "--platform host=1 --platform linux/arm64=2 --platform linux/arm/v7=arm";
         start.ok(&format!("orlop build {platforms} oci:images:several --progress=none --label a=b"));
         start.ok("orlop copy oci:images:1 docker-archive:app.tar:app:1");
-        start.ok("orlop copy rootfs:1 tar:tree.tar");
+        start.ok("orlop copy oci:images:1 tar:tree.tar");
         fs::create_dir(start.folder.join("shared")).expect("new");
         start.ok("orlop copy --shared-blobs shared oci:images:1 oci:lean:1");
         fs::write(start.folder.join("policy.json"), POLICY).expect("written");
