@@ -1,6 +1,7 @@
 //! Bars on a terminal: one for each blob that moves, and below them one for all.
 //!
-//! Invariant: no line is wider than 80 columns, and when the verb ends none is left.
+//! Invariant: no line is wider than 80 columns, and when the verb ends none is left. Bars move at every beat, not with every
+//! buffer: a terminal shows no more, and a copy has thousands of them in a second.
 
 use super::account::{Account, Stand, clock};
 use super::short;
@@ -10,16 +11,22 @@ use orlop::spec::Event;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-/// Between two changes of the bar of all.
+/// Between two moves of the bars.
 const BEAT: Duration = Duration::from_millis(100);
 
 /// All bars.
 pub struct Bars {
     all: MultiProgress,
-    each: HashMap<String, ProgressBar>,
+    each: HashMap<String, Bar>,
     /// The last one, once there is something to add up.
     sum: Option<ProgressBar>,
     beat: Instant,
+}
+
+/// The bar of one blob.
+struct Bar {
+    shown: ProgressBar,
+    bytes: u64,
 }
 
 impl Bars {
@@ -48,16 +55,16 @@ impl Bars {
                     Some(sum) => self.all.insert_before(sum, bar),
                     None => self.all.add(bar),
                 };
-                self.each.insert(item.clone(), bar);
+                self.each.insert(item.clone(), Bar { shown: bar, bytes: 0 });
             }
             Event::Advanced { item, bytes } | Event::Resumed { item, bytes } => {
-                if let Some(bar) = self.each.get(item) {
-                    bar.inc(*bytes);
+                if let Some(bar) = self.each.get_mut(item) {
+                    bar.bytes += bytes;
                 }
             }
             Event::Finished { item } => {
                 if let Some(bar) = self.each.remove(item) {
-                    bar.finish_and_clear();
+                    bar.shown.finish_and_clear();
                 }
                 self.add_up(account);
             }
@@ -65,6 +72,7 @@ impl Bars {
         }
         if now.duration_since(self.beat) >= BEAT {
             self.beat = now;
+            self.each.values().for_each(|bar| bar.shown.set_position(bar.bytes));
             self.add_up(account);
         }
     }
