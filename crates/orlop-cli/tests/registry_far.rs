@@ -3,9 +3,9 @@
 //! Time is measured here, and beside skopeo on the same way: what waits for the way dominates, not this machine.
 
 use std::time::{Duration, Instant};
-use testkit::registry::{Guard, Registry, Wire};
+use testkit::registry::{Guard, Registry, Wire, skopeo};
 use testkit::slow_link::{Link, Loss, SlowLink};
-use testkit::{Command, Scratch, orlop, peer, proof, scratch};
+use testkit::{Command, Scratch, orlop, proof, scratch};
 
 const FAR: Link =
     Link { latency: Duration::from_millis(25), bandwidth: Some(20 << 20), loss: None, losses: 0 };
@@ -46,15 +46,15 @@ fn timed(command: Command) -> Duration {
 #[test]
 fn over_a_long_way_nobody_is_faster_than_skopeo_by_waiting_less() {
     const PROOF: &str = "far: push and pull beside skopeo at 50 ms";
-    let (Some(skopeo), Some(registry)) = (peer("skopeo"), Registry::start(Wire::Clear, Guard::Open)) else {
+    let (Some(_), Some(registry)) = (skopeo(), Registry::start(Wire::Clear, Guard::Open)) else {
         return proof::skipped(PROOF, "skopeo or docker-registry is missing");
     };
     let it = image();
     let link = SlowLink::to(&registry.host(), FAR);
     let place = |name: &str| format!("docker://{}/{name}:1", link.host());
     let other = |words: [&str; 2]| {
-        let flags = ["--insecure-policy", "copy", "-q", "--src-tls-verify=false", "--dest-tls-verify=false"];
-        timed(skopeo.command().args(flags).args(words).current_dir(it.root()))
+        let flags = ["copy", "-q", "--src-tls-verify=false", "--dest-tls-verify=false"];
+        timed(skopeo().expect("found before").args(flags).args(words).current_dir(it.root()))
     };
     let own = |words: [&str; 2]| timed(run(&it, &["copy", words[0], words[1], "--progress=none"]));
 
@@ -73,7 +73,7 @@ fn over_a_long_way_nobody_is_faster_than_skopeo_by_waiting_less() {
 #[test]
 fn one_large_layer_comes_faster_than_one_connection_carries() {
     const PROOF: &str = "far: one large layer by several connections";
-    let (Some(skopeo), Some(registry)) = (peer("skopeo"), Registry::start(Wire::Clear, Guard::Open)) else {
+    let (Some(_), Some(registry)) = (skopeo(), Registry::start(Wire::Clear, Guard::Open)) else {
         return proof::skipped(PROOF, "skopeo or docker-registry is missing");
     };
     let it = scratch();
@@ -84,8 +84,8 @@ fn one_large_layer_comes_faster_than_one_connection_carries() {
     let link = SlowLink::to(&registry.host(), Link { bandwidth: Some(16 << 20), ..FAR });
     let place = format!("docker://{}/app:1", link.host());
     let own = timed(run(&it, &["pull", &place, "oci:own:1", "--progress=none"]));
-    let flags = ["--insecure-policy", "copy", "-q", "--src-tls-verify=false", &place, "oci:other:1"];
-    let other = timed(skopeo.command().args(flags).current_dir(it.root()));
+    let flags = ["copy", "-q", "--src-tls-verify=false", &place, "oci:other:1"];
+    let other = timed(skopeo().expect("found before").args(flags).current_dir(it.root()));
     let digest = |place: &str| run(&it, &["digest", place]).ok().out();
     assert_eq!(digest("oci:own:1"), digest("oci:from:1"));
     run(&it, &["validate", "oci:own:1"]).ok();

@@ -75,7 +75,9 @@ fn forms() -> Scratch {
         run(&["copy", "oci:www/layout:1", form, "--progress=none"]);
     }
     let shell = |line: &str| Command::new("sh").args(["-c", line]).current_dir(it.root()).ok();
-    shell("gzip -k www/a.oci && tar --format=posix -C tree -cf www/tree.tar . && gzip -k www/tree.tar");
+    shell(
+        "gzip -k www/a.oci && tar --format=posix --owner=0 --group=0 -C tree -cf www/tree.tar . && gzip -k www/tree.tar",
+    );
     it
 }
 

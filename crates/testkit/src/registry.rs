@@ -189,10 +189,10 @@ fn config(
     base + &tls.unwrap_or_default() + &auth
 }
 
-/// skopeo without policy and without the host's configuration.
+/// skopeo without policy, and without configuration and credentials of the host.
 pub fn skopeo() -> Option<Command> {
-    peer("skopeo")
-        .map(|skopeo| skopeo.command().args(["--insecure-policy", "--registries.d", "/nonexistent"]))
+    let command = peer("skopeo")?.command().env("XDG_RUNTIME_DIR", "/nonexistent");
+    Some(command.args(["--insecure-policy", "--registries.d", "/nonexistent"]))
 }
 
 #[cfg(test)]
