@@ -13,6 +13,7 @@
 pub mod layer;
 mod list;
 pub mod objects;
+pub mod tree;
 
 use objects::Objects;
 use orlop_fs::Dir;

@@ -78,7 +78,7 @@ impl Store {
         Ok(self.layers.sync()?)
     }
 
-    fn list(&self, diff_id: &DiffId) -> Result<list::Reader> {
+    pub(super) fn list(&self, diff_id: &DiffId) -> Result<list::Reader> {
         let opened = self
             .layers
             .open_dir(diff_id.0.algorithm().name())

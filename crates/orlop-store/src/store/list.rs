@@ -70,7 +70,8 @@ pub enum Held {
 }
 
 impl Held {
-    fn size(&self) -> u64 {
+    /// Bytes.
+    pub fn size(&self) -> u64 {
         match self {
             Self::Short(bytes) => bytes.len() as u64,
             Self::Object(object) => object.size,

@@ -1,0 +1,229 @@
+//! What layers of the store mean, without a look at their contents.
+//!
+//! Invariant: the tree of a list is the tree of the layer. The one reader of tars sees the literal bytes as they are,
+//! and zeros in the place of contents, which it passes over; so an entry has the same ordinal, offset and size, and no
+//! object is opened. The list is proven by its own sha256. That the layer's bytes have the diff id is not proven again:
+//! they were when the list was written, and [`Store::export`](super::Store::export) proves them for whoever needs it.
+//!
+//! ```text
+//! list ──┬─ literal bytes ─► tar::Reader ─► tree ──┐
+//!        ├─ zeros ─────────►      ▲                ├─ stack ─► Rendered: the tree, and where its contents are
+//!        └─ digests ─► contents by ordinal ────────┘
+//! ```
+
+use super::Store;
+use super::layer::Held;
+use super::list::{self, Record};
+use super::objects::Object;
+use orlop_layer::tree::{Content, Tree};
+use orlop_layer::{Error as LayerError, decode};
+use orlop_spec::Limits;
+use orlop_spec::digest::{Algorithm, DiffId, Digest};
+use orlop_spec::port::Result;
+use std::io::{self, BufRead, Read};
+
+/// A root file system that the store can show: its tree, and where its contents are.
+#[derive(Debug, Default)]
+pub struct Rendered {
+    /// The stacked tree.
+    pub tree: Tree,
+    layers: Vec<Contents>,
+}
+
+impl Store {
+    /// The tree of a layer, which is the `number`th of an image. Ordinals of its entries are those of
+    /// [`Store::contents`].
+    ///
+    /// The list is proven by its own sha256. The layer's bytes were proven when they came in; they are not put together
+    /// here, so a lost object is not noticed.
+    pub fn layer_tree(&self, diff_id: &DiffId, number: u16, limits: &Limits) -> Result<Tree> {
+        Ok(self.layer_meaning(diff_id, number, limits)?.0)
+    }
+
+    /// What layers mean together, base first. As [`Store::layer_tree`] it opens no object.
+    pub fn rendered(&self, layers: &[DiffId], limits: &Limits) -> Result<Rendered> {
+        let mut rendered = Rendered::default();
+        let mut entries = 0_u64;
+        for (number, diff_id) in (0..).zip(layers) {
+            let (tree, contents) = self.layer_meaning(diff_id, number, limits)?;
+            entries = entries.saturating_add(tree.len());
+            if entries > limits.entries {
+                let what = "the number of entries of all layers";
+                return Err(LayerError::Limit { what, limit: limits.entries }.into());
+            }
+            rendered.tree = std::mem::take(&mut rendered.tree).stack(tree)?;
+            rendered.layers.push(contents);
+        }
+        Ok(rendered)
+    }
+
+    fn layer_meaning(&self, diff_id: &DiffId, number: u16, limits: &Limits) -> Result<(Tree, Contents)> {
+        let mut hollow = Hollow::new(self.list(diff_id)?, *diff_id);
+        let tree = decode::tree(&mut hollow, number, limits)?;
+        let mut contents = hollow.contents;
+        contents.slots.shrink_to_fit();
+        contents.bytes.shrink_to_fit();
+        Ok((tree, contents))
+    }
+}
+
+impl Rendered {
+    /// Where the content of a file of the tree is; `None` for an empty one.
+    pub fn held(&self, content: &Content) -> Option<Held> {
+        if content.size == 0 {
+            return None;
+        }
+        self.layers.get(usize::from(content.layer))?.held(content)
+    }
+
+    /// The sha256 of a file's content; `None` where the content is of another tree.
+    pub fn digest(&self, content: &Content) -> Option<Digest> {
+        if content.size == 0 {
+            return Some(Digest::of(Algorithm::Sha256, b""));
+        }
+        Some(match self.held(content)? {
+            Held::Object(object) => object.digest,
+            Held::Short(bytes) => Digest::of(Algorithm::Sha256, &bytes),
+        })
+    }
+}
+
+/// Where the contents of one layer are: 40 bytes for each, and the short ones.
+#[derive(Debug, Default)]
+struct Contents {
+    /// In the order of the ordinals.
+    slots: Vec<Slot>,
+    /// Short contents, one behind the other.
+    bytes: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    ordinal: u32,
+    place: Place,
+}
+
+/// The size of an object is in the tree.
+#[derive(Debug)]
+enum Place {
+    Short { at: u32, length: u8 },
+    Object([u8; 32]),
+}
+
+impl Contents {
+    fn push(&mut self, ordinal: u32, held: &Held) -> Result<()> {
+        let place = match held {
+            Held::Short(bytes) => {
+                let limit = u32::MAX.into();
+                let full = LayerError::Limit { what: "the short contents of a layer", limit };
+                let at = u32::try_from(self.bytes.len()).map_err(|_| full)?;
+                self.bytes.extend_from_slice(bytes);
+                Place::Short { at, length: u8::try_from(bytes.len()).expect("a short content has 64 bytes") }
+            }
+            Held::Object(object) => {
+                Place::Object(object.digest.bytes().try_into().expect("objects are named by sha256"))
+            }
+        };
+        self.slots.push(Slot { ordinal, place });
+        Ok(())
+    }
+
+    fn held(&self, content: &Content) -> Option<Held> {
+        let index = self.slots.binary_search_by_key(&content.ordinal, |slot| slot.ordinal).ok()?;
+        match &self.slots[index].place {
+            Place::Short { at, length } => {
+                let bytes = self.bytes.get(*at as usize..)?.get(..usize::from(*length))?;
+                Some(Held::Short(bytes.into()))
+            }
+            Place::Object(hash) => {
+                let digest = Digest::from_bytes(Algorithm::Sha256, hash)?;
+                Some(Held::Object(Object { digest, size: content.size }))
+            }
+        }
+    }
+}
+
+/// The uncompressed layer with zeros for contents.
+struct Hollow {
+    list: list::Reader,
+    diff_id: DiffId,
+    contents: Contents,
+    literal: Vec<u8>,
+    /// How much of it was taken.
+    at: usize,
+    /// Bytes of a content that are to be given.
+    zeros: u64,
+    given: u64,
+    ended: bool,
+}
+
+impl Hollow {
+    fn new(list: list::Reader, diff_id: DiffId) -> Self {
+        let contents = Contents::default();
+        Self { list, diff_id, contents, literal: Vec::new(), at: 0, zeros: 0, given: 0, ended: false }
+    }
+
+    /// Takes the next record.
+    fn next(&mut self) -> Result<()> {
+        match self.list.record()? {
+            Record::Literal(length) => {
+                self.literal.resize(length as usize, 0);
+                self.at = 0;
+                self.list.literal(&mut self.literal)?;
+            }
+            Record::Content { ordinal, held, parts } => {
+                self.contents.push(ordinal, &held)?;
+                self.zeros = match parts {
+                    None => held.size(),
+                    Some(count) => self.parts(count)?,
+                };
+            }
+            Record::End { size, diff_id } if size == self.given && diff_id == self.diff_id => {
+                self.ended = true;
+            }
+            Record::End { .. } => return Err(self.list.damaged("it is of another layer")),
+        }
+        Ok(())
+    }
+
+    /// How much the layer holds of a content.
+    fn parts(&mut self, count: u32) -> Result<u64> {
+        let mut stored = 0;
+        for _ in 0..count {
+            // Parts ascend within the content, so their sum is at most its size.
+            stored += self.list.part()?.length;
+        }
+        Ok(stored)
+    }
+}
+
+impl BufRead for Hollow {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+        while self.at == self.literal.len() && self.zeros == 0 && !self.ended {
+            self.next()?;
+        }
+        if self.at < self.literal.len() {
+            return Ok(&self.literal[self.at..]);
+        }
+        let count = usize::try_from(self.zeros).unwrap_or(ZEROS.len()).min(ZEROS.len());
+        Ok(&ZEROS[..count])
+    }
+
+    fn consume(&mut self, count: usize) {
+        if self.at < self.literal.len() {
+            self.at += count;
+        } else {
+            self.zeros -= count as u64;
+        }
+        self.given += count as u64;
+    }
+}
+
+impl Read for Hollow {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let count = self.fill_buf()?.read(out)?;
+        self.consume(count);
+        Ok(count)
+    }
+}
