@@ -11,6 +11,9 @@ use rustix::fs::{
     Timestamps, Uid, XattrFlags,
 };
 use rustix::io::{Errno, Result};
+use rustix::mount::{self, MoveMountFlags, UnmountFlags};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 
 /// Opens a folder for use as a handle.
 pub(crate) const FOLDER: OFlags =
@@ -221,6 +224,17 @@ pub(crate) fn sync_data(file: impl AsFd) -> Result<()> {
 pub(crate) fn sync_fs(file: impl AsFd) -> Result<()> {
     pass(Operation::Sync, b"")?;
     fs::syncfs(file)
+}
+
+/// Puts a mount that is at no place at a folder.
+pub(crate) fn attach(mount: impl AsFd, folder: &Path) -> Result<()> {
+    pass(Operation::Mount, folder.as_os_str().as_bytes())?;
+    mount::move_mount(mount, "", fs::CWD, folder, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+}
+
+pub(crate) fn unmount(place: &Path, flags: UnmountFlags) -> Result<()> {
+    pass(Operation::Mount, place.as_os_str().as_bytes())?;
+    mount::unmount(place, flags)
 }
 
 pub(crate) fn share(from: impl AsFd, to: impl AsFd) -> Result<()> {

@@ -62,6 +62,12 @@ impl Dir {
         Self { handle, path: path.into() }
     }
 
+    /// Opens what a handle names, which need not be at any place; `path` is for messages.
+    pub(crate) fn from_handle_of(handle: BorrowedFd<'_>, path: &[u8]) -> Result<Self> {
+        let handle = call::reopen(handle).map_err(|error| Error::io("open", path, error))?;
+        Ok(Self { handle, path: path.into() })
+    }
+
     /// Where the folder was when it was opened. For messages.
     pub fn path(&self) -> &Path {
         Path::new(OsStr::from_bytes(&self.path))

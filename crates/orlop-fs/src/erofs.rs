@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Invariant: the bytes depend on the tree, on where its contents lie and on the attributes that are added. No content
-//! of a file is in the image. The image is planned, then written from its beginning to its end; memory grows with the
+//! of a file is in the image but those that are given for it. The image is planned, then written from its beginning to its end; memory grows with the
 //! inodes, not with their contents.
 
 mod attributes;
@@ -31,7 +31,9 @@ pub const NAME: &str = "erofs";
 
 /// Where the bytes of a file are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Place<'a> {
+    /// In the image: these bytes.
+    Here(&'a [u8]),
     /// Nowhere: they read as zeros, or an overlay puts others in their place.
     Nowhere,
     /// In one piece in a device.
@@ -46,7 +48,7 @@ pub enum Place {
 /// What the tree does not say.
 pub trait Describe {
     /// Where the bytes of a file are; not asked for empty ones.
-    fn place(&self, content: &Content) -> Result<Place>;
+    fn place(&self, content: &Content) -> Result<Place<'_>>;
 
     /// The attributes that the image shows.
     fn attributes<'i>(&self, inode: &'i Inode) -> Result<Cow<'i, Xattrs>> {
@@ -59,7 +61,7 @@ pub trait Describe {
 ///
 /// # Errors
 /// Where the format cannot hold something of the tree: an attribute of an unknown prefix, a content that begins within a
-/// block. Nothing is left out.
+/// block or has another size than the tree says. Nothing is left out.
 pub fn write(tree: &Tree, devices: &[u64], describe: &dyn Describe, out: &mut dyn Write) -> Result<u64> {
     let plan = Plan::new(tree, devices.len(), describe)?;
     let mut output = Output { out, at: 0 };
@@ -75,7 +77,7 @@ pub fn write(tree: &Tree, devices: &[u64], describe: &dyn Describe, out: &mut dy
     for (id, spot) in plan.spots() {
         if let plan::Body::Blocks(first) = spot.body {
             output.pad_to(u64::from(first) * BLOCK)?;
-            output.put(&inode::body(tree, id, &plan))?;
+            output.put(&inode::body(tree, id, &plan, describe)?)?;
         }
     }
     output.pad_to(plan.end())?;

@@ -97,6 +97,12 @@ pub enum Error {
         /// The first of them, escaped.
         first: Vec<String>,
     },
+    /// A mount that is in use.
+    #[error("{0} is in use: a program works there or has a file of it open")]
+    MountInUse(Shown),
+    /// The kernel lists mounts in another way than it did.
+    #[error("{0} is not as the kernel writes it")]
+    UnknownMountInfo(Shown),
     /// Something of a tree that an EROFS image cannot hold.
     #[error("an EROFS image cannot hold {what}")]
     NotInErofs {
@@ -236,6 +242,8 @@ impl Diagnose for Error {
             | Self::NotEmpty(_)
             | Self::CannotExchange(_)
             | Self::NotRegular(_)
+            | Self::MountInUse(_)
+            | Self::UnknownMountInfo(_)
             | Self::NotInErofs { .. }
             | Self::NotAName(_)
             | Self::Changed(_)
@@ -258,6 +266,7 @@ impl Diagnose for Error {
             Self::NoSubordinateIds { .. } | Self::NoMapProgram(_) | Self::Namespace(_) => {
                 Some("keep the owners beside the files with --owner record".into())
             }
+            Self::MountInUse(_) => Some("end the program, or take the mount away with --lazy".into()),
             Self::NotEmpty(_) => Some("exchange it with --replace".into()),
             Self::CannotExchange(_) => Some("empty it, and unpack without --replace".into()),
             Self::Collision(_) => Some("unpack to a file system that tells all names apart".into()),

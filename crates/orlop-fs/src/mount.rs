@@ -2,20 +2,25 @@
 //!
 //! Invariant: what is made is at no place until [`Mount::attach`], and is gone when it is dropped before.
 
-use crate::Result;
-use crate::erofs;
+mod list;
+
 use crate::error::{Error, Shown};
 use crate::overlay::Flavour;
+use crate::{Dir, Result, call, erofs, sys};
 use rustix::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use rustix::fs::CWD;
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, fsconfig_create, fsconfig_set_flag,
-    fsconfig_set_string, fsmount, fsopen, move_mount,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags, UnmountFlags, fsconfig_create,
+    fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, open_tree,
 };
+use std::borrow::Cow;
+use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
+
+pub use list::{Attached, Whose, attached};
 
 /// A file system that is made and at no place yet.
 #[derive(Debug)]
@@ -68,14 +73,30 @@ impl Mount {
                     fsconfig_set_string(context, "redirect_dir", "on")?;
                 }
             }
-            lower.iter().try_for_each(|folder| fsconfig_set_string(context, "lowerdir+", *folder))?;
-            data.iter().try_for_each(|folder| fsconfig_set_string(context, "datadir+", *folder))?;
+            if let ([only], []) = (lower, data) {
+                // Kernels before 6.8 know nothing but this.
+                fsconfig_set_string(context, "lowerdir", &*escaped(only, b"\\:"))?;
+            } else {
+                lower.iter().try_for_each(|folder| fsconfig_set_string(context, "lowerdir+", *folder))?;
+                data.iter().try_for_each(|folder| fsconfig_set_string(context, "datadir+", *folder))?;
+            }
             if let Some((upper, work)) = upper {
-                fsconfig_set_string(context, "upperdir", upper)?;
-                fsconfig_set_string(context, "workdir", work)?;
+                fsconfig_set_string(context, "upperdir", &*escaped(upper, b"\\"))?;
+                fsconfig_set_string(context, "workdir", &*escaped(work, b"\\"))?;
             }
             Ok(())
         })
+    }
+
+    /// Shows a folder once more, read-only, without what is mounted within it.
+    ///
+    /// # Errors
+    /// Where the caller may not mount, or the kernel is older than 5.12.
+    pub fn folder(folder: &Path) -> Result<Self> {
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+        let clone = open_tree(CWD, folder, flags).map_err(|error| failed(folder, error))?;
+        sys::make_read_only(clone.as_fd()).map_err(|error| failed(folder, error))?;
+        Ok(Self(clone))
     }
 
     fn make(
@@ -95,9 +116,48 @@ impl Mount {
 
     /// Puts it at a folder, where it stays until it is unmounted.
     pub fn attach(self, folder: &Path) -> Result<()> {
-        move_mount(self.0.as_fd(), "", CWD, folder, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
-            .map_err(|error| failed(folder, error))
+        call::attach(&self.0, folder).map_err(|error| failed(folder, error))
     }
+
+    /// The root of what it shows, before it is at any place too.
+    pub fn root(&self) -> Result<Dir> {
+        Dir::from_handle_of(self.0.as_fd(), b"(mount)")
+    }
+}
+
+/// What to do with a mount that is in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InUse {
+    /// It is an error, and stays.
+    Refuse,
+    /// It is taken away; who uses it goes on until it is left.
+    Detach,
+}
+
+/// Takes the uppermost mount from a place. A symbolic link is not followed.
+///
+/// # Errors
+/// Where nothing is mounted, the mount is in use or the caller may not.
+pub fn unmount(place: &Path, in_use: InUse) -> Result<()> {
+    let flags = match in_use {
+        InUse::Refuse => UnmountFlags::NOFOLLOW,
+        InUse::Detach => UnmountFlags::NOFOLLOW | UnmountFlags::DETACH,
+    };
+    call::unmount(place, flags).map_err(|error| match error {
+        Errno::BUSY => Error::MountInUse(Shown::from(place.as_os_str().as_bytes())),
+        error => Error::io("unmount", place.as_os_str().as_bytes(), error),
+    })
+}
+
+/// The kernel takes a backslash, and between lower folders a colon, for its own.
+fn escaped<'p>(path: &'p Path, special: &[u8]) -> Cow<'p, OsStr> {
+    let bytes = path.as_os_str().as_bytes();
+    if !bytes.iter().any(|byte| special.contains(byte)) {
+        return Cow::Borrowed(path.as_os_str());
+    }
+    let slash = |byte: &u8| special.contains(byte).then_some(b'\\');
+    let escaped = bytes.iter().flat_map(|byte| slash(byte).into_iter().chain([*byte]));
+    Cow::Owned(OsString::from_vec(escaped.collect()))
 }
 
 fn failed(place: &Path, error: Errno) -> Error {

@@ -38,12 +38,14 @@ pub enum Operation {
     SetXattr,
     /// A file, folder or file system is forced to its disk.
     Sync,
+    /// Something is mounted at a place, or taken away from it.
+    Mount,
 }
 
 impl Operation {
     /// Whether a full disk may refuse it.
     fn takes_space(self) -> bool {
-        !matches!(self, Self::Remove | Self::SetMeta | Self::Sync)
+        !matches!(self, Self::Remove | Self::SetMeta | Self::Sync | Self::Mount)
     }
 }
 

@@ -114,6 +114,25 @@ fn start_gated(words: &[CString]) -> std::io::Result<(Pid, OwnedFd)> {
     }
 }
 
+/// Lets nothing be written through a mount that is at no place yet.
+#[expect(unsafe_code, reason = "rustix has no face for mount_setattr")]
+pub(crate) fn make_read_only(mount: BorrowedFd<'_>) -> rustix::io::Result<()> {
+    let attributes =
+        libc::mount_attr { attr_set: libc::MOUNT_ATTR_RDONLY, attr_clr: 0, propagation: 0, userns_fd: 0 };
+    // SAFETY: the descriptor is open as long as it is borrowed, the path is an empty string, and the kernel reads as many
+    // bytes of the attributes as it is told.
+    outcome_of(unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH,
+            &raw const attributes,
+            size_of::<libc::mount_attr>(),
+        )
+    })
+}
+
 /// Sets the mode of an open file. As `rustix::fs::fchmod`, which goes past libc, so that fakeroot does not see it.
 #[expect(unsafe_code, reason = "rustix makes this call past libc")]
 pub(crate) fn fchmod(file: BorrowedFd<'_>, mode: u16) -> rustix::io::Result<()> {
@@ -129,6 +148,10 @@ pub(crate) fn fchown(file: BorrowedFd<'_>, uid: u32, gid: u32) -> rustix::io::Re
 }
 
 fn outcome(returned: libc::c_int) -> rustix::io::Result<()> {
+    outcome_of(returned.into())
+}
+
+fn outcome_of(returned: libc::c_long) -> rustix::io::Result<()> {
     if returned == 0 {
         return Ok(());
     }

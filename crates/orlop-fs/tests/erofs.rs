@@ -26,11 +26,16 @@ use std::path::{Path, PathBuf};
 use testkit::dump::dump;
 use testkit::{Scratch, is_root, proof, torture};
 
-/// Contents lie where the map says, by the offset of their entry; what it does not hold is nowhere.
-struct Places(HashMap<u64, u64>);
+/// Contents lie where the first map says, by the offset of their entry, or are in the second; what neither holds is
+/// nowhere.
+#[derive(Default)]
+struct Places(HashMap<u64, u64>, HashMap<u64, Vec<u8>>);
 
 impl Describe for Places {
-    fn place(&self, content: &Content) -> Result<Place> {
+    fn place(&self, content: &Content) -> Result<Place<'_>> {
+        if let Some(bytes) = self.1.get(&content.offset) {
+            return Ok(Place::Here(bytes));
+        }
         let at = self.0.get(&content.offset);
         Ok(at.map_or(Place::Nowhere, |at| Place::Device { device: 0, at: *at }))
     }
@@ -115,7 +120,10 @@ fn check_content(at: &Path, content: &Content, device: &File, places: &Places) {
         let length = usize::try_from(PART.min(content.size - from)).expect("short");
         let (mut is, mut should) = (vec![1; length], vec![0; length]);
         file.read_exact_at(&mut is, from).expect("read");
-        if let Some(place) = places.0.get(&content.offset) {
+        if let Some(bytes) = places.1.get(&content.offset) {
+            let from = usize::try_from(from).expect("short");
+            should.copy_from_slice(&bytes[from..from + length]);
+        } else if let Some(place) = places.0.get(&content.offset) {
             device.read_exact_at(&mut should, place + from).expect("read");
         }
         assert!(is == should, "{}", at.display());
@@ -186,7 +194,7 @@ fn a_tar_is_shown_without_being_unpacked() {
     let device = scratch.file("tar", &tar);
     let limits = Limits::default();
     let mut reader = Reader::new(Cursor::new(tar), &limits);
-    let mut places = Places(HashMap::new());
+    let mut places = Places::default();
     while let Some(entry) = reader.next_entry().expect("read") {
         let begin = reader.offset();
         if matches!(entry.kind, Kind::File { size } if size > 0) {
@@ -289,7 +297,7 @@ impl Objects {
 }
 
 impl Describe for Objects {
-    fn place(&self, _: &Content) -> Result<Place> {
+    fn place(&self, _: &Content) -> Result<Place<'_>> {
         Ok(Place::Nowhere)
     }
 
@@ -318,7 +326,7 @@ fn random_trees_are_shown_as_they_are() {
     fs::write(&device, &bytes).expect("written");
     let mut cases = 0;
     for seed in 1..=trees {
-        let mut places = Places(HashMap::new());
+        let mut places = Places::default();
         let tree = random_tree(seed, bytes.len() as u64, &mut places);
         let shown = Shown::of(&scratch, &tree, &device, &places);
         cases += check(&tree, &shown, &File::open(&device).expect("opened"), &places);
@@ -362,7 +370,10 @@ fn random_tree(seed: u64, device: u64, places: &mut Places) -> Tree {
             Kind::Directory => folders.push(path.clone()),
             Kind::File { size } => {
                 files.push(path.clone());
-                if next(8) > 0 {
+                if next(4) == 0 {
+                    let bytes = (0..*size).map(|_| u8::try_from(next(256)).expect("a byte")).collect();
+                    places.1.insert(entries.len() as u64 * BLOCK, bytes);
+                } else if next(8) > 0 {
                     places.0.insert(entries.len() as u64 * BLOCK, next((device - size) / BLOCK) * BLOCK);
                 }
             }
@@ -416,7 +427,7 @@ fn many_names_in_one_folder_and_files_beyond_four_gigabytes() {
         file_of("hole", HUGE << 10),
     ];
     let tree = stacked(first.into_iter().chain(names));
-    let places = Places(HashMap::from([(2 * BLOCK, BLOCK)]));
+    let places = Places(HashMap::from([(2 * BLOCK, BLOCK)]), HashMap::new());
     let shown = Shown::of(&scratch, &tree, &device, &places);
     let seen = check(&tree, &shown, &file, &places);
     let mut end = Vec::new();
@@ -433,7 +444,7 @@ fn what_the_format_cannot_hold_is_refused() {
     let refused = |meta: Meta, at: Option<u64>| {
         let root = entry(b"", Kind::Directory, Meta::default());
         let tree = stacked([root, entry(b"f", Kind::File { size: 1 }, meta)]);
-        let places = Places(at.map(|at| (BLOCK, at)).into_iter().collect());
+        let places = Places(at.map(|at| (BLOCK, at)).into_iter().collect(), HashMap::new());
         erofs::write(&tree, &[1 << 20], &places, &mut Vec::new()).is_err()
     };
     let with = |name: &[u8], length: usize| Meta {
@@ -448,4 +459,14 @@ fn what_the_format_cannot_hold_is_refused() {
     assert!(refused(with(b"user.a", 65_536), None));
     assert!(refused(Meta::default(), Some(511)), "within a block");
     assert!(refused(Meta::default(), Some(1 << 41)), "beyond 2 TiB");
+    let tree = stacked([
+        entry(b"", Kind::Directory, Meta::default()),
+        entry(b"f", Kind::File { size: 3 }, Meta::default()),
+    ]);
+    let held = |bytes: &[u8]| {
+        let places = Places(HashMap::new(), HashMap::from([(BLOCK, bytes.to_vec())]));
+        erofs::write(&tree, &[], &places, &mut Vec::new())
+    };
+    assert!(held(b"abc").is_ok());
+    assert!(held(b"ab").is_err(), "another size");
 }

@@ -1,11 +1,11 @@
 //! Inodes, and what stands behind them.
 
 use super::attributes::{attributes, count};
-use super::plan::{Body, INODE, Plan, Spot, chunks, chunks_at, kind};
-use super::{BLOCK, Describe, Place, folder, unfit};
+use super::plan::{Body, INODE, Plan, Source, Spot, chunks, chunks_at, kind};
+use super::{Describe, Place, folder, unfit};
 use crate::Result;
 use orlop_layer::Device;
-use orlop_layer::tree::{InodeId, InodeKind, Tree};
+use orlop_layer::tree::{Content, InodeId, InodeKind, Tree};
 
 /// The long form of an inode.
 const LONG: u16 = 1;
@@ -38,20 +38,29 @@ pub(super) fn inode(
     set(44, &names(tree, id).to_le_bytes());
     bytes.extend(attributes);
     match spot.body {
-        Body::Inline => bytes.extend(body(tree, id, plan)),
-        Body::Chunks { place, bits } => add_chunks(&mut bytes, spot, place, bits),
+        Body::Inline => bytes.extend(body(tree, id, plan, describe)?),
+        Body::Chunks { source, bits } => add_chunks(&mut bytes, spot, source, bits),
         Body::Nothing | Body::Blocks(_) => {}
     }
     Ok(bytes)
 }
 
-/// The content of a folder or symbolic link.
-pub(super) fn body(tree: &Tree, id: InodeId, plan: &Plan) -> Vec<u8> {
-    if let InodeKind::Symlink(target) = &tree.inode(id).kind {
-        return target.to_vec();
+/// A content that is in the image.
+pub(super) fn body(tree: &Tree, id: InodeId, plan: &Plan, describe: &dyn Describe) -> Result<Vec<u8>> {
+    match &tree.inode(id).kind {
+        InodeKind::Symlink(target) => return Ok(target.to_vec()),
+        InodeKind::File(content) => return bytes(content, describe),
+        _ => {}
     }
     let names = folder::names(tree, id, plan.spot(id).parent);
-    folder::entries(&names, |id| plan.number(id), |id| kind(tree.inode(id)))
+    Ok(folder::entries(&names, |id| plan.number(id), |id| kind(tree.inode(id))))
+}
+
+fn bytes(content: &Content, describe: &dyn Describe) -> Result<Vec<u8>> {
+    match describe.place(content)? {
+        Place::Here(bytes) if bytes.len() as u64 == content.size => Ok(bytes.to_vec()),
+        _ => Err(unfit("a content that moves")),
+    }
 }
 
 fn arrangement(body: Body) -> u16 {
@@ -80,7 +89,7 @@ fn whereabouts(kind: &InodeKind, body: Body) -> u32 {
     match (kind, body) {
         (InodeKind::CharDevice(device) | InodeKind::BlockDevice(device), _) => numbers(*device),
         (_, Body::Blocks(first)) => first,
-        (_, Body::Chunks { place: Place::Nowhere, bits }) => bits.into(),
+        (_, Body::Chunks { source: Source::Nowhere, bits }) => bits.into(),
         (_, Body::Chunks { bits, .. }) => IN_DEVICE | u32::from(bits),
         (_, Body::Nothing | Body::Inline) => 0,
     }
@@ -100,15 +109,15 @@ fn names(tree: &Tree, id: InodeId) -> u32 {
     u32::try_from(folders).unwrap_or(u32::MAX - 2) + 2
 }
 
-fn add_chunks(bytes: &mut Vec<u8>, spot: Spot, place: Place, bits: u8) {
+fn add_chunks(bytes: &mut Vec<u8>, spot: Spot, source: Source, bits: u8) {
     let end = spot.at + bytes.len() as u64;
-    let gap = chunks_at(end, place) - end;
+    let gap = chunks_at(end, source) - end;
     bytes.extend(std::iter::repeat_n(0, usize::try_from(gap).expect("below 8")));
     for chunk in 0..chunks(spot.size, bits) {
-        match place {
-            Place::Nowhere => bytes.extend(u32::MAX.to_le_bytes()),
-            Place::Device { device, at } => {
-                let block = u32::try_from(at / BLOCK + (chunk << bits)).expect("the plan looked");
+        match source {
+            Source::Nowhere => bytes.extend(u32::MAX.to_le_bytes()),
+            Source::Device { device, block } => {
+                let block = u32::try_from(block + (chunk << bits)).expect("the plan looked");
                 bytes.extend([0; 2]);
                 bytes.extend((device + 1).to_le_bytes());
                 bytes.extend(block.to_le_bytes());

@@ -46,7 +46,16 @@ pub(super) enum Body {
     /// In blocks from this one on.
     Blocks(u32),
     /// In chunks of two to the power of `bits` blocks.
-    Chunks { place: Place, bits: u8 },
+    Chunks { source: Source, bits: u8 },
+}
+
+/// Where chunks are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// Nowhere.
+    Nowhere,
+    /// From this block of a device on.
+    Device { device: u16, block: u64 },
 }
 
 impl Plan {
@@ -82,7 +91,7 @@ impl Plan {
         let inode = tree.inode(id);
         let head = INODE + attributes(describe.attributes(inode)?.as_ref())?.len() as u64;
         let (size, body) = match &inode.kind {
-            InodeKind::File(content) => (content.size, in_chunks(content, describe)?),
+            InodeKind::File(content) => (content.size, file(content, describe)?),
             InodeKind::Directory { .. } => own(folder::size(&folder::names(tree, id, parent))),
             InodeKind::Symlink(target) => own(target.len() as u64),
             _ => (0, Body::Nothing),
@@ -95,7 +104,9 @@ impl Plan {
         }
         self.end = match body {
             Body::Inline => at + head + size,
-            Body::Chunks { place, bits } => chunks_at(at + head, place) + chunks(size, bits) * width(place),
+            Body::Chunks { source, bits } => {
+                chunks_at(at + head, source) + chunks(size, bits) * width(source)
+            }
             Body::Nothing | Body::Blocks(_) => at + head,
         };
         self.order.push(id);
@@ -143,19 +154,27 @@ fn own(size: u64) -> (u64, Body) {
     (size, if size <= LONGEST_INLINE { Body::Inline } else { Body::Blocks(0) })
 }
 
-fn in_chunks(content: &Content, describe: &dyn Describe) -> Result<Body> {
+fn file(content: &Content, describe: &dyn Describe) -> Result<Body> {
     if content.size == 0 {
         return Ok(Body::Nothing);
     }
-    let place = describe.place(content)?;
-    if let Place::Device { at, .. } = place {
-        let last = (at + content.size.next_multiple_of(BLOCK)) / BLOCK;
-        if at % BLOCK != 0 || last >= u32::MAX.into() {
-            return Err(unfit("a content that begins within a block, or ends beyond 2 TiB"));
-        }
-    }
+    let source = match describe.place(content)? {
+        Place::Here(bytes) if bytes.len() as u64 == content.size => return Ok(own(content.size).1),
+        Place::Here(_) => return Err(unfit("a content of another size")),
+        Place::Nowhere => Source::Nowhere,
+        Place::Device { device, at } => Source::Device { device, block: block(content, at)? },
+    };
     let exponent = content.size.div_ceil(BLOCK).next_power_of_two().trailing_zeros().min(31);
-    Ok(Body::Chunks { place, bits: u8::try_from(exponent).expect("at most 31") })
+    Ok(Body::Chunks { source, bits: u8::try_from(exponent).expect("at most 31") })
+}
+
+/// The block of a device in which a content begins.
+fn block(content: &Content, at: u64) -> Result<u64> {
+    let last = (at + content.size.next_multiple_of(BLOCK)) / BLOCK;
+    if !at.is_multiple_of(BLOCK) || last >= u32::MAX.into() {
+        return Err(unfit("a content that begins within a block, or ends beyond 2 TiB"));
+    }
+    Ok(at / BLOCK)
 }
 
 /// How many chunks a content has.
@@ -164,15 +183,15 @@ pub(super) fn chunks(size: u64, bits: u8) -> u64 {
 }
 
 /// Where the list of chunks begins that stands behind `end`.
-pub(super) fn chunks_at(end: u64, place: Place) -> u64 {
-    end.next_multiple_of(width(place))
+pub(super) fn chunks_at(end: u64, source: Source) -> u64 {
+    end.next_multiple_of(width(source))
 }
 
 /// Bytes that say where a chunk is.
-fn width(place: Place) -> u64 {
-    match place {
-        Place::Nowhere => 4,
-        Place::Device { .. } => 8,
+fn width(source: Source) -> u64 {
+    match source {
+        Source::Nowhere => 4,
+        Source::Device { .. } => 8,
     }
 }
 
