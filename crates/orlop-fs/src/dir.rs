@@ -269,6 +269,18 @@ impl Dir {
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 
+    /// What kind of file system this folder is on, where that is one whose files live on another machine: neither locks
+    /// nor times there are those of this one.
+    pub fn far_file_system(&self) -> Result<Option<&'static str>> {
+        let found = fs::fstatfs(self).map_err(self.failed("look at", b""))?;
+        #[expect(
+            clippy::cast_sign_loss,
+            clippy::cast_possible_truncation,
+            reason = "the numbers have 32 bits, whatever holds them"
+        )]
+        Ok(far_kind(found.f_type as u32))
+    }
+
     /// Forces the names in this folder to the disk.
     pub fn sync(&self) -> Result<()> {
         call::sync(self).map_err(self.failed("sync", b""))
@@ -295,6 +307,19 @@ impl AsFd for Dir {
     }
 }
 
+/// Which file system of another machine a number of `linux/magic.h` stands for.
+fn far_kind(magic: u32) -> Option<&'static str> {
+    match magic {
+        0x6969 => Some("NFS"),
+        0x517b | 0xff53_4d42 | 0xfe53_4d42 => Some("SMB"),
+        0x0102_1997 => Some("9p"),
+        0x00c3_6400 => Some("Ceph"),
+        0x5346_414f | 0x6b41_4653 => Some("AFS"),
+        0x0bd0_0bd0 => Some("Lustre"),
+        _ => None,
+    }
+}
+
 /// Whether a file system has no `O_TMPFILE`.
 pub(crate) fn is_without_tmpfile(error: Errno) -> bool {
     matches!(error, Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOENT)
@@ -312,4 +337,17 @@ pub(crate) fn list(folder: impl AsFd) -> rustix::io::Result<Vec<Box<[u8]>>> {
     }
     names.sort_unstable();
     Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_system_of_another_machine_is_told_by_its_number() {
+        assert_eq!(far_kind(0x6969), Some("NFS"));
+        assert_eq!(far_kind(0xef53), None, "ext4");
+        let here = Dir::open(testkit::scratch().folder("here")).expect("a folder");
+        assert_eq!(here.far_file_system().expect("asked"), None);
+    }
 }

@@ -200,6 +200,20 @@ impl Error {
         self.io_kind() == Some(io::ErrorKind::PermissionDenied)
     }
 
+    /// Whether the file system may only be read.
+    pub fn is_read_only(&self) -> bool {
+        self.io_kind() == Some(io::ErrorKind::ReadOnlyFilesystem)
+    }
+
+    /// Whether the file system has no locks (`ENOLCK` where its server has none), or cannot do what was asked at all.
+    pub fn is_unsupported(&self) -> bool {
+        const KNOWN: [i32; 3] = [libc::ENOLCK, libc::EOPNOTSUPP, libc::ENOSYS];
+        match self {
+            Self::Io { source, .. } => source.raw_os_error().is_some_and(|code| KNOWN.contains(&code)),
+            _ => false,
+        }
+    }
+
     /// Whether something is there already.
     pub fn is_exists(&self) -> bool {
         self.io_kind() == Some(io::ErrorKind::AlreadyExists)

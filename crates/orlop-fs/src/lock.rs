@@ -45,8 +45,8 @@ pub(crate) fn lock(handle: OwnedFd, shown: Shown, share: Share, wait: Wait) -> R
 }
 
 /// Locks a file of one's own alone, for as long as it is open.
-pub(crate) fn hold(file: &File) -> rustix::io::Result<()> {
-    flock(file, operation(Share::Exclusive, Wait::Yes))
+pub fn hold(file: &File) -> Result<()> {
+    flock(file, operation(Share::Exclusive, Wait::Yes)).map_err(|error| file.failed("lock", error))
 }
 
 fn operation(share: Share, wait: Wait) -> FlockOperation {

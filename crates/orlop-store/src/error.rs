@@ -181,6 +181,23 @@ pub enum Error {
         /// What is wrong.
         what: &'static str,
     },
+    /// The folder is on a file system of another machine.
+    #[error("{} is on {kind}, whose locks and times other machines have a part in", .place.display())]
+    FarStore {
+        /// The folder of leases.
+        place: PathBuf,
+        /// What the file system is called.
+        kind: &'static str,
+    },
+    /// The file system has no locks.
+    #[error("the file system of {} has no locks", .place.display())]
+    NoLocks {
+        /// The folder of leases.
+        place: PathBuf,
+        /// What the system said.
+        #[source]
+        source: orlop_fs::Error,
+    },
     /// What a stream brings cannot be changed in place.
     #[error("{} is a stream and cannot be changed", .place.display())]
     NotKept {
@@ -210,6 +227,8 @@ impl Diagnose for Error {
             Self::UnknownVersion { .. }
             | Self::Occupied { .. }
             | Self::Unsteady { .. }
+            | Self::FarStore { .. }
+            | Self::NoLocks { .. }
             | Self::GivenUp { .. } => Kind::Other,
         }
     }
@@ -231,6 +250,9 @@ impl Diagnose for Error {
             Self::BlobMissing { .. } => Some("name the folder that has it with --shared-blobs".into()),
             Self::ObjectMissing { .. } | Self::ObjectDamaged { .. } | Self::ListDamaged { .. } => {
                 Some("fetch the image again: what is missing or damaged is written anew".into())
+            }
+            Self::FarStore { .. } | Self::NoLocks { .. } => {
+                Some("name a folder on a disk of this machine with --root".into())
             }
             Self::Occupied { .. } => Some("name a folder that is empty or does not exist".into()),
             _ => None,

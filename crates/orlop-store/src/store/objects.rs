@@ -5,12 +5,12 @@
 //! ```
 //!
 //! Invariant: what gets a name here was hashed on its way into the file, and has no name before it is whole. A file
-//! that is there with the right size is never written again; its time says when somebody last relied on it. Whoever
-//! looks at one and touches it, or gives one its name, holds a shared lock on its folder.
+//! that is there with the right size is never written again. One of another size is of a writer who lost power before its
+//! bytes were on the disk, and is replaced. Each of the 256 folders is a [`Shelf`].
 
+use super::guard::{Placed, Shelf};
 use crate::error::Error;
-use orlop_fs::lock::{Share, Wait};
-use orlop_fs::{Dir, File, Lock, Persist, Temp};
+use orlop_fs::{Dir, File, Persist, Temp};
 use orlop_spec::digest::{Algorithm, Digest, Hasher};
 use orlop_spec::port::Result;
 use orlop_spec::{Cancel, Fault};
@@ -35,16 +35,6 @@ pub struct Object {
 #[derive(Debug)]
 pub struct Objects {
     root: Dir,
-}
-
-/// What is under a name.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Found {
-    Nothing,
-    /// It has the size, and was touched.
-    Whole,
-    /// It has another size: its writer lost power before the bytes were on the disk.
-    Cut,
 }
 
 impl Objects {
@@ -90,21 +80,21 @@ impl Objects {
     /// Keeps a content, whose bytes are `held` where there is no spool.
     fn keep(&self, object: &Object, held: &[u8], spool: Option<Temp<'_>>) -> Result<()> {
         let (folder, name) = split(&object.digest);
-        let shard = Shard::open(&self.root, &folder)?;
-        let how = match shard.look(&name, object.size)? {
-            Found::Whole => return Ok(()),
-            Found::Nothing => Persist::New,
-            Found::Cut => Persist::Replace,
+        let shard = shard(&self.root, &folder)?;
+        let how = match shard.rely_on(&name)? {
+            Some(stat) if stat.size == object.size => return Ok(()),
+            Some(_) => Persist::Replace,
+            None => Persist::New,
         };
         let temp = match spool {
             Some(temp) => temp,
-            None => filled(&shard.0, held)?,
+            None => filled(shard.folder(), held)?,
         };
         temp.file().set_mode(MODE)?;
-        if shard.place(temp, &name, how, object.size)? == Found::Cut {
-            return Err(self.damaged(object).into());
+        match shard.place(temp, &name, how)? {
+            Placed::Found(stat) if stat.size != object.size => Err(self.damaged(object).into()),
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -122,49 +112,10 @@ fn filled<'a>(shard: &'a Dir, content: &[u8]) -> Result<Temp<'a>> {
 }
 
 /// One of the 256 folders.
-struct Shard(Dir);
-
-impl Shard {
-    fn open(root: &Dir, folder: &str) -> Result<Self> {
-        match root.open_dir(folder) {
-            Err(error) if error.is_not_found() => Ok(Self(root.make_or_open_dir(folder, 0o777)?)),
-            opened => Ok(Self(opened?)),
-        }
-    }
-
-    fn lock(&self) -> Result<Option<Lock>> {
-        Ok(self.0.lock(Share::Shared, Wait::Yes)?)
-    }
-
-    /// What is there, touched where it can be relied on. Most new contents need no lock for this.
-    fn look(&self, name: &str, size: u64) -> Result<Found> {
-        if self.0.try_stat(name)?.is_none() {
-            return Ok(Found::Nothing);
-        }
-        let _lock = self.lock()?;
-        self.touch(name, size)
-    }
-
-    /// Under the lock.
-    fn touch(&self, name: &str, size: u64) -> Result<Found> {
-        match self.0.try_stat(name)? {
-            None => Ok(Found::Nothing),
-            Some(stat) if stat.size != size => Ok(Found::Cut),
-            Some(_) => {
-                self.0.touch(name)?;
-                Ok(Found::Whole)
-            }
-        }
-    }
-
-    /// Gives a whole file its name. Where another was quicker, what that one left must be as good.
-    fn place(&self, temp: Temp<'_>, name: &str, how: Persist, size: u64) -> Result<Found> {
-        let _lock = self.lock()?;
-        match temp.persist_in(&self.0, name, how) {
-            Ok(_) => Ok(Found::Whole),
-            Err(error) if error.is_exists() => self.touch(name, size),
-            Err(error) => Err(error.into()),
-        }
+fn shard(root: &Dir, folder: &str) -> Result<Shelf> {
+    match root.open_dir(folder) {
+        Err(error) if error.is_not_found() => Ok(Shelf::new(root.make_or_open_dir(folder, 0o777)?)),
+        opened => Ok(Shelf::new(opened?)),
     }
 }
 
