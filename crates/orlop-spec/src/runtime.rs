@@ -8,16 +8,20 @@
 mod account;
 mod annotation;
 mod error;
+mod limits;
 mod machine;
+mod process;
+mod volume;
 mod working_dir;
 
 pub use error::RuntimeError;
+pub use limits::{Cpus, Resources};
+pub use process::{DEFAULT_PATH, Home, Process, Terminal};
+pub use volume::{Access, Volume};
 
 use crate::config::{Config, Execution};
 use account::Account;
 use serde_json::{Map, Value, json};
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 
 /// What the conversion must know of the image's files.
 #[derive(Clone, Copy)]
@@ -42,7 +46,15 @@ pub struct Options {
     /// Name of the machine in the container.
     pub hostname: Option<Box<str>>,
     /// Whether the root file system can be written.
-    pub root: RootAccess,
+    pub root: Access,
+    /// What the caller says of the process instead of the image.
+    pub process: Process,
+    /// Which network it has; without it, root gets one of its own and an ordinary user the caller's.
+    pub network: Option<Network>,
+    /// Files and folders of the host that the caller, never an image, puts into the container.
+    pub volumes: Vec<Volume>,
+    /// What it may use up.
+    pub resources: Resources,
 }
 
 /// What runs instead of what an image says.
@@ -67,6 +79,39 @@ pub enum Privilege {
         /// Groups of the container and of the host.
         groups: Vec<IdMapping>,
     },
+    /// Root of a user namespace that the runtime is started in: no further one, no cgroup.
+    Within {
+        /// Users of the namespace and of the host.
+        users: Vec<IdMapping>,
+        /// Groups of the namespace and of the host.
+        groups: Vec<IdMapping>,
+    },
+}
+
+impl Privilege {
+    /// The mappings of whoever is not root on the host.
+    fn mappings(&self) -> Option<(&[IdMapping], &[IdMapping])> {
+        match self {
+            Self::Root => None,
+            Self::Rootless { users, groups } | Self::Within { users, groups } => Some((users, groups)),
+        }
+    }
+
+    fn network(&self) -> Network {
+        match self {
+            Self::Root => Network::Own,
+            Self::Rootless { .. } | Self::Within { .. } => Network::Host,
+        }
+    }
+}
+
+/// Which network a container has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Network {
+    /// One of its own, with nothing in it but itself.
+    Own,
+    /// That of the caller.
+    Host,
 }
 
 /// A run of numbers in the container that stands for one on the host.
@@ -78,16 +123,6 @@ pub struct IdMapping {
     pub host: u32,
     /// How many.
     pub size: u32,
-}
-
-/// Whether the root file system can be written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum RootAccess {
-    /// It can.
-    #[default]
-    ReadWrite,
-    /// It cannot.
-    ReadOnly,
 }
 
 /// A runtime's configuration.
@@ -110,18 +145,19 @@ impl Runtime {
 pub fn convert(image: &Config, rootfs: &Rootfs<'_>, options: &Options) -> Result<Runtime, RuntimeError> {
     let nothing = Execution::default();
     let execution = image.config.as_ref().unwrap_or(&nothing);
-    let account = Account::find(execution.user.as_deref().unwrap_or_default(), rootfs)?;
+    let user = options.process.user.as_deref().or(execution.user.as_deref());
+    let account = Account::find(user.unwrap_or_default(), rootfs)?;
     let (account, lost_groups) = account.mapped(&options.privilege)?;
     let mut root = json!({ "path": "rootfs" });
-    if options.root == RootAccess::ReadOnly {
+    if options.root == Access::ReadOnly {
         root["readonly"] = true.into();
     }
     let mut config = json!({
         "ociVersion": "1.0.2",
-        "process": process(execution, &account, rootfs, options)?,
+        "process": process::of(execution, &account, rootfs, options)?,
         "root": root,
-        "mounts": machine::mounts(execution, &options.privilege)?,
-        "linux": machine::linux(&options.privilege),
+        "mounts": machine::mounts(execution, options)?,
+        "linux": machine::linux(options),
     });
     if let Some(hostname) = &options.hostname {
         config["hostname"] = (&**hostname).into();
@@ -131,65 +167,6 @@ pub fn convert(image: &Config, rootfs: &Rootfs<'_>, options: &Options) -> Result
         config["annotations"] = json!(annotations);
     }
     Ok(Runtime { config: sorted(config), lost_groups })
-}
-
-fn process(
-    execution: &Execution,
-    account: &Account,
-    rootfs: &Rootfs<'_>,
-    options: &Options,
-) -> Result<Value, RuntimeError> {
-    let mut process = json!({
-        "terminal": false,
-        "user": account.to_value(),
-        "args": command(execution, options)?,
-        "env": environment(execution)?,
-        "cwd": working_dir::find(execution.working_dir.as_deref().unwrap_or_default(), rootfs)?,
-        "capabilities": machine::capabilities(account.user),
-        "noNewPrivileges": true,
-    });
-    if let Some(most) = options.open_files {
-        process["rlimits"] = machine::rlimits(most);
-    }
-    Ok(process)
-}
-
-/// Entrypoint and Cmd, one after the other.
-fn command<'a>(execution: &'a Execution, options: &'a Options) -> Result<Vec<&'a str>, RuntimeError> {
-    let Command { entrypoint, cmd } = &options.command;
-    let parts = match (entrypoint, cmd) {
-        (Some(_), cmd) => [entrypoint, cmd],
-        (None, Some(_)) => [&execution.entrypoint, cmd],
-        (None, None) => [&execution.entrypoint, &execution.cmd],
-    };
-    let command: Vec<_> = parts.into_iter().flatten().flatten().map(|word| &**word).collect();
-    if command.is_empty() { Err(RuntimeError::NoCommand) } else { Ok(command) }
-}
-
-const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// The image's variables in their order, each name once with its last value, and a search path if there is none.
-/// A name without a value has an empty one: runtimes refuse it bare.
-fn environment(execution: &Execution) -> Result<Vec<String>, RuntimeError> {
-    let mut environment: Vec<(&str, &str)> = Vec::new();
-    let mut places: HashMap<&str, usize> = HashMap::new();
-    for entry in &execution.env {
-        let (name, value) = entry.split_once('=').unwrap_or((entry, ""));
-        if name.is_empty() || entry.contains('\0') {
-            return Err(RuntimeError::BadVariable(entry.clone()));
-        }
-        match places.entry(name) {
-            Entry::Occupied(place) => environment[*place.get()].1 = value,
-            Entry::Vacant(place) => {
-                place.insert(environment.len());
-                environment.push((name, value));
-            }
-        }
-    }
-    if !places.contains_key("PATH") {
-        environment.push(("PATH", DEFAULT_PATH));
-    }
-    Ok(environment.iter().map(|(name, value)| format!("{name}={value}")).collect())
 }
 
 fn sorted(value: Value) -> Value {

@@ -3,7 +3,9 @@
 mod schema;
 
 use orlop_spec::config::{Config, Execution, RootFs};
-use orlop_spec::runtime::{self, IdMapping, Options, Privilege, Rootfs};
+use orlop_spec::runtime::{
+    self, Access, IdMapping, Network, Options, Privilege, Process, Resources, Rootfs, Terminal, Volume,
+};
 use serde_json::json;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -63,6 +65,19 @@ fn item_66_the_result_is_valid_by_the_schema() {
     let options = Options { privilege: rootless(1000), ..Options::default() };
     let config = runtime::convert(&root, &ROOTFS, &options).expect("fine").config;
     assert_eq!(schema::faults(SCHEMA, &config), [""; 0]);
+
+    let map = || vec![IdMapping { container: 0, host: 1000, size: 1 }];
+    let volume = Volume { source: "/srv".into(), target: "/mnt".into(), access: Access::ReadOnly };
+    let options = Options {
+        privilege: Privilege::Within { users: map(), groups: map() },
+        process: Process { terminal: Terminal::Yes, ..Process::default() },
+        network: Some(Network::Own),
+        volumes: vec![volume],
+        resources: Resources { memory: Some(1 << 30), cpus: "1.5".parse().ok() },
+        ..Options::default()
+    };
+    let within = runtime::convert(&root, &ROOTFS, &options).expect("fine").config;
+    assert_eq!(schema::faults(SCHEMA, &within), [""; 0]);
 
     let mut broken = config.clone();
     broken["process"]["cwd"] = json!(1);

@@ -9,7 +9,7 @@ use orlop::fs::privilege::{self, Privileges};
 use orlop::image::Image;
 use orlop::layer::TreePath;
 use orlop::spec::Fault;
-use orlop::spec::runtime::{Command, IdMapping, Options, Privilege, RootAccess};
+use orlop::spec::runtime::{Access, Command, IdMapping, Options, Privilege};
 use orlop::unpack::{Unpack, bundle};
 
 /// Unpack an image as a bundle that a runtime such as runc starts.
@@ -67,7 +67,7 @@ fn options(arguments: &Arguments) -> Options {
         command: command(arguments),
         open_files: privilege::open_files_limit(),
         hostname: arguments.hostname.clone(),
-        root: if arguments.read_only { RootAccess::ReadOnly } else { RootAccess::ReadWrite },
+        root: if arguments.read_only { Access::ReadOnly } else { Access::ReadWrite },
     }
 }
 

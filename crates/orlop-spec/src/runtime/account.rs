@@ -11,13 +11,16 @@ pub(super) struct Account {
     group: u32,
     /// Further groups, ascending. Only where the image names a user and no group.
     groups: Vec<u32>,
+    /// The folder that the image's `passwd` gives the user, else the root.
+    pub(super) home: Box<str>,
 }
 
 impl Account {
     /// Numbers are taken as they are; names must be in the files.
     pub(super) fn find(text: &str, rootfs: &Rootfs<'_>) -> Result<Self, RuntimeError> {
         if text.is_empty() {
-            return Ok(Self { user: 0, group: 0, groups: Vec::new() });
+            let home = home(&NameOrId::Id(0), rootfs);
+            return Ok(Self { user: 0, group: 0, groups: Vec::new(), home });
         }
         let User { user, group } = text.parse()?;
         let entry =
@@ -38,14 +41,14 @@ impl Account {
         };
         match [id, group].into_iter().find(|id| *id > HIGHEST_ID) {
             Some(id) => Err(RuntimeError::IdTooHigh { user: text.into(), id }),
-            None => Ok(Self { user: id, group, groups }),
+            None => Ok(Self { user: id, group, groups, home: home(&user, rootfs) }),
         }
     }
 
     /// The same account, without the further groups that the mappings do not hold; those come second. A user
     /// or group that is not mapped cannot run.
     pub(super) fn mapped(self, privilege: &Privilege) -> Result<(Self, Vec<u32>), RuntimeError> {
-        let Privilege::Rootless { users, groups } = privilege else { return Ok((self, Vec::new())) };
+        let Some((users, groups)) = privilege.mappings() else { return Ok((self, Vec::new())) };
         if !holds(users, self.user) || !holds(groups, self.group) {
             return Err(RuntimeError::NotMapped { user: self.user, group: self.group });
         }
@@ -64,7 +67,15 @@ impl Account {
     }
 }
 
-fn holds(mappings: &[IdMapping], id: u32) -> bool {
+/// An absolute folder; where the file gives none, the root.
+fn home(user: &NameOrId, rootfs: &Rootfs<'_>) -> Box<str> {
+    let entry = entries(rootfs.passwd)
+        .find_map(|fields| Line::read(&fields).filter(|entry| entry.is(user)).map(|it| it.home));
+    let home = entry.and_then(|home| std::str::from_utf8(home).ok());
+    home.filter(|home| home.starts_with('/') && !home.contains('\0')).unwrap_or("/").into()
+}
+
+pub(super) fn holds(mappings: &[IdMapping], id: u32) -> bool {
     mappings
         .iter()
         .any(|mapping| id.checked_sub(mapping.container).is_some_and(|offset| offset < mapping.size))
@@ -75,11 +86,18 @@ struct Line<'a> {
     name: &'a [u8],
     user: u32,
     group: u32,
+    home: &'a [u8],
 }
 
 impl<'a> Line<'a> {
     fn read(fields: &[&'a [u8]]) -> Option<Self> {
-        Some(Self { name: *fields.first()?, user: number(fields.get(2)?)?, group: number(fields.get(3)?)? })
+        let home = fields.get(5).copied().unwrap_or_default();
+        Some(Self {
+            name: *fields.first()?,
+            user: number(fields.get(2)?)?,
+            group: number(fields.get(3)?)?,
+            home,
+        })
     }
 
     fn is(&self, wanted: &NameOrId) -> bool {

@@ -44,12 +44,21 @@ pub enum RuntimeError {
     /// Relative, with `..`, or where the runtime mounts itself.
     #[error("the image's volume {0:?} cannot be mounted")]
     BadVolume(Box<str>),
+    /// Relative, with `..`, or the root itself.
+    #[error(
+        "nothing can be mounted at {0:?} of the container: a path from its root on is wanted, without `..`"
+    )]
+    BadMount(Box<str>),
+    /// Two at one place.
+    #[error("two volumes are to stand at {0:?}")]
+    MountTwice(Box<str>),
 }
 
 impl Diagnose for RuntimeError {
     fn kind(&self) -> Kind {
         match self {
             Self::UnknownUser(_) | Self::UnknownGroup(_) => Kind::NotFound,
+            Self::BadMount(_) | Self::MountTwice(_) => Kind::Usage,
             _ => Kind::Other,
         }
     }

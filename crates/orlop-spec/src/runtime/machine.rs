@@ -1,23 +1,20 @@
 //! The machine that a container sees: mounts, namespaces, capabilities, limits.
 
-use super::{IdMapping, Privilege, RuntimeError};
+use super::account::holds;
+use super::{IdMapping, Network, Options, Privilege, RuntimeError};
 use crate::config::Execution;
 use crate::edit::Folder;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
-/// What every container has, then the image's volumes, parents first.
-pub(super) fn mounts(execution: &Execution, privilege: &Privilege) -> Result<Vec<Value>, RuntimeError> {
-    let mut mounts = match privilege {
-        Privilege::Root => standard(
-            &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
-            mount("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev", "ro"]),
-        ),
-        // Group 5 is not mapped, and sysfs belongs to the network's owner.
-        Privilege::Rootless { .. } => standard(
-            &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"],
-            mount("/sys", "none", "/sys", &["rbind", "nosuid", "noexec", "nodev", "ro"]),
-        ),
-    };
+/// What every container has, then the volumes of the image and of the caller, parents first.
+pub(super) fn mounts(execution: &Execution, options: &Options) -> Result<Vec<Value>, RuntimeError> {
+    let Options { privilege, .. } = options;
+    let mut pts = vec!["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"];
+    if has_group_of_terminals(privilege) {
+        pts.push("gid=5");
+    }
+    let mut mounts = standard(&pts, sys(options));
     if *privilege == Privilege::Root {
         mounts.push(mount(
             "/sys/fs/cgroup",
@@ -26,10 +23,42 @@ pub(super) fn mounts(execution: &Execution, privilege: &Privilege) -> Result<Vec
             &["nosuid", "noexec", "nodev", "relatime", "ro"],
         ));
     }
-    for folder in volumes(execution)? {
-        mounts.push(mount(&folder, "tmpfs", "tmpfs", &["nosuid", "nodev", "tmpcopyup"]));
+    let mut placed: BTreeMap<String, Value> = BTreeMap::new();
+    for volume in &options.volumes {
+        let place = volume.place()?;
+        if placed.insert(place.clone(), volume.to_value(&place)).is_some() {
+            return Err(RuntimeError::MountTwice(place.into()));
+        }
     }
+    for folder in volumes(execution)? {
+        let empty = || mount(&folder, "tmpfs", "tmpfs", &["nosuid", "nodev", "tmpcopyup"]);
+        placed.entry(folder.clone()).or_insert_with(empty);
+    }
+    mounts.extend(placed.into_values());
     Ok(mounts)
+}
+
+/// Group 5, as all distributions have it.
+fn has_group_of_terminals(privilege: &Privilege) -> bool {
+    match privilege {
+        Privilege::Root => true,
+        Privilege::Rootless { .. } => false,
+        Privilege::Within { groups, .. } => holds(groups, 5),
+    }
+}
+
+/// The file system belongs to the network's owner: others get the host's.
+fn sys(options: &Options) -> Value {
+    match (&options.privilege, network(options)) {
+        (Privilege::Root, _) | (_, Network::Own) => {
+            mount("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev", "ro"])
+        }
+        (_, Network::Host) => mount("/sys", "none", "/sys", &["rbind", "nosuid", "noexec", "nodev", "ro"]),
+    }
+}
+
+fn network(options: &Options) -> Network {
+    options.network.unwrap_or_else(|| options.privilege.network())
 }
 
 fn standard(pts: &[&str], sys: Value) -> Vec<Value> {
@@ -101,19 +130,29 @@ pub(super) fn rlimits(most: u64) -> Value {
     json!([{ "type": "RLIMIT_NOFILE", "soft": soft.min(most), "hard": hard.min(most) }])
 }
 
-pub(super) fn linux(privilege: &Privilege) -> Value {
-    let namespaces = |names: &[&str]| names.iter().map(|name| json!({ "type": name })).collect::<Vec<_>>();
-    let mut linux = match privilege {
-        Privilege::Root => json!({
-            "namespaces": namespaces(&["pid", "network", "ipc", "uts", "mount"]),
-            "resources": { "devices": [{ "allow": false, "access": "rwm" }] },
-        }),
-        Privilege::Rootless { users, groups } => json!({
-            "namespaces": namespaces(&["pid", "ipc", "uts", "mount", "user"]),
-            "uidMappings": mappings(users),
-            "gidMappings": mappings(groups),
-        }),
-    };
+pub(super) fn linux(options: &Options) -> Value {
+    let Options { privilege, resources: limits, .. } = options;
+    let mut names = vec!["pid", "ipc", "uts", "mount"];
+    if network(options) == Network::Own {
+        names.insert(1, "network");
+    }
+    let mut linux = json!({});
+    let mut resources = json!({});
+    match privilege {
+        Privilege::Root => resources["devices"] = json!([{ "allow": false, "access": "rwm" }]),
+        Privilege::Rootless { users, groups } => {
+            names.push("user");
+            linux["uidMappings"] = json!(mappings(users));
+            linux["gidMappings"] = json!(mappings(groups));
+        }
+        Privilege::Within { .. } => {}
+    }
+    limits.add_to(&mut resources);
+    if resources != json!({}) {
+        linux["resources"] = resources;
+    }
+    let namespaces: Vec<_> = names.iter().map(|name| json!({ "type": name })).collect();
+    linux["namespaces"] = json!(namespaces);
     linux["maskedPaths"] = json!(MASKED);
     linux["readonlyPaths"] = json!(READ_ONLY);
     linux

@@ -246,6 +246,122 @@ fn a_rootless_configuration_holds_only_what_its_mappings_hold() {
     assert_eq!(seven.map(|runtime| runtime.lost_groups), Ok(vec![]));
 }
 
+/// A namespace entered before, with 40 subordinate ids.
+fn within() -> Privilege {
+    let mapping = |container, host, size| IdMapping { container, host, size };
+    let many = vec![mapping(0, 1000, 1), mapping(1, 100_000, 40)];
+    Privilege::Within { users: many.clone(), groups: many }
+}
+
+fn namespaces(config: &Value) -> Vec<String> {
+    let all = config["linux"]["namespaces"].as_array().expect("some");
+    all.iter().map(|it| it["type"].as_str().expect("a name").to_owned()).collect()
+}
+
+#[test]
+fn within_a_namespace_no_further_one_is_made_and_unmapped_users_are_refused() {
+    let options = Options { privilege: within(), ..Options::default() };
+    let config = converted_as(r#"{"Cmd":["x"],"User":"7"}"#, &options).expect("mapped").config;
+    assert_eq!(namespaces(&config), ["pid", "ipc", "uts", "mount"]);
+    assert!(config["linux"].get("uidMappings").is_none() && config["linux"].get("resources").is_none());
+    assert!(config["mounts"].to_string().contains("gid=5"), "group 5 is mapped");
+    let app = converted_as(r#"{"Cmd":["x"],"User":"app"}"#, &options);
+    assert_eq!(app, Err(RuntimeError::NotMapped { user: 1000, group: 100 }));
+}
+
+#[test]
+fn the_network_is_what_was_asked_for_whoever_asks() {
+    let seen = |privilege, network| {
+        let options = Options { privilege, network, ..Options::default() };
+        let config = converted_as(r#"{"Cmd":["x"]}"#, &options).expect("fine").config;
+        let sys = config["mounts"].as_array().expect("mounts").iter().find(|it| it["destination"] == "/sys");
+        let kind = sys.expect("there")["type"].as_str().expect("text").to_owned();
+        (namespaces(&config).contains(&"network".to_owned()), kind)
+    };
+    let (own, hosts) = ((true, "sysfs".to_owned()), (false, "none".to_owned()));
+    assert_eq!(seen(Privilege::Root, None), own);
+    assert_eq!(seen(Privilege::Root, Some(Network::Host)), (false, "sysfs".to_owned()));
+    assert_eq!(seen(within(), None), hosts);
+    assert_eq!(seen(within(), Some(Network::Own)), own);
+}
+
+#[test]
+fn what_the_caller_says_of_the_process_wins_over_the_image() {
+    let process = Process {
+        user: Some("app:5".into()),
+        working_dir: Some("/w".into()),
+        environment: vec!["A=3".into(), "C=4".into()],
+        terminal: Terminal::Yes,
+        home: Home::OfAccount,
+    };
+    let image = r#"{"Cmd":["x"],"User":"nobody","WorkingDir":"relative","Env":["A=1","B=2"]}"#;
+    let config = converted_as(image, &Options { process, ..Options::default() }).expect("fine").config;
+    let process = &config["process"];
+    assert_eq!(process["user"], json!({ "uid": 1000, "gid": 5 }));
+    assert_eq!(process["cwd"], "/w");
+    assert_eq!(process["terminal"], true);
+    let path = format!("PATH={DEFAULT_PATH}");
+    assert_eq!(process["env"], json!(["A=3", "B=2", "C=4", path, "TERM=xterm", "HOME=/"]));
+    let root =
+        Options { process: Process { home: Home::OfAccount, ..Process::default() }, ..Options::default() };
+    let config = converted_as(r#"{"Cmd":["x"],"User":"root"}"#, &root).expect("fine").config;
+    assert_eq!(config["process"]["env"], json!([path, "HOME=/root"]));
+}
+
+#[test]
+fn p8_volumes_of_the_caller_stand_where_it_says_and_hide_those_of_the_image() {
+    let volume = |target: &str, access| Volume { source: "/srv/x".into(), target: target.into(), access };
+    let mounts = |volumes: Vec<Volume>| {
+        let options = Options { volumes, ..Options::default() };
+        converted_as(r#"{"Cmd":["x"],"Volumes":{"/data":{},"/data/b":{}}}"#, &options)
+            .map(|runtime| runtime.config["mounts"].as_array().expect("mounts")[7..].to_vec())
+    };
+    let found =
+        mounts(vec![volume("/data/", Access::ReadOnly), volume("/a", Access::ReadWrite)]).expect("fine");
+    let bound = |place: &str, access: &str| json!({ "destination": place, "type": "bind", "source": "/srv/x", "options": ["rbind", "rprivate", access] });
+    assert_eq!(found[..2], [bound("/a", "rw"), bound("/data", "ro")]);
+    assert_eq!((&found[2]["destination"], &found[2]["type"]), (&json!("/data/b"), &json!("tmpfs")));
+    for bad in ["", "/", "data", "/a/../b", "/a\0"] {
+        let error = mounts(vec![volume(bad, Access::ReadWrite)]).err();
+        assert_eq!(error, Some(RuntimeError::BadMount(bad.into())), "{bad:?}");
+    }
+    let twice = mounts(vec![volume("/a", Access::ReadWrite), volume("//a/.", Access::ReadOnly)]);
+    assert_eq!(twice, Err(RuntimeError::MountTwice("/a".into())));
+}
+
+#[test]
+fn j7_no_word_of_an_image_is_a_path_or_a_command_of_the_host() {
+    let shell = "$(touch /tmp/owned); `id` && /bin/sh -c /etc/shadow";
+    let hostile = json!({
+        "Cmd": ["x"], "Env": [format!("LD_PRELOAD={shell}")], "StopSignal": shell,
+        "Volumes": { format!("/v/{shell}"): {} }, "ExposedPorts": { shell: {} },
+        "Labels": { "run.oci.handler": shell, "io.podman.annotations.init": "TRUE", shell: shell },
+    });
+    let config = converted(&hostile.to_string()).expect("fine");
+    assert!(config.get("hooks").is_none());
+    for mount in config["mounts"].as_array().expect("mounts") {
+        assert!(!mount["source"].to_string().contains("touch"), "{mount}");
+        assert_ne!(mount["type"], "bind", "{mount}");
+    }
+    for part in ["linux", "root", "hostname"] {
+        assert!(!config[part].to_string().contains("touch"), "{part}");
+    }
+    assert_eq!(config["process"]["args"], json!(["x"]));
+}
+
+#[test]
+fn resources_are_limited_only_where_it_is_said() {
+    let resources = |resources| {
+        let options = Options { resources, ..Options::default() };
+        converted_as(r#"{"Cmd":["x"]}"#, &options).expect("fine").config["linux"]["resources"].clone()
+    };
+    let devices = json!([{ "access": "rwm", "allow": false }]);
+    assert_eq!(resources(Resources::default()), json!({ "devices": devices }));
+    let limits = Resources { memory: Some(1 << 20), cpus: Some("0.5".parse().expect("a number")) };
+    let cpu = json!({ "period": 100_000, "quota": 50_000 });
+    assert_eq!(resources(limits), json!({ "cpu": cpu, "devices": devices, "memory": { "limit": 1 << 20 } }));
+}
+
 #[test]
 fn limits_are_clamped_to_what_the_caller_may_set() {
     let limits = |open_files| {
@@ -263,7 +379,7 @@ fn limits_are_clamped_to_what_the_caller_may_set() {
 
 #[test]
 fn item_33_the_same_image_gives_the_same_bytes() {
-    let options = Options { hostname: Some("h".into()), root: RootAccess::ReadOnly, ..Options::default() };
+    let options = Options { hostname: Some("h".into()), root: Access::ReadOnly, ..Options::default() };
     let bytes =
         || converted_as(r#"{"Cmd":["x"],"Labels":{"b":"1","a":"2"}}"#, &options).expect("fine").to_bytes();
     let text = String::from_utf8(bytes()).expect("text");
