@@ -68,6 +68,7 @@ fn options(arguments: &Arguments) -> Options {
         open_files: privilege::open_files_limit(),
         hostname: arguments.hostname.clone(),
         root: if arguments.read_only { Access::ReadOnly } else { Access::ReadWrite },
+        ..Options::default()
     }
 }
 
