@@ -2,8 +2,10 @@
 
 use crate::Result;
 use crate::call;
+use crate::error::Error;
 use crate::file::File;
 use rustix::fd::AsFd;
+use rustix::fs::{SeekFrom, seek};
 use rustix::io::Errno;
 
 /// Whether a cheap way was possible.
@@ -41,6 +43,61 @@ pub fn copy_range(from: impl AsFd, at: u64, to: &File, to_at: u64, length: u64) 
     Ok(Some(to_at - begin))
 }
 
+/// How a file came by its content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// It shares the blocks of its source.
+    Shared,
+    /// It has blocks of its own; holes stay holes.
+    Copied,
+}
+
+/// Gives `to`, which is empty, the first `size` bytes of `from`, all that it has.
+pub fn whole(from: &File, to: &File, size: u64) -> Result<Way> {
+    if reflink(from, to)? == Cheap::Done {
+        return Ok(Way::Shared);
+    }
+    let mut at = 0;
+    while let Some((begin, end)) = data(from, at, size) {
+        if copy_range(from, begin, to, begin, end - begin)? != Some(end - begin) {
+            through_memory(from, to, begin, end)?;
+        }
+        at = end;
+    }
+    if at < size {
+        to.set_len(size)?;
+    }
+    Ok(Way::Copied)
+}
+
+/// The first run of data at or behind `at`. Where the file system knows nothing of holes, all is data.
+fn data(file: &File, at: u64, size: u64) -> Option<(u64, u64)> {
+    if at >= size {
+        return None;
+    }
+    let begin = match seek(file, SeekFrom::Data(at)) {
+        Ok(begin) => begin,
+        Err(Errno::NXIO) => return None,
+        Err(_) => return Some((at, size)),
+    };
+    let end = seek(file, SeekFrom::Hole(begin)).unwrap_or(size).min(size);
+    (begin < end).then_some((begin, end))
+}
+
+fn through_memory(from: &File, to: &File, mut at: u64, end: u64) -> Result<()> {
+    let mut buffer = vec![0; 256 << 10];
+    while at < end {
+        let most = usize::try_from(end - at).unwrap_or(buffer.len()).min(buffer.len());
+        let count = from.read_at(&mut buffer[..most], at)?;
+        if count == 0 {
+            return Err(Error::Changed(from.shown().clone()));
+        }
+        to.write_at(&buffer[..count], at)?;
+        at += count as u64;
+    }
+    Ok(())
+}
+
 /// Gives an open file a name in `folder`, which must be free; a second name of the same file, not a copy.
 pub fn link(from: impl AsFd, folder: &crate::Dir, name: impl AsRef<[u8]>) -> Result<Cheap> {
     let name = folder.plain(name.as_ref())?;
@@ -55,4 +112,32 @@ pub fn link(from: impl AsFd, folder: &crate::Dir, name: impl AsRef<[u8]>) -> Res
 
 fn is_not_here(error: Errno) -> bool {
     matches!(error, Errno::XDEV | Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS | Errno::NOTTY | Errno::BADF)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Dir;
+
+    /// Within one file system, and from one to another, which none of the cheap ways does.
+    #[test]
+    fn a_copy_is_whole_and_keeps_its_holes() {
+        const END: u64 = 8 << 20;
+        for to in [testkit::scratch(), testkit::scratch::scratch_in_memory()] {
+            let from = testkit::scratch();
+            let (from, to) = (Dir::open(from.root()).expect("opened"), Dir::open(to.root()).expect("opened"));
+            let source = from.create_file("a", 0o600).expect("made");
+            source.write_at(b"first", 1 << 20).expect("written");
+            source.write_at(b"second", 3 << 20).expect("written");
+            source.set_len(END).expect("resized");
+            let copy = to.create_file("b", 0o600).expect("made");
+            whole(&source, &copy, END).expect("copied");
+            let (mut is, mut was) = (vec![1; 8 << 20], vec![0; 8 << 20]);
+            assert_eq!(copy.read_at(&mut is, 0).expect("read"), source.read_at(&mut was, 0).expect("read"));
+            assert!(is == was);
+            let stat = copy.stat().expect("a file");
+            assert_eq!(stat.size, END);
+            assert!(stat.allocated < 1 << 20, "{} bytes", stat.allocated);
+        }
+    }
 }

@@ -33,18 +33,24 @@ impl Flavour {
 /// The attributes of a file whose content is at `data`, a path from the root of a data layer on; without it, those of
 /// anything else.
 pub fn attributes(of_image: &Xattrs, flavour: Flavour, data: Option<&[u8]>) -> Xattrs {
-    let prefix = flavour.prefix();
-    let escaped = |name: &[u8]| match name.strip_prefix(prefix) {
-        Some(rest) => [prefix, b"overlay.", rest].concat().into(),
-        None => name.into(),
-    };
-    let mut attributes: Xattrs =
-        of_image.iter().map(|(name, value)| (escaped(name), value.clone())).collect();
+    let shown = |name: &[u8]| escaped(name, flavour).unwrap_or_else(|| name.into());
+    let mut attributes: Xattrs = of_image.iter().map(|(name, value)| (shown(name), value.clone())).collect();
     if let Some(data) = data {
-        attributes.insert([prefix, b"metacopy"].concat().into(), Box::default());
-        attributes.insert([prefix, b"redirect"].concat().into(), data.into());
+        attributes.extend(pointer(flavour, data).map(|(name, value)| (name, value.into())));
     }
     attributes
+}
+
+/// The attributes that say that the content of a file is at `data`.
+pub(crate) fn pointer(flavour: Flavour, data: &[u8]) -> [(Box<[u8]>, &[u8]); 2] {
+    let name = |name: &[u8]| [flavour.prefix(), name].concat().into();
+    [(name(b"metacopy"), b""), (name(b"redirect"), data)]
+}
+
+/// The name under which an overlay shows an attribute that it would obey; `None` where it would not.
+pub(crate) fn escaped(name: &[u8], flavour: Flavour) -> Option<Box<[u8]>> {
+    let rest = name.strip_prefix(flavour.prefix())?;
+    Some([flavour.prefix(), b"overlay.", rest].concat().into())
 }
 
 #[cfg(test)]

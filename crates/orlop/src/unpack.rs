@@ -77,7 +77,7 @@ pub fn bundle(
 
 fn apply<'a>(cx: &Context<'a>, how: &Unpack) -> Apply<'a> {
     let Context { observer, cancel, .. } = *cx;
-    Apply { owner: how.owner, subdir: how.subdir.clone(), observer, cancel }
+    Apply { owner: how.owner, subdir: how.subdir.clone(), layer_of: None, observer, cancel }
 }
 
 /// Decodes the layers into the staging and puts the merged tree together.

@@ -17,18 +17,15 @@ use super::cursor::Cursor;
 use super::descent::{Descent, Step};
 use super::layer::{Written, split};
 use super::meta::{Setter, failed};
+use super::nodes::{Made, finish, join, link, reopen, special, taken};
 use super::places::{FolderId, SPILL};
 use super::whole::{self, Spot, content, in_place, twins};
 use super::{layer_name, spill_name};
 use crate::call;
 use crate::error::Error;
-use crate::loss::LossKind;
 use crate::{Dir, Result};
 use orlop_layer::tree::{Content, InodeId, InodeKind, Tree};
-use orlop_layer::{Device, Meta};
-use rustix::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use rustix::fs::FileType;
-use rustix::io::Errno;
+use rustix::fd::BorrowedFd;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
@@ -107,7 +104,7 @@ impl<'a, 'b> Assembly<'a, 'b> {
             self.host = Some(host);
         }
         self.build()?;
-        self.finish()
+        finish(self.merged, self.top, self.root, self.setter)
     }
 
     fn clear(&mut self, host: &mut Host) -> Result<()> {
@@ -233,7 +230,7 @@ impl<'a, 'b> Assembly<'a, 'b> {
                 self.bring(content, index, at.here(), name, &path)?;
                 Made::Yes
             }
-            (None, None) => self.special(at.here(), name, &inode.kind, &inode.meta, &path)?,
+            (None, None) => special(self.setter, (at.here(), name), &inode.kind, &inode.meta, &path)?,
         };
         if has_names && made == Made::Yes {
             self.first.entry(id).or_insert(path);
@@ -282,68 +279,6 @@ impl<'a, 'b> Assembly<'a, 'b> {
         let within = whole.strip_prefix(base.as_slice()).expect("it lies within the base");
         Ok(Home::Named(within.strip_prefix(b"/").unwrap_or(within).to_vec(), place.name.to_vec()))
     }
-
-    /// Everything that has neither content nor children.
-    fn special(
-        &mut self,
-        at: BorrowedFd<'_>,
-        name: &[u8],
-        kind: &InodeKind,
-        meta: &Meta,
-        path: &[u8],
-    ) -> Result<Made> {
-        let none = Device { major: 0, minor: 0 };
-        let (node, device) = match kind {
-            InodeKind::Symlink(target) => {
-                call::symlink(target, at, name).map_err(taken("create", path))?;
-                self.setter.symlink(at, name, path, meta)?;
-                return Ok(Made::Yes);
-            }
-            InodeKind::CharDevice(device) => (FileType::CharacterDevice, *device),
-            InodeKind::BlockDevice(device) => (FileType::BlockDevice, *device),
-            InodeKind::Fifo => (FileType::Fifo, none),
-            // None of the others is in a stacked tree.
-            _ => return Ok(Made::No),
-        };
-        match call::make_node(at, name, node, meta.mode & 0o777, device) {
-            Ok(()) => self.setter.node(at, name, path, meta)?,
-            Err(Errno::PERM) if node != FileType::Fifo => {
-                let why = "making devices needs the capability CAP_MKNOD";
-                self.setter.losses.add(LossKind::Device, path, why, self.setter.apply().observer);
-                return Ok(Made::No);
-            }
-            Err(error) => return Err(taken("create", path)(error)),
-        }
-        Ok(Made::Yes)
-    }
-
-    /// The top itself is finished by whoever publishes it.
-    fn finish(&mut self) -> Result<()> {
-        let mut at = Cursor::new(reopen(self.root)?, ());
-        for step in Descent::new(self.merged, self.top) {
-            match step {
-                Step::Enter(name, _) => {
-                    let opened = call::open_dir(at.here(), name);
-                    let handle = opened.map_err(failed("open the folder", &join(at.path(), name)))?;
-                    at.enter(name, handle, ());
-                }
-                Step::Leave(id) if id != self.top => {
-                    let path = at.path().to_vec();
-                    let folder = at.leave().map_err(failed("leave", &path))?;
-                    self.setter.folder(folder.as_fd(), &path, &self.merged.inode(id).meta)?;
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Whether a name came to be.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Made {
-    Yes,
-    No,
 }
 
 impl Host {
@@ -389,34 +324,4 @@ impl Source {
     fn go(&mut self, path: &[u8]) -> rustix::io::Result<()> {
         self.folders.go(path, |at, name| Ok((call::open_dir(at.here(), name)?, ())))
     }
-}
-
-/// Gives what lies at `folder` and `target` of the root a further name.
-fn link(
-    links: &mut Cursor<()>,
-    folder: &[u8],
-    target: &[u8],
-    at: BorrowedFd<'_>,
-    name: &[u8],
-    path: &[u8],
-) -> Result<()> {
-    let open = |at: &Cursor<()>, name: &[u8]| Ok((call::open_dir(at.here(), name)?, ()));
-    links.go(folder, open).map_err(failed("open the folder", folder))?;
-    call::link(links.here(), target, at, name).map_err(taken("link", path))
-}
-
-/// An error of a call that makes a name which must be free.
-fn taken(action: &'static str, path: &[u8]) -> impl Fn(Errno) -> Error {
-    move |error| match error {
-        Errno::EXIST | Errno::NOTEMPTY => Error::Collision(path.into()),
-        error => failed(action, path)(error),
-    }
-}
-
-fn reopen(folder: &Dir) -> Result<OwnedFd> {
-    call::reopen(folder).map_err(folder.failed("open", b""))
-}
-
-fn join(folder: &[u8], name: &[u8]) -> Vec<u8> {
-    if folder.is_empty() { name.to_vec() } else { [folder, b"/", name].concat() }
 }

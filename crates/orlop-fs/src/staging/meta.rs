@@ -7,6 +7,7 @@ use super::Apply;
 use crate::call;
 use crate::error::Error;
 use crate::loss::{LossKind, Losses};
+use crate::overlay;
 use crate::owner::{self, Owner, SET_ID};
 use crate::privilege;
 use crate::stat::Stat;
@@ -131,6 +132,10 @@ impl<'a> Setter<'a> {
         }
         for (name, value) in &meta.xattrs {
             if self.apply.owner == Owner::Record && [owner::RECORD, owner::MODE].contains(&&**name) {
+                continue;
+            }
+            if let Some(name) = self.apply.layer_of.and_then(|flavour| overlay::escaped(name, flavour)) {
+                self.xattr(path, &name, value, handle)?;
                 continue;
             }
             if xattr::belongs(name) == Belongs::Overlay {

@@ -24,16 +24,20 @@ mod cursor;
 mod descent;
 mod layer;
 mod meta;
+mod nodes;
 mod places;
+mod plant;
 mod publish;
 mod target;
 mod whole;
 
 pub use layer::{LayerWriter, Written};
+pub use plant::{Planted, Source, Supply};
 
 use crate::error::Error;
 use crate::lock::Lock;
 use crate::loss::Losses;
+use crate::overlay::Flavour;
 use crate::owner::Owner;
 use crate::{Dir, Result, call};
 use assemble::Assembly;
@@ -76,6 +80,9 @@ pub struct Apply<'a> {
     pub owner: Owner,
     /// The folder of the tree that becomes the root; all of it where this is the root.
     pub subdir: TreePath,
+    /// Whose attributes an overlay will read that has the tree as a layer: those of the image are escaped. Else they are
+    /// left out, as they are for the other flavour.
+    pub layer_of: Option<Flavour>,
     /// Hears of losses.
     pub observer: &'a dyn Observer,
     /// Stops the work.
@@ -87,7 +94,7 @@ static NEVER: Cancel = Cancel::new();
 
 impl Default for Apply<'_> {
     fn default() -> Self {
-        Self { owner: Owner::Exact, subdir: TreePath::root(), observer: &(), cancel: &NEVER }
+        Self { owner: Owner::Exact, subdir: TreePath::root(), layer_of: None, observer: &(), cancel: &NEVER }
     }
 }
 
