@@ -88,6 +88,12 @@ pub enum Error {
         /// What is wrong.
         what: &'static str,
     },
+    /// Bytes that are to be the manifest of a tree are none.
+    #[error("the manifest of the tree is damaged: {what}")]
+    BadTreeManifest {
+        /// What is wrong.
+        what: &'static str,
+    },
 }
 
 impl Error {
@@ -110,7 +116,8 @@ impl Diagnose for Error {
             | Self::OtherForm { .. }
             | Self::BadWhiteout { .. }
             | Self::LinkToNothing { .. }
-            | Self::Entry { .. } => Kind::Integrity,
+            | Self::Entry { .. }
+            | Self::BadTreeManifest { .. } => Kind::Integrity,
         }
     }
 
