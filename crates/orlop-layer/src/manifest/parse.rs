@@ -69,8 +69,9 @@ impl Parsing<'_> {
             }
             at += 1;
         }
-        for (id, path) in std::mem::take(&mut self.links) {
-            let first = self.first(id, &path)?;
+        let firsts: Vec<NodeId> =
+            self.links.iter().map(|(id, path)| self.first(*id, path)).collect::<Result<_, _>>()?;
+        for ((id, _), first) in self.links.iter().zip(firsts) {
             self.manifest.nodes[id.index()].what = What::Link(first);
         }
         Ok(self.manifest)
