@@ -14,6 +14,9 @@ use crate::error::Error;
 use crate::file::File;
 use crate::privilege::{self, Privileges};
 use crate::{Result, stat, sys};
+use rustix::fs::{Mode, OFlags, open};
+use rustix::mount::{MountPropagationFlags, mount_change};
+use rustix::thread::UnshareFlags;
 use std::ffi::CString;
 
 /// The two programs.
@@ -78,9 +81,88 @@ pub fn enter() -> Result<()> {
     if Privileges::current().chown {
         return Ok(());
     }
-    let Mappings { users, groups } = Mappings::of_caller()?;
-    let helpers = [command(USERS, &users)?, command(GROUPS, &groups)?];
-    sys::enter_user_namespace(&helpers).map_err(Error::Namespace)
+    enter_with(&Mappings::of_caller()?, UnshareFlags::NEWUSER)
+}
+
+/// Takes the process to where it may mount, and where what it mounts is gone with the last process that is there: into
+/// a namespace of mounts of its own, and where it may not mount yet, into one of users as well. The process must have
+/// one thread only.
+pub fn enter_to_mount() -> Result<Entered> {
+    if privilege::may_mount() {
+        sys::unshare(UnshareFlags::NEWNS).map_err(|error| Error::Namespace(error.into()))?;
+        let flags = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
+        mount_change("/", flags).map_err(|error| Error::io("mount", "/", error))?;
+        return Ok(Entered::WithAllIds);
+    }
+    let flags = UnshareFlags::NEWUSER | UnshareFlags::NEWNS;
+    match Mappings::of_caller() {
+        Ok(mappings) => enter_with(&mappings, flags).map(|()| Entered::WithAllIds),
+        Err(why) => enter_alone(flags).map(|()| Entered::Alone(why)),
+    }
+}
+
+/// Whose ids a process has in a namespace.
+#[derive(Debug)]
+pub enum Entered {
+    /// All that the caller may have.
+    WithAllIds,
+    /// The caller's own alone; why there are no others.
+    Alone(Error),
+}
+
+/// Which ids stand for which in the namespace of the process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ids {
+    /// All, for themselves.
+    All,
+    /// Some, as the kernel lists them: users, then groups.
+    Some(Vec<u8>),
+    /// One user or one group.
+    One,
+}
+
+impl Ids {
+    /// Those of the process.
+    pub fn current() -> Result<Self> {
+        let map = |path| File::open(path)?.read_to_limit(LARGEST);
+        let (users, groups) = (map("/proc/self/uid_map")?, map("/proc/self/gid_map")?);
+        Ok(Self::of(&users, &groups))
+    }
+
+    fn of(users: &[u8], groups: &[u8]) -> Self {
+        let count = |map: &[u8]| -> u64 {
+            let text = String::from_utf8_lossy(map).into_owned();
+            let counts = text.lines().filter_map(|line| line.split_whitespace().nth(2)?.parse::<u64>().ok());
+            counts.sum()
+        };
+        match count(users).min(count(groups)) {
+            0 | 1 => Self::One,
+            ids if ids >= u64::from(u32::MAX) => Self::All,
+            _ => Self::Some([users, groups].concat()),
+        }
+    }
+}
+
+fn enter_with(Mappings { users, groups }: &Mappings, flags: UnshareFlags) -> Result<()> {
+    let helpers = [command(USERS, users)?, command(GROUPS, groups)?];
+    sys::enter_user_namespace(&helpers, flags).map_err(Error::Namespace)
+}
+
+/// What the kernel lets everybody map: oneself, if groups are given up for good.
+fn enter_alone(flags: UnshareFlags) -> Result<()> {
+    let (uid, gid) = privilege::ids();
+    sys::enter_user_namespace(&[], flags).map_err(Error::Namespace)?;
+    for (path, text) in [
+        ("/proc/self/setgroups", "deny".to_owned()),
+        ("/proc/self/uid_map", format!("0 {uid} 1")),
+        ("/proc/self/gid_map", format!("0 {gid} 1")),
+    ] {
+        let write = || {
+            rustix::io::write(open(path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?, text.as_bytes())
+        };
+        write().map_err(|error| Error::Namespace(error.into()))?;
+    }
+    Ok(())
 }
 
 /// `own` as 0, and the ranges behind it.
@@ -158,5 +240,17 @@ mod tests {
         let mapping = |inside, outside, count| Mapping { inside, outside, count };
         let all = [mapping(0, 1000, 1), mapping(1, 165_536, 65_536), mapping(65_537, 300_000, 10)];
         assert_eq!(behind(1000, &ranges(text, 1000, name.as_deref())), all);
+    }
+
+    #[test]
+    fn all_ids_are_told_from_some_and_one() {
+        let all = b"         0          0 4294967295\n";
+        let one = b"         0       1000          1\n";
+        let some = b"         0       1000          1\n         1     100000      65536\n";
+        assert_eq!(Ids::of(all, all), Ids::All);
+        assert_eq!(Ids::of(some, one), Ids::One);
+        assert_eq!(Ids::of(some, some), Ids::Some([&some[..], some].concat()));
+        assert_eq!(Ids::of(b"", b""), Ids::One);
+        assert_eq!(Ids::of(b"0 0 2147483648\n2147483648 2147483648 2147483647\n", all), Ids::All);
     }
 }

@@ -17,13 +17,22 @@ pub struct Privileges {
 impl Privileges {
     /// Those of the calling thread; none where the kernel does not say.
     pub fn current() -> Self {
-        let held = capabilities(None).map_or(CapabilitySet::empty(), |sets| sets.effective);
+        let held = held();
         Self {
             chown: held.contains(CapabilitySet::CHOWN),
             mknod: held.contains(CapabilitySet::MKNOD),
             read_all: held.contains(CapabilitySet::DAC_OVERRIDE),
         }
     }
+}
+
+/// Whether the calling thread may mount and unmount (`CAP_SYS_ADMIN`).
+pub fn may_mount() -> bool {
+    held().contains(CapabilitySet::SYS_ADMIN)
+}
+
+fn held() -> CapabilitySet {
+    capabilities(None).map_or(CapabilitySet::empty(), |sets| sets.effective)
 }
 
 /// User and group that the caller acts as.

@@ -69,11 +69,11 @@ extern "C" fn look_at_stdout() {
     STDOUT_CLOSED.store(is_closed, Ordering::Relaxed);
 }
 
-/// Takes the process into a new user namespace, and lets each helper, a program with its arguments, do its work
+/// Takes the process into new namespaces, one of users among them, and lets each helper, a program with its arguments, do its work
 /// on it from outside. Fails where the process has several threads.
-pub(crate) fn enter_user_namespace(helpers: &[Vec<CString>]) -> std::io::Result<()> {
+pub(crate) fn enter_user_namespace(helpers: &[Vec<CString>], flags: UnshareFlags) -> std::io::Result<()> {
     let started = helpers.iter().map(|words| start_gated(words)).collect::<std::io::Result<Vec<_>>>()?;
-    unshare_user()?;
+    unshare(flags)?;
     for (pid, gate) in started {
         rustix::io::write(&gate, b".")?;
         let status = waitpid(Some(pid), WaitOptions::empty())?;
@@ -84,10 +84,12 @@ pub(crate) fn enter_user_namespace(helpers: &[Vec<CString>]) -> std::io::Result<
     Ok(())
 }
 
+/// Takes the process into new namespaces, of users and of mounts.
 #[expect(unsafe_code, reason = "rustix has no safe face for unshare: it may share file descriptors")]
-fn unshare_user() -> rustix::io::Result<()> {
-    // SAFETY: a user namespace of its own shares and unshares no memory and no descriptors.
-    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWUSER) }
+pub(crate) fn unshare(flags: UnshareFlags) -> rustix::io::Result<()> {
+    debug_assert!((UnshareFlags::NEWUSER | UnshareFlags::NEWNS).contains(flags));
+    // SAFETY: namespaces of users and mounts share and unshare no memory and no descriptors.
+    unsafe { rustix::thread::unshare_unsafe(flags) }
 }
 
 /// Starts a program that begins when a byte is written to the gate, and never if the gate is closed before.
