@@ -59,6 +59,13 @@ impl Buffer {
         count
     }
 
+    /// Reads into the room that is left.
+    pub(crate) fn fill(&mut self, input: &mut impl Read) -> io::Result<usize> {
+        let count = input.read(&mut self.bytes[self.length..])?;
+        self.length += count;
+        Ok(count)
+    }
+
     /// Whether there is no room left.
     pub(crate) fn is_full(&self) -> bool {
         self.length == self.bytes.len()

@@ -7,10 +7,16 @@
 mod blocks;
 mod encoder;
 mod gunzip;
+mod made;
+mod pressed;
 mod unzstd;
+mod workers;
 
 pub use blocks::Blocks;
 pub(crate) use encoder::Encoder;
+pub use made::{FRAMING, first_block, made_by};
+pub use pressed::Pressed;
+pub(crate) use workers::Workers;
 
 use crate::error::Error;
 use orlop_spec::Limits;

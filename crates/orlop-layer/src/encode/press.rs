@@ -1,26 +1,21 @@
 //! Blocks, compressed side by side and written in order.
 //!
-//! Invariant: block `n` is the bytes from `n × size` on, whoever compresses it. At most [`AHEAD`] blocks more
-//! than there are workers are under way. A panic of a worker becomes one of the caller.
+//! Invariant: block `n` is the bytes from `n × size` on, whoever compresses it.
 
 use super::{Compressed, Encode};
 use crate::buffers::{Buffer, Pool};
-use crate::codec::{Codec, Encoder};
+use crate::codec::{Codec, Encoder, Workers};
 use crate::error::Error;
 use crate::hashed::Hashed;
 use orlop_spec::Descriptor;
 use orlop_spec::digest::{DiffId, Digest};
 use orlop_spec::media_type::MediaType;
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::mem;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, Scope, ScopedJoinHandle};
-
-/// Blocks that wait while every worker has one.
-const AHEAD: usize = 2;
 
 /// Compresses everything that `produce` writes.
 pub(super) fn press<T>(
@@ -68,7 +63,7 @@ impl<'scope, 'env, 'a> Press<'scope, 'env, 'a> {
             return self.out.put(&block);
         }
         let crew = self.crew.get_or_insert_with(|| Crew::new(self.scope, self.how));
-        crew.compress(self.scope, Arc::new(block), &mut self.out)
+        crew.compress(Arc::new(block), &mut self.out)
     }
 
     fn finish(mut self) -> Result<Compressed, Error> {
@@ -123,106 +118,43 @@ impl Output<'_> {
     }
 }
 
-/// A block on its way to a worker.
-struct Job {
-    number: u64,
-    block: Arc<Buffer>,
-    out: Vec<u8>,
-}
-
-/// A block on its way back; what a worker's panic said, if it did.
-struct Done {
-    number: u64,
-    out: Vec<u8>,
-    result: thread::Result<Result<(), Error>>,
-}
-
-/// The threads, and the blocks that are with them.
+/// The threads: those that compress, and one that hashes.
 struct Crew<'scope> {
-    codec: Codec,
-    most: usize,
-    hired: usize,
+    workers: Workers,
     hashing: ScopedJoinHandle<'scope, (Digest, u64)>,
     to_hash: SyncSender<Arc<Buffer>>,
-    jobs: Sender<Job>,
-    queue: Arc<Mutex<Receiver<Job>>>,
-    done: Receiver<Done>,
-    report: Sender<Done>,
-    /// Blocks handed out, and blocks written.
-    sent: u64,
-    written: u64,
-    /// Blocks that came back before their turn.
-    early: BTreeMap<u64, Vec<u8>>,
-    spare: Vec<Vec<u8>>,
 }
 
 impl<'scope> Crew<'scope> {
     fn new(scope: &'scope Scope<'scope, '_>, how: &Encode<'_>) -> Self {
         let (to_hash, blocks) = sync_channel(1);
-        let (jobs, queue) = channel();
-        let (report, done) = channel();
         let hashed = Hashed::new(how.algorithm);
-        Self {
-            codec: how.codec,
-            most: how.workers.get(),
-            hired: 0,
-            hashing: scope.spawn(move || hash(hashed, &blocks)),
-            to_hash,
-            jobs,
-            queue: Arc::new(Mutex::new(queue)),
-            done,
-            report,
-            sent: 0,
-            written: 0,
-            early: BTreeMap::new(),
-            spare: Vec::new(),
-        }
+        let hashing = scope.spawn(move || hash(hashed, &blocks));
+        Self { workers: Workers::new(how.codec, how.workers), hashing, to_hash }
     }
 
-    fn compress(
-        &mut self,
-        scope: &'scope Scope<'scope, '_>,
-        block: Arc<Buffer>,
-        out: &mut Output<'_>,
-    ) -> Result<(), Error> {
-        while self.under_way() >= (self.most + AHEAD) as u64 {
-            self.wait(out)?;
-        }
-        if self.hired < self.most && self.under_way() >= self.hired as u64 {
-            self.hired += 1;
-            let (codec, queue, report) = (self.codec, Arc::clone(&self.queue), self.report.clone());
-            scope.spawn(move || work(codec, &queue, &report));
+    fn compress(&mut self, block: Arc<Buffer>, out: &mut Output<'_>) -> Result<(), Error> {
+        while self.workers.is_busy() {
+            self.write(out)?;
         }
         self.to_hash.send(Arc::clone(&block)).expect("hashing does not end before its queue");
-        let job = Job { number: self.sent, block, out: self.spare.pop().unwrap_or_default() };
-        self.jobs.send(job).expect("the queue is ours");
-        self.sent += 1;
+        self.workers.compress(block);
         Ok(())
     }
 
     /// Digest and size of all blocks, once the last is written.
     fn finish(mut self, out: &mut Output<'_>) -> Result<(Digest, u64), Error> {
-        while self.under_way() > 0 {
-            self.wait(out)?;
+        while self.workers.under_way() > 0 {
+            self.write(out)?;
         }
         drop(self.to_hash);
         Ok(self.hashing.join().unwrap_or_else(|panic| resume_unwind(panic)))
     }
 
-    fn under_way(&self) -> u64 {
-        self.sent - self.written
-    }
-
-    /// Waits for one block to come back, and writes those whose turn it is.
-    fn wait(&mut self, out: &mut Output<'_>) -> Result<(), Error> {
-        let done = self.done.recv().expect("the way back is ours");
-        done.result.unwrap_or_else(|panic| resume_unwind(panic))?;
-        self.early.insert(done.number, done.out);
-        while let Some(blob) = self.early.remove(&self.written) {
-            out.put(&blob)?;
-            self.spare.push(blob);
-            self.written += 1;
-        }
+    fn write(&mut self, out: &mut Output<'_>) -> Result<(), Error> {
+        let blob = self.workers.next()?;
+        out.put(&blob)?;
+        self.workers.recycle(blob);
         Ok(())
     }
 }
@@ -232,18 +164,4 @@ fn hash(mut hashed: Hashed, blocks: &Receiver<Arc<Buffer>>) -> (Digest, u64) {
         hashed.update(&block);
     }
     hashed.finish()
-}
-
-/// Compresses blocks until the queue closes.
-fn work(codec: Codec, queue: &Mutex<Receiver<Job>>, report: &Sender<Done>) {
-    let mut encoder = Encoder::new(codec);
-    loop {
-        let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Job { number, block, mut out }) = job else { return };
-        let result = catch_unwind(AssertUnwindSafe(|| encoder.encode(&block, &mut out)));
-        drop(block);
-        if report.send(Done { number, out, result }).is_err() {
-            return;
-        }
-    }
 }
