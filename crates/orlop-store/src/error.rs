@@ -198,6 +198,30 @@ pub enum Error {
         #[source]
         source: orlop_fs::Error,
     },
+    /// What says what a layer's blob is, is not what was written.
+    #[error("{} is damaged: {what}", .file.display())]
+    FormDamaged {
+        /// The form.
+        file: PathBuf,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// A layer's blob was not kept, and cannot be made again to the bit.
+    #[error("the blob {digest} was not kept, and cannot be made again")]
+    BlobGone {
+        /// The blob.
+        digest: Box<Digest>,
+    },
+    /// A layer's blob was made by another version of this program.
+    #[error("the blob {digest} was compressed in version {framing} of our form, and {understood} is written")]
+    OtherFraming {
+        /// The blob.
+        digest: Box<Digest>,
+        /// The version that made it.
+        framing: u32,
+        /// The version of this program.
+        understood: u32,
+    },
     /// What a stream brings cannot be changed in place.
     #[error("{} is a stream and cannot be changed", .place.display())]
     NotKept {
@@ -217,12 +241,15 @@ impl Diagnose for Error {
             | Self::ObjectMissing { .. }
             | Self::ObjectDamaged { .. }
             | Self::ListDamaged { .. }
+            | Self::FormDamaged { .. }
             | Self::Member { .. } => Kind::Integrity,
             Self::LongFile { .. } => Kind::Limit,
             Self::SeveralImages { .. }
             | Self::Ambiguous { .. }
             | Self::BadTag { .. }
             | Self::OneImageOnly { .. }
+            | Self::BlobGone { .. }
+            | Self::OtherFraming { .. }
             | Self::NotKept { .. } => Kind::Usage,
             Self::UnknownVersion { .. }
             | Self::Occupied { .. }
@@ -248,11 +275,17 @@ impl Diagnose for Error {
                 "`orlop validate` tells what is wrong; `orlop untag` takes the entry away by its tag".into(),
             ),
             Self::BlobMissing { .. } => Some("name the folder that has it with --shared-blobs".into()),
-            Self::ObjectMissing { .. } | Self::ObjectDamaged { .. } | Self::ListDamaged { .. } => {
+            Self::ObjectMissing { .. }
+            | Self::ObjectDamaged { .. }
+            | Self::ListDamaged { .. }
+            | Self::FormDamaged { .. } => {
                 Some("fetch the image again: what is missing or damaged is written anew".into())
             }
             Self::FarStore { .. } | Self::NoLocks { .. } => {
                 Some("name a folder on a disk of this machine with --root".into())
+            }
+            Self::BlobGone { .. } | Self::OtherFraming { .. } => {
+                Some("compress the layer anew: --compress gzip".into())
             }
             Self::Occupied { .. } => Some("name a folder that is empty or does not exist".into()),
             _ => None,

@@ -207,7 +207,8 @@ mod tests {
     fn what_we_made_is_known_by_every_level() {
         for codec in every_codec() {
             let block = codec.block();
-            let is_slow = matches!(codec, Codec::Gzip { level: 10.. } | Codec::Zstd { level: 5.. }) && !testkit::full();
+            let is_slow =
+                matches!(codec, Codec::Gzip { level: 10.. } | Codec::Zstd { level: 5.. }) && !testkit::full();
             let lengths = [0, 1, 1000, 200_000, block - 1, block, block + 9];
             for length in lengths.into_iter().take(if is_slow { 4 } else { 7 }) {
                 let blob = compressed(codec, &text(length));
