@@ -20,8 +20,8 @@ use rustix::thread::UnshareFlags;
 use std::ffi::CString;
 
 /// The two programs.
-const USERS: &str = "newuidmap";
-const GROUPS: &str = "newgidmap";
+pub(crate) const USERS: &str = "newuidmap";
+pub(crate) const GROUPS: &str = "newgidmap";
 
 /// Where distributions keep them.
 const PLACES: [&str; 3] = ["/usr/bin", "/bin", "/run/wrappers/bin"];
@@ -190,7 +190,7 @@ fn command(program: &'static str, mappings: &[Mapping]) -> Result<Vec<CString>> 
     Ok(words.into_iter().map(|word| CString::new(word).expect("paths and numbers have no NUL")).collect())
 }
 
-fn find(program: &'static str) -> Result<String> {
+pub(crate) fn find(program: &'static str) -> Result<String> {
     let mut paths = PLACES.iter().map(|place| format!("{place}/{program}"));
     paths.find(|path| stat::at(path).is_ok()).ok_or(Error::NoMapProgram(program))
 }

@@ -3,15 +3,15 @@
 use crate::Result;
 use crate::error::Error;
 use orlop_spec::Cancel;
-use rustix::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
+use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd as _, IntoRawFd as _, OwnedFd};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, WaitOptions, waitpid};
 use rustix::thread::UnshareFlags;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::mem::MaybeUninit;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 /// What the handler sets.
 static CANCEL: OnceLock<&'static Cancel> = OnceLock::new();
@@ -133,6 +133,228 @@ pub(crate) fn make_read_only(mount: BorrowedFd<'_>) -> rustix::io::Result<()> {
             size_of::<libc::mount_attr>(),
         )
     })
+}
+
+/// A process that is to be started.
+pub(crate) struct Start<'a> {
+    pub(crate) program: &'a CStr,
+    pub(crate) arguments: &'a [CString],
+    /// Without it, the caller's.
+    pub(crate) environment: Option<&'a [CString]>,
+    /// What it has open, as 0, 1, 2 and so on.
+    pub(crate) files: &'a [BorrowedFd<'a>],
+    pub(crate) folder: Option<BorrowedFd<'a>>,
+    /// Flags of clone(2) for the namespaces that it gets.
+    pub(crate) namespaces: libc::c_int,
+    /// Whether file 0 is the terminal of a session of its own.
+    pub(crate) session: Session,
+}
+
+/// To which session a process belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Session {
+    /// The caller's.
+    Callers,
+    /// One of its own, whose terminal is its file 0.
+    OfTerminal,
+}
+
+/// A process that is there and has not begun.
+pub(crate) struct Waiting {
+    pub(crate) pid: Pid,
+    gate: OwnedFd,
+    outcome: OwnedFd,
+}
+
+impl Waiting {
+    /// Lets it begin, and waits until its program runs.
+    pub(crate) fn begin(self) -> std::io::Result<()> {
+        rustix::io::write(&self.gate, b".")?;
+        drop(self.gate);
+        let mut error = [0; 4];
+        match rustix::io::retry_on_intr(|| rustix::io::read(&self.outcome, &mut error))? {
+            0 => Ok(()),
+            _ => Err(std::io::Error::from_raw_os_error(i32::from_ne_bytes(error))),
+        }
+    }
+}
+
+/// Descriptors from here on are nobody's while a process puts its own in order.
+const ASIDE: libc::c_int = 256;
+
+/// `CLOSE_RANGE_CLOEXEC`
+const CLOSE_ON_EXEC: libc::c_long = 4;
+/// The highest number of a descriptor, as the kernel reads it.
+const ALL: libc::c_long = -1;
+
+/// Makes a process that dies with the calling thread, and waits at a gate before it becomes its program.
+#[expect(unsafe_code, reason = "fork and exec with a wait in between have no safe face")]
+pub(crate) fn start(start: &Start<'_>) -> std::io::Result<Waiting> {
+    let (wait, gate) = pipe_with(PipeFlags::CLOEXEC)?;
+    let (outcome, tell) = pipe_with(PipeFlags::CLOEXEC)?;
+    let pointers = |words: &[CString]| -> Vec<*const libc::c_char> {
+        words.iter().map(|word| word.as_ptr()).chain([std::ptr::null()]).collect()
+    };
+    let arguments = pointers(start.arguments);
+    let environment = start.environment.map(pointers);
+    let mut files: Vec<libc::c_int> = start.files.iter().map(AsRawFd::as_raw_fd).collect();
+    // SAFETY: the child calls nothing but system calls until it is another program or has ended, which is safe after a
+    // fork even of a process with threads. All memory that it uses was made before and is its own copy; both lists end
+    // in a null pointer, and their strings live until the exec.
+    unsafe {
+        let pid = match start.namespaces {
+            0 => libc::fork(),
+            flags => clone(flags),
+        };
+        match pid {
+            -1 => Err(std::io::Error::last_os_error()),
+            0 => {
+                libc::close(gate.as_raw_fd());
+                let tell = libc::fcntl(tell.as_raw_fd(), libc::F_DUPFD_CLOEXEC, ASIDE);
+                if settle(start, wait.as_raw_fd(), &mut files) {
+                    match &environment {
+                        Some(environment) => {
+                            libc::execve(start.program.as_ptr(), arguments.as_ptr(), environment.as_ptr())
+                        }
+                        None => libc::execv(start.program.as_ptr(), arguments.as_ptr()),
+                    };
+                }
+                let error = *libc::__errno_location();
+                libc::write(tell, (&raw const error).cast(), 4);
+                libc::_exit(127)
+            }
+            pid => Ok(Waiting { pid: Pid::from_raw(pid).ok_or(Errno::CHILD)?, gate, outcome }),
+        }
+    }
+}
+
+/// As fork(2), into new namespaces.
+#[expect(unsafe_code, reason = "clone without a stack of its own has no face but syscall(2)")]
+unsafe fn clone(flags: libc::c_int) -> libc::pid_t {
+    let flags = libc::c_long::from(flags | libc::SIGCHLD);
+    let none: libc::c_long = 0;
+    let (first, second) = if cfg!(target_arch = "s390x") { (none, flags) } else { (flags, none) };
+    // SAFETY: without CLONE_VM and a stack this is a fork, and so as safe as what the child does.
+    let pid = unsafe { libc::syscall(libc::SYS_clone, first, second, none, none, none) };
+    libc::pid_t::try_from(pid).unwrap_or(-1)
+}
+
+/// What a child does between the fork and its program. False where something failed, and `errno` says what.
+#[expect(unsafe_code, reason = "system calls of a child between fork and exec")]
+unsafe fn settle(start: &Start<'_>, wait: libc::c_int, files: &mut [libc::c_int]) -> bool {
+    let mut byte = 0_u8;
+    // SAFETY: descriptors are those of the parent, which outlive the fork; `byte` and `none` live here; a set of signals
+    // and a number of an ioctl are what the calls take.
+    unsafe {
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+        if libc::read(wait, (&raw mut byte).cast(), 1) != 1 {
+            libc::_exit(127);
+        }
+        // The runtime of Rust ignores it, and what is ignored stays so in other programs.
+        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+        libc::signal(libc::SIGTTIN, libc::SIG_DFL);
+        let mut none = MaybeUninit::<libc::sigset_t>::zeroed();
+        libc::sigemptyset(none.as_mut_ptr());
+        libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut());
+        if start.folder.is_some_and(|folder| libc::fchdir(folder.as_raw_fd()) == -1) {
+            return false;
+        }
+        // First all aside, so that none is overwritten before it has its place.
+        for file in &mut *files {
+            *file = libc::fcntl(*file, libc::F_DUPFD_CLOEXEC, ASIDE);
+        }
+        for (number, file) in (0..).zip(&*files) {
+            if libc::dup2(*file, number) == -1 {
+                return false;
+            }
+        }
+        // Whoever started the caller may have left others open. A kernel before 5.11 does not know the call.
+        let first = libc::c_long::try_from(files.len()).unwrap_or(libc::c_long::MAX);
+        libc::syscall(libc::SYS_close_range, first, ALL, CLOSE_ON_EXEC);
+        start.session == Session::Callers
+            || (libc::setsid() != -1 && libc::ioctl(0, libc::TIOCSCTTY, 0) != -1)
+    }
+}
+
+/// A descriptor that the process was started with, which is nobody else's; `None` where it is not open. Given to one
+/// caller only.
+#[expect(unsafe_code, reason = "a number that another process agreed on becomes a descriptor")]
+pub(crate) fn inherited(number: u8) -> Option<OwnedFd> {
+    static TAKEN: AtomicBool = AtomicBool::new(false);
+    if TAKEN.swap(true, Ordering::Relaxed) {
+        return None;
+    }
+    let number = i32::from(number);
+    // SAFETY: the call reads one flag of a descriptor, and fails where there is none.
+    if unsafe { libc::fcntl(number, libc::F_GETFD) } == -1 {
+        return None;
+    }
+    // SAFETY: it is open, and the flag that was just set makes this the only owner.
+    let own = unsafe { OwnedFd::from_raw_fd(number) };
+    rustix::io::fcntl_setfd(&own, rustix::io::FdFlags::CLOEXEC).ok()?;
+    Some(own)
+}
+
+/// From now on, reading a terminal in the background fails, where it would stop the process. Process 1 of a namespace
+/// cannot be stopped, and would try for ever.
+#[expect(unsafe_code, reason = "rustix has no face for signal")]
+pub(crate) fn fail_in_background() {
+    // SAFETY: to ignore a signal takes no handler.
+    unsafe { libc::signal(libc::SIGTTIN, libc::SIG_IGN) };
+}
+
+/// Where the handler of [`signals_to`] writes.
+static SIGNALS: AtomicI32 = AtomicI32::new(-1);
+
+/// Signals that ask a process for something, and can be passed on to another one.
+const PASSED_ON: [libc::c_int; 9] = [
+    libc::SIGHUP,
+    libc::SIGINT,
+    libc::SIGQUIT,
+    libc::SIGUSR1,
+    libc::SIGUSR2,
+    libc::SIGALRM,
+    libc::SIGTERM,
+    libc::SIGCONT,
+    libc::SIGWINCH,
+];
+
+/// Writes the number of every signal that can be passed on to a pipe, one byte each, from now on. What the process
+/// was told to ignore stays ignored.
+#[expect(unsafe_code, reason = "rustix has no face for sigaction")]
+pub(crate) fn signals_to(pipe: OwnedFd) -> std::io::Result<()> {
+    SIGNALS.store(pipe.into_raw_fd(), Ordering::Relaxed);
+    for signal in PASSED_ON {
+        // SAFETY: all bytes zero is a `sigaction` without flags, mask and handler; the pointers are valid or null; the
+        // handler only loads an atomic and writes.
+        unsafe {
+            let mut action: libc::sigaction = MaybeUninit::zeroed().assume_init();
+            if libc::sigaction(signal, std::ptr::null(), &raw mut action) == 0
+                && action.sa_sigaction == libc::SIG_IGN
+            {
+                continue;
+            }
+            action = MaybeUninit::zeroed().assume_init();
+            action.sa_sigaction = pass_signal as extern "C" fn(libc::c_int) as usize;
+            action.sa_flags = libc::SA_RESTART;
+            if libc::sigaction(signal, &raw const action, std::ptr::null_mut()) != 0 {
+                return Err(std::io::Error::last_os_error());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Runs between any two instructions: one write, and the number of the last error as it was.
+#[expect(unsafe_code, reason = "a handler may call nothing but system calls")]
+extern "C" fn pass_signal(signal: libc::c_int) {
+    let byte = u8::try_from(signal).unwrap_or(0);
+    // SAFETY: the descriptor was given away to this handler and is never closed; `byte` lives until the call is over.
+    unsafe {
+        let before = *libc::__errno_location();
+        libc::write(SIGNALS.load(Ordering::Relaxed), (&raw const byte).cast(), 1);
+        *libc::__errno_location() = before;
+    }
 }
 
 /// Sets the mode of an open file. As `rustix::fs::fchmod`, which goes past libc, so that fakeroot does not see it.
