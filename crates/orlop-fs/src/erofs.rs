@@ -13,6 +13,7 @@ mod attributes;
 mod folder;
 mod inode;
 mod plan;
+mod read;
 mod superblock;
 
 use crate::Result;
@@ -20,6 +21,7 @@ use crate::error::{Error, Shown};
 use orlop_layer::Xattrs;
 use orlop_layer::tree::{Content, Inode, Tree};
 use plan::Plan;
+pub use read::{Image, read};
 use std::borrow::Cow;
 use std::io::{self, Write};
 

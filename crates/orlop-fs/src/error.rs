@@ -109,6 +109,15 @@ pub enum Error {
         /// What it is.
         what: &'static str,
     },
+    /// An EROFS image that is not the one that was written.
+    #[error("the EROFS image is damaged at byte {at}")]
+    DamagedErofs {
+        /// Where it was noticed.
+        at: u64,
+    },
+    /// What an EROFS image says is no tree, or one beyond the limits.
+    #[error("the EROFS image holds no tree that can be shown")]
+    NoTreeInErofs(#[source] orlop_layer::Error),
     /// Under fakeroot, but linked statically.
     #[error(
         "fakeroot is active, and this statically linked program cannot see the owners and devices that it pretends"
@@ -244,7 +253,8 @@ impl Diagnose for Error {
             Self::Io { source, .. } => kind_of_io(source),
             Self::TooLarge { .. } => Kind::Limit,
             Self::Cancelled(_) => Kind::Interrupted,
-            Self::Escapes { .. } | Self::BadCapability(_) => Kind::Integrity,
+            Self::Escapes { .. } | Self::BadCapability(_) | Self::DamagedErofs { .. } => Kind::Integrity,
+            Self::NoTreeInErofs(source) => source.kind(),
             Self::NoFolderInTree(_) => Kind::NotFound,
             Self::Owner { .. }
             | Self::NoSubordinateIds { .. }

@@ -182,7 +182,7 @@ fn kind(path: &Path, meta: &Metadata) -> Kind {
 
 /// The extended attributes, those of a symbolic link itself included. `security.selinux` is the host's policy,
 /// not the tree's.
-pub(crate) fn xattrs(path: &Path) -> BTreeMap<Vec<u8>, Vec<u8>> {
+pub fn xattrs(path: &Path) -> BTreeMap<Vec<u8>, Vec<u8>> {
     let mut list = vec![0; 1 << 16];
     let Ok(length) = llistxattr(path, &mut list[..]) else { return BTreeMap::new() };
     let names = list[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty());

@@ -45,6 +45,25 @@ pub(super) fn count(bytes: &[u8]) -> Result<u16> {
     }
 }
 
+/// How many bytes stand behind an inode that says so.
+pub(super) fn length(count: u16) -> u64 {
+    if count == 0 { 0 } else { HEAD as u64 + 4 * (u64::from(count) - 1) }
+}
+
+/// The attributes that [`attributes`] wrote; `None` where the bytes are cut short, or of another prefix.
+pub(super) fn parse(bytes: &[u8]) -> Option<Xattrs> {
+    let mut xattrs = Xattrs::new();
+    let mut rest = bytes.get(HEAD..).unwrap_or_default();
+    while let Some(([length, prefix, low, high], behind)) = rest.split_first_chunk() {
+        let (name, behind) = behind.split_at_checked((*length).into())?;
+        let (value, _) = behind.split_at_checked(u16::from_le_bytes([*low, *high]).into())?;
+        let (prefix, _) = PREFIXES.iter().find(|(_, number)| number == prefix)?;
+        xattrs.insert([prefix, name].concat().into(), value.into());
+        rest = rest.get((4 + name.len() + value.len()).next_multiple_of(4)..)?;
+    }
+    Some(xattrs)
+}
+
 fn split(name: &[u8]) -> Result<(u8, &[u8])> {
     let found = PREFIXES.iter().find_map(|(prefix, number)| Some((*number, name.strip_prefix(*prefix)?)));
     match found {

@@ -52,6 +52,26 @@ pub(super) fn entries(
     bytes
 }
 
+/// The names of a block and the numbers of what they lead to; `None` where names begin before the last one, or beyond
+/// the block.
+pub(super) fn parse(block: &[u8]) -> Option<Vec<(&[u8], u64)>> {
+    let entry = |at: usize| -> Option<(u64, usize)> {
+        let (number, rest) = block.get(at * ENTRY..)?.split_first_chunk()?;
+        Some((u64::from_le_bytes(*number), u16::from_le_bytes(*rest.first_chunk()?).into()))
+    };
+    let (_, names) = entry(0)?;
+    let count = names / ENTRY;
+    let mut parsed = Vec::new();
+    for at in 0..count {
+        let (number, begin) = entry(at)?;
+        let end = if at + 1 < count { entry(at + 1)?.1 } else { block.len() };
+        let name = block.get(begin..end)?;
+        let length = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
+        parsed.push((&name[..length], number));
+    }
+    Some(parsed)
+}
+
 /// As many names in each block as fit. A name has at most 255 bytes, so one always does.
 fn blocks<'n, 't>(names: &'n [Name<'t>]) -> Vec<&'n [Name<'t>]> {
     let (mut blocks, mut rest) = (Vec::new(), names);

@@ -9,8 +9,10 @@ use orlop_layer::tree::{Content, InodeId, InodeKind, Tree};
 
 /// The long form of an inode.
 const LONG: u16 = 1;
+/// The arrangement of contents in chunks.
+pub(super) const IN_CHUNKS: u16 = 4;
 /// That chunks lie in a device.
-const IN_DEVICE: u32 = 32;
+pub(super) const IN_DEVICE: u32 = 32;
 
 /// An inode and everything up to the next one.
 pub(super) fn inode(
@@ -67,7 +69,7 @@ fn arrangement(body: Body) -> u16 {
     match body {
         Body::Nothing | Body::Blocks(_) => 0,
         Body::Inline => 2,
-        Body::Chunks { .. } => 4,
+        Body::Chunks { .. } => IN_CHUNKS,
     }
 }
 

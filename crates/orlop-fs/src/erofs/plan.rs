@@ -8,7 +8,7 @@ use orlop_layer::tree::{Content, Inode, InodeId, InodeKind, Tree};
 use std::collections::HashMap;
 
 /// Inodes begin at multiples of it, and are numbered by them.
-const STEP: u64 = 32;
+pub(super) const STEP: u64 = 32;
 /// Bytes of an inode without what belongs to it.
 pub(super) const INODE: u64 = 64;
 /// What stands behind an inode must lie in one block: up to here there is always a place for it.
@@ -164,8 +164,13 @@ fn file(content: &Content, describe: &dyn Describe) -> Result<Body> {
         Place::Nowhere => Source::Nowhere,
         Place::Device { device, at } => Source::Device { device, block: block(content, at)? },
     };
-    let exponent = content.size.div_ceil(BLOCK).next_power_of_two().trailing_zeros().min(31);
-    Ok(Body::Chunks { source, bits: u8::try_from(exponent).expect("at most 31") })
+    Ok(Body::Chunks { source, bits: exponent(content.size) })
+}
+
+/// The least exponent that makes one chunk of a content, as far as there is one.
+pub(super) fn exponent(size: u64) -> u8 {
+    let exponent = size.div_ceil(BLOCK).next_power_of_two().trailing_zeros().min(31);
+    u8::try_from(exponent).expect("at most 31")
 }
 
 /// The block of a device in which a content begins.
@@ -188,7 +193,7 @@ pub(super) fn chunks_at(end: u64, source: Source) -> u64 {
 }
 
 /// Bytes that say where a chunk is.
-fn width(source: Source) -> u64 {
+pub(super) fn width(source: Source) -> u64 {
     match source {
         Source::Nowhere => 4,
         Source::Device { .. } => 8,

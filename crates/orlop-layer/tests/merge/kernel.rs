@@ -6,13 +6,13 @@
 //! every engine's own diff gives them one), children of what is no folder, second entries of a path. A whiteout
 //! where nothing can be hidden shows as a name that leads nowhere; such names are no names.
 
-use crate::notation::{content, listing, stack};
+use crate::notation::{content, listing, shown, stack};
 use crate::random::{Stack, samples};
 use rustix::fs::{CWD, FileType, Mode, XattrFlags, lsetxattr, makedev, mknodat};
 use std::cell::Cell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use testkit::{Command, Scratch};
 
@@ -153,40 +153,6 @@ fn convert(root: &Path, number: u16, layer: &Layer, lines: &[String]) {
 
 fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("a mode");
-}
-
-/// What the kernel shows, in the notation.
-fn shown(root: &Path) -> Vec<String> {
-    let (mut lines, mut first) = (vec![], HashMap::new());
-    let mut open = vec![(root.to_path_buf(), String::new())];
-    while let Some((at, name)) = open.pop() {
-        let Ok(meta) = fs::symlink_metadata(&at) else { continue };
-        let mode = meta.mode() & 0o7777;
-        if meta.is_dir() {
-            let names = fs::read_dir(&at).expect("a folder can be read");
-            let mut names: Vec<PathBuf> = names.map(|entry| entry.expect("an entry").path()).collect();
-            names.sort_by(|one, two| two.cmp(one));
-            let below = |path: PathBuf| {
-                let last = path.file_name().expect("an entry has a name").to_str().expect("ASCII").to_owned();
-                (path, if name.is_empty() { last } else { format!("{name}/{last}") })
-            };
-            open.extend(names.into_iter().map(below));
-            if !name.is_empty() {
-                lines.push(format!("d {mode:04o} {}:{} {name}", meta.uid(), meta.gid()));
-            }
-        } else if let Some(known) = first.get(&meta.ino()) {
-            lines.push(format!("h {name} = {known}"));
-        } else {
-            first.insert(meta.ino(), name.clone());
-            lines.push(if meta.is_symlink() {
-                format!("l {name} -> {}", fs::read_link(&at).expect("a target").display())
-            } else {
-                let content = fs::read_to_string(&at).expect("a file can be read");
-                format!("f {mode:04o} {}:{} {name} {content}", meta.uid(), meta.gid())
-            });
-        }
-    }
-    lines
 }
 
 /// A mount that goes when it is dropped.

@@ -13,6 +13,9 @@ use orlop_layer::whiteout::{Member, read_member};
 use orlop_layer::{Device, Entry, Error, Kind, Meta, TreePath};
 use orlop_spec::Limits;
 use std::collections::HashMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 /// The tree of a layer, as the lines of its tar say.
 pub(crate) fn layer(number: u16, lines: &[&str]) -> Result<Tree, Error> {
@@ -103,5 +106,39 @@ pub(crate) fn listing(tree: &Tree) -> Vec<String> {
         first.insert(id, path);
     }
     lines.retain(|line| line != "d 0755 0:0 /");
+    lines
+}
+
+/// What the kernel shows of a tree of files, folders and links: its listing, without the root.
+pub(crate) fn shown(root: &Path) -> Vec<String> {
+    let (mut lines, mut first) = (vec![], HashMap::new());
+    let mut open = vec![(root.to_path_buf(), String::new())];
+    while let Some((at, name)) = open.pop() {
+        let Ok(meta) = fs::symlink_metadata(&at) else { continue };
+        let mode = meta.mode() & 0o7777;
+        if meta.is_dir() {
+            let names = fs::read_dir(&at).expect("a folder can be read");
+            let mut names: Vec<PathBuf> = names.map(|entry| entry.expect("an entry").path()).collect();
+            names.sort_by(|one, two| two.cmp(one));
+            let below = |path: PathBuf| {
+                let last = path.file_name().expect("an entry has a name").to_str().expect("ASCII").to_owned();
+                (path, if name.is_empty() { last } else { format!("{name}/{last}") })
+            };
+            open.extend(names.into_iter().map(below));
+            if !name.is_empty() {
+                lines.push(format!("d {mode:04o} {}:{} {name}", meta.uid(), meta.gid()));
+            }
+        } else if let Some(known) = first.get(&meta.ino()) {
+            lines.push(format!("h {name} = {known}"));
+        } else {
+            first.insert(meta.ino(), name.clone());
+            lines.push(if meta.is_symlink() {
+                format!("l {name} -> {}", fs::read_link(&at).expect("a target").display())
+            } else {
+                let content = fs::read_to_string(&at).expect("a file can be read");
+                format!("f {mode:04o} {}:{} {name} {content}", meta.uid(), meta.gid())
+            });
+        }
+    }
     lines
 }
