@@ -35,6 +35,7 @@ pub mod supervise;
 pub mod sys;
 pub mod temp;
 pub mod terminal;
+pub mod verify;
 pub mod xattr;
 
 pub use dir::Dir;
