@@ -27,6 +27,7 @@ mod tree;
 mod unpack;
 mod untag;
 mod validate;
+mod verify;
 mod version;
 
 use crate::deferred::Deferred;
@@ -46,6 +47,8 @@ pub enum Verb {
     Diff(Deferred<diff::Arguments>),
     Tree(Deferred<tree::Arguments>),
     Validate(Deferred<validate::Arguments>),
+    #[command(hide = true)]
+    Verify(Deferred<verify::Arguments>),
     Copy(Deferred<copy::Arguments>),
     Sync(Deferred<Box<sync::Arguments>>),
     Pull(Deferred<pull::Arguments>),
@@ -99,6 +102,7 @@ impl Verb {
             Self::Cat(arguments) => cat::run(&arguments, shell),
             Self::Du(arguments) => du::run(&arguments, shell),
             Self::Validate(arguments) => validate::run(&arguments, shell),
+            Self::Verify(arguments) => verify::run(&arguments, shell),
             Self::Tree(arguments) => tree::run(&arguments, shell),
             Self::Unpack(arguments) => unpack::run(&arguments, shell),
             Self::Bundle(arguments) => bundle::run(&arguments, shell),

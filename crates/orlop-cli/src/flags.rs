@@ -1,5 +1,6 @@
 //! Flags that several verbs share. A verb takes a group only when it honours every flag in it.
 
+mod bundle;
 mod config;
 mod locked;
 mod network;
@@ -8,6 +9,7 @@ mod place;
 mod target;
 mod tree;
 
+pub use bundle::BundleFlags;
 pub use config::ConfigFlags;
 pub use locked::{Locked, Locking, Unlocked};
 pub use network::{Network, Reach};

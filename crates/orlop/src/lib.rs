@@ -44,6 +44,7 @@ pub mod transport;
 pub mod trees;
 pub mod unpack;
 pub mod validate;
+pub mod verify;
 mod web;
 
 pub use error::Error;

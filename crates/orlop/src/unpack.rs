@@ -100,7 +100,7 @@ fn fill(cx: &Context<'_>, image: &Image<'_>, staging: &mut Staging<'_>) -> Resul
 }
 
 /// The runtime's configuration, with accounts and links of the image itself.
-fn runtime_config(
+pub(crate) fn runtime_config(
     cx: &Context<'_>,
     image: &Image<'_>,
     tree: &Tree,
