@@ -4,6 +4,7 @@ use crate::error::Error;
 use crate::interrupt;
 use orlop::fs::fakeroot::{self, Environment, Fakeroot, LINKAGE};
 use orlop::fs::machine::machine;
+use orlop::fs::privilege::Privileges;
 use orlop::fs::stream::{self, Stream};
 use orlop::fs::sys;
 use orlop::layer::Time;
@@ -18,9 +19,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Every variable that is read, and what for; the manual and the reference list them.
-pub const VARIABLES: [(&str, &str); 21] = [
+pub const VARIABLES: [(&str, &str); 23] = [
     ("SOURCE_DATE_EPOCH", "when an image was made, in seconds since 1970; `--created` wins"),
     ("TMPDIR", "folder for temporary files, /var/tmp if it is not set; `--tmpdir` wins"),
+    ("ORLOP_ROOT", "folder of the local store; `--root` wins"),
+    ("XDG_DATA_HOME", "where an ordinary user's store is, ~/.local/share if it is not set"),
     ("NO_COLOR", "no colour on the terminal, where it is set and not empty"),
     ("FAKEROOTKEY", "set by fakeroot: owners and devices are those that it pretends"),
     ("LD_PRELOAD", "the same for libfakeroot and libpseudo"),
@@ -57,6 +60,20 @@ pub fn source_date_epoch() -> Result<Option<Timestamp>, Error> {
 /// Where spools go: `TMPDIR`, else `/var/tmp`, because layers are large and `/tmp` is often memory.
 pub fn temporary_folder() -> PathBuf {
     variable("TMPDIR").map_or_else(|| PathBuf::from("/var/tmp"), PathBuf::from)
+}
+
+/// Where the local store is: `ORLOP_ROOT`, else the system's for whoever may set owners, else the user's.
+pub fn store_folder() -> PathBuf {
+    let of_user = || {
+        let share = || variable("HOME").map(|home| PathBuf::from(home).join(".local/share"));
+        Some(variable("XDG_DATA_HOME").map(PathBuf::from).or_else(share)?.join("orlop"))
+    };
+    let of_system = || PathBuf::from("/var/lib/orlop");
+    match variable("ORLOP_ROOT") {
+        Some(folder) => folder.into(),
+        None if Privileges::current().chown => of_system(),
+        None => of_user().unwrap_or_else(of_system),
+    }
 }
 
 /// Whether `NO_COLOR` forbids colour (no-color.org: set and not empty).

@@ -6,6 +6,7 @@ mod locked;
 mod network;
 mod owner;
 mod place;
+mod store;
 mod target;
 mod tree;
 
@@ -15,9 +16,10 @@ pub use locked::{Locked, Locking, Unlocked};
 pub use network::{Network, Reach};
 pub use owner::Owners;
 pub use place::{
-    Held, Image, Kept, MAKES_A_TREE, OnePlatform, Place, Places, name, platform, published, target,
-    target_place,
+    Held, Image, Kept, MAKES_A_TREE, NOT_OF_REGISTRY, OnePlatform, Place, Places, in_store, name, platform,
+    published, target, target_place,
 };
+pub use store::StorePlace;
 pub use target::Target;
 pub use tree::TreeFlags;
 

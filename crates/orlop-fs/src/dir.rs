@@ -232,6 +232,11 @@ impl Dir {
         fs::fstat(self).map(Stat::from).map_err(self.failed("look at", b""))
     }
 
+    /// Sets the mode of this folder itself.
+    pub fn set_mode(&self, mode: u16) -> Result<()> {
+        call::chmod(self, mode).map_err(self.failed("set the mode of", b""))
+    }
+
     /// Sets the times of a file of this folder to now, by the clock of its file system.
     pub fn touch(&self, name: impl AsRef<[u8]>) -> Result<()> {
         let name = self.plain(name.as_ref())?;

@@ -17,7 +17,7 @@ use orlop_fs::{Dir, File, Persist, Temp};
 use orlop_layer::verified::Damaged;
 use orlop_spec::digest::{Algorithm, Hasher};
 use orlop_spec::port::{BlobWriter, Hints, LocalFile, Origin, Put, Result};
-use orlop_spec::{AnyDigest, Descriptor, Fault, Kind};
+use orlop_spec::{AnyDigest, Descriptor, Digest, Fault, Kind};
 use std::borrow::Borrow;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
@@ -201,6 +201,11 @@ impl Blobs {
         let temp = self.folder(hints.algorithm)?.create_temp()?;
         let hasher = Hasher::new(hints.algorithm);
         Ok(Box::new(Begun { blobs: self, temp, size: 0, hasher, algorithm: hints.algorithm }))
+    }
+
+    /// The folder of blobs of an algorithm, made where it is missing.
+    pub(crate) fn folder_for(&self, digest: &Digest) -> Result<&Dir> {
+        self.folder(digest.algorithm())
     }
 
     fn folder(&self, algorithm: Algorithm) -> Result<&Dir> {

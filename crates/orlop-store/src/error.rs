@@ -111,6 +111,18 @@ pub enum Error {
         /// What is allowed.
         law: &'static str,
     },
+    /// There is no store.
+    #[error("there is no store at {}", .place.display())]
+    NoStore {
+        /// Where it was looked for.
+        place: PathBuf,
+    },
+    /// A name was given to something else in the meantime.
+    #[error("{name:?} was given to another image in the meantime")]
+    Moved {
+        /// The name.
+        name: Box<str>,
+    },
     /// The folder is in use for something else.
     #[error("{} is no {what}, and not empty", .path.display())]
     Occupied {
@@ -233,7 +245,10 @@ pub enum Error {
 impl Diagnose for Error {
     fn kind(&self) -> Kind {
         match self {
-            Self::Empty { .. } | Self::NoSuchImage { .. } | Self::NoSuchLayer { .. } => Kind::NotFound,
+            Self::Empty { .. }
+            | Self::NoStore { .. }
+            | Self::NoSuchImage { .. }
+            | Self::NoSuchLayer { .. } => Kind::NotFound,
             Self::Incomplete { .. }
             | Self::Damaged { .. }
             | Self::Unreadable { .. }
@@ -256,6 +271,7 @@ impl Diagnose for Error {
             | Self::Unsteady { .. }
             | Self::FarStore { .. }
             | Self::NoLocks { .. }
+            | Self::Moved { .. }
             | Self::GivenUp { .. } => Kind::Other,
         }
     }
@@ -287,6 +303,12 @@ impl Diagnose for Error {
             Self::BlobGone { .. } | Self::OtherFraming { .. } => {
                 Some("compress the layer anew: --compress gzip".into())
             }
+            Self::NoStore { .. } => Some(
+                "the first image that is fetched makes it: orlop pull REF; one of a registry is \
+                 docker://HOST/REPOSITORY:TAG"
+                    .into(),
+            ),
+            Self::Moved { .. } => Some("look at it, and try again".into()),
             Self::Occupied { .. } => Some("name a folder that is empty or does not exist".into()),
             _ => None,
         }

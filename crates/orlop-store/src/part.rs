@@ -71,6 +71,16 @@ impl<'a> Part<'a> {
         })
     }
 
+    /// Its bytes, as far as they came.
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Removes it: nobody shall go on with it.
+    pub(crate) fn remove(&self) {
+        self.folder.remove_file(&self.name).ok();
+    }
+
     /// Gives the part, which is whole and proven, its name.
     pub(crate) fn persist(self, name: String, how: Persist) -> orlop_fs::Result<()> {
         let persisted = match how {

@@ -10,6 +10,7 @@ use orlop_spec::media_type::{Compression, MediaType, OCI_LAYER};
 use orlop_spec::{Cancel, Descriptor, Kind};
 use orlop_store::Store;
 use orlop_store::error::Error;
+use orlop_store::store::Options;
 use orlop_store::store::form::{Form, How, Recipe, guess};
 use proptest::prelude::*;
 use std::fs;
@@ -52,7 +53,7 @@ fn config() -> ProptestConfig {
 
 fn store() -> (Scratch, Store) {
     let scratch = scratch_in_memory();
-    let store = Store::open_or_create(scratch.path("store")).expect("made");
+    let store = Store::create(scratch.path("store"), &Options::default()).expect("made");
     (scratch, store)
 }
 

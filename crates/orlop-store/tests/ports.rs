@@ -3,6 +3,7 @@
 use orlop_layer::Time;
 use orlop_spec::port::{Catalog, Keeper, Name, Origin, Result, Sink};
 use orlop_spec::{Fault, Limits};
+use orlop_store::store::{self, Store, StoreSink};
 use orlop_store::{DockerArchive, Exploded, FarLayout, Layout, OciArchive, Options, archive};
 use std::cell::RefCell;
 use std::io::{self, Cursor, Read, Write};
@@ -39,6 +40,30 @@ fn layouts() {
     let fresh = || -> Box<dyn Place> { Box::new(InFolder(scratch())) };
     let laws = suites::source(&fresh) + suites::sink(&fresh) + suites::keeper(&fresh);
     proof::ran("ports: OCI layout", laws);
+}
+
+/// A store, in which nothing has an age but by its own file system.
+struct Stored(Scratch);
+
+impl Place for Stored {
+    fn sink(&self) -> Result<Box<dyn Sink + '_>> {
+        Ok(Box::new(StoreSink::create(self.0.path("store"), &store::Options::default())?))
+    }
+
+    fn catalog(&self) -> Result<Box<dyn Catalog + '_>> {
+        Ok(Box::new(Store::open(self.0.path("store"), &store::Options::default())?))
+    }
+
+    fn keeper(&self) -> Result<Option<Box<dyn Keeper + '_>>> {
+        Ok(Some(Box::new(Store::open(self.0.path("store"), &store::Options::default())?)))
+    }
+}
+
+#[test]
+fn stores() {
+    let fresh = || -> Box<dyn Place> { Box::new(Stored(scratch())) };
+    let laws = suites::source(&fresh) + suites::sink(&fresh);
+    proof::ran("ports: store", laws);
 }
 
 /// Blobs in a folder that several layouts share.

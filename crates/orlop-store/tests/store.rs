@@ -11,6 +11,7 @@ use orlop_spec::media_type::Compression;
 use orlop_spec::{Diagnose as _, Fault, Kind, Limits};
 use orlop_store::Store;
 use orlop_store::error::Error;
+use orlop_store::store::Options;
 use orlop_store::store::layer::Held;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -105,7 +106,7 @@ fn config() -> ProptestConfig {
 
 fn store() -> (Scratch, Store) {
     let scratch = scratch_in_memory();
-    let store = Store::open_or_create(scratch.path("store")).expect("made");
+    let store = Store::create(scratch.path("store"), &Options::default()).expect("made");
     (scratch, store)
 }
 
@@ -458,7 +459,7 @@ fn many_importers_at_once_keep_every_content_once() {
             for importer in 0..4 {
                 let (root, layer) = (&root, &layer);
                 threads.spawn(move || {
-                    let store = Store::open_or_create(root).expect("a store");
+                    let store = Store::create(root, &Options::default()).expect("a store");
                     let layer = layer(importer / 2);
                     let decoded = import(&store, &layer, Stages::One).expect("imported");
                     assert!(export(&store, &decoded.diff_id).expect("it is there") == layer);
@@ -519,7 +520,7 @@ fn tree(scratch: &Scratch) {
 fn archives_of_other_writers_come_out_as_they_came_in() {
     let scratch = scratch_in_memory();
     tree(&scratch);
-    let store = Store::open_or_create(scratch.path("store")).expect("made");
+    let store = Store::create(scratch.path("store"), &Options::default()).expect("made");
     let python =
         "import sys, tarfile\nwith tarfile.open(sys.argv[1], 'w', format=int(sys.argv[2])) as t: t.add('.')";
     let forms: [(&str, &[&str]); 9] = [

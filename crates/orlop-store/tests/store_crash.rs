@@ -12,6 +12,7 @@ use orlop_layer::Stages;
 use orlop_spec::digest::{Algorithm, DiffId, Digest};
 use orlop_spec::port::Result;
 use orlop_store::Store;
+use orlop_store::store::Options;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -55,12 +56,12 @@ fn diff_id(layer: &[u8]) -> DiffId {
 }
 
 fn take(place: &Path, layer: &[u8]) -> Result<()> {
-    import(&Store::open_or_create(place)?, layer, Stages::One).map(drop)
+    import(&Store::create(place, &Options::default())?, layer, Stages::One).map(drop)
 }
 
 /// Every name in the store is of something whole; what was there is there.
 fn is_sound(place: &Path, what: &str) {
-    let store = Store::open_or_create(place).expect("a store");
+    let store = Store::create(place, &Options::default()).expect("a store");
     sound_objects(place);
     assert!(export(&store, &diff_id(&old())).expect("it was there") == old(), "{what}");
     let lists = place.join("layers/sha256").read_dir().expect("a folder").count();
@@ -71,7 +72,7 @@ fn is_sound(place: &Path, what: &str) {
 
 fn is_done(place: &Path, what: &str) {
     is_sound(place, what);
-    let store = Store::open_or_create(place).expect("a store");
+    let store = Store::create(place, &Options::default()).expect("a store");
     assert!(export(&store, &diff_id(&new())).expect("it is there") == new(), "{what}");
     assert_eq!(sound_objects(place).len(), 5, "{what}");
     let folders = [place.join("layers"), place.join("objects")];

@@ -11,6 +11,7 @@ use orlop_spec::digest::{Algorithm, DiffId, Digest};
 use orlop_spec::media_type::Compression;
 use orlop_spec::{Cancel, Kind, Limits};
 use orlop_store::Store;
+use orlop_store::store::Options;
 use orlop_store::store::layer::Held;
 use orlop_store::store::tree::Rendered;
 use proptest::prelude::*;
@@ -86,7 +87,7 @@ fn config() -> ProptestConfig {
 
 fn store() -> (Scratch, Store) {
     let scratch = scratch_in_memory();
-    let store = Store::open_or_create(scratch.path("store")).expect("made");
+    let store = Store::create(scratch.path("store"), &Options::default()).expect("made");
     (scratch, store)
 }
 

@@ -14,6 +14,7 @@ use orlop_spec::reference::{Bare, File, Grammar, LoneStream, Reference, Reposito
 use orlop_spec::{Cancel, Context, Digest};
 use orlop_store::archive::{self, Archive};
 use orlop_store::layout::{self, Layout};
+use orlop_store::store::{self, Store, StoreSink};
 use orlop_store::{DockerArchive, Exploded, OciArchive};
 use std::ffi::OsStr;
 use std::io::{Read, Write};
@@ -23,6 +24,8 @@ use std::path::{Path, PathBuf};
 pub struct Outside<'a> {
     /// Where spools without a name are made.
     pub tmpdir: PathBuf,
+    /// Where the local store is.
+    pub store: PathBuf,
     /// A second folder of blobs for layouts.
     pub shared_blobs: Option<PathBuf>,
     /// The present time; decides only how old a blob is for a sweep.
@@ -117,6 +120,10 @@ impl Outside<'_> {
         }
     }
 
+    fn store(&self) -> store::Options {
+        store::Options { limits: self.cx.limits.clone(), workers: self.cx.workers }
+    }
+
     fn layout(&self) -> layout::Options {
         layout::Options {
             shared_blobs: self.shared_blobs.clone(),
@@ -193,6 +200,7 @@ fn opened<'a>(reference: &Reference, outside: &Outside<'a>) -> Result<Opened<'a>
         Transport::DockerArchive(File::Path(path)) => Box::new(DockerArchive::open(path, &archive)?),
         Transport::DockerArchive(File::Stream) => Box::new(DockerArchive::read((outside.stdin)(), &archive)?),
         Transport::Dir(path) => Box::new(Exploded::open(path, outside.cx.limits)?),
+        Transport::Store => Box::new(Store::open(&outside.store, &outside.store())?),
         Transport::Rootfs(path) => {
             let folder = FolderTree::open(path)?.with_journal(&outside.tmpdir);
             return Ok(Opened::Tree(Box::new(folder)));
@@ -255,6 +263,7 @@ pub fn create<'a>(reference: &Reference, outside: &Outside<'a>) -> Result<Create
             Box::new(DockerArchive::write((outside.stdout)(), &archive)?)
         }
         Transport::Dir(path) => Box::new(Exploded::create(path, outside.cx.limits)?),
+        Transport::Store => Box::new(StoreSink::create(&outside.store, &outside.store())?),
         Transport::Rootfs(path) => return Ok(Created::Folder(path.clone())),
         Transport::Tar(file) => return Ok(Created::Tar(file.clone())),
         Transport::Local(_) => {
@@ -283,15 +292,10 @@ pub fn keep<'a>(reference: &Reference, outside: &Outside<'a>) -> Result<Box<dyn 
             Found::Docker(archive) => Ok(Box::new(archive)),
             Found::As(transport) => keep(&Reference { transport, ..reference.clone() }, outside),
         },
-        Transport::Store => Err(NO_STORE.into()),
+        Transport::Store => Ok(Box::new(Store::open(&outside.store, &outside.store())?)),
         _ => Err(nameless()),
     }
 }
-
-const NO_STORE: Error = Error::Unfit {
-    what: "a name alone is an image of the local store, which there is not yet",
-    hint: "for a registry write docker://HOST/REPOSITORY:TAG, for a layout oci:DIR:TAG",
-};
 
 const NO_FILE: Error = Error::Unfit {
     what: "only a file of the web has its digest told beside its name",
@@ -305,7 +309,7 @@ const NO_TAGS: Error = Error::Unfit {
 
 fn nameless() -> orlop_spec::Fault {
     Error::Unfit {
-        what: "there are no names to change: only layouts and archives in files have them",
+        what: "there are no names to change: only layouts, archives in files and the store have them",
         hint: "copy the image into a layout first: orlop copy SRC oci:DIR:TAG",
     }
     .into()

@@ -115,6 +115,7 @@ impl World {
     fn outside(&self, place: &Place) -> Outside<'_> {
         Outside {
             tmpdir: self.scratch.root().into(),
+            store: self.scratch.path("store"),
             shared_blobs: (place.holder == Holder::SharedBlobs).then(|| place.folder.join("blobs")),
             now: orlop::layer::Time::from_seconds(1 << 40),
             cx: self.context(),

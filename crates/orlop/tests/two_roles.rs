@@ -122,6 +122,7 @@ fn outside(scratch: &Scratch) -> Outside<'static> {
         purpose: Purpose::Use,
         old: orlop::schema_one::Old::Refused,
         tmpdir: scratch.root().into(),
+        store: scratch.path("store"),
         shared_blobs: None,
         now: orlop::layer::Time::from_seconds(1 << 40),
         cx,

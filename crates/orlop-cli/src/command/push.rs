@@ -1,7 +1,7 @@
-//! `orlop push SRC REF`
+//! `orlop push SRC [REF]`
 
 use super::Outcome;
-use super::copy::Copying;
+use super::copy::{Copying, To};
 use crate::shell::Shell;
 use clap::Args;
 use orlop::spec::Fault;
@@ -10,16 +10,21 @@ use std::ffi::OsString;
 /// Send an image to a registry; the same as `copy`.
 #[derive(Args)]
 pub struct Arguments {
-    /// The image
+    /// The image; without REF an image of the local store, whose name says where it goes
     #[arg(value_name = "SRC")]
     image: OsString,
     /// The name that it gets at the registry, such as HOST/REPOSITORY:TAG
     #[arg(value_name = "REF")]
-    target: OsString,
+    target: Option<OsString>,
     #[command(flatten)]
     copying: Copying,
 }
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
-    arguments.copying.run(std::slice::from_ref(&arguments.image), &arguments.target, shell)
+    let Some(target) = &arguments.target else {
+        let mut source = OsString::from("store:");
+        source.push(&arguments.image);
+        return arguments.copying.run(&[source], To::Place(&arguments.image), shell);
+    };
+    arguments.copying.run(std::slice::from_ref(&arguments.image), To::Place(target), shell)
 }

@@ -1,6 +1,6 @@
 //! Where images are: a reference, and what its place needs from outside.
 
-use super::{Locked, Locking, Network};
+use super::{Locked, Locking, Network, StorePlace};
 use crate::{environment, interrupt};
 use clap::Args;
 use orlop::fs::{File, stat};
@@ -27,6 +27,8 @@ pub struct Places<L: Locking = Locked> {
     /// Folder for temporary files [default: $TMPDIR, else /var/tmp]
     #[arg(long, value_name = "DIR", help_heading = "Places")]
     pub tmpdir: Option<PathBuf>,
+    #[command(flatten)]
+    pub store: StorePlace,
     /// A second folder of blobs, which layouts share
     #[arg(long, value_name = "DIR", help_heading = "Places")]
     pub shared_blobs: Option<PathBuf>,
@@ -80,6 +82,7 @@ impl<L: Locking> Places<L> {
         });
         Outside {
             tmpdir: self.spools(),
+            store: self.store.folder(),
             shared_blobs: self.shared_blobs.clone(),
             now: environment::now(),
             cx: *cx,
@@ -210,6 +213,22 @@ pub fn target(text: &OsStr) -> Result<Reference, Fault> {
 /// What a place is called that takes several images.
 pub fn target_place(text: &OsStr) -> Result<Reference, Fault> {
     transport::parse_place(text, Bare::Registry)
+}
+
+/// For verbs that give names to what they fetch.
+pub const NOT_OF_REGISTRY: orlop::Error = orlop::Error::Unfit {
+    what: "only an image of a registry has a name for the store",
+    hint: "say how it shall be called: store:NAME",
+};
+
+/// What an image of a registry is called in the local store: by its whole name. One that was named by digest alone has none.
+pub fn in_store(reference: &Reference) -> Result<Reference, Fault> {
+    let Transport::Registry(repository) = &reference.transport else { return Err(NOT_OF_REGISTRY.into()) };
+    let named = Reference::new(Transport::Store);
+    Ok(match reference.tag() {
+        Some(tag) => Reference { selector: Selector::Tag(format!("{repository}:{tag}").into()), ..named },
+        None => named,
+    })
 }
 
 /// The name that a target gets.

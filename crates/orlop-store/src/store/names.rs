@@ -1,0 +1,219 @@
+//! The names of a store: one file for each.
+//!
+//! ```text
+//! names/docker.io%2Flibrary%2Fdebian%3A12     {"version":1, "name":…, "root":{…}, "origin":"docker://…"}
+//! ```
+//!
+//! Invariant: a name is absent, or old, or new and whole. Whoever changes one holds the folder alone, and compares what
+//! is there with what it expects. The time of the file says when the image was last used.
+
+use crate::error::Error;
+use orlop_fs::lock::{Share, Wait};
+use orlop_fs::{Dir, Persist};
+use orlop_layer::Time;
+use orlop_spec::document::DocumentError;
+use orlop_spec::port::{Name, Result};
+use orlop_spec::{Algorithm, AnyDigest, Descriptor, Digest, Fault, Limits, json};
+use serde::{Deserialize, Serialize};
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+/// What begins the record of an image without a name; no name that is typed begins so.
+const UNTAGGED: &str = "@";
+const VERSION: u32 = 1;
+/// Names of files have at most 255 bytes.
+const LONGEST: usize = 200;
+
+/// What is known about a name.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// The name.
+    pub name: Name,
+    /// What it stands for.
+    pub root: Descriptor,
+    /// Where the image came from: a reference that it can be fetched from again.
+    pub origin: Option<Box<str>>,
+    /// When it was last used.
+    pub used: Time,
+}
+
+/// The file of a name, as it stands on the disk.
+#[derive(Serialize, Deserialize)]
+struct Written<'a> {
+    version: u32,
+    name: std::borrow::Cow<'a, str>,
+    root: std::borrow::Cow<'a, Descriptor>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<Box<str>>,
+}
+
+/// What a name must stand for so that it is changed.
+#[derive(Clone, Copy, Debug)]
+pub enum Expected<'a> {
+    /// Anything, or nothing.
+    Anything,
+    /// Nothing.
+    Absent,
+    /// This.
+    Root(&'a AnyDigest),
+}
+
+/// The folder of names.
+#[derive(Debug)]
+pub struct Names {
+    folder: Dir,
+    limits: Limits,
+}
+
+impl Names {
+    pub(super) fn new(folder: Dir, limits: Limits) -> Self {
+        Self { folder, limits }
+    }
+
+    /// All names that can be read, sorted; and why the others cannot.
+    pub fn all(&self) -> Result<(Vec<Record>, Vec<Fault>)> {
+        let (mut records, mut faults) = (Vec::new(), Vec::new());
+        for file in self.folder.list()?.iter().filter(|name| !orlop_fs::temp::is_temp_name(name)) {
+            match self.read(file) {
+                Ok(record) => records.extend(record),
+                Err(fault) => faults.push(fault),
+            }
+        }
+        records.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok((records, faults))
+    }
+
+    /// What a name stands for.
+    pub fn get(&self, name: &str) -> Result<Option<Record>> {
+        self.read(file_of(name).as_bytes())
+    }
+
+    /// Says that the image is used now.
+    pub fn touch(&self, name: &Name) -> Result<()> {
+        let Some(name) = name.tag() else { return Ok(()) };
+        match self.folder.touch(file_of(name)) {
+            Err(error) if !error.is_not_found() => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Lets a name stand for `root`, if it stands for what is expected.
+    ///
+    /// # Errors
+    /// [`Error::Moved`] where it stands for something else by now.
+    pub fn set(
+        &self,
+        name: &Name,
+        root: &Descriptor,
+        origin: Option<&str>,
+        expected: Expected<'_>,
+    ) -> Result<()> {
+        let name = spelled(name, root);
+        let file = file_of(&name);
+        let written = Written {
+            version: VERSION,
+            name: (&*name).into(),
+            root: std::borrow::Cow::Borrowed(root),
+            origin: origin.map(Into::into),
+        };
+        let _alone = self.folder.lock(Share::Exclusive, Wait::Yes)?;
+        self.expect(&file, &name, expected)?;
+        let mut temp = self.folder.create_temp()?;
+        let bytes = json::print(&written);
+        temp.write_all(&bytes).map_err(|error| Fault::io("write the name", error))?;
+        temp.file().sync_data()?;
+        temp.persist(&file, Persist::Replace)?;
+        Ok(self.folder.sync()?)
+    }
+
+    /// Takes a name away, if it stands for what is expected.
+    pub fn remove(&self, record: &Record) -> Result<()> {
+        let name = spelled(&record.name, &record.root);
+        let file = file_of(&name);
+        let _alone = self.folder.lock(Share::Exclusive, Wait::Yes)?;
+        self.expect(&file, &name, Expected::Root(&record.root.digest))?;
+        self.folder.remove_file(&file)?;
+        Ok(self.folder.sync()?)
+    }
+
+    fn expect(&self, file: &str, name: &str, expected: Expected<'_>) -> Result<()> {
+        let is_so = match expected {
+            Expected::Anything => true,
+            Expected::Absent => self.folder.try_stat(file)?.is_none(),
+            Expected::Root(digest) => {
+                self.read(file.as_bytes())?.is_some_and(|record| record.root.digest == *digest)
+            }
+        };
+        if is_so { Ok(()) } else { Err(Error::Moved { name: name.into() }.into()) }
+    }
+
+    fn read(&self, file: &[u8]) -> Result<Option<Record>> {
+        let mut opened = match self.folder.open_file(file) {
+            Err(error) if error.is_not_found() => return Ok(None),
+            opened => opened?,
+        };
+        let used = opened.stat()?.mtime;
+        let bytes = opened.read_to_limit(self.limits.document)?;
+        let path = || self.folder.path().join(String::from_utf8_lossy(file).as_ref());
+        let damaged = |source: DocumentError| Error::Damaged { file: path(), source };
+        let written: Written<'_> = json::parse(&bytes).map_err(|error| damaged(error.into()))?;
+        if written.version != VERSION {
+            let found = format!("version {}", written.version);
+            return Err(
+                Error::UnknownVersion { file: path(), found, understood: "version 1 of a name" }.into()
+            );
+        }
+        let name = match written.name.strip_prefix(UNTAGGED) {
+            Some(_) => Name::Untagged,
+            None => Name::Tag(written.name.into()),
+        };
+        Ok(Some(Record { name, root: written.root.into_owned(), origin: written.origin, used }))
+    }
+}
+
+/// The name in the record. An image without one goes by its digest, so that it is kept.
+fn spelled(name: &Name, root: &Descriptor) -> String {
+    match name {
+        Name::Tag(tag) => tag.to_string(),
+        Name::Untagged => format!("{UNTAGGED}{}", root.digest),
+    }
+}
+
+/// The file of a name: letters, digits, `.`, `_` and `-` are themselves, all else is `%` and two digits. A long one is
+/// cut, and its digest added.
+fn file_of(name: &str) -> String {
+    let mut file = String::new();
+    for (at, byte) in name.bytes().enumerate() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-' => file.push(byte.into()),
+            b'.' if at > 0 => file.push('.'),
+            _ => {
+                let _written = write!(file, "%{byte:02X}");
+            }
+        }
+    }
+    if file.len() > LONGEST {
+        file.truncate(LONGEST - 80);
+        file += "%%";
+        file += &Digest::of(Algorithm::Sha256, name.as_bytes()).hex();
+    }
+    file
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_has_a_file_of_its_own() {
+        let long = "x/".repeat(200);
+        let names =
+            ["a", "A", "a:1", "a/1", ".a", "..", ".", "%2F", "/", "a b", "é", &long, &format!("{long}y")];
+        let files: std::collections::BTreeSet<_> = names.iter().map(|name| file_of(name)).collect();
+        assert_eq!(files.len(), names.len());
+        assert!(
+            files.iter().all(|file| file.len() <= LONGEST && !file.starts_with('.') && !file.contains('/'))
+        );
+        assert_eq!(file_of("docker.io/library/debian:12"), "docker.io%2Flibrary%2Fdebian%3A12");
+    }
+}

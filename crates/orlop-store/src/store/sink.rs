@@ -1,0 +1,282 @@
+//! The store as a place that images go to.
+//!
+//! ```text
+//! layer ──┬─► sha256 ──► a file, kept where the blob cannot be rebuilt
+//!         └─► inflate ──► diff id ──► contents, list
+//! ```
+//!
+//! Invariant: a layer that is there is not read; one that is not is read once. What came before a run was stopped is
+//! what the next one goes on with. A name comes after everything that it reaches is on the disk.
+
+use super::arrival::Arrival;
+use super::form::{self, Form, How};
+use super::names::Expected;
+use super::{Options, Store};
+use crate::blobs::FileOrigin;
+use crate::error::Error;
+use crate::take::{check_digest, check_size};
+use orlop_fs::Temp;
+use orlop_layer::verified::Damaged;
+use orlop_layer::{Budget, Decode, Stages, Verified};
+use orlop_spec::digest::{Algorithm, DiffId, Hasher};
+use orlop_spec::media_type::{Compression, Role};
+use orlop_spec::port::{BlobWriter, Depth, Hints, Lender, Name, Origin, Put, Result, Sink, Unnamed};
+use orlop_spec::{AnyDigest, Cancel, Descriptor, Digest, Fault, Index, Kind, Manifest, graph};
+use std::collections::HashMap;
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// Writes images into a store.
+#[derive(Debug)]
+pub struct StoreSink {
+    store: Store,
+    /// Where blobs can be fetched from again.
+    lenders: Mutex<HashMap<AnyDigest, Lender>>,
+    /// How many layers are taken at this moment.
+    under_way: AtomicUsize,
+    /// Whether a layer was taken, which is many files.
+    has_taken: AtomicBool,
+}
+
+impl StoreSink {
+    /// Opens the store in a folder for writing, and makes it where there is none.
+    pub fn create(root: impl AsRef<Path>, options: &Options) -> Result<Self> {
+        let store = Store::create(root, options)?;
+        store.hold()?;
+        Ok(Self {
+            store,
+            lenders: Mutex::default(),
+            under_way: AtomicUsize::new(0),
+            has_taken: AtomicBool::new(false),
+        })
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    fn put_layer(
+        &self,
+        (blob, digest): (&Descriptor, &Digest),
+        compression: Compression,
+        origin: &dyn Origin,
+    ) -> Result<Put> {
+        if self.store.holds_layer(blob)? {
+            return Ok(Put::Held);
+        }
+        let arrival = Arrival::open(&self.store.blobs, (blob, digest), origin)?;
+        let diff_id = arrival.read(&mut |read| self.import(blob, compression, read))?;
+        self.keep((blob, digest), diff_id, compression, arrival).map(|()| Put::Copied)
+    }
+
+    /// Takes the layer apart; nothing where it is the blob that was named, but no layer that can be.
+    fn import(
+        &self,
+        blob: &Descriptor,
+        compression: Compression,
+        read: &mut (dyn Read + Send),
+    ) -> Result<Option<DiffId>> {
+        let alone = self.under_way.fetch_add(1, Ordering::Relaxed) == 0;
+        let limits = &self.store.limits;
+        let how = Decode {
+            compression,
+            expected: None,
+            layer: 0,
+            limits,
+            budget: &Budget::new(limits.size),
+            // Who hands the bytes over looks whether to stop.
+            cancel: &Cancel::new(),
+            stages: if alone { Stages::Pipelined } else { Stages::One },
+            progress: &|_| (),
+        };
+        let imported = Verified::new(read, blob).and_then(|mut read| self.store.import(&mut read, &how));
+        self.under_way.fetch_sub(1, Ordering::Relaxed);
+        match imported {
+            Ok(decoded) => Ok(Some(decoded.diff_id)),
+            Err(fault) if is_about_the_layer(&fault) => Ok(None),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Keeps what of a layer cannot be made again.
+    fn keep(
+        &self,
+        (blob, digest): (&Descriptor, &Digest),
+        diff_id: Option<DiffId>,
+        compression: Compression,
+        arrival: Arrival<'_>,
+    ) -> Result<()> {
+        self.has_taken.store(true, Ordering::Relaxed);
+        let Some(diff_id) = diff_id else { return arrival.persist() };
+        let how = self.how((blob, &diff_id), compression, &arrival)?;
+        if how == How::Kept {
+            arrival.persist()?;
+        } else {
+            arrival.discard();
+        }
+        self.store.forms.set(digest, &Form { diff_id, size: blob.size, how })
+    }
+
+    /// How the bytes of a blob come back.
+    fn how(
+        &self,
+        made: (&Descriptor, &DiffId),
+        compression: Compression,
+        arrival: &Arrival<'_>,
+    ) -> Result<How> {
+        let mut head = FileOrigin::whole(arrival.file().try_clone()?).into_reader(0);
+        let Some(codec) = form::guess(&mut head, compression, made.0.size)? else { return Ok(How::Kept) };
+        let is_made = self.store.prove(made, codec, self.store.workers, &Cancel::new())?;
+        Ok(if is_made { How::Made(codec.into()) } else { How::Kept })
+    }
+
+    fn note(&self, blob: &Descriptor, origin: &dyn Origin) {
+        if let Some(lender) = origin.lenders().into_iter().next() {
+            let mut lenders = self.lenders.lock().unwrap_or_else(PoisonError::into_inner);
+            lenders.insert(blob.digest.clone(), lender);
+        }
+    }
+
+    /// Where an image can be fetched from again: where one of its blobs was, or would have been.
+    fn origin_of(&self, root: &Descriptor) -> Option<String> {
+        let lenders = self.lenders.lock().unwrap_or_else(PoisonError::into_inner);
+        let lender = lenders.values().next()?;
+        Some(format!("docker://{}/{}@{}", lender.site, lender.repository, root.digest))
+    }
+}
+
+/// Whether the blob is what was named, and yet no layer that is understood.
+fn is_about_the_layer(fault: &Fault) -> bool {
+    let is_damaged = fault.downcast_ref::<Damaged>().is_some();
+    matches!(fault.kind(), Kind::Integrity | Kind::Limit) && !is_damaged
+}
+
+impl Sink for StoreSink {
+    fn put(&self, blob: &Descriptor, origin: &dyn Origin, hints: &Hints) -> Result<Put> {
+        self.note(blob, origin);
+        if let (Role::Layer(form), AnyDigest::Known(digest)) = (blob.media_type.role(), &blob.digest) {
+            return self.put_layer((blob, digest), form.compression, origin);
+        }
+        self.store.touch_blob(&blob.digest)?;
+        self.store.blobs.put(blob, origin, hints)
+    }
+
+    /// Images go by whole names here, which only who asks for one knows.
+    fn unnamed(&self) -> Unnamed {
+        Unnamed::Nothing
+    }
+
+    /// Looks at everything that the root reaches: it is here already, so nothing is fetched.
+    fn has(&self, name: &Name, root: &Descriptor, _: Depth) -> Result<bool> {
+        self.store.has(name, root)
+    }
+
+    fn foresee(&self, blob: &Descriptor) -> Result<Put> {
+        let is_layer = matches!(blob.media_type.role(), Role::Layer(_));
+        if is_layer && self.store.holds_layer(blob)? { Ok(Put::Held) } else { self.store.blobs.foresee(blob) }
+    }
+
+    fn begin(&self, hints: &Hints) -> Result<Box<dyn BlobWriter + '_>> {
+        let temp = self.store.root.create_temp()?;
+        let hasher = Hasher::new(hints.algorithm);
+        Ok(Box::new(Begun { sink: self, temp, size: 0, hasher, algorithm: hints.algorithm }))
+    }
+
+    fn finish(self: Box<Self>, roots: &[(Name, Descriptor)]) -> Result<()> {
+        for (position, (name, root)) in roots.iter().enumerate() {
+            let is_another = |(other, at): &(Name, Descriptor)| other == name && at.digest != root.digest;
+            if name.tag().is_some() && roots[..position].iter().any(is_another) {
+                let (place, name) = (self.store.path().into(), name.tag().unwrap_or_default().into());
+                return Err(Error::Ambiguous { place, name, count: 2 }.into());
+            }
+            if self.store.blobs.open(root)?.is_none() {
+                return Err(self.store.blobs.missing(root).into());
+            }
+        }
+        if self.has_taken.load(Ordering::Relaxed) {
+            self.store.root.sync_fs()?;
+        } else {
+            self.store.blobs.sync()?;
+        }
+        for (name, root) in roots {
+            let origin = self.origin_of(root);
+            self.store.names.set(name, root, origin.as_deref(), Expected::Anything)?;
+        }
+        Ok(())
+    }
+}
+
+/// A blob that is written here.
+struct Begun<'a> {
+    sink: &'a StoreSink,
+    temp: Temp<'a>,
+    size: u64,
+    hasher: Hasher,
+    algorithm: Algorithm,
+}
+
+impl Write for Begun<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.temp.write(bytes)?;
+        self.hasher.update(&bytes[..count]);
+        self.size += count as u64;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl BlobWriter for Begun<'_> {
+    fn commit(self: Box<Self>, blob: &Descriptor) -> Result<()> {
+        let Self { sink, temp, size, hasher, algorithm } = *self;
+        check_size(size, blob)?;
+        if matches!(&blob.digest, AnyDigest::Known(digest) if digest.algorithm() == algorithm) {
+            check_digest(Some(hasher.finish()), blob)?;
+        }
+        let spooled = FileOrigin::whole(temp.file().try_clone()?);
+        sink.put(blob, &spooled, &Hints::default()).map(drop)
+    }
+}
+
+impl Store {
+    /// Whether an image is here under a name, with everything that it reaches; then it can be relied on.
+    fn has(&self, name: &Name, root: &Descriptor) -> Result<bool> {
+        let Some(record) = name.tag().map(|tag| self.names.get(tag)).transpose()?.flatten() else {
+            return Ok(false);
+        };
+        if record.root.digest != root.digest {
+            return Ok(false);
+        }
+        self.is_whole(root)
+    }
+
+    fn is_whole(&self, root: &Descriptor) -> Result<bool> {
+        let mut next = vec![(root.clone(), 0)];
+        while let Some((descriptor, depth)) = next.pop() {
+            let is_here = match descriptor.media_type.role() {
+                Role::Layer(_) => self.holds_layer(&descriptor)?,
+                _ => self.touch_blob(&descriptor.digest)? && self.blobs.foresee(&descriptor)? == Put::Held,
+            };
+            if !is_here || depth > self.limits.index_depth {
+                return Ok(false);
+            }
+            match descriptor.media_type.role() {
+                Role::Index => {
+                    let index = graph::read::<Index>(&self.limits, self, &descriptor)?;
+                    next.extend(index.manifests.iter().map(|child| (child.clone(), depth + 1)));
+                }
+                Role::Manifest => {
+                    let manifest = graph::read::<Manifest>(&self.limits, self, &descriptor)?;
+                    next.extend(manifest.blobs().map(|blob| (blob.clone(), depth + 1)));
+                }
+                _ => {}
+            }
+        }
+        Ok(true)
+    }
+}
