@@ -218,6 +218,12 @@ pub enum Error {
         /// What is wrong.
         what: &'static str,
     },
+    /// The record of a name is not what was written, or belongs to another name.
+    #[error("{} is damaged: nobody knows what the name stands for", .file.display())]
+    NameDamaged {
+        /// The record.
+        file: PathBuf,
+    },
     /// A layer's blob was not kept, and cannot be made again to the bit.
     #[error("the blob {digest} was not kept, and cannot be made again")]
     BlobGone {
@@ -257,6 +263,7 @@ impl Diagnose for Error {
             | Self::ObjectDamaged { .. }
             | Self::ListDamaged { .. }
             | Self::FormDamaged { .. }
+            | Self::NameDamaged { .. }
             | Self::Member { .. } => Kind::Integrity,
             Self::LongFile { .. } => Kind::Limit,
             Self::SeveralImages { .. }
@@ -294,7 +301,8 @@ impl Diagnose for Error {
             Self::ObjectMissing { .. }
             | Self::ObjectDamaged { .. }
             | Self::ListDamaged { .. }
-            | Self::FormDamaged { .. } => {
+            | Self::FormDamaged { .. }
+            | Self::NameDamaged { .. } => {
                 Some("fetch the image again: what is missing or damaged is written anew".into())
             }
             Self::FarStore { .. } | Self::NoLocks { .. } => {

@@ -2,9 +2,10 @@
 //!
 //! ```text
 //! names/docker.io%2Flibrary%2Fdebian%3A12     {"version":1, "name":…, "root":{…}, "origin":"docker://…"}
+//!                                             sha256 …     of the line before, in hex
 //! ```
 //!
-//! Invariant: a name is absent, or old, or new and whole. Whoever changes one holds the folder alone, and compares what
+//! Invariant: nothing of a record is understood before its sha256 was proven. A name is absent, or old, or new and whole. Whoever changes one holds the folder alone, and compares what
 //! is there with what it expects. The time of the file says when the image was last used.
 
 use crate::error::Error;
@@ -119,8 +120,7 @@ impl Names {
         let _alone = self.folder.lock(Share::Exclusive, Wait::Yes)?;
         self.expect(&file, &name, expected)?;
         let mut temp = self.folder.create_temp()?;
-        let bytes = json::print(&written);
-        temp.write_all(&bytes).map_err(|error| Fault::io("write the name", error))?;
+        temp.write_all(&sealed(json::print(&written))).map_err(|error| Fault::io("write the name", error))?;
         temp.file().sync_data()?;
         temp.persist(&file, Persist::Replace)?;
         Ok(self.folder.sync()?)
@@ -155,13 +155,17 @@ impl Names {
         let used = opened.stat()?.mtime;
         let bytes = opened.read_to_limit(self.limits.document)?;
         let path = || self.folder.path().join(String::from_utf8_lossy(file).as_ref());
+        let line = proven(&bytes).ok_or_else(|| Error::NameDamaged { file: path() })?;
         let damaged = |source: DocumentError| Error::Damaged { file: path(), source };
-        let written: Written<'_> = json::parse(&bytes).map_err(|error| damaged(error.into()))?;
+        let written: Written<'_> = json::parse(line).map_err(|error| damaged(error.into()))?;
         if written.version != VERSION {
             let found = format!("version {}", written.version);
             return Err(
                 Error::UnknownVersion { file: path(), found, understood: "version 1 of a name" }.into()
             );
+        }
+        if file_of(&written.name).as_bytes() != file {
+            return Err(Error::NameDamaged { file: path() }.into());
         }
         let name = match written.name.strip_prefix(UNTAGGED) {
             Some(_) => Name::Untagged,
@@ -169,6 +173,20 @@ impl Names {
         };
         Ok(Some(Record { name, root: written.root.into_owned(), origin: written.origin, used }))
     }
+}
+
+/// The line of a record, and its proof.
+fn sealed(mut line: Vec<u8>) -> Vec<u8> {
+    line.push(b'\n');
+    let proof = Digest::of(Algorithm::Sha256, &line).hex();
+    line.extend(format!("sha256 {proof}\n").into_bytes());
+    line
+}
+
+/// The line of a record, where its proof is right.
+fn proven(bytes: &[u8]) -> Option<&[u8]> {
+    let end = bytes.iter().position(|byte| *byte == b'\n')?;
+    (sealed(bytes[..end].to_vec()) == bytes).then(|| &bytes[..end])
 }
 
 /// The name in the record. An image without one goes by its digest, so that it is kept.
@@ -215,5 +233,31 @@ mod tests {
             files.iter().all(|file| file.len() <= LONGEST && !file.starts_with('.') && !file.contains('/'))
         );
         assert_eq!(file_of("docker.io/library/debian:12"), "docker.io%2Flibrary%2Fdebian%3A12");
+    }
+
+    #[test]
+    fn a_record_with_any_bit_flipped_or_under_another_name_is_damaged() {
+        let scratch = testkit::scratch();
+        let names = Names::new(Dir::open(scratch.folder("names")).expect("a folder"), Limits::default());
+        let root = Descriptor::new(
+            orlop_spec::MediaType::new(orlop_spec::media_type::OCI_MANIFEST),
+            Digest::of(Algorithm::Sha256, b"x"),
+            1,
+        );
+        let name = Name::Tag("a:1".into());
+        names.set(&name, &root, Some("docker://h/a:1"), Expected::Absent).expect("set");
+        let path = scratch.path("names/a%3A1");
+        let whole = std::fs::read(&path).expect("there");
+        for bit in 0..whole.len() * 8 {
+            let mut flipped = whole.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            std::fs::write(&path, &flipped).expect("written");
+            assert!(names.get("a:1").is_err(), "bit {bit}");
+            assert_eq!(names.all().map(|(good, bad)| (good.len(), bad.len())).expect("read"), (0, 1));
+        }
+        std::fs::write(&path, &whole).expect("written");
+        assert_eq!(names.get("a:1").expect("read").expect("there").root, root);
+        std::fs::rename(&path, scratch.path("names/b%3A1")).expect("moved");
+        assert!(names.get("b:1").is_err());
     }
 }
