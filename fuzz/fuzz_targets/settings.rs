@@ -31,7 +31,8 @@ fn auth_file(text: &[u8], repositories: &[Repository]) {
                 assert!(!helper.program().contains(['/', '\0', ' ']));
             }
             let secret = Credential::Basic { user: "u".into(), password: "p".into() };
-            let is_helped = file.helper(repository.host()).is_ok_and(|helper| helper.is_some());
+            // A helper that cannot be named is asked for nothing, and is in the way of what the file holds.
+            let is_helped = !matches!(file.helper(repository.host()), Ok(None));
             if file.set(&repository.to_string(), &secret).is_err() {
                 continue;
             }

@@ -54,7 +54,9 @@ impl Model {
 
     fn put(&mut self, path: &Path, node: Node) {
         self.remove(path);
-        self.gone.remove(path);
+        // What is there now lies in no folder whose markers could mean anything.
+        self.gone.retain(|other| !other.starts_with(path));
+        self.opaque.retain(|other| !other.starts_with(path));
         self.nodes.insert(path.clone(), node);
     }
 
