@@ -4,3 +4,9 @@
 pub fn machine() -> String {
     rustix::system::uname().machine().to_string_lossy().into_owned()
 }
+
+/// The release and the build of the kernel: what `uname -rv` prints.
+pub fn kernel() -> String {
+    let name = rustix::system::uname();
+    format!("{} {}", name.release().to_string_lossy(), name.version().to_string_lossy())
+}

@@ -3,6 +3,7 @@
 //! Invariant: what is made is at no place until [`Mount::attach`], and is gone when it is dropped before.
 
 mod list;
+mod namespace;
 
 use crate::error::{Error, Shown};
 use crate::overlay::Flavour;
@@ -21,6 +22,7 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
 
 pub use list::{Attached, Whose, attached};
+pub use namespace::{Namespace, Witness};
 
 /// A file system that is made and at no place yet.
 #[derive(Debug)]
@@ -117,6 +119,12 @@ impl Mount {
     /// Puts it at a folder, where it stays until it is unmounted.
     pub fn attach(self, folder: &Path) -> Result<()> {
         call::attach(&self.0, folder).map_err(|error| failed(folder, error))
+    }
+
+    /// Major and minor number of the file system, by which the list of mounts tells it too.
+    pub fn device(&self) -> Result<(u32, u32)> {
+        let device = self.root()?.stat_self()?.dev;
+        Ok((rustix::fs::major(device), rustix::fs::minor(device)))
     }
 
     /// The root of what it shows, before it is at any place too.

@@ -10,6 +10,7 @@
 //! shows it under the name that it has in the image (Documentation/filesystems/overlayfs.rst, "Nesting"). A character device 0:0
 //! of an image cannot be escaped: to an overlay it is a removal, and nothing is shown.
 
+use crate::{Dir, Result, call, xattr};
 use orlop_layer::Xattrs;
 
 /// Whose attributes the kernel reads.
@@ -39,6 +40,21 @@ pub fn attributes(of_image: &Xattrs, flavour: Flavour, data: Option<&[u8]>) -> X
         attributes.extend(pointer(flavour, data).map(|(name, value)| (name, value.into())));
     }
     attributes
+}
+
+/// Gives an upper folder what the root of the lower one has: an overlay shows its own root as the upper one is.
+pub fn dress(upper: &Dir, lower: &Dir) -> Result<()> {
+    let root = lower.stat_self()?;
+    let is = upper.stat_self()?;
+    if (is.uid, is.gid) != (root.uid, root.gid) {
+        call::chown(upper, root.uid, root.gid).map_err(upper.failed("set the owner of", b""))?;
+    }
+    let xattrs = xattr::read(lower).map_err(lower.failed("read the attributes of", b""))?;
+    for (name, value) in &xattrs {
+        call::set_xattr(upper, name, value).map_err(upper.failed("set an attribute of", b""))?;
+    }
+    call::chmod(upper, root.mode).map_err(upper.failed("set the mode of", b""))?;
+    call::set_mtime(upper, root.mtime).map_err(upper.failed("set the time of", b""))
 }
 
 /// The attributes that say that the content of a file is at `data`.

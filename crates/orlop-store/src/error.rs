@@ -1,5 +1,6 @@
 //! What can be wrong with a place on disk that holds images.
 
+use crate::store::view::Backend;
 use orlop_spec::digest::{DiffId, Digest};
 use orlop_spec::document::DocumentError;
 use orlop_spec::json::JsonError;
@@ -240,6 +241,41 @@ pub enum Error {
         /// The version of this program.
         understood: u32,
     },
+    /// The kernel, or the caller's rights, do not let a tree be shown so.
+    #[error("a tree cannot be shown as {backend}")]
+    NotShown {
+        /// How.
+        backend: Backend,
+        /// Why not.
+        #[source]
+        source: orlop_fs::Error,
+    },
+    /// The kernel shows something else than the tree.
+    #[error("shown as {backend}, {path} has another content than it should")]
+    ShownWrong {
+        /// How.
+        backend: Backend,
+        /// The file that was looked at.
+        path: String,
+    },
+    /// Something is mounted there already.
+    #[error("{} is a mount already", .place.display())]
+    IsAMount {
+        /// Where.
+        place: PathBuf,
+    },
+    /// A folder that a mount would hide the files of.
+    #[error("{} is not empty: a mount would hide what is there", .place.display())]
+    WouldHide {
+        /// The folder.
+        place: PathBuf,
+    },
+    /// It is mounted where this process cannot see it.
+    #[error("{} is mounted for other processes than this one", .place.display())]
+    MountedElsewhere {
+        /// Where they see it.
+        place: PathBuf,
+    },
     /// What a stream brings cannot be changed in place.
     #[error("{} is a stream and cannot be changed", .place.display())]
     NotKept {
@@ -276,6 +312,11 @@ impl Diagnose for Error {
             Self::UnknownVersion { .. }
             | Self::Occupied { .. }
             | Self::Unsteady { .. }
+            | Self::NotShown { .. }
+            | Self::IsAMount { .. }
+            | Self::WouldHide { .. }
+            | Self::MountedElsewhere { .. }
+            | Self::ShownWrong { .. }
             | Self::FarStore { .. }
             | Self::NoLocks { .. }
             | Self::Moved { .. }
@@ -317,7 +358,10 @@ impl Diagnose for Error {
                     .into(),
             ),
             Self::Moved { .. } => Some("look at it, and try again".into()),
-            Self::Occupied { .. } => Some("name a folder that is empty or does not exist".into()),
+            Self::MountedElsewhere { .. } => Some("it goes away with the last of them".into()),
+            Self::Occupied { .. } | Self::IsAMount { .. } | Self::WouldHide { .. } => {
+                Some("name a folder that is empty or does not exist".into())
+            }
             _ => None,
         }
     }

@@ -28,6 +28,7 @@ pub mod objects;
 mod place;
 mod sink;
 pub mod tree;
+pub mod view;
 
 pub use sink::StoreSink;
 

@@ -90,7 +90,7 @@ impl Store {
         }
     }
 
-    fn no_such(&self, diff_id: &DiffId) -> Error {
+    pub(super) fn no_such(&self, diff_id: &DiffId) -> Error {
         Error::NoSuchLayer { diff_id: Box::new(*diff_id), place: self.layers.path().to_owned() }
     }
 }

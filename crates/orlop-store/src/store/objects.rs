@@ -99,7 +99,7 @@ impl Objects {
 }
 
 /// Folder and name of an object.
-fn split(digest: &Digest) -> (String, String) {
+pub(super) fn split(digest: &Digest) -> (String, String) {
     let mut folder = digest.hex();
     let name = folder.split_off(2);
     (folder, name)

@@ -76,6 +76,15 @@ impl Rendered {
         self.layers.get(usize::from(content.layer))?.held(content)
     }
 
+    /// The content of a file where it is short.
+    pub fn short(&self, content: &Content) -> Option<&[u8]> {
+        let layer = self.layers.get(usize::from(content.layer))?;
+        match layer.place(content)? {
+            Place::Short { at, length } => layer.bytes.get(*at as usize..)?.get(..usize::from(*length)),
+            Place::Object(_) => None,
+        }
+    }
+
     /// The sha256 of a file's content; `None` where the content is of another tree.
     pub fn digest(&self, content: &Content) -> Option<Digest> {
         if content.size == 0 {
@@ -128,9 +137,13 @@ impl Contents {
         Ok(())
     }
 
-    fn held(&self, content: &Content) -> Option<Held> {
+    fn place(&self, content: &Content) -> Option<&Place> {
         let index = self.slots.binary_search_by_key(&content.ordinal, |slot| slot.ordinal).ok()?;
-        match &self.slots[index].place {
+        Some(&self.slots[index].place)
+    }
+
+    fn held(&self, content: &Content) -> Option<Held> {
+        match self.place(content)? {
             Place::Short { at, length } => {
                 let bytes = self.bytes.get(*at as usize..)?.get(..usize::from(*length))?;
                 Some(Held::Short(bytes.into()))
