@@ -158,6 +158,9 @@ pub enum Error {
         "{0} meets another name of its folder on this file system, which tells no case or form of letters apart"
     )]
     Collision(Shown),
+    /// Another file system hides what is to be made right.
+    #[error("another file system is mounted at {0}")]
+    MountedOver(Shown),
     /// A tree names a content that no layer left.
     #[error("{path} has its content in layer {layer}, which was not written")]
     MissingContent {
@@ -261,6 +264,7 @@ impl Diagnose for Error {
             | Self::NoMapProgram(_)
             | Self::Namespace(_)
             | Self::Collision(_)
+            | Self::MountedOver(_)
             | Self::MissingContent { .. }
             | Self::NotAFolder(_)
             | Self::NotEmpty(_)

@@ -43,9 +43,14 @@ impl<'a> Setter<'a> {
         let is_recorded = self.apply.owner == Owner::Record && self.takes_set_id(meta);
         let has_xattrs = !meta.xattrs.is_empty() || self.record(meta).is_some() || is_recorded;
         let first = if has_xattrs { 0o600 } else { meta.mode & 0o777 };
-        let mode = if self.takes_set_id(meta) { meta.mode & !SET_ID } else { meta.mode };
+        let mode = self.last_mode(meta);
         let last = if first & !self.umask == mode { None } else { Some(mode) };
         (first, last)
+    }
+
+    /// The mode that a file has when it is whole.
+    pub(super) fn last_mode(&self, meta: &Meta) -> u16 {
+        if self.takes_set_id(meta) { meta.mode & !SET_ID } else { meta.mode }
     }
 
     /// Whether a file must not run as its owner: that would be the caller, of whom the image knows nothing.

@@ -28,11 +28,13 @@ mod nodes;
 mod places;
 mod plant;
 mod publish;
+mod repair;
 mod target;
 mod whole;
 
 pub use layer::{LayerWriter, Written};
 pub use plant::{Planted, Source, Supply};
+pub use repair::{Repaired, repair};
 
 use crate::error::Error;
 use crate::lock::Lock;
