@@ -233,8 +233,52 @@ fn pull(goods: &Goods, server: &FaultServer, point: u64, signal: Signal) {
     let (source, target) = (format!("docker://{}/app:1", toll.host()), home.path("pulled"));
     let place = format!("oci:{}:latest", target.display());
     let command = || at(home.root()).args(["pull", &source, &place, "--progress=json"]);
-    let held = || kept(&target);
-    let (carried, held, account) = kill_and_rerun(&toll, (Direction::Down, point, signal), &command, &held);
+    go_on_with(goods, &toll, (point, signal), &command, &|| kept(&target));
+    assert_exact(goods, &target, &format!("seed {SEED}, {signal:?} at byte {point}"));
+}
+
+const STORE: &str = "kill: a pull into the store killed at random points goes on";
+
+#[test]
+fn a_pull_into_the_store_that_is_killed_goes_on() {
+    let goods = Goods::new();
+    let server = holder(&goods);
+    let points = points(in_gate_or_full(10, 50), goods.size());
+    for point in &points {
+        pull_into_store(&goods, &server, *point, Signal::KILL);
+    }
+    pull_into_store(&goods, &server, CHUNK / 3, Signal::INT);
+    proof::ran(STORE, points.len() + 1);
+}
+
+fn pull_into_store(goods: &Goods, server: &FaultServer, point: u64, signal: Signal) {
+    let (home, toll) = (scratch_in_memory(), Toll::to(&server.host()));
+    let (source, root, back) = (format!("{}/app:1", toll.host()), home.path("store"), home.path("back"));
+    let program = || at(home.root()).env("ORLOP_ROOT", &root);
+    let command = || program().args(["pull", &source, "--progress=json"]);
+    go_on_with(goods, &toll, (point, signal), &command, &|| kept(&root) + made(&root));
+    let place = format!("oci:{}:latest", back.display());
+    program().args(["copy", &format!("store:{source}"), &place]).ok();
+    assert_exact(goods, &back, &format!("seed {SEED}, {signal:?} at byte {point}"));
+}
+
+/// Bytes of blobs that a store makes again when they are asked for.
+fn made(store: &Path) -> u64 {
+    let entries = std::fs::read_dir(store.join("forms/sha256")).into_iter().flatten().flatten();
+    let forms = entries.map(|entry| std::fs::read_to_string(entry.path()).expect("a form"));
+    let size = |form: &str| form.lines().find_map(|line| line.strip_prefix("size ")?.parse::<u64>().ok());
+    forms.filter(|form| form.contains("\nmade ")).map(|form| size(&form).expect("its size")).sum()
+}
+
+/// What a pull that is stopped and done again moves, and says.
+fn go_on_with(
+    goods: &Goods,
+    toll: &Toll,
+    (point, signal): (u64, Signal),
+    command: &dyn Fn() -> Command,
+    held: &dyn Fn() -> u64,
+) {
+    let (carried, held, account) = kill_and_rerun(toll, (Direction::Down, point, signal), command, held);
     let what = format!("seed {SEED}, {signal:?} at byte {point}, when {held} were on the disk");
     let again = carried.killed + carried.rerun - goods.size();
     assert_near(carried.rerun, goods.size() - held, HEADS, &what);
@@ -242,7 +286,6 @@ fn pull(goods: &Goods, server: &FaultServer, point: u64, signal: Signal) {
     assert_near(account.copied(), carried.rerun, HEADS, &what);
     assert_near(account.copied() + account.resumed() + account.held(), goods.size(), 0, &what);
     assert_eq!(account.again(), 0, "nothing came twice in one run: {what}");
-    assert_exact(goods, &target, &what);
 }
 
 const STOP: &str = "kill: a pull and a push that are interrupted go on";
