@@ -9,6 +9,7 @@
 //! ```
 
 use super::Store;
+use super::guard::Shelf;
 use super::list::{self, Part, Record, SHORT};
 use super::objects::{Incoming, Object, Objects};
 use crate::error::Error;
@@ -63,18 +64,18 @@ impl Store {
     /// Objects and list reach the disk before the list has its name. One that is there says the same, if it is whole.
     fn publish(&self, list: Temp<'_>, diff_id: &DiffId) -> Result<()> {
         list.file().set_mode(0o444)?;
-        let folder = self.layers.make_or_open_dir(diff_id.0.algorithm().name(), 0o777)?;
+        let shelf = Shelf::new(self.layers.make_or_open_dir(diff_id.0.algorithm().name(), 0o777)?);
         self.objects().sync()?;
         let how = match self.list(diff_id) {
-            Ok(_) => return Ok(folder.touch(diff_id.0.hex())?),
+            Ok(_) if shelf.rely_on(diff_id.0.hex())?.is_some() => return Ok(()),
+            // It was swept away between the two looks.
+            Ok(_) => Persist::New,
             Err(fault) if fault.is_absence() => Persist::New,
             Err(fault) if matches!(fault.downcast_ref(), Some(Error::ListDamaged { .. })) => Persist::Replace,
             Err(fault) => return Err(fault),
         };
-        match list.persist_in(&folder, diff_id.0.hex(), how) {
-            Err(error) if !error.is_exists() => return Err(error.into()),
-            _ => folder.sync()?,
-        }
+        shelf.place(list, diff_id.0.hex(), how)?;
+        shelf.folder().sync()?;
         Ok(self.layers.sync()?)
     }
 

@@ -93,7 +93,10 @@ impl Names {
     pub fn touch(&self, name: &Name) -> Result<()> {
         let Some(name) = name.tag() else { return Ok(()) };
         match self.folder.touch(file_of(name)) {
-            Err(error) if !error.is_not_found() => Err(error.into()),
+            // A store that can only be read does not know.
+            Err(error) if !error.is_not_found() && !error.is_denied() && !error.is_read_only() => {
+                Err(error.into())
+            }
             _ => Ok(()),
         }
     }

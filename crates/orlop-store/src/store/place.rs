@@ -61,6 +61,9 @@ impl Source for Store {
     fn resolve(&self, selector: &Selector) -> Result<Vec<Descriptor>> {
         let roots = self.selected(selector)?;
         roots.iter().try_for_each(|root| self.rely_on(root))?;
+        if let Selector::Tag(tag) = selector {
+            self.names.touch(&Name::Tag(tag.clone()))?;
+        }
         Ok(roots)
     }
 
