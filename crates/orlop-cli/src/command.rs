@@ -10,6 +10,7 @@ mod digest;
 mod du;
 mod files;
 mod gc;
+mod images;
 mod index;
 mod inspect;
 mod lock;
@@ -59,6 +60,7 @@ pub enum Verb {
     Build(Deferred<Box<build::Arguments>>),
     Unpack(Deferred<unpack::Arguments>),
     Bundle(Deferred<bundle::Arguments>),
+    Images(Deferred<images::Arguments>),
     Tag(Deferred<tag::Arguments>),
     Untag(Deferred<untag::Arguments>),
     Rm(Deferred<rm::Arguments>),
@@ -106,6 +108,7 @@ impl Verb {
             Self::Tree(arguments) => tree::run(&arguments, shell),
             Self::Unpack(arguments) => unpack::run(&arguments, shell),
             Self::Bundle(arguments) => bundle::run(&arguments, shell),
+            Self::Images(arguments) => images::run(&arguments, shell),
             Self::Tag(arguments) => tag::run(&arguments, shell),
             Self::Untag(arguments) => untag::run(&arguments, shell),
             Self::Rm(arguments) => rm::run(&arguments, shell),

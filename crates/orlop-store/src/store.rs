@@ -93,6 +93,14 @@ impl Store {
         Self::at(root, options)
     }
 
+    /// Opens a store, if there is one.
+    pub fn open_if_any(root: impl AsRef<Path>, options: &Options) -> Result<Option<Self>> {
+        match Self::open(root, options) {
+            Err(fault) if matches!(fault.downcast_ref(), Some(Error::NoStore { .. })) => Ok(None),
+            opened => opened.map(Some),
+        }
+    }
+
     /// Opens the store in a folder, and makes it where there is none.
     pub fn create(root: impl AsRef<Path>, options: &Options) -> Result<Self> {
         let root = Dir::create_all(root)?;

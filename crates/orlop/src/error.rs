@@ -141,6 +141,14 @@ pub enum Error {
         /// What was asked for.
         asked: Vec<String>,
     },
+    /// The beginning of a digest that several images of the store have.
+    #[error("{text} begins {} images of the store: {}", .found.len(), alternatives(.found))]
+    SeveralBegin {
+        /// As it was written.
+        text: Box<str>,
+        /// The images.
+        found: Vec<AnyDigest>,
+    },
     /// A policy that is there and cannot be understood.
     #[error("the policy {file} cannot be used, so no image is")]
     BadPolicy {
@@ -266,6 +274,7 @@ impl Diagnose for Error {
             | Self::BadAddress { .. }
             | Self::BadHost(_)
             | Self::SeveralHosts { .. }
+            | Self::SeveralBegin { .. }
             | Self::OneRegistry { .. } => Kind::Usage,
             Self::BadPolicy { .. }
             | Self::Blocked { .. }
@@ -311,6 +320,7 @@ impl Diagnose for Error {
                 "write {variable} as http://, socks5:// or socks5h://[USER:PASSWORD@]HOST[:PORT]"
             )),
             Self::SeveralHosts { meant, .. } => Some(format!("write the host, as in {}", meant.first()?)),
+            Self::SeveralBegin { .. } => Some("write more digits; `orlop images` lists the images".into()),
             Self::OnNoHost { .. } => Some("write the host where it is, as in HOST/NAME:TAG".into()),
             Self::HelperRefused { program, server } => {
                 Some(format!("see what it says: echo {server} | {program} get"))

@@ -4,6 +4,7 @@
 use crate::error::Error;
 use crate::network::{Role, Surroundings};
 use crate::schema_one::{Converting, Old};
+use crate::stored::Stored;
 use crate::trees::{FolderTree, TarFile, TreeSource};
 use crate::web;
 use orlop_fs::{Dir, FileKind};
@@ -77,6 +78,11 @@ impl Spools for SpoolFolder {
 }
 
 impl<'a> Outside<'a> {
+    fn stored(&self) -> Result<Stored<'a>> {
+        let store = Store::open(&self.store, &self.store())?;
+        Ok(Stored::new(store, self.surroundings, self.cx.limits))
+    }
+
     /// The repository of a registry, for reading and for changing its names.
     fn remote(&self, repository: &Repository, resolve: Resolve) -> Result<Remote<'a>> {
         Remote::open(self.client(Role::Source), repository, resolve)
@@ -200,7 +206,7 @@ fn opened<'a>(reference: &Reference, outside: &Outside<'a>) -> Result<Opened<'a>
         Transport::DockerArchive(File::Path(path)) => Box::new(DockerArchive::open(path, &archive)?),
         Transport::DockerArchive(File::Stream) => Box::new(DockerArchive::read((outside.stdin)(), &archive)?),
         Transport::Dir(path) => Box::new(Exploded::open(path, outside.cx.limits)?),
-        Transport::Store => Box::new(Store::open(&outside.store, &outside.store())?),
+        Transport::Store => Box::new(outside.stored()?),
         Transport::Rootfs(path) => {
             let folder = FolderTree::open(path)?.with_journal(&outside.tmpdir);
             return Ok(Opened::Tree(Box::new(folder)));
@@ -292,7 +298,7 @@ pub fn keep<'a>(reference: &Reference, outside: &Outside<'a>) -> Result<Box<dyn 
             Found::Docker(archive) => Ok(Box::new(archive)),
             Found::As(transport) => keep(&Reference { transport, ..reference.clone() }, outside),
         },
-        Transport::Store => Ok(Box::new(Store::open(&outside.store, &outside.store())?)),
+        Transport::Store => Ok(Box::new(outside.stored()?)),
         _ => Err(nameless()),
     }
 }

@@ -2,6 +2,8 @@
 
 use crate::environment;
 use clap::Args;
+use orlop::spec::{Context, Fault};
+use orlop::store::{Options, Store};
 use std::path::PathBuf;
 
 /// The local store.
@@ -16,5 +18,10 @@ impl StorePlace {
     /// The folder.
     pub fn folder(&self) -> PathBuf {
         self.root.clone().unwrap_or_else(environment::store_folder)
+    }
+
+    /// Opens the store, if there is one: who has none has no images either.
+    pub fn open_if_any(&self, cx: &Context<'_>) -> Result<Option<Store>, Fault> {
+        Store::open_if_any(self.folder(), &Options { limits: cx.limits.clone(), workers: cx.workers })
     }
 }
