@@ -18,7 +18,7 @@ mod place;
 mod queue;
 mod seen;
 
-pub use seen::{Fact, Seen};
+pub use seen::{Fact, Of, Seen, is_settled};
 
 use crate::error::Error;
 use crate::owner::Owner;
@@ -155,7 +155,7 @@ pub fn verify(folder: &Dir, manifest: &TreeManifest, how: &Verify<'_>) -> Result
     let comparer = Comparer::new(folder, manifest, how, &root);
     let queue = Queue::new(Task { place: Arc::new(Place::root(folder)?), id: manifest.root() });
     let mut parts = queue.run(how.workers, |queue, task| Worker::new(&comparer, queue).folder(&task))?;
-    let mut found = Found { seen: Seen::none(manifest, how.owner), ..Found::default() };
+    let mut found = Found { seen: Seen::none(manifest, Of::Folder(how.owner)), ..Found::default() };
     let mut inodes = Vec::new();
     for part in &mut parts {
         found.differences.append(&mut part.differences);
@@ -301,7 +301,7 @@ impl<'a> Worker<'a> {
 
     /// What changed so late that it may change again without another time is not noted.
     fn note(&mut self, id: NodeId, stat: &Stat) {
-        if self.comparer.how.now.is_some_and(|now| seen::is_settled(stat.ctime, now)) {
+        if self.comparer.how.now.is_some_and(|now| is_settled(stat.ctime, now)) {
             self.part.facts.push((id, Fact::of(stat)));
         }
     }

@@ -4,7 +4,7 @@
 mod tampers;
 
 use orlop_fs::owner::Owner;
-use orlop_fs::verify::{Change, Found, Seen, Verify, verify};
+use orlop_fs::verify::{Change, Found, Of, Seen, Verify, verify};
 use orlop_fs::{Dir, FileKind};
 use orlop_layer::{Time, TreeManifest};
 use orlop_spec::Cancel;
@@ -77,7 +77,7 @@ fn wait() {
 fn settled(scratch: &Scratch, root: &Path, manifest: &TreeManifest) -> Seen {
     let found = compare(root, manifest, &Verify { now: Some(now(scratch)), ..how(2) });
     assert_eq!((named(&found), found.seen.count()), (Vec::new(), manifest.len()));
-    Seen::parse(&found.seen.to_bytes(), manifest, Owner::Exact).expect("sound")
+    Seen::parse(&found.seen.to_bytes(), manifest, Of::Folder(Owner::Exact)).expect("sound")
 }
 
 #[test]
@@ -139,12 +139,16 @@ fn damaged_and_foreign_notes_are_not_believed() {
     for byte in 0..bytes.len() {
         let mut flipped = bytes.clone();
         flipped[byte] ^= 1;
-        assert_eq!(Seen::parse(&flipped, &before, Owner::Exact), None, "byte {byte}");
+        assert_eq!(Seen::parse(&flipped, &before, Of::Folder(Owner::Exact)), None, "byte {byte}");
     }
-    assert_eq!(Seen::parse(&bytes[..bytes.len() - 1], &before, Owner::Exact), None);
-    assert_eq!(Seen::parse(&bytes, &before, Owner::Squash), None, "owners were not compared then");
+    assert_eq!(Seen::parse(&bytes[..bytes.len() - 1], &before, Of::Folder(Owner::Exact)), None);
+    assert_eq!(
+        Seen::parse(&bytes, &before, Of::Folder(Owner::Squash)),
+        None,
+        "owners were not compared then"
+    );
     chmod(&root.join("bin"), 0o711);
-    assert_eq!(Seen::parse(&bytes, &manifest(&root), Owner::Exact), None);
+    assert_eq!(Seen::parse(&bytes, &manifest(&root), Of::Folder(Owner::Exact)), None);
 }
 
 #[test]

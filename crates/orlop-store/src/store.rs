@@ -23,6 +23,8 @@ pub mod guard;
 pub mod layer;
 pub mod lease;
 mod list;
+pub mod look;
+pub mod manifest;
 pub mod names;
 pub mod objects;
 mod place;

@@ -1,7 +1,8 @@
 //! What a look saw, so that the next one need not look closely.
 //!
 //! ```text
-//! 0     16  "orlop seen 1", a line feed, two zeros, the owner policy: e exact, m map, s squash, r record
+//! 0     16  "orlop seen 1", a line feed, two zeros, and of what: of a folder the owner policy,
+//!           e exact, m map, s squash, r record; o the objects of the tree, i an image of it
 //! 16    32  the digest of the manifest
 //! 48    48  the fact of the root, and of each node in the order of the manifest; zeros where there is none
 //! …     32  sha256 of all before
@@ -38,6 +39,17 @@ pub struct Fact {
     ctime: Time,
 }
 
+/// What was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Of {
+    /// A folder whose owners were treated so.
+    Folder(Owner),
+    /// The contents of files, wherever they are.
+    Objects,
+    /// A file that is an image of the tree.
+    Image,
+}
+
 /// What was seen of each node of a manifest.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
@@ -49,7 +61,7 @@ pub struct Seen {
 
 /// Whether a file that changed at `ctime` cannot change again, after it was looked at, without another ctime. `now` is
 /// before the look.
-pub(super) fn is_settled(ctime: Time, now: Time) -> bool {
+pub fn is_settled(ctime: Time, now: Time) -> bool {
     let nanoseconds = |time: Time| i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanoseconds);
     let step = if ctime.nanoseconds == 0 { i128::from(STEP) * 1_000_000_000 } else { FINE_STEP };
     nanoseconds(ctime) + step < nanoseconds(now)
@@ -91,12 +103,16 @@ fn time_of(bytes: &mut &[u8]) -> Option<Time> {
 }
 
 impl Seen {
-    pub(super) fn none(manifest: &TreeManifest, owner: Owner) -> Self {
-        Self { head: head(manifest, owner), facts: vec![Fact::default(); manifest.len()] }
+    /// Nothing yet.
+    pub fn none(manifest: &TreeManifest, of: Of) -> Self {
+        Self { head: head(manifest, of), facts: vec![Fact::default(); manifest.len()] }
     }
 
-    pub(super) fn note(&mut self, id: NodeId, fact: Fact) {
-        self.facts[id.index()] = fact;
+    /// Notes what was seen of a node.
+    pub fn note(&mut self, id: NodeId, fact: Fact) {
+        if let Some(known) = self.facts.get_mut(id.index()) {
+            *known = fact;
+        }
     }
 
     /// What differs was not seen as it should be, and neither was the folder that it is in: an added name shows there.
@@ -113,7 +129,7 @@ impl Seen {
     }
 
     /// What was seen of a node.
-    pub(super) fn get(&self, id: NodeId) -> Option<Fact> {
+    pub fn get(&self, id: NodeId) -> Option<Fact> {
         self.facts.get(id.index()).copied().filter(|fact| *fact != Fact::default())
     }
 
@@ -134,12 +150,12 @@ impl Seen {
         bytes
     }
 
-    /// Reads what was kept; `None` where it is damaged, or of another manifest or owner policy: then everything is looked
-    /// at.
-    pub fn parse(bytes: &[u8], manifest: &TreeManifest, owner: Owner) -> Option<Self> {
+    /// Reads what was kept; `None` where it is damaged, of another manifest or of something else: then everything is
+    /// looked at.
+    pub fn parse(bytes: &[u8], manifest: &TreeManifest, of: Of) -> Option<Self> {
         let (body, proof) = bytes.split_at_checked(bytes.len().checked_sub(PROOF)?)?;
         let (head, facts) = body.split_at_checked(HEAD)?;
-        let is_ours = head == self::head(manifest, owner)
+        let is_ours = head == self::head(manifest, of)
             && facts.len() == FACT * manifest.len()
             && Digest::of(Algorithm::Sha256, body).bytes() == proof;
         if !is_ours {
@@ -150,12 +166,14 @@ impl Seen {
     }
 }
 
-fn head(manifest: &TreeManifest, owner: Owner) -> Vec<u8> {
-    let policy = match owner {
-        Owner::Exact => b'e',
-        Owner::Map => b'm',
-        Owner::Squash => b's',
-        Owner::Record => b'r',
+fn head(manifest: &TreeManifest, of: Of) -> Vec<u8> {
+    let word = match of {
+        Of::Folder(Owner::Exact) => b'e',
+        Of::Folder(Owner::Map) => b'm',
+        Of::Folder(Owner::Squash) => b's',
+        Of::Folder(Owner::Record) => b'r',
+        Of::Objects => b'o',
+        Of::Image => b'i',
     };
-    [MAGIC, &[policy][..], manifest.digest().bytes()].concat()
+    [MAGIC, &[word][..], manifest.digest().bytes()].concat()
 }

@@ -70,6 +70,11 @@ pub enum Held {
 }
 
 impl Held {
+    /// Whether a content of so many bytes is an object.
+    pub(super) fn is_object(size: u64) -> bool {
+        size > SHORT as u64
+    }
+
     /// Bytes.
     pub fn size(&self) -> u64 {
         match self {
