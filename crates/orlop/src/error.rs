@@ -90,6 +90,14 @@ pub enum Error {
         /// What was asked for.
         digest: AnyDigest,
     },
+    /// What the store keeps of a tree was changed.
+    #[error("{first} of the store is not what it should be{}", others(*.more))]
+    Tampered {
+        /// The first object or tree.
+        first: String,
+        /// How many others.
+        more: usize,
+    },
     /// No such path in the image.
     #[error("the image holds no {path}")]
     NoFile {
@@ -266,7 +274,7 @@ impl Diagnose for Error {
     fn kind(&self) -> Kind {
         match self {
             Self::NoFile { .. } | Self::NoEntry { .. } | Self::OnNoHost { .. } => Kind::NotFound,
-            Self::LayerCount { .. } | Self::DigestChanges { .. } => Kind::Integrity,
+            Self::LayerCount { .. } | Self::DigestChanges { .. } | Self::Tampered { .. } => Kind::Integrity,
             Self::TooManyLayers { .. } => Kind::Limit,
             Self::Unfit { .. }
             | Self::PlatformTaken { .. }
@@ -332,6 +340,15 @@ impl Diagnose for Error {
     /// What goes along with an image under names of its own is, where those are not locked, not there.
     fn is_absence(&self) -> bool {
         self.kind() == Kind::NotFound || matches!(self, Self::NotLocked { .. })
+    }
+}
+
+/// `, and 3 others`
+fn others(count: usize) -> String {
+    match count {
+        0 => String::new(),
+        1 => ", and another".into(),
+        more => format!(", and {more} others"),
     }
 }
 

@@ -11,6 +11,12 @@
 //! Invariant: nothing is changed, and nothing is followed. What is compared with was proven before, down to the digests of
 //! the contents.
 
+mod kept;
+
+pub use kept::{Harmed, Stored, WrongView, prove, stored};
+pub use orlop_store::store::look::Harm;
+pub use orlop_store::store::manifest::Trust;
+
 use crate::diff::{self, Field};
 use crate::hashed::Hashed;
 use crate::image::Image;

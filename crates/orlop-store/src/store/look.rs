@@ -77,7 +77,7 @@ impl Store {
         });
         outcome?;
         let mut looked = looked.into_inner().expect("no holder panics");
-        looked.harmed.sort_by(|(one, _), (other, _)| one.digest.cmp(&other.digest));
+        looked.harmed.sort_by_key(|(object, _)| object.digest);
         Ok(looked)
     }
 
