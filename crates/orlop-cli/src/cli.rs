@@ -1,7 +1,7 @@
 //! The command line: one definition, from which help, manual pages, completions and the reference are made.
 
 use crate::command::{Outcome, Verb};
-use crate::report::{self, Style};
+use crate::report::{self, Code, Style};
 use crate::shell::Shell;
 use crate::{environment, hint, spellings};
 use clap::error::ErrorKind;
@@ -42,9 +42,11 @@ pub fn run(arguments: &[OsString]) -> ExitCode {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Found) => Kind::Differs.exit_code().into(),
         Ok(Outcome::Partial) => Kind::Partial.exit_code().into(),
+        Ok(Outcome::Ended(code)) => code.into(),
         Err(fault) => {
             let next = hint::of(&fault, &line, &|flag| takes(&names, flag));
-            report::failed(&fault, style, next)
+            let code = if is_of_container(&names) { Code::OfContainer } else { Code::OfKind };
+            report::failed(&fault, style, next, code)
         }
     }
 }
@@ -67,6 +69,11 @@ fn parse(arguments: &[OsString]) -> Result<Parsed<'_>, clap::Error> {
     })?;
     let names = names(&matches);
     Ok(Parsed { line, names, verb: Cli::from_arg_matches_mut(&mut matches)?.verb })
+}
+
+/// Whether the exit code of a verb is that of a container, so that its own failures need another one.
+fn is_of_container(names: &[String]) -> bool {
+    matches!(names.first().map(String::as_str), Some("run" | "supervise"))
 }
 
 /// The names of a verb and of the verbs within it, as they are defined.
@@ -100,9 +107,15 @@ fn misused(error: &clap::Error, arguments: &[OsString], style: Style) -> ExitCod
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             match environment::check_stdout().and_then(|()| error.print()) {
                 Ok(()) => ExitCode::SUCCESS,
-                Err(error) => report::failed(&environment::output_failed(error).into(), style, None),
+                Err(error) => {
+                    report::failed(&environment::output_failed(error).into(), style, None, Code::OfKind)
+                }
             }
         }
-        _ => report::misused(error, style, spellings::instead(arguments, error)),
+        _ => {
+            let verb = arguments.get(1).and_then(|word| word.to_str()).map(str::to_owned);
+            let code = if is_of_container(verb.as_slice()) { Code::OfContainer } else { Code::OfKind };
+            report::misused(error, style, spellings::instead(arguments, error), code)
+        }
     }
 }

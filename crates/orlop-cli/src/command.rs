@@ -22,6 +22,8 @@ mod pull;
 mod push;
 mod reference;
 mod rm;
+mod run;
+mod supervise;
 mod sync;
 mod tag;
 mod tree;
@@ -60,6 +62,9 @@ pub enum Verb {
     Build(Deferred<Box<build::Arguments>>),
     Unpack(Deferred<unpack::Arguments>),
     Bundle(Deferred<bundle::Arguments>),
+    Run(Deferred<Box<run::Arguments>>),
+    #[command(hide = true)]
+    Supervise(Deferred<supervise::Arguments>),
     Images(Deferred<images::Arguments>),
     Tag(Deferred<tag::Arguments>),
     Untag(Deferred<untag::Arguments>),
@@ -80,6 +85,8 @@ pub enum Outcome {
     Done,
     /// It compares, and found something; stdout says what. The exit code is 8.
     Found,
+    /// The container ended with this code.
+    Ended(u8),
     /// Some parts went well and some did not; stderr says which. The exit code is 7.
     Partial,
 }
@@ -113,6 +120,8 @@ impl Verb {
             Self::Untag(arguments) => untag::run(&arguments, shell),
             Self::Rm(arguments) => rm::run(&arguments, shell),
             Self::Gc(arguments) => gc::run(&arguments, shell),
+            Self::Run(arguments) => run::run(&arguments, shell),
+            Self::Supervise(arguments) => supervise::run(&arguments, shell),
             Self::Index(arguments) => index::run(&arguments, shell),
             Self::Completions(arguments) => completions::run(&arguments, shell),
             Self::Man(arguments) => man::run(&arguments, shell),

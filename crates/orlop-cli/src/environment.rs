@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Every variable that is read, and what for; the manual and the reference list them.
-pub const VARIABLES: [(&str, &str); 23] = [
+pub const VARIABLES: [(&str, &str); 24] = [
     ("SOURCE_DATE_EPOCH", "when an image was made, in seconds since 1970; `--created` wins"),
     ("TMPDIR", "folder for temporary files, /var/tmp if it is not set; `--tmpdir` wins"),
     ("ORLOP_ROOT", "folder of the local store; `--root` wins"),
@@ -41,6 +41,7 @@ pub const VARIABLES: [(&str, &str); 23] = [
     ("HTTP_PROXY", "the proxy on the way to others; not believed where `REQUEST_METHOD` is set"),
     ("ALL_PROXY", "the proxy where neither of the two is set"),
     ("NO_PROXY", "hosts, domains and networks that are spoken to directly"),
+    ("PATH", "where `run` looks for runc, crun, youki and bwrap"),
     ("REQUEST_METHOD", "set by web servers for their programs"),
     ("DEBUG", "as `--debug`; read by the personality sloci-image alone"),
 ];
@@ -176,6 +177,18 @@ pub fn check_stdout() -> io::Result<()> {
     } else {
         Err(io::Error::other("it was closed when the program began"))
     }
+}
+
+/// A variable that the user named, empty or not.
+pub fn value(name: &str) -> Option<OsString> {
+    // The system's calls refuse other names by a panic.
+    let is_name = !name.is_empty() && !name.contains(['=', '\0']);
+    is_name.then(|| std::env::var_os(name)).flatten()
+}
+
+/// Where programs are looked for.
+pub fn search_path() -> OsString {
+    variable("PATH").unwrap_or_else(|| orlop::spec::runtime::DEFAULT_PATH.into())
 }
 
 /// A variable that is set and not empty.

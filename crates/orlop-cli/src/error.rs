@@ -60,6 +60,9 @@ pub enum Error {
     /// Nothing is kept for the registry.
     #[error("no password is kept for {0}")]
     NotLoggedIn(Box<str>),
+    /// A flag that `run` does not know, where the image should stand.
+    #[error("there is no flag {0:?}")]
+    UnknownFlag(Box<str>),
     /// No verb of that name.
     #[error("there is no verb {0:?}")]
     UnknownVerb(String),
@@ -78,6 +81,7 @@ impl Diagnose for Error {
             | Self::NoTerminal
             | Self::OtherNames(_)
             | Self::NoPassword
+            | Self::UnknownFlag(_)
             | Self::UnknownVerb(_) => Kind::Usage,
             Self::NotLoggedIn(_) => Kind::NotFound,
             Self::Output(_) | Self::FolderExists(_) | Self::NotAgreed => Kind::Other,
@@ -111,6 +115,7 @@ impl Diagnose for Error {
             Self::FlagUnfit { flag, .. } => Some(format!("leave {flag} out")),
             Self::BadPlan { .. } => Some("`orlop man` tells what a plan holds".into()),
             Self::FolderExists(_) => Some("remove it, or choose another NAME".into()),
+            Self::UnknownFlag(_) => Some("orlop run --help lists the flags; those of the command stand behind the image".into()),
             Self::UnknownVerb(_) => Some("orlop --help lists the verbs".into()),
             Self::Output(_) | Self::NotAgreed => None,
         }

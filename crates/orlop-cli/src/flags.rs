@@ -17,7 +17,7 @@ pub use network::{Network, Reach};
 pub use owner::Owners;
 pub use place::{
     Held, Image, Kept, MAKES_A_TREE, NOT_OF_REGISTRY, OnePlatform, Place, Places, in_store, name, platform,
-    published, target, target_place,
+    published, store, target, target_place,
 };
 pub use store::StorePlace;
 pub use target::Target;

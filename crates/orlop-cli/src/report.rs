@@ -10,6 +10,7 @@
 
 use crate::{environment, interrupt};
 use orlop::layer::path::printable;
+use orlop::run;
 use orlop::spec::{Diagnose as _, Fault, Kind};
 use serde_json::json;
 use std::error::Error;
@@ -40,28 +41,51 @@ impl Style {
     }
 }
 
+/// What the exit code of a failure tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// The kind of the failure.
+    OfKind,
+    /// That it was not the container that failed, or why it could not begin.
+    OfContainer,
+}
+
+impl Code {
+    fn of(self, fault: &Fault, kind: Kind) -> u8 {
+        match (self, kind) {
+            (Self::OfKind, _) | (_, Kind::Interrupted) => kind.exit_code(),
+            (Self::OfContainer, _) => run::exit_code(fault),
+        }
+    }
+}
+
 /// Tells why a verb failed, and what to type next. A reader of the result that went away is no failure.
-pub fn failed(fault: &Fault, style: Style, next: Option<String>) -> ExitCode {
+pub fn failed(fault: &Fault, style: Style, next: Option<String>, code: Code) -> ExitCode {
     if is_of_reader(fault) {
         return ExitCode::SUCCESS;
     }
     let kind = if interrupt::happened() { Kind::Interrupted } else { fault.kind() };
-    let message = Message { what: fault.to_string(), why: chain(fault), next, kind };
+    let code = code.of(fault, kind);
+    let message = Message { what: fault.to_string(), why: chain(fault), next, kind, code };
     message.print(style);
-    kind.exit_code().into()
+    code.into()
 }
 
 /// Tells how the command line was misused, and what to type next where that is known.
-pub fn misused(error: &clap::Error, style: Style, next: Option<&str>) -> ExitCode {
+pub fn misused(error: &clap::Error, style: Style, next: Option<&str>, code: Code) -> ExitCode {
+    let code = match code {
+        Code::OfKind => Kind::Usage.exit_code(),
+        Code::OfContainer => run::FAILED,
+    };
     match (style, next) {
         (Style::Human, None) => drop(error.print()),
         (Style::Human, Some(next)) => {
             drop(error.print());
             say(&format!("  hint: {next}\n"));
         }
-        (Style::Json, next) => Message::of_misuse(error, next).print(style),
+        (Style::Json, next) => Message::of_misuse(error, next, code).print(style),
     }
-    Kind::Usage.exit_code().into()
+    code.into()
 }
 
 /// An error with what caused it and what to type next, on one line.
@@ -77,6 +101,11 @@ pub fn warn(text: &str) {
     say(&format!("{label} {}\n", printable(text)));
 }
 
+/// Says where something is, or what was done.
+pub fn note(text: &str) {
+    say(&format!("{}\n", printable(text)));
+}
+
 /// Writes to stderr; where that fails there is nobody left to tell.
 pub fn say(text: &str) {
     drop(io::stderr().lock().write_all(text.as_bytes()));
@@ -87,14 +116,16 @@ struct Message {
     why: Vec<String>,
     next: Option<String>,
     kind: Kind,
+    code: u8,
 }
 
 impl Message {
     /// The first line of what clap says; the rest is a usage for eyes.
-    fn of_misuse(error: &clap::Error, next: Option<&str>) -> Self {
+    fn of_misuse(error: &clap::Error, next: Option<&str>, code: u8) -> Self {
         let text = error.to_string();
         let what = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        Self { what, why: Vec::new(), next: Some(next.unwrap_or("orlop --help").into()), kind: Kind::Usage }
+        let next = Some(next.unwrap_or("orlop --help").into());
+        Self { what, why: Vec::new(), next, kind: Kind::Usage, code }
     }
 
     fn print(&self, style: Style) {
@@ -122,7 +153,7 @@ impl Message {
             "caused_by": self.why,
             "hint": self.next,
             "kind": name(self.kind),
-            "exit_code": self.kind.exit_code(),
+            "exit_code": self.code,
         })
     }
 }
@@ -193,7 +224,14 @@ mod tests {
     }
 
     fn message(fault: &Fault) -> Message {
-        Message { what: fault.to_string(), why: chain(fault), next: fault.hint(), kind: fault.kind() }
+        let kind = fault.kind();
+        Message {
+            what: fault.to_string(),
+            why: chain(fault),
+            next: fault.hint(),
+            kind,
+            code: kind.exit_code(),
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! sees it. Symbolic links are followed where a comment says so and nowhere else.
 
 mod call;
+pub mod cgroup;
 pub mod copy;
 pub mod dir;
 pub mod erofs;

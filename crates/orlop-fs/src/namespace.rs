@@ -43,6 +43,17 @@ pub struct Mapping {
     pub count: u32,
 }
 
+impl Mapping {
+    /// `INSIDE OUTSIDE COUNT`
+    fn of_kernel(line: &str) -> Option<Self> {
+        let numbers: Vec<u32> = line.split_whitespace().map_while(|word| word.parse().ok()).collect();
+        match *numbers.as_slice() {
+            [inside, outside, count] => Some(Self { inside, outside, count }),
+            _ => None,
+        }
+    }
+}
+
 /// The users and groups of a namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mappings {
@@ -66,6 +77,18 @@ impl Mappings {
             Ok(behind(own, &ranges))
         };
         Ok(Self { users: map(USERS, "/etc/subuid", uid)?, groups: map(GROUPS, "/etc/subgid", gid)? })
+    }
+
+    /// Those of the namespace that the process is in, as seen from the one above; `None` where all are the host's.
+    pub fn of_namespace() -> Result<Option<Self>> {
+        if Ids::current()? == Ids::All {
+            return Ok(None);
+        }
+        let map = |path| -> Result<Vec<Mapping>> {
+            let text = File::open(path)?.read_to_limit(LARGEST)?;
+            Ok(String::from_utf8_lossy(&text).lines().filter_map(Mapping::of_kernel).collect())
+        };
+        Ok(Some(Self { users: map("/proc/self/uid_map")?, groups: map("/proc/self/gid_map")? }))
     }
 
     /// The caller alone.

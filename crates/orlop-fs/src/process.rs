@@ -2,10 +2,10 @@
 //!
 //! Invariant: whatever is started here dies with the thread that started it, and has nothing open but what it was given.
 
+use crate::Result;
 use crate::error::{Error, Shown};
 use crate::room::Room;
 use crate::sys::{self, Session, Start, Waiting};
-use crate::{Dir, Result};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::process::{
@@ -28,7 +28,7 @@ pub struct Program<'a> {
     /// What it has open, as 0, 1, 2 and so on.
     pub files: &'a [BorrowedFd<'a>],
     /// Where it starts; without it, where the caller is.
-    pub folder: Option<&'a Dir>,
+    pub folder: Option<&'a Path>,
     /// To which session it belongs.
     pub session: Session,
 }
@@ -46,12 +46,13 @@ impl Program<'_> {
             .collect::<Result<_>>()?;
         let environment =
             self.environment.map(|all| all.iter().map(|it| text(it)).collect::<Result<Vec<_>>>());
+        let folder = self.folder.map(|folder| text(folder.as_os_str())).transpose()?;
         let waiting = sys::start(&Start {
             program: &arguments[0],
             arguments: &arguments,
             environment: environment.transpose()?.as_deref(),
             files: self.files,
-            folder: self.folder.map(AsFd::as_fd),
+            folder: folder.as_deref(),
             namespaces: room.flags(),
             session: self.session,
         });

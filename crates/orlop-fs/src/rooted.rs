@@ -55,6 +55,29 @@ pub fn resolves_inside(root: &Dir, path: impl AsRef<[u8]>) -> Result<Inside> {
     }
 }
 
+/// What is at `path` in `root`, links followed as after `chroot`; `None` where there is nothing.
+pub fn stat_inside(root: &Dir, path: impl AsRef<[u8]>) -> Result<Option<Stat>> {
+    let path = path.as_ref();
+    match resolve(root, path, Escape::Root) {
+        Err(error) if is_missing(&error) => Ok(None),
+        found => {
+            let stat = fstat(found?.handle()).map_err(root.failed("look at", path))?;
+            Ok(Some(Stat::from(stat)))
+        }
+    }
+}
+
+/// Target of the symbolic link at an absolute path, none of whose folders is a link; `None` where there is no link.
+pub fn link(root: &Dir, path: &[u8]) -> Option<Vec<u8>> {
+    let mut names: Vec<&[u8]> = path.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).collect();
+    let last = names.pop()?;
+    let mut folder = root.try_clone().ok()?;
+    for name in names {
+        folder = folder.open_dir(name).ok()?;
+    }
+    Some(folder.read_link(last).ok()?.into())
+}
+
 fn is_missing(error: &Error) -> bool {
     matches!(error.io_kind(), Some(io::ErrorKind::NotFound | io::ErrorKind::NotADirectory))
 }

@@ -50,6 +50,16 @@ pub fn write(handle: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
     Ok(rustix::io::write(handle, bytes)?)
 }
 
+/// Reads what a stream has; nothing at its end.
+pub fn read(handle: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+    Ok(rustix::io::retry_on_intr(|| rustix::io::read(handle, &mut *buffer))?)
+}
+
+/// A new pipe: where it is read, and where it is written.
+pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

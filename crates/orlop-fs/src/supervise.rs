@@ -251,9 +251,14 @@ impl<'a> Console<'a> {
     }
 }
 
-/// Waits for a process, for a holder: signals that come over the tether are the process's, and what is typed reaches its
-/// terminal. When the holder has died, so does the process.
-pub fn watch(process: &Process, tether: &Tether, mut console: Option<Console<'_>>) -> Result<Ended> {
+/// Waits for a process, for a holder: signals that come over the tether reach `target`, which may be the same, and what is
+/// typed reaches its terminal. When the holder has died, the process dies.
+pub fn watch(
+    process: &Process,
+    target: &Process,
+    tether: &Tether,
+    mut console: Option<Console<'_>>,
+) -> Result<Ended> {
     tether.say(RUNS);
     loop {
         let ready = Ready::of(process, tether, console.as_ref())?;
@@ -267,7 +272,7 @@ pub fn watch(process: &Process, tether: &Tether, mut console: Option<Console<'_>
                     if let Some(console) = &mut console {
                         console.is_behind = false;
                     }
-                    process.signal(signal);
+                    target.signal(signal);
                 }
                 None => process.kill(),
             }
@@ -372,7 +377,7 @@ mod tests {
         drop(keys);
         let (said, out) = rustix::pipe::pipe().expect("a pipe");
         let console = Console::new(shown, typed.as_fd(), out.as_fd()).expect("a terminal");
-        let ended = watch(&process, &tether, Some(console)).expect("watched");
+        let ended = watch(&process, &process, &tether, Some(console)).expect("watched");
         drop(out);
         let said = all(&said);
         assert_eq!(ended, Ended::Code(3), "{said}");
@@ -389,7 +394,7 @@ mod tests {
             } else {
                 drop(holder);
             }
-            assert_eq!(watch(&process, &tether, None).expect("watched"), ended);
+            assert_eq!(watch(&process, &process, &tether, None).expect("watched"), ended);
         }
     }
 }

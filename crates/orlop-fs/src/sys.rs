@@ -143,7 +143,8 @@ pub(crate) struct Start<'a> {
     pub(crate) environment: Option<&'a [CString]>,
     /// What it has open, as 0, 1, 2 and so on.
     pub(crate) files: &'a [BorrowedFd<'a>],
-    pub(crate) folder: Option<BorrowedFd<'a>>,
+    /// By its path: a handle would lead to the mounts of the caller.
+    pub(crate) folder: Option<&'a CStr>,
     /// Flags of clone(2) for the namespaces that it gets.
     pub(crate) namespaces: libc::c_int,
     /// Whether file 0 is the terminal of a session of its own.
@@ -256,7 +257,7 @@ unsafe fn settle(start: &Start<'_>, wait: libc::c_int, files: &mut [libc::c_int]
         let mut none = MaybeUninit::<libc::sigset_t>::zeroed();
         libc::sigemptyset(none.as_mut_ptr());
         libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut());
-        if start.folder.is_some_and(|folder| libc::fchdir(folder.as_raw_fd()) == -1) {
+        if start.folder.is_some_and(|folder| libc::chdir(folder.as_ptr()) == -1) {
             return false;
         }
         // First all aside, so that none is overwritten before it has its place.

@@ -21,6 +21,7 @@ pub use volume::{Access, Volume};
 
 use crate::config::{Config, Execution};
 use account::Account;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 /// What the conversion must know of the image's files.
@@ -35,7 +36,7 @@ pub struct Rootfs<'a> {
 }
 
 /// For whom the configuration is made.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Options {
     /// Who starts the container.
     pub privilege: Privilege,
@@ -58,7 +59,7 @@ pub struct Options {
 }
 
 /// What runs instead of what an image says.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Command {
     /// The first part; takes the image's Cmd away.
     pub entrypoint: Option<Vec<Box<str>>>,
@@ -67,7 +68,7 @@ pub struct Command {
 }
 
 /// Who starts the container.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Privilege {
     /// Root: real devices of cgroups, an own network.
     #[default]
@@ -106,7 +107,7 @@ impl Privilege {
 }
 
 /// Which network a container has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Network {
     /// One of its own, with nothing in it but itself.
     Own,
@@ -115,7 +116,7 @@ pub enum Network {
 }
 
 /// A run of numbers in the container that stands for one on the host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdMapping {
     /// First number in the container.
     pub container: u32,

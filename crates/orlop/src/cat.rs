@@ -9,7 +9,7 @@ use orlop_layer::path::escape;
 use orlop_layer::tree::{Content, InodeKind, Tree};
 use orlop_layer::{Entry, Error as LayerError};
 use orlop_spec::port::Result;
-use orlop_spec::{Context, Fault};
+use orlop_spec::{Context, Diagnose as _, Fault};
 use std::io::{self, Write};
 
 /// Whether bytes may leave before the layer that holds them is proven.
@@ -40,6 +40,27 @@ pub fn cat(
             kept.replay(cx, out)
         }
     }
+}
+
+/// The content of a small file, from the tree of the image's layers; `None` where there is none. One that is larger than
+/// `limit` is an error.
+pub(crate) fn small(
+    cx: &Context<'_>,
+    image: &Image<'_>,
+    tree: &Tree,
+    path: &[u8],
+    limit: u64,
+) -> Result<Option<Vec<u8>>> {
+    let content = match find(tree, path) {
+        Err(error) if error.is_absence() => return Ok(None),
+        found => found?,
+    };
+    if content.size > limit {
+        return Err(orlop_fs::Error::TooLarge { path: path.into(), limit }.into());
+    }
+    let mut bytes = Vec::new();
+    layers::open_at(cx, "read", image, content.layer, &mut Extract::new(&content, &mut bytes))?;
+    Ok(Some(bytes))
 }
 
 fn find(tree: &Tree, path: &[u8]) -> Result<Content> {

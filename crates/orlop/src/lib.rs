@@ -35,6 +35,7 @@ pub mod login;
 pub mod network;
 pub mod nowhere;
 pub mod referrers;
+pub mod run;
 pub mod schema_one;
 pub mod several;
 pub mod short_name;

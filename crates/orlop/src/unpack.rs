@@ -9,15 +9,16 @@
 
 use crate::image::Image;
 use crate::layers;
+use crate::run::{ACCOUNTS, warn_of_lost_groups};
 use orlop_fs::Dir;
 use orlop_fs::owner::Owner;
 use orlop_fs::rooted::read_small;
 use orlop_fs::staging::{Apply, Durable, Existing, Report, Staging, Written};
 use orlop_layer::TreePath;
 use orlop_layer::tree::{InodeKind, Tree};
+use orlop_spec::Context;
 use orlop_spec::port::Result;
 use orlop_spec::runtime::{self, Rootfs};
-use orlop_spec::{Context, Event};
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -25,8 +26,6 @@ use std::sync::Mutex;
 pub const ROOTFS: &str = "rootfs";
 /// The file of a bundle that a runtime reads.
 pub const CONFIG: &str = "config.json";
-/// Bytes of `/etc/passwd` and `/etc/group` that are read.
-const ACCOUNTS: u64 = 16 << 20;
 
 /// How a tree is put on the disk.
 #[derive(Clone, Debug)]
@@ -99,6 +98,14 @@ fn fill(cx: &Context<'_>, image: &Image<'_>, staging: &mut Staging<'_>) -> Resul
     Ok((merged, report))
 }
 
+/// Target of the symbolic link at a path of a tree, none of whose folders is a link.
+pub(crate) fn link_of(tree: &Tree, path: &[u8]) -> Option<Vec<u8>> {
+    match &tree.inode(tree.locate(path)?).kind {
+        InodeKind::Symlink(target) => Some(target.to_vec()),
+        _ => None,
+    }
+}
+
 /// The runtime's configuration, with accounts and links of the image itself.
 pub(crate) fn runtime_config(
     cx: &Context<'_>,
@@ -109,15 +116,9 @@ pub(crate) fn runtime_config(
 ) -> Result<Vec<u8>> {
     let passwd = read_small(root, "/etc/passwd", ACCOUNTS)?;
     let group = read_small(root, "/etc/group", ACCOUNTS)?;
-    let link = |path: &[u8]| match &tree.inode(tree.locate(path)?).kind {
-        InodeKind::Symlink(target) => Some(target.to_vec()),
-        _ => None,
-    };
+    let link = |path: &[u8]| link_of(tree, path);
     let rootfs = Rootfs { passwd: passwd.as_deref(), group: group.as_deref(), link: &link };
     let runtime = runtime::convert(image.config(), &rootfs, options)?;
-    if !runtime.lost_groups.is_empty() {
-        let text = format!("groups {:?} of the user are not mapped and were left out", runtime.lost_groups);
-        cx.observer.event(Event::Warned(text));
-    }
+    warn_of_lost_groups(cx, &runtime);
     Ok(runtime.to_bytes())
 }

@@ -16,7 +16,7 @@ use crate::environment;
 use crate::error::Error;
 use crate::flags::{Owners, Places, ProgressStyle, Work};
 use crate::hint;
-use crate::report::{self, Style};
+use crate::report::{self, Code, Style};
 use crate::shell::Shell;
 use options::{Form, Options, Request};
 use orlop::build::{self, Build, Built, Input};
@@ -60,7 +60,7 @@ pub fn run(words: &[OsString]) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {
             let next = fault.hint().map(|text| hint::fitted(text, &options::takes));
-            let code = report::failed(&fault, Style::Human, next);
+            let code = report::failed(&fault, Style::Human, next, Code::OfKind);
             if code == ExitCode::SUCCESS { code } else { FAILED.into() }
         }
     }

@@ -154,6 +154,12 @@ impl<L: Locking> Places<L> {
         self.open_reference(text, reference, cx, Resolve::Fetch, Purpose::Use)
     }
 
+    /// Opens the store for the image that a word means there: a word without a transport is a name of the store.
+    pub fn open_stored<'a>(&'a self, text: &OsStr, cx: &Context<'a>) -> Result<Image<'a>, Fault> {
+        let reference = transport::parse(text, Bare::Store, LoneStream::Refused)?;
+        self.open_reference(text, reference, cx, Resolve::Fetch, Purpose::Use)?.image()
+    }
+
     fn open_reference<'a>(
         &'a self,
         text: &OsStr,
@@ -213,6 +219,11 @@ pub fn target(text: &OsStr) -> Result<Reference, Fault> {
 /// What a place is called that takes several images.
 pub fn target_place(text: &OsStr) -> Result<Reference, Fault> {
     transport::parse_place(text, Bare::Registry)
+}
+
+/// The local store, and no image of it.
+pub fn store() -> Reference {
+    Reference::new(Transport::Store)
 }
 
 /// For verbs that give names to what they fetch.

@@ -1,10 +1,11 @@
 //! What a container may use up (runtime-spec, `config-linux.md`, "Control groups").
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::str::FromStr;
 
 /// What a container may use up; nothing is limited where nothing is said.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resources {
     /// Bytes of memory.
     pub memory: Option<u64>,
@@ -13,7 +14,7 @@ pub struct Resources {
 }
 
 /// Time on processors, in microseconds of each tenth of a second: half a processor is 50 000.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cpus(u64);
 
 /// Microseconds.

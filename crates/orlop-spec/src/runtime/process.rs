@@ -3,12 +3,13 @@
 use super::account::Account;
 use super::{Command, Options, Rootfs, RuntimeError, machine, working_dir};
 use crate::config::Execution;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 /// What the caller says of the process instead of the image.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Process {
     /// As whom it runs, in the image's spelling: names are those of the image.
     pub user: Option<Box<str>>,
@@ -23,7 +24,7 @@ pub struct Process {
 }
 
 /// Whether a process has a terminal of its own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Terminal {
     /// It has the files that the runtime has.
     #[default]
@@ -33,7 +34,7 @@ pub enum Terminal {
 }
 
 /// Whether `HOME` is set where nobody says it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Home {
     /// It is not: most runtimes set it by themselves.
     #[default]

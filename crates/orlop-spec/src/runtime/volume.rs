@@ -1,10 +1,11 @@
 //! What of the host stands in a container: what the caller named, and never an image (P8).
 
 use super::RuntimeError;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// Whether something can be written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Access {
     /// It can.
     #[default]
@@ -14,7 +15,7 @@ pub enum Access {
 }
 
 /// A file or folder of the host in the container.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Volume {
     /// Where it is on the host; absolute.
     pub source: Box<str>,

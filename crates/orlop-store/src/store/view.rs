@@ -42,7 +42,7 @@ const LOSSES: &str = "losses";
 const LIMIT: u64 = 1 << 20;
 
 /// How a tree is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Backend {
     /// An EROFS image below an overlay.
     Erofs,

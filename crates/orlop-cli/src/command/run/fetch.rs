@@ -1,0 +1,89 @@
+//! Where the image of a container comes from: the store, which gets it first where it lacks it.
+
+use crate::flags::{self, Image as Opened, OnePlatform, Places};
+use clap::ValueEnum;
+use orlop::copy::{self, Copy, Platforms};
+use orlop::image::Image;
+use orlop::spec::port::{Catalog, Name};
+use orlop::spec::reference::{Bare, LoneStream};
+use orlop::spec::{Context, Descriptor, Diagnose as _, Fault};
+use orlop::transport;
+use std::ffi::OsStr;
+
+/// When an image is fetched from its registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Pull {
+    /// Where the store lacks it.
+    Missing,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The manifest of an image that is in the store from now on. A name without a transport is one of the store, and then one
+/// of a registry; an image of any other place gets no name in the store.
+pub fn stored(
+    text: &OsStr,
+    pull: Pull,
+    places: &Places,
+    platform: &OnePlatform,
+    cx: &Context<'_>,
+) -> Result<Descriptor, Fault> {
+    let is_bare = transport::parse(text, Bare::Store, LoneStream::Refused)?
+        != transport::parse(text, Bare::Registry, LoneStream::Refused)?;
+    if !is_bare {
+        let from = places.open(text, cx)?;
+        let manifest = manifest(&from, platform, cx)?;
+        into_store(&from, &[(Name::Untagged, manifest.clone())], Platforms::All, places, cx)?;
+        return Ok(manifest);
+    }
+    if pull != Pull::Always {
+        match places.open_stored(text, cx).and_then(|image| manifest(&image, platform, cx)) {
+            Err(fault) if fault.is_absence() && pull == Pull::Missing => {}
+            found => return found,
+        }
+    }
+    let from = places.open(text, cx)?;
+    let manifest = manifest(&from, platform, cx)?;
+    let name = flags::name(&flags::in_store(from.reference())?)?;
+    let roots = from.source().resolve(from.selector())?;
+    let roots: Vec<_> = roots.into_iter().map(|root| (name.clone(), root)).collect();
+    into_store(&from, &roots, Platforms::Listed(vec![platform.platform()]), places, cx)?;
+    Ok(manifest)
+}
+
+/// Where an image is, without being fetched.
+pub fn anywhere<'a>(
+    text: &OsStr,
+    pull: Pull,
+    places: &'a Places,
+    cx: &Context<'a>,
+) -> Result<Opened<'a>, Fault> {
+    if pull == Pull::Always {
+        return places.open(text, cx);
+    }
+    let is_there = |image: &Opened<'_>| image.source().resolve(image.selector()).map(drop);
+    match places.open_stored(text, cx).and_then(|image| is_there(&image).map(|()| image)) {
+        Err(fault) if fault.is_absence() && pull == Pull::Missing => places.open(text, cx),
+        found => found,
+    }
+}
+
+fn manifest(from: &Opened<'_>, platform: &OnePlatform, cx: &Context<'_>) -> Result<Descriptor, Fault> {
+    let image = Image::fetch(cx, from.source(), from.selector(), &platform.platform())?;
+    Ok(image.manifest().descriptor().clone())
+}
+
+fn into_store(
+    from: &Opened<'_>,
+    roots: &[(Name, Descriptor)],
+    platforms: Platforms,
+    places: &Places,
+    cx: &Context<'_>,
+) -> Result<(), Fault> {
+    let from: &dyn Catalog = from.catalog();
+    let how = Copy { platforms, ..Copy::default() };
+    let to = places.create(&flags::store(), cx)?;
+    copy::copy(cx, from, roots, to, &how).map(drop)
+}
