@@ -11,6 +11,7 @@ use crate::file::File;
 use crate::lock::{self, Lock, Share, Wait};
 use crate::remove;
 use crate::resolve::{Escape, resolve};
+use crate::seam::{self, Glance};
 use crate::stat::{FileKind, Stat};
 use crate::temp::Temp;
 use orlop_layer::path::is_component;
@@ -95,6 +96,7 @@ impl Dir {
     /// them.
     pub fn open_file(&self, name: impl AsRef<[u8]>) -> Result<File> {
         let name = self.plain(name.as_ref())?;
+        seam::glance(Glance::Open, &self.path, name).map_err(self.failed("open", name))?;
         let handle = fs::openat(self, name, call::READ, Mode::empty()).map_err(self.failed("open", name))?;
         File::regular(handle, self.shown(name))
     }
@@ -114,6 +116,7 @@ impl Dir {
     /// Opens the regular file at `path`, which may lead over symbolic links, but nowhere out of this folder:
     /// layouts may have blobs that are links within the layout.
     pub fn open_beneath(&self, path: impl AsRef<[u8]>) -> Result<File> {
+        seam::glance(Glance::Open, &self.path, path.as_ref()).map_err(self.failed("open", path.as_ref()))?;
         let found = resolve(self, path.as_ref(), Escape::Refuse)?;
         let handle = found.open_file(call::READ).map_err(self.failed("open", path.as_ref()))?;
         File::regular(handle, self.shown(path))
@@ -204,7 +207,8 @@ impl Dir {
 
     /// The names in this folder, sorted.
     pub fn list(&self) -> Result<Vec<Box<[u8]>>> {
-        list(self).map_err(self.failed("list", b""))
+        let listed = seam::glance(Glance::List, &self.path, b"").and_then(|()| list(self));
+        listed.map_err(self.failed("list", b""))
     }
 
     /// Whether the folder has no names.
@@ -215,6 +219,7 @@ impl Dir {
     /// What is known about a name; a symbolic link is not followed.
     pub fn stat(&self, name: impl AsRef<[u8]>) -> Result<Stat> {
         let name = self.plain(name.as_ref())?;
+        seam::glance(Glance::Look, &self.path, name).map_err(self.failed("look at", name))?;
         call::stat_at(self, name).map(Stat::from).map_err(self.failed("look at", name))
     }
 

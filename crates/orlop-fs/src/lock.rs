@@ -4,6 +4,7 @@
 use crate::Result;
 use crate::error::{Error, Shown};
 use crate::file::File;
+use crate::seam::{self, Glance};
 use orlop_spec::Cancelled;
 use rustix::fd::OwnedFd;
 use rustix::fs::{FlockOperation, flock};
@@ -36,11 +37,25 @@ pub struct Lock {
 
 /// Locks a handle that was opened for this alone. Only a signal that asks to stop interrupts the wait.
 pub(crate) fn lock(handle: OwnedFd, shown: Shown, share: Share, wait: Wait) -> Result<Option<Lock>> {
-    match flock(&handle, operation(share, wait)) {
+    match take(&handle, &shown, share, wait) {
         Ok(()) => Ok(Some(Lock { _handle: handle })),
         Err(Errno::WOULDBLOCK) => Ok(None),
         Err(Errno::INTR) => Err(Error::Cancelled(Cancelled)),
         Err(error) => Err(Error::io("lock", shown, error)),
+    }
+}
+
+/// Whoever decides on steps decides also when it is worth asking again.
+fn take(handle: &OwnedFd, shown: &Shown, share: Share, wait: Wait) -> rustix::io::Result<()> {
+    seam::glance(Glance::Lock, shown.as_bytes(), b"")?;
+    if !seam::is_watched() {
+        return flock(handle, operation(share, wait));
+    }
+    loop {
+        match flock(handle, operation(share, Wait::No)) {
+            Err(Errno::WOULDBLOCK) if wait == Wait::Yes => seam::glance(Glance::Wait, shown.as_bytes(), b"")?,
+            taken => return taken,
+        }
     }
 }
 

@@ -3,7 +3,10 @@
 //! Tests install a hook here that kills the process or fails the operation: this is how every step of an
 //! unpack, a copy and a sweep is shown to survive a crash and a full disk. Without a hook the seam costs one
 //! relaxed load.
+//!
+//! A second hook sees what only looks or waits: with both, a test can let several runs take their steps in every order.
 
+use crate::error::Shown;
 use rustix::io::Errno;
 use rustix::process::{Signal, getpid, kill_process};
 use std::sync::RwLock;
@@ -49,6 +52,21 @@ impl Operation {
     }
 }
 
+/// A step that changes nothing, but sees what others do, or waits for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Glance {
+    /// A name is looked at.
+    Look,
+    /// A file is opened as it is.
+    Open,
+    /// The names of a folder are listed.
+    List,
+    /// A lock is asked for.
+    Lock,
+    /// A lock was asked for and not given; it is asked for again.
+    Wait,
+}
+
 /// What happens to an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -63,8 +81,20 @@ pub enum Verdict {
 /// Decides on each operation; the bytes are the name that the operation is about, where it has one.
 pub type Hook = Box<dyn Fn(Operation, &[u8]) -> Verdict + Send + Sync>;
 
+/// Decides on each glance; the bytes are the path, as it is shown.
+pub type Watch = Box<dyn Fn(Glance, &[u8]) -> Verdict + Send + Sync>;
+
 static INSTALLED: AtomicBool = AtomicBool::new(false);
 static HOOK: RwLock<Option<Hook>> = RwLock::new(None);
+
+static WATCHED: AtomicBool = AtomicBool::new(false);
+static WATCH: RwLock<Option<Watch>> = RwLock::new(None);
+
+/// Installs a hook for glances, for the whole process, in place of the one before.
+pub fn watch(watch: Watch) {
+    *WATCH.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(watch);
+    WATCHED.store(true, Ordering::Release);
+}
 
 /// Installs a hook for the whole process, in place of the one before.
 pub fn install(hook: Hook) {
@@ -72,8 +102,10 @@ pub fn install(hook: Hook) {
     INSTALLED.store(true, Ordering::Release);
 }
 
-/// Takes the hook away.
+/// Takes the hooks away.
 pub fn clear() {
+    WATCHED.store(false, Ordering::Release);
+    *WATCH.write().unwrap_or_else(std::sync::PoisonError::into_inner) = None;
     INSTALLED.store(false, Ordering::Release);
     *HOOK.write().unwrap_or_else(std::sync::PoisonError::into_inner) = None;
 }
@@ -105,10 +137,32 @@ pub(crate) fn pass(operation: Operation, name: &[u8]) -> rustix::io::Result<()> 
     if INSTALLED.load(Ordering::Relaxed) { ask(operation, name) } else { Ok(()) }
 }
 
+/// Called before every glance at `name` in `folder`.
+#[inline]
+pub(crate) fn glance(glance: Glance, folder: &[u8], name: &[u8]) -> rustix::io::Result<()> {
+    if is_watched() { ask_watch(glance, folder, name) } else { Ok(()) }
+}
+
+/// Whether glances are decided on: then nobody waits in the kernel for what another run is not let do.
+pub(crate) fn is_watched() -> bool {
+    WATCHED.load(Ordering::Relaxed)
+}
+
+#[cold]
+fn ask_watch(glance: Glance, folder: &[u8], name: &[u8]) -> rustix::io::Result<()> {
+    let path = Shown::join(folder, name);
+    let watch = WATCH.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+    done(watch.as_ref().map_or(Verdict::Go, |watch| watch(glance, path.as_bytes())))
+}
+
 #[cold]
 fn ask(operation: Operation, name: &[u8]) -> rustix::io::Result<()> {
     let hook = HOOK.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-    match hook.as_ref().map_or(Verdict::Go, |hook| hook(operation, name)) {
+    done(hook.as_ref().map_or(Verdict::Go, |hook| hook(operation, name)))
+}
+
+fn done(verdict: Verdict) -> rustix::io::Result<()> {
+    match verdict {
         Verdict::Go => Ok(()),
         Verdict::Fail(errno) => Err(Errno::from_raw_os_error(errno)),
         Verdict::Kill => loop {

@@ -351,6 +351,36 @@ pub struct Swept {
     pub young: usize,
     /// Other files removed: what a killed writer left behind.
     pub litter: usize,
+    /// What else was removed, or would be, and is too much to be listed.
+    pub heaps: Vec<Heap>,
+}
+
+/// Things of one kind that are counted, not listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heap {
+    /// What they are, in the plural.
+    pub what: &'static str,
+    /// How many.
+    pub count: usize,
+    /// Bytes of all.
+    pub bytes: u64,
+}
+
+impl Heap {
+    /// None yet.
+    pub fn new(what: &'static str) -> Self {
+        Self { what, count: 0, bytes: 0 }
+    }
+}
+
+/// Things of so many bytes each.
+impl Extend<u64> for Heap {
+    fn extend<T: IntoIterator<Item = u64>>(&mut self, sizes: T) {
+        for bytes in sizes {
+            self.count += 1;
+            self.bytes = self.bytes.saturating_add(bytes);
+        }
+    }
 }
 
 /// Bytes in memory are an origin.

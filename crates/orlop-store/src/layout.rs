@@ -14,6 +14,7 @@ mod keep;
 mod write;
 
 pub use afar::{FarLayout, Files};
+pub(crate) use keep::before;
 pub use write::LayoutSink;
 
 use crate::blobs::{Blobs, FileOrigin, Shape};

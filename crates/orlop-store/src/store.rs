@@ -28,7 +28,10 @@ pub mod manifest;
 pub mod names;
 pub mod objects;
 mod place;
+mod reached;
+pub mod roots;
 mod sink;
+mod sweep;
 pub mod tree;
 pub mod view;
 

@@ -43,16 +43,28 @@ fn table(swept: &Swept) -> String {
     for (digest, bytes) in &swept.removed {
         table.row([digest.to_string(), size(*bytes)]);
     }
-    table.row([format!("{} blobs", swept.removed.len()), size(bytes(swept))]);
+    for heap in &swept.heaps {
+        table.row([format!("{} {}", heap.count, heap.what), size(heap.bytes)]);
+    }
+    let blobs = swept.removed.iter().fold(0, |sum: u64, (_, bytes)| sum.saturating_add(*bytes));
+    table.row([format!("{} blobs", swept.removed.len()), size(blobs)]);
+    if !swept.heaps.is_empty() {
+        table.row(["all".into(), size(bytes(swept))]);
+    }
     table.print()
 }
 
 fn value(swept: &Swept, mode: Sweep) -> Value {
     let removed = swept.removed.iter().map(|(digest, size)| json!({ "digest": digest, "size": size }));
+    let heaps = swept
+        .heaps
+        .iter()
+        .map(|heap| (heap.what.to_owned(), json!({ "count": heap.count, "bytes": heap.bytes })));
     json!({
         "version": 1,
         "removed": removed.collect::<Vec<_>>(),
         "bytes": bytes(swept),
+        "heaps": heaps.collect::<serde_json::Map<_, _>>(),
         "young": swept.young,
         "litter": swept.litter,
         "dry_run": mode == Sweep::DryRun,
@@ -60,7 +72,8 @@ fn value(swept: &Swept, mode: Sweep) -> Value {
 }
 
 fn bytes(swept: &Swept) -> u64 {
-    swept.removed.iter().fold(0, |sum, (_, bytes)| sum.saturating_add(*bytes))
+    let blobs = swept.removed.iter().map(|(_, bytes)| *bytes);
+    blobs.chain(swept.heaps.iter().map(|heap| heap.bytes)).fold(0, u64::saturating_add)
 }
 
 /// Parses `90`, `90s`, `5m`, `1h`, `7d`.

@@ -136,7 +136,8 @@ fn identity(stat: &Stat) -> Identity {
     (stat.dev, stat.ino)
 }
 
-fn before(now: Time, grace: Duration) -> Time {
+/// A time so much earlier.
+pub(crate) fn before(now: Time, grace: Duration) -> Time {
     let seconds = i64::try_from(grace.as_secs()).unwrap_or(i64::MAX);
     Time { seconds: now.seconds.saturating_sub(seconds), nanoseconds: now.nanoseconds }
 }

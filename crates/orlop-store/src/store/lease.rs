@@ -65,21 +65,31 @@ fn without_locks(leases: &Dir, error: orlop_fs::Error) -> orlop_spec::Fault {
     }
 }
 
-/// When the oldest living lease began, if there is one. Those of dead runs are removed, if `mode` says so.
-pub fn oldest(leases: &Dir, mode: Sweep) -> Result<Option<Time>> {
-    let mut oldest = None;
+/// When leases that live began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Living {
+    pub(super) oldest: Option<Time>,
+    pub(super) newest: Option<Time>,
+}
+
+/// Looks at all leases. Those of dead runs are removed, if `mode` says so.
+pub(super) fn living(leases: &Dir, mode: Sweep) -> Result<Living> {
+    let mut living = Living::default();
     for name in leases.list()?.iter().filter(|name| !temp::is_temp_name(name)) {
         // One that ended since it was listed has its name by now, and names are read later.
         let Some(stat) = leases.try_stat(name)? else { continue };
         match leases.lock_file(name, Share::Shared, Wait::No) {
-            Ok(None) => oldest = oldest.into_iter().chain([stat.mtime]).min(),
+            Ok(None) => {
+                living.oldest = living.oldest.into_iter().chain([stat.mtime]).min();
+                living.newest = living.newest.max(Some(stat.mtime));
+            }
             Ok(Some(_dead)) if mode == Sweep::Remove => remove(leases, name)?,
             Ok(Some(_)) => {}
             Err(error) if error.is_not_found() => {}
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(oldest)
+    Ok(living)
 }
 
 fn remove(leases: &Dir, name: &[u8]) -> Result<()> {
@@ -103,7 +113,7 @@ mod tests {
     }
 
     fn oldest_of(leases: &Dir) -> Option<Time> {
-        oldest(leases, Sweep::Remove).expect("read")
+        living(leases, Sweep::Remove).expect("read").oldest
     }
 
     #[test]
@@ -127,7 +137,7 @@ mod tests {
         let scratch = testkit::scratch();
         let leases = leases(&scratch);
         scratch.file("leases/dead", "");
-        assert_eq!(oldest(&leases, Sweep::DryRun).expect("read"), None);
+        assert_eq!(living(&leases, Sweep::DryRun).expect("read"), Living::default());
         assert!(!leases.is_empty().expect("a folder"));
         assert_eq!(oldest_of(&leases), None);
         assert!(leases.is_empty().expect("a folder"));

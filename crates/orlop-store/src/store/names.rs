@@ -84,6 +84,19 @@ impl Names {
         Ok((records, faults))
     }
 
+    /// What all names stand for; an error where one cannot be read. No name is overlooked that is there all the time: on
+    /// some file systems one that is replaced while a folder is listed is not listed.
+    pub(super) fn roots(&self) -> Result<Vec<Descriptor>> {
+        let nobody_replaces = self.folder.lock(Share::Shared, Wait::Yes)?;
+        let files = self.folder.list()?;
+        drop(nobody_replaces);
+        let mut roots = Vec::new();
+        for file in files.iter().filter(|name| !orlop_fs::temp::is_temp_name(name)) {
+            roots.extend(self.read(file)?.map(|record| record.root));
+        }
+        Ok(roots)
+    }
+
     /// What a name stands for.
     pub fn get(&self, name: &str) -> Result<Option<Record>> {
         self.read(file_of(name).as_bytes())

@@ -112,8 +112,8 @@ impl Keeper for Store {
         Ok(meant.into_iter().map(|record| record.root.clone()).collect())
     }
 
-    fn sweep(&self, _grace: Duration, _mode: Sweep) -> Result<Swept> {
-        Err(Fault::io("sweep the store", io::ErrorKind::Unsupported.into()))
+    fn sweep(&self, grace: Duration, mode: Sweep) -> Result<Swept> {
+        self.sweep_beside(grace, mode)
     }
 }
 
