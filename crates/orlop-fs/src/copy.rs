@@ -4,9 +4,14 @@ use crate::Result;
 use crate::call;
 use crate::error::Error;
 use crate::file::File;
+use crate::staging::Output;
+use orlop_spec::{Cancel, Digest, Hasher};
 use rustix::fd::AsFd;
 use rustix::fs::{SeekFrom, seek};
 use rustix::io::Errno;
+
+/// Bytes that pass through memory at once.
+const STEP: usize = 256 << 10;
 
 /// Whether a cheap way was possible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +75,33 @@ pub fn whole(from: &File, to: &File, size: u64) -> Result<Way> {
     Ok(Way::Copied)
 }
 
+/// As [`whole`], and the content must hash to `digest`; nothing where it does not. A copy is made of the very bytes that
+/// were hashed; zeros are left out as holes. What is shared is hashed where it came from.
+pub fn proven(from: &File, to: &File, size: u64, digest: &Digest, cancel: &Cancel) -> Result<Option<Way>> {
+    let way = if reflink(from, to)? == Cheap::Done { Way::Shared } else { Way::Copied };
+    let mut hasher = Hasher::new(digest.algorithm());
+    let mut output = Output::new(to.as_fd());
+    let mut buffer = vec![0; STEP.min(usize::try_from(size).unwrap_or(STEP))];
+    let mut at = 0;
+    while at < size {
+        cancel.check()?;
+        let most = usize::try_from(size - at).unwrap_or(buffer.len()).min(buffer.len());
+        let count = from.read_at(&mut buffer[..most], at)?;
+        if count == 0 {
+            return Ok(None);
+        }
+        hasher.update(&buffer[..count]);
+        if way == Way::Copied {
+            output.write(&buffer[..count]).map_err(|error| to.failed("copy to", error))?;
+        }
+        at += count as u64;
+    }
+    if way == Way::Copied {
+        output.finish().map_err(|error| to.failed("resize", error))?;
+    }
+    Ok((hasher.finish() == *digest).then_some(way))
+}
+
 /// The first run of data at or behind `at`. Where the file system knows nothing of holes, all is data.
 fn data(file: &File, at: u64, size: u64) -> Option<(u64, u64)> {
     if at >= size {
@@ -85,7 +117,7 @@ fn data(file: &File, at: u64, size: u64) -> Option<(u64, u64)> {
 }
 
 fn through_memory(from: &File, to: &File, mut at: u64, end: u64) -> Result<()> {
-    let mut buffer = vec![0; 256 << 10];
+    let mut buffer = vec![0; STEP];
     while at < end {
         let most = usize::try_from(end - at).unwrap_or(buffer.len()).min(buffer.len());
         let count = from.read_at(&mut buffer[..most], at)?;

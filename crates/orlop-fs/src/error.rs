@@ -3,7 +3,7 @@
 use orlop_layer::TreePath;
 use orlop_layer::path::escape;
 use orlop_spec::diagnose::kind_of_io;
-use orlop_spec::{Cancelled, Diagnose, Fault, Kind};
+use orlop_spec::{Cancelled, Diagnose, Digest, Fault, Kind};
 use std::fmt;
 use std::io;
 
@@ -89,6 +89,14 @@ pub enum Error {
     /// A file or folder was changed by somebody else during a scan.
     #[error("{0} changed while it was read")]
     Changed(Shown),
+    /// A content that is kept as a file is not what it was kept as.
+    #[error("the content {digest} is damaged: {path} holds something else")]
+    Unproven {
+        /// The file.
+        path: Shown,
+        /// What it should hash to.
+        digest: Box<Digest>,
+    },
     /// Names that an image cannot hold, because they mean a removal there.
     #[error("{count} names begin with `.wh.`, which means a removal in an image: {}", .first.join(", "))]
     Unrepresentable {
@@ -256,7 +264,10 @@ impl Diagnose for Error {
             Self::Io { source, .. } => kind_of_io(source),
             Self::TooLarge { .. } => Kind::Limit,
             Self::Cancelled(_) => Kind::Interrupted,
-            Self::Escapes { .. } | Self::BadCapability(_) | Self::DamagedErofs { .. } => Kind::Integrity,
+            Self::Escapes { .. }
+            | Self::BadCapability(_)
+            | Self::DamagedErofs { .. }
+            | Self::Unproven { .. } => Kind::Integrity,
             Self::NoTreeInErofs(source) => source.kind(),
             Self::NoFolderInTree(_) => Kind::NotFound,
             Self::Owner { .. }
@@ -297,6 +308,9 @@ impl Diagnose for Error {
             Self::MountInUse(_) => Some("end the program, or take the mount away with --lazy".into()),
             Self::NotEmpty(_) => Some("exchange it with --replace".into()),
             Self::CannotExchange(_) => Some("empty it, and unpack without --replace".into()),
+            Self::Unproven { .. } => {
+                Some("fetch the image again: what is missing or damaged is written anew".into())
+            }
             Self::Collision(_) => Some("unpack to a file system that tells all names apart".into()),
             _ => None,
         }

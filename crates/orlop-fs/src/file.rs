@@ -3,6 +3,7 @@
 use crate::Result;
 use crate::call;
 use crate::error::{Error, Shown};
+use crate::staging::Output;
 use crate::stat::{FileKind, Stat};
 use orlop_spec::port::Spool;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -90,6 +91,12 @@ impl File {
             }
         }
         Ok(())
+    }
+
+    /// Writes at a position where nothing was written yet, but for blocks of zeros: those read as zeros once the file is
+    /// as long as it should be, and occupy nothing.
+    pub fn write_data_at(&self, bytes: &[u8], at: u64) -> Result<()> {
+        Output::at(self, at).write(bytes).map_err(|error| self.failed("write", error))
     }
 
     /// Everything from the file's position on, up to `limit` bytes; more is [`Error::TooLarge`].

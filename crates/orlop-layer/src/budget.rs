@@ -19,7 +19,7 @@ impl Budget {
     }
 
     /// Takes some.
-    pub(crate) fn take(&self, bytes: usize) -> Result<(), Error> {
+    pub fn take(&self, bytes: usize) -> Result<(), Error> {
         let bytes = bytes as u64;
         if self.spent.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) > self.limit {
             return Err(Error::Limit { what: "the size of all layers", limit: self.limit });

@@ -43,6 +43,11 @@ pub trait Visit {
     /// The layer is whole and proven.
     fn end(&mut self) -> Result<(), Error>;
 
+    /// Whether it does anything with contents, or with entries; else the tree is enough.
+    fn wants_anything(&self) -> bool {
+        true
+    }
+
     /// Whether [`Visit::literal`] is called.
     fn wants_literals(&self) -> bool {
         false
@@ -72,6 +77,10 @@ impl Visit for () {
 
     fn end(&mut self) -> Result<(), Error> {
         Ok(())
+    }
+
+    fn wants_anything(&self) -> bool {
+        false
     }
 }
 

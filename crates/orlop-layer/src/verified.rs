@@ -1,7 +1,7 @@
 //! A blob that proves itself while it is read.
 //!
-//! Invariant: the end of a [`Verified`] stream is reached only by bytes of the right size and digest. It never
-//! reads more than one byte past the size that was named.
+//! Invariant: the end of a [`Verified`] stream is reached only by bytes of the right digest, and of the right size where
+//! that is known. It never reads more than one byte past the size that was named.
 
 use orlop_spec::digest::{AnyDigest, Digest, Hasher};
 use orlop_spec::{Descriptor, Diagnose, Fault, Kind};
@@ -11,7 +11,8 @@ use std::io::{self, Read};
 pub struct Verified<R> {
     inner: R,
     expected: Digest,
-    size: u64,
+    /// Without it the digest alone decides.
+    size: Option<u64>,
     seen: u64,
     hasher: Option<Hasher>,
 }
@@ -23,7 +24,14 @@ impl<R: Read> Verified<R> {
             return Err(Fault::new(Unprovable(blob.digest.clone())));
         };
         let hasher = Some(Hasher::new(expected.algorithm()));
-        Ok(Self { inner, expected, size: blob.size, seen: 0, hasher })
+        Ok(Self { inner, expected, size: Some(blob.size), seen: 0, hasher })
+    }
+
+    /// Reads bytes of which only the digest is known, as of a layer without its compression. For what is at hand:
+    /// nothing bounds how much is read.
+    pub fn of_digest(inner: R, expected: Digest) -> Self {
+        let hasher = Some(Hasher::new(expected.algorithm()));
+        Self { inner, expected, size: None, seen: 0, hasher }
     }
 
     /// What the blob must hash to.
@@ -38,7 +46,7 @@ impl<R: Read> Verified<R> {
 
     fn end(&mut self) -> io::Result<usize> {
         let Some(hasher) = self.hasher.take() else { return Ok(0) };
-        if self.seen < self.size {
+        if self.size.is_some_and(|size| self.seen < size) {
             return Err(self.damaged(Damage::Short { found: self.seen }));
         }
         let found = hasher.finish();
@@ -49,7 +57,8 @@ impl<R: Read> Verified<R> {
     }
 
     fn damaged(&self, damage: Damage) -> io::Error {
-        Fault::new(Damaged { blob: self.expected, size: self.size, damage }).into()
+        let size = self.size.unwrap_or(self.seen);
+        Fault::new(Damaged { blob: self.expected, size, damage }).into()
     }
 }
 
@@ -58,7 +67,7 @@ impl<R: Read> Read for Verified<R> {
         if buffer.is_empty() {
             return Ok(0);
         }
-        let left = self.size - self.seen;
+        let left = self.size.map_or(u64::MAX, |size| size - self.seen);
         if left == 0 {
             if self.hasher.is_some() && self.inner.read(&mut [0])? != 0 {
                 self.hasher = None;

@@ -67,6 +67,13 @@ pub enum Event {
         /// How.
         put: crate::port::Put,
     },
+    /// Files were made of contents that lay in a place of their own.
+    Placed {
+        /// How many share its blocks.
+        shared: u64,
+        /// How many are copies.
+        copied: u64,
+    },
     /// Bytes came from a server, told when the answer was read.
     Fetched {
         /// How many.

@@ -13,10 +13,10 @@
 
 use crate::descriptor::Descriptor;
 use crate::diagnose::Fault;
-use crate::digest::{Algorithm, AnyDigest};
+use crate::digest::{Algorithm, AnyDigest, DiffId, Digest};
 use crate::wire::Site;
 use std::fmt;
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, Read, Write};
 use std::ops::ControlFlow;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -77,11 +77,45 @@ pub trait Source: Send + Sync {
     /// Access to a blob's bytes. Costs little: that the blob is missing may show only when it is opened.
     fn origin(&self, blob: &Descriptor) -> Result<Box<dyn Origin + '_>>;
 
+    /// A layer without its compression, where the place has it so: then nobody needs to decompress the blob.
+    fn unpacked(&self, layer: &Descriptor) -> Result<Option<Box<dyn Unpacked + '_>>> {
+        let _ = layer;
+        Ok(None)
+    }
+
     /// Whether the bytes come over a network, where most of the time is waiting: then more blobs move at once than
     /// there are workers.
     fn is_far(&self) -> bool {
         false
     }
+}
+
+/// A layer that a place has without its compression, and whose contents it keeps by themselves.
+pub trait Unpacked: Send + Sync {
+    /// What the uncompressed bytes hash to.
+    fn diff_id(&self) -> DiffId;
+
+    /// The uncompressed bytes. Whoever reads them proves them.
+    fn open(&self) -> Result<Box<dyn Read + Send + '_>>;
+
+    /// The same with zeros in the place of contents, which are not read for it; so it tells what the layer means, and is
+    /// proven by the place. Where the content of the `n`th entry is, from 0, is told to `see` on the way, in their order.
+    fn outline<'a>(&'a self, see: See<'a>) -> Result<Box<dyn BufRead + 'a>>;
+
+    /// A content that the place keeps as a file. Whoever reads it proves it.
+    fn content(&self, digest: &Digest, size: u64) -> Result<LocalFile>;
+}
+
+/// Is told of the content of an entry.
+pub type See<'a> = &'a mut dyn FnMut(u32, Kept<'_>) -> Result<()>;
+
+/// Where a content is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept<'a> {
+    /// Here.
+    Bytes(&'a [u8]),
+    /// In a file, by its digest.
+    File(Digest),
 }
 
 /// A source that can list what it holds.

@@ -33,6 +33,7 @@ pub mod roots;
 mod sink;
 mod sweep;
 pub mod tree;
+mod unpacked;
 pub mod view;
 
 pub use sink::StoreSink;

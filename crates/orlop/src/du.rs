@@ -39,7 +39,7 @@ pub fn usage(cx: &Context<'_>, image: &Image<'_>) -> Result<Vec<Usage>> {
 }
 
 /// The contents of a tree, each once however many names it has.
-fn contents(tree: &Tree) -> Vec<Content> {
+pub(crate) fn contents(tree: &Tree) -> Vec<Content> {
     let mut seen = HashSet::new();
     let mut contents = Vec::new();
     for (_, id) in tree.walk() {

@@ -3,11 +3,13 @@
 use crate::copy::{in_parallel, planned};
 use crate::error::Error;
 use crate::image::{Image, Layer};
-use orlop_layer::decode::{Decode, Stages, Visit, decode};
+use orlop_layer::decode::{self, Decode, Stages, Visit, decode};
 use orlop_layer::tree::Tree;
 use orlop_layer::{Budget, Error as LayerError, Verified};
-use orlop_spec::port::Result;
-use orlop_spec::{Context, Event};
+use orlop_spec::media_type::Compression;
+use orlop_spec::port::{Result, See, Unpacked};
+use orlop_spec::{Context, Event, Fault};
+use std::io::{self, BufRead, Read};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -44,13 +46,12 @@ pub(crate) fn open_from(
     let lanes = cx.workers.get().min(order.len());
     let stages = if lanes < cx.workers.get() { Stages::Pipelined } else { Stages::One };
     let done: Vec<Mutex<Option<(Tree, u64)>>> = layers.iter().map(|_| Mutex::new(None)).collect();
-    let opening = Opening { cx, phase, image, stages, budget: Budget::new(cx.limits.size) };
-    let entries = AtomicU64::new(0);
+    let opening = Opening { cx, phase, image, stages, sum: Sum::new(cx) };
     in_parallel(lanes, &order, |index| {
         let slot = usize::from(*index);
         each(*index, &mut |visitor| {
             let decoded = opening.one(&layers[slot], *index, visitor)?;
-            charge(&entries, decoded.0.len(), cx.limits.entries)?;
+            opening.sum.take(decoded.0.len())?;
             *done[slot].lock().expect("no holder panics") = Some(decoded);
             Ok(())
         })
@@ -83,16 +84,30 @@ pub fn open_at(
 ) -> Result<()> {
     let layers = image.layers()?;
     let stages = if cx.workers.get() > 1 { Stages::Pipelined } else { Stages::One };
-    let opening = Opening { cx, phase, image, stages, budget: Budget::new(cx.limits.size) };
+    let opening = Opening { cx, phase, image, stages, sum: Sum::new(cx) };
     opening.one(&layers[usize::from(index)], index, visitor).map(drop)
 }
 
-/// Adds to a sum that may not exceed a limit.
-fn charge(entries: &AtomicU64, count: u64, limit: u64) -> Result<(), LayerError> {
-    if entries.fetch_add(count, Ordering::Relaxed).saturating_add(count) > limit {
-        return Err(LayerError::Limit { what: "the number of entries of all layers", limit });
+/// What all layers of an image may be together.
+pub(crate) struct Sum {
+    bytes: Budget,
+    entries: AtomicU64,
+    limit: u64,
+}
+
+impl Sum {
+    pub(crate) fn new(cx: &Context<'_>) -> Self {
+        Self { bytes: Budget::new(cx.limits.size), entries: AtomicU64::new(0), limit: cx.limits.entries }
     }
-    Ok(())
+
+    /// Counts the entries of one more layer.
+    pub(crate) fn take(&self, count: u64) -> Result<(), LayerError> {
+        let limit = self.limit;
+        if self.entries.fetch_add(count, Ordering::Relaxed).saturating_add(count) > limit {
+            return Err(LayerError::Limit { what: "the number of entries of all layers", limit });
+        }
+        Ok(())
+    }
 }
 
 /// What the layers of an image are opened with.
@@ -101,29 +116,119 @@ struct Opening<'a> {
     phase: &'static str,
     image: &'a Image<'a>,
     stages: Stages,
-    budget: Budget,
+    sum: Sum,
 }
 
 impl Opening<'_> {
     fn one(&self, layer: &Layer<'_>, index: u16, visitor: &mut dyn Visit) -> Result<(Tree, u64)> {
         let (cx, phase, item) = (self.cx, self.phase, layer.blob.digest.to_string());
         cx.observer.event(Event::Started { phase, item: item.clone(), total: Some(layer.blob.size) });
-        let origin = self.image.source().origin(layer.blob)?;
-        let mut blob = Verified::new(origin.open(0)?, layer.blob)?;
-        let progress = |bytes| cx.observer.event(Event::Advanced { item: item.clone(), bytes });
+        let opened = match unpacked(self.image, layer)? {
+            Some(unpacked) if visitor.wants_anything() => {
+                let bytes = Verified::of_digest(unpacked.open()?, layer.diff_id.0);
+                self.decode(bytes, (layer, Compression::None), index, visitor)
+            }
+            Some(unpacked) => {
+                let opened = outline(cx, &*unpacked, index, &self.sum, &mut |_, _| Ok(()));
+                cx.observer.event(Event::Advanced { item: item.clone(), bytes: layer.blob.size });
+                opened
+            }
+            None => {
+                let origin = self.image.source().origin(layer.blob)?;
+                let bytes = Verified::new(origin.open(0)?, layer.blob)?;
+                self.decode(bytes, (layer, layer.compression), index, visitor)
+            }
+        }?;
+        cx.observer.event(Event::Finished { item });
+        Ok(opened)
+    }
+
+    fn decode(
+        &self,
+        mut bytes: Verified<impl Read + Send>,
+        (layer, compression): (&Layer<'_>, Compression),
+        index: u16,
+        visitor: &mut dyn Visit,
+    ) -> Result<(Tree, u64)> {
+        let (cx, item) = (self.cx, layer.blob.digest.to_string());
+        // What is told of is the blob, however large the layer is that is read in its place.
+        let left = AtomicU64::new(layer.blob.size);
+        let progress = |bytes| {
+            let before = left
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| Some(left.saturating_sub(bytes)));
+            let bytes = bytes.min(before.unwrap_or(0));
+            if bytes > 0 {
+                cx.observer.event(Event::Advanced { item: item.clone(), bytes });
+            }
+        };
         let how = Decode {
-            compression: layer.compression,
+            compression,
             expected: Some(layer.diff_id),
             layer: index,
             limits: cx.limits,
-            budget: &self.budget,
+            budget: &self.sum.bytes,
             cancel: cx.cancel,
             stages: self.stages,
             progress: &progress,
         };
-        let decoded = decode(&mut blob, &how, visitor)?;
-        cx.observer.event(Event::Finished { item: item.clone() });
+        let decoded = decode(&mut bytes, &how, visitor)?;
         Ok((decoded.tree, decoded.size))
+    }
+}
+
+/// The layer without its compression, where the place has it so.
+pub(crate) fn unpacked<'s>(image: &Image<'s>, layer: &Layer<'_>) -> Result<Option<Box<dyn Unpacked + 's>>> {
+    let unpacked = image.source().unpacked(layer.blob)?;
+    Ok(unpacked.filter(|unpacked| unpacked.diff_id() == layer.diff_id))
+}
+
+/// The tree of a layer by its outline, and how many bytes the layer is.
+pub(crate) fn outline(
+    cx: &Context<'_>,
+    layer: &dyn Unpacked,
+    index: u16,
+    sum: &Sum,
+    see: See<'_>,
+) -> Result<(Tree, u64)> {
+    let mut counted = Counted { inner: layer.outline(see)?, cx, budget: &sum.bytes, size: 0, taken: 0 };
+    let tree = decode::tree(&mut counted, index, cx.limits)?;
+    io::copy(&mut counted, &mut io::sink()).map_err(|error| Fault::io("read the layer", error))?;
+    Ok((tree, counted.size))
+}
+
+/// Counts what is read.
+struct Counted<'a, R> {
+    inner: R,
+    cx: &'a Context<'a>,
+    budget: &'a Budget,
+    size: u64,
+    /// What was taken from the budget.
+    taken: u64,
+}
+
+impl<R: BufRead> BufRead for Counted<'_, R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.cx.cancel.check().map_err(Fault::from)?;
+        let bytes = self.inner.fill_buf()?;
+        let seen = self.size + bytes.len() as u64;
+        if seen > self.taken {
+            self.budget.take(usize::try_from(seen - self.taken).unwrap_or(usize::MAX))?;
+            self.taken = seen;
+        }
+        Ok(bytes)
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.size += count as u64;
+        self.inner.consume(count);
+    }
+}
+
+impl<R: BufRead> Read for Counted<'_, R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let count = self.fill_buf()?.read(out)?;
+        self.consume(count);
+        Ok(count)
     }
 }
 

@@ -28,6 +28,7 @@ pub mod images;
 pub mod index;
 pub mod inspect;
 pub mod keep;
+mod kept;
 pub mod layers;
 pub mod lock;
 mod locked;

@@ -9,7 +9,7 @@
 
 use crate::error::Error;
 use crate::lock::LockFile;
-use orlop_spec::port::{Catalog, Name, Origin, Result, Selector, Source};
+use orlop_spec::port::{Catalog, Name, Origin, Result, Selector, Source, Unpacked};
 use orlop_spec::reference::{Reference, Transport};
 use orlop_spec::{AnyDigest, Descriptor};
 use std::sync::Arc;
@@ -41,6 +41,10 @@ impl Source for Locked<'_> {
 
     fn origin(&self, blob: &Descriptor) -> Result<Box<dyn Origin + '_>> {
         self.place.origin(blob)
+    }
+
+    fn unpacked(&self, layer: &Descriptor) -> Result<Option<Box<dyn Unpacked + '_>>> {
+        self.place.unpacked(layer)
     }
 
     fn is_far(&self) -> bool {

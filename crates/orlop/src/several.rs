@@ -1,6 +1,6 @@
 //! Several places as one source, so that one sink can take images of all of them.
 
-use orlop_spec::port::{Catalog, Lender, LocalFile, Name, Origin, Result, Selector, Source, Take};
+use orlop_spec::port::{Catalog, Lender, LocalFile, Name, Origin, Result, Selector, Source, Take, Unpacked};
 use orlop_spec::{AnyDigest, Descriptor, Diagnose as _};
 use std::cell::Cell;
 use std::io::Read;
@@ -25,6 +25,11 @@ impl Source for Several<'_> {
         let mut known = std::iter::once(first).chain(others);
         let Some(first) = known.find_map(Result::ok) else { return self.first.origin(blob) };
         Ok(Box::new(Anywhere { first, others: known.filter_map(Result::ok).collect() }))
+    }
+
+    fn unpacked(&self, layer: &Descriptor) -> Result<Option<Box<dyn Unpacked + '_>>> {
+        let mut places = std::iter::once(&self.first).chain(&self.others);
+        Ok(places.find_map(|place| place.unpacked(layer).ok().flatten()))
     }
 
     fn is_far(&self) -> bool {

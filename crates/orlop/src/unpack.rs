@@ -5,9 +5,12 @@
 //!             └─► trees ──stack──► the merged tree ────┴─► assemble ──► (config.json) ──► publish
 //! ```
 //!
+//! Where the place keeps contents as files, they are shared or copied instead: see [`crate::kept`].
+//!
 //! Invariant: nothing appears at the target before every layer was proven and the tree is whole.
 
 use crate::image::Image;
+use crate::kept::KeptImage;
 use crate::layers;
 use crate::run::{ACCOUNTS, warn_of_lost_groups};
 use orlop_fs::Dir;
@@ -79,8 +82,16 @@ fn apply<'a>(cx: &Context<'a>, how: &Unpack) -> Apply<'a> {
     Apply { owner: how.owner, subdir: how.subdir.clone(), layer_of: None, observer, cancel }
 }
 
-/// Decodes the layers into the staging and puts the merged tree together.
+/// Puts the merged tree together: out of contents that the place keeps as files, else of layers that are decoded.
 fn fill(cx: &Context<'_>, image: &Image<'_>, staging: &mut Staging<'_>) -> Result<(Tree, Report)> {
+    match KeptImage::open(cx, image)? {
+        Some(kept) => kept.plant(cx, staging),
+        None => decode(cx, image, staging),
+    }
+}
+
+/// Decodes the layers into the staging and puts the merged tree together.
+fn decode(cx: &Context<'_>, image: &Image<'_>, staging: &mut Staging<'_>) -> Result<(Tree, Report)> {
     let written: Mutex<Vec<(u16, Written)>> = Mutex::default();
     let opened = layers::open(cx, "unpack", image, &|layer, decode| {
         let mut writer = staging.layer(layer)?;

@@ -24,6 +24,9 @@ pub struct Account {
     retried: Sum,
     fetched: u64,
     sent: u64,
+    /// Files that share the blocks of where their contents lay, and files that are copies of it.
+    shared: u64,
+    copied: u64,
 }
 
 struct Phase {
@@ -68,6 +71,8 @@ impl Account {
             retried: Sum::default(),
             fetched: 0,
             sent: 0,
+            shared: 0,
+            copied: 0,
         }
     }
 
@@ -92,6 +97,10 @@ impl Account {
                     self.phases[item.phase].done.add(blob.size.saturating_sub(item.done));
                 }
                 self.reused.entry(word(*put)).or_default().add(blob.size);
+            }
+            Event::Placed { shared, copied } => {
+                self.shared += shared;
+                self.copied += copied;
             }
             Event::Fetched { bytes } => self.fetched += bytes,
             Event::Sent { bytes } => self.sent += bytes,
@@ -141,11 +150,14 @@ impl Account {
         let wire = wire.into_iter().filter(|(_, bytes)| *bytes > 0);
         let wire = wire.map(|(word, bytes)| format!("{word}: {}", size(bytes)));
         let reused = self.reused.iter().map(|(word, sum)| format!("{word}: {}", sum.text()));
+        let files = [("shared", self.shared), ("copied", self.copied)];
+        let files = files.into_iter().filter(|(_, count)| *count > 0);
+        let files = files.map(|(word, count)| format!("{word}: {count} files"));
         let all = format!("{:.2} s in all\n", now.duration_since(self.began).as_secs_f64());
         let Sum { count, bytes } = self.retried;
         let retried = (count > 0).then(|| format!("asked again: {count} times, {} sent again", size(bytes)));
         let waited = (!self.waited.is_zero()).then(|| format!("paused: {:.2} s", self.waited.as_secs_f64()));
-        let parts = moved.chain(wire).chain(reused).chain(retried).chain(waited).chain([all]);
+        let parts = moved.chain(files).chain(wire).chain(reused).chain(retried).chain(waited).chain([all]);
         parts.collect::<Vec<_>>().join("; ")
     }
 
@@ -173,7 +185,7 @@ impl Account {
         json!({
             "version": 1, "event": "account", "phases": phases, "reused": reused, "lost": lost, "seconds": seconds,
             "retried": { "items": self.retried.count, "bytes": self.retried.bytes },
-            "fetched": self.fetched, "sent": self.sent,
+            "fetched": self.fetched, "sent": self.sent, "shared": self.shared, "copied": self.copied,
             "paused": self.waited.as_secs_f64(),
         })
     }

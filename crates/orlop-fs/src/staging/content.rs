@@ -1,27 +1,32 @@
 //! The content of one new file: bytes as they come, long runs of zeros left out as holes.
 
 use crate::call;
-use rustix::fd::OwnedFd;
+use rustix::fd::AsFd;
 use rustix::io::{Errno, Result};
 
 /// Zeros of this length, at a multiple of it, become a hole: a block of most file systems.
 const BLOCK: usize = 4096;
 
 /// A file that is being written.
-pub(super) struct Output {
-    file: OwnedFd,
+pub(crate) struct Output<F> {
+    file: F,
     /// Where the next byte belongs.
     at: u64,
     /// Where the file ends now.
     end: u64,
 }
 
-impl Output {
-    pub(super) fn new(file: OwnedFd) -> Self {
-        Self { file, at: 0, end: 0 }
+impl<F: AsFd> Output<F> {
+    pub(crate) fn new(file: F) -> Self {
+        Self::at(file, 0)
     }
 
-    pub(super) fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
+    /// Goes on at a position behind all that the file has.
+    pub(crate) fn at(file: F, at: u64) -> Self {
+        Self { file, at, end: 0 }
+    }
+
+    pub(crate) fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
         while !bytes.is_empty() {
             let (length, holds) = self.run(bytes);
             match holds {
@@ -38,7 +43,7 @@ impl Output {
     }
 
     /// The file, as long as it should be.
-    pub(super) fn finish(self) -> Result<OwnedFd> {
+    pub(crate) fn finish(self) -> Result<F> {
         if self.end < self.at {
             call::set_len(&self.file, self.at)?;
         }

@@ -34,7 +34,7 @@ pub struct Written {
 }
 
 struct Open {
-    output: Output,
+    output: Output<OwnedFd>,
     path: TreePath,
     meta: Meta,
     mode: Option<u16>,

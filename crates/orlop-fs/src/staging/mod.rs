@@ -32,6 +32,7 @@ mod repair;
 mod target;
 mod whole;
 
+pub(crate) use content::Output;
 pub use layer::{LayerWriter, Written};
 pub use plant::{Planted, Source, Supply};
 pub use repair::{Repaired, repair};

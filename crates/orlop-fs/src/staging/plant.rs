@@ -11,11 +11,13 @@ use super::meta::{Setter, failed};
 use super::nodes::{Made, finish, join, link, reopen, special, taken};
 use super::{Report, Staging, finish_root};
 use crate::copy::{self, Way};
+use crate::error::Error;
 use crate::file::File;
 use crate::overlay::{self, Flavour};
 use crate::{Dir, Result, call};
 use orlop_layer::Meta;
 use orlop_layer::tree::{Content, InodeId, InodeKind, Tree};
+use orlop_spec::Digest;
 use rustix::fd::{AsFd as _, BorrowedFd};
 use std::collections::HashMap;
 
@@ -26,6 +28,8 @@ pub enum Source<'a> {
     Bytes(&'a [u8]),
     /// In a file, all of it.
     File(File),
+    /// In a file that must hash to this: it is proven on its way.
+    Proven(File, Digest),
     /// At this path of a data layer: the file is made as an overlay wants it.
     Elsewhere(Flavour, Vec<u8>),
 }
@@ -142,9 +146,21 @@ impl Planting<'_, '_> {
         match source {
             Source::Bytes(bytes) if bytes.len() as u64 == size => file.write_at(bytes, 0),
             Source::File(from) if from.size()? == size => {
-                match copy::whole(&from, file, size)? {
-                    Way::Shared => self.planted.shared += 1,
-                    Way::Copied => self.planted.copied += 1,
+                self.count(copy::whole(&from, file, size)?);
+                Ok(())
+            }
+            Source::Proven(from, digest) => {
+                let is_whole = from.size()? == size;
+                let cancel = self.setter.apply().cancel;
+                match is_whole
+                    .then(|| copy::proven(&from, file, size, &digest, cancel))
+                    .transpose()?
+                    .flatten()
+                {
+                    Some(way) => self.count(way),
+                    None => {
+                        return Err(Error::Unproven { path: from.shown().clone(), digest: Box::new(digest) });
+                    }
                 }
                 Ok(())
             }
@@ -155,7 +171,14 @@ impl Planting<'_, '_> {
                 }
                 file.set_len(size)
             }
-            Source::Bytes(_) | Source::File(_) => Err(crate::Error::Changed(file.shown().clone())),
+            Source::Bytes(_) | Source::File(_) => Err(Error::Changed(file.shown().clone())),
+        }
+    }
+
+    fn count(&mut self, way: Way) {
+        match way {
+            Way::Shared => self.planted.shared += 1,
+            Way::Copied => self.planted.copied += 1,
         }
     }
 }

@@ -107,7 +107,10 @@ pub(super) fn split(digest: &Digest) -> (String, String) {
 
 fn filled<'a>(shard: &'a Dir, content: &[u8]) -> Result<Temp<'a>> {
     let temp = shard.create_temp()?;
-    temp.file().write_at(content, 0)?;
+    temp.file().write_data_at(content, 0)?;
+    if content.ends_with(&[0]) {
+        temp.file().set_len(content.len() as u64)?;
+    }
     Ok(temp)
 }
 
@@ -137,7 +140,7 @@ impl<'a> Incoming<'a> {
         } else {
             let at = self.size;
             let (temp, hasher) = self.spool()?;
-            temp.file().write_at(bytes, at)?;
+            temp.file().write_data_at(bytes, at)?;
             hasher.update(bytes);
         }
         self.size += bytes.len() as u64;

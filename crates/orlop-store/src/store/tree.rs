@@ -58,9 +58,9 @@ impl Store {
     }
 
     fn layer_meaning(&self, diff_id: &DiffId, number: u16, limits: &Limits) -> Result<(Tree, Contents)> {
-        let mut hollow = Hollow::new(self.list(diff_id)?, *diff_id);
-        let tree = decode::tree(&mut hollow, number, limits)?;
-        let mut contents = hollow.contents;
+        let mut contents = Contents::default();
+        let see = Box::new(|ordinal, held: &Held| contents.push(ordinal, held));
+        let tree = decode::tree(Hollow::new(self.list(diff_id)?, *diff_id, see), number, limits)?;
         contents.slots.shrink_to_fit();
         contents.bytes.shrink_to_fit();
         Ok((tree, contents))
@@ -156,11 +156,14 @@ impl Contents {
     }
 }
 
+/// Is told where the content of an entry is.
+type See<'a> = Box<dyn FnMut(u32, &Held) -> Result<()> + 'a>;
+
 /// The uncompressed layer with zeros for contents.
-struct Hollow {
+pub(super) struct Hollow<'a> {
     list: list::Reader,
     diff_id: DiffId,
-    contents: Contents,
+    see: See<'a>,
     literal: Vec<u8>,
     /// How much of it was taken.
     at: usize,
@@ -170,10 +173,9 @@ struct Hollow {
     ended: bool,
 }
 
-impl Hollow {
-    fn new(list: list::Reader, diff_id: DiffId) -> Self {
-        let contents = Contents::default();
-        Self { list, diff_id, contents, literal: Vec::new(), at: 0, zeros: 0, given: 0, ended: false }
+impl<'a> Hollow<'a> {
+    pub(super) fn new(list: list::Reader, diff_id: DiffId, see: See<'a>) -> Self {
+        Self { list, diff_id, see, literal: Vec::new(), at: 0, zeros: 0, given: 0, ended: false }
     }
 
     /// Takes the next record.
@@ -185,7 +187,7 @@ impl Hollow {
                 self.list.literal(&mut self.literal)?;
             }
             Record::Content { ordinal, held, parts } => {
-                self.contents.push(ordinal, &held)?;
+                (self.see)(ordinal, &held)?;
                 self.zeros = match parts {
                     None => held.size(),
                     Some(count) => self.parts(count)?,
@@ -210,7 +212,7 @@ impl Hollow {
     }
 }
 
-impl BufRead for Hollow {
+impl BufRead for Hollow<'_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
         while self.at == self.literal.len() && self.zeros == 0 && !self.ended {
@@ -233,7 +235,7 @@ impl BufRead for Hollow {
     }
 }
 
-impl Read for Hollow {
+impl Read for Hollow<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let count = self.fill_buf()?.read(out)?;
         self.consume(count);
