@@ -10,7 +10,7 @@ use orlop_layer::codec::Codec;
 use orlop_layer::tar::Reader;
 use orlop_layer::tree::{Builder, Content, Inode, InodeKind};
 use orlop_layer::{Chunk, Encode, Entries as _, Entry, Kind, Meta, Tree, TreePath, Xattrs, encode};
-use orlop_spec::{Algorithm, Cancel, Limits};
+use orlop_spec::{Algorithm, Cancel, Diagnose as _, Digest, Limits};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -18,6 +18,7 @@ use std::io::Cursor;
 use std::num::NonZeroUsize;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use testkit::disk::{LoopDisk, Missing};
 use testkit::dump::dump;
 use testkit::{Scratch, is_root, proof, torture};
 
@@ -248,6 +249,89 @@ fn a_skeleton_holds_no_content_itself() {
     let stat = fs::metadata(scratch.path("tree/a")).expect("there");
     assert_eq!((stat.len(), stat.nlink()), (1 << 20, 2));
     assert!(stat.blocks() < 64, "it occupies {} blocks", stat.blocks());
+}
+
+/// Contents that are proven by their digests, in the files that a folder has.
+struct Named {
+    folder: PathBuf,
+    digest: Digest,
+}
+
+impl Supply for Named {
+    fn source(&self, _: &Content) -> Result<Source<'_>> {
+        Ok(Source::Proven(Dir::open(&self.folder)?.open_file("content")?, self.digest))
+    }
+}
+
+/// Plants one file in the folder `place` of a scratch, whose content is the file `content` there.
+fn planted_proven(place: &Path, size: u64, digest: Digest) -> Result<Planted> {
+    let supply = Named { folder: place.into(), digest };
+    let mut staging = Staging::create(place.join("tree"), Existing::Refuse, Apply::default())?;
+    let planted = staging.plant(&two_files(size), &supply)?;
+    staging.publish(Durable::No)?;
+    Ok(planted)
+}
+
+#[test]
+fn a_proven_content_is_copied_with_its_holes_or_nothing_is() {
+    let mut content = vec![0; 3 << 20];
+    content[1 << 20..][..5].copy_from_slice(b"bytes");
+    let digest = Digest::of(Algorithm::Sha256, &content);
+    for scratch in [testkit::scratch(), testkit::scratch::scratch_in_memory()] {
+        scratch.file("content", &content);
+        let made =
+            planted_proven(scratch.root(), content.len() as u64, digest).expect("it is what it should be");
+        assert_eq!((made.shared, made.copied), (0, 1));
+        assert!(fs::read(scratch.path("tree/a")).expect("there") == content);
+        assert!(fs::metadata(scratch.path("tree/a")).expect("there").blocks() < 2048, "zeros are holes");
+        fs::remove_dir_all(scratch.path("tree")).expect("ours");
+        for at in [0, 1 << 20, content.len() - 1] {
+            let mut other = content.clone();
+            other[at] ^= 1;
+            fs::write(scratch.path("content"), &other).expect("ours");
+            let refused = planted_proven(scratch.root(), content.len() as u64, digest).expect_err("another");
+            assert!(matches!(refused, Error::Unproven { .. }), "{refused:?}");
+            assert!(refused.to_string().contains(&digest.to_string()), "{refused}");
+            assert_eq!(refused.kind(), orlop_spec::Kind::Integrity);
+        }
+        scratch.file("content", &content[1..]);
+        let refused = planted_proven(scratch.root(), content.len() as u64, digest).expect_err("shorter");
+        assert!(matches!(refused, Error::Unproven { .. }), "{refused:?}");
+        assert!(!scratch.path("tree").exists());
+    }
+}
+
+#[test]
+fn a_proven_content_shares_its_blocks_where_the_file_system_can() {
+    for kind in ["xfs", "btrfs"] {
+        let name = format!("plant: contents are shared on {kind}");
+        let scratch = testkit::scratch();
+        let _disk = match LoopDisk::at(scratch.folder("disk"), kind) {
+            Ok(disk) => disk,
+            Err(Missing::Program(program)) => {
+                proof::skipped(&name, &format!("{program} is missing"));
+                continue;
+            }
+            Err(Missing::Kernel(why)) => {
+                proof::not_offered(&name, &why);
+                continue;
+            }
+        };
+        let content = testkit::noise(1, 1 << 20);
+        let digest = Digest::of(Algorithm::Sha256, &content);
+        let path = scratch.file("disk/content", &content);
+        let place = path.parent().expect("the disk");
+        let made = planted_proven(place, content.len() as u64, digest).expect("it is what it should be");
+        assert_eq!((made.shared, made.copied), (1, 0), "{kind}");
+        assert!(fs::read(place.join("tree/a")).expect("there") == content);
+        fs::write(place.join("tree/a"), "changed").expect("ours");
+        assert!(fs::read(&path).expect("there") == content, "it is a file of its own");
+        fs::remove_dir_all(place.join("tree")).expect("ours");
+        fs::write(&path, testkit::noise(2, 1 << 20)).expect("ours");
+        let refused = planted_proven(place, content.len() as u64, digest).expect_err("another");
+        assert!(matches!(refused, Error::Unproven { .. }), "{refused:?}");
+        proof::ran(&name, 2);
+    }
 }
 
 #[test]

@@ -37,7 +37,8 @@ impl std::fmt::Display for Peer {
     }
 }
 
-fn find(name: &str) -> Option<PathBuf> {
+/// A program in `PATH` or an `sbin` folder.
+pub(crate) fn find(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).chain(["/usr/sbin", "/sbin"].map(PathBuf::from));
     folders.map(|folder| folder.join(name)).find(|file| is_program(file))

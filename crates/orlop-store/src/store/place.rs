@@ -8,7 +8,9 @@ use super::names::{Expected, Record};
 use crate::blobs::FileOrigin;
 use crate::reach::{self, Damage};
 use crate::{catalog, select};
-use orlop_spec::port::{Catalog, Keeper, LocalFile, Name, Origin, Result, Selector, Source, Sweep, Swept};
+use orlop_spec::port::{
+    Catalog, Keeper, LocalFile, Name, Origin, Result, Selector, Source, Sweep, Swept, Unpacked,
+};
 use orlop_spec::{AnyDigest, Cancel, Descriptor, Fault};
 use std::io::{self, Read};
 use std::iter;
@@ -69,6 +71,10 @@ impl Source for Store {
 
     fn origin(&self, blob: &Descriptor) -> Result<Box<dyn Origin + '_>> {
         Ok(Box::new(BlobOrigin { store: self, blob: blob.clone() }))
+    }
+
+    fn unpacked(&self, layer: &Descriptor) -> Result<Option<Box<dyn Unpacked + '_>>> {
+        self.unpacked_layer(layer)
     }
 }
 

@@ -9,7 +9,7 @@ use super::objects::Object;
 use super::tree::Hollow;
 use orlop_spec::digest::{DiffId, Digest};
 use orlop_spec::port::{Kept, LocalFile, Result, See, Unpacked};
-use orlop_spec::{AnyDigest, Cancel, Descriptor};
+use orlop_spec::{Cancel, Descriptor};
 use std::io::{BufRead, Read};
 
 /// Who reads looks whether to stop.
@@ -24,11 +24,10 @@ struct Layer<'a> {
 impl Store {
     /// The layer of a blob; nothing where it is not known, or not there.
     pub(super) fn unpacked_layer(&self, blob: &Descriptor) -> Result<Option<Box<dyn Unpacked + '_>>> {
-        let AnyDigest::Known(digest) = &blob.digest else { return Ok(None) };
-        let Some(form) = self.forms().get(digest)?.filter(|form| form.size == blob.size) else {
+        let Some(form) = self.form(&blob.digest)?.filter(|form| form.size == blob.size) else {
             return Ok(None);
         };
-        let is_there = self.has_list(&form.diff_id)?;
+        let is_there = self.touch_layer(&form.diff_id)?;
         Ok(is_there
             .then(|| -> Box<dyn Unpacked + '_> { Box::new(Layer { store: self, diff_id: form.diff_id }) }))
     }
