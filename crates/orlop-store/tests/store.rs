@@ -223,6 +223,21 @@ fn every_form_of_a_sparse_file_comes_out_as_it_came_in() {
 }
 
 #[test]
+fn blocks_of_zeros_occupy_nothing_however_the_layer_says_them() {
+    use std::os::unix::fs::MetadataExt as _;
+    let scratch = testkit::scratch();
+    let store = Store::create(scratch.path("store"), &Options::default()).expect("made");
+    for length in [200_000, 3 << 20] {
+        let content = [vec![0; length], vec![1; 10], vec![0; length]].concat();
+        goes_round(&scratch.path("store"), &store, &tar([Member::file("f", content)]), Stages::One);
+    }
+    for object in sound_objects(&scratch.path("store")) {
+        let blocks = object.metadata().expect("there").blocks();
+        assert!(blocks * 512 < 64 << 10, "{} occupies {blocks} blocks", object.display());
+    }
+}
+
+#[test]
 fn compressed_layers_come_out_uncompressed() {
     let (_scratch, store) = store();
     let layer = sample();
