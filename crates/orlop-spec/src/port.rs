@@ -269,6 +269,8 @@ pub enum Unnamed {
     AsBefore,
     /// Nothing: the place has no names.
     Nothing,
+    /// As where it comes from, host and repository included: the place is for images of all of them.
+    InFull,
 }
 
 /// A place that images go to.

@@ -65,28 +65,15 @@ pub struct Copying {
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     let (target, sources) = arguments.words.split_last().ok_or(Error::NoSource)?;
-    arguments.copying.run(sources, To::Place(target), shell)
-}
-
-/// Where images go.
-#[derive(Clone, Copy, Debug)]
-pub enum To<'a> {
-    /// To the place of this name.
-    Place(&'a OsStr),
-    /// Into the local store, each under its whole name.
-    Store,
+    arguments.copying.run(sources, target, shell)
 }
 
 impl Copying {
     /// Copies the sources to the target.
-    pub fn run(&self, sources: &[OsString], to: To<'_>, shell: &Shell) -> Result<Outcome, Fault> {
+    pub fn run(&self, sources: &[OsString], target: &OsStr, shell: &Shell) -> Result<Outcome, Fault> {
         let is_one = sources.len() == 1 && !self.all_tags;
-        let named = match to {
-            To::Place(text) if is_one => Some(flags::target(text)?),
-            To::Place(text) => Some(flags::target_place(text)?),
-            To::Store => None,
-        };
-        let (target, lines) = shell.work(&self.work, |cx| {
+        let target = if is_one { flags::target(target)? } else { flags::target_place(target)? };
+        let lines = shell.work(&self.work, |cx| {
             let (mut images, mut trees) = (Vec::new(), Vec::new());
             for text in sources {
                 if self.all_tags {
@@ -98,17 +85,11 @@ impl Copying {
                     Held::Tree(tree) => trees.push(tree),
                 }
             }
-            let target = match (named, images.as_slice()) {
-                (Some(target), _) => target,
-                (None, [image]) => flags::in_store(image.reference())?,
-                (None, _) => return Err(flags::NOT_OF_REGISTRY.into()),
-            };
-            let lines = match (images.as_slice(), trees.as_slice()) {
+            match (images.as_slice(), trees.as_slice()) {
                 (images, []) => to_target(self, cx, images, &target),
                 ([], [tree]) => convert::tree_to_image(self, cx, &**tree, &target),
                 _ => Err(MIXED.into()),
-            }?;
-            Ok((target, lines))
+            }
         })?;
         if self.dry_run {
             shell.print(lines)?;

@@ -1,7 +1,7 @@
 //! `orlop pull REF [DST]`
 
 use super::Outcome;
-use super::copy::{Copying, To};
+use super::copy::Copying;
 use crate::shell::Shell;
 use clap::Args;
 use orlop::spec::Fault;
@@ -15,14 +15,13 @@ pub struct Arguments {
     /// The image
     #[arg(value_name = "REF")]
     image: OsString,
-    /// The place to copy it to, such as oci:DIR:TAG or docker-archive:FILE [default: the store]
-    #[arg(value_name = "DST")]
-    target: Option<OsString>,
+    /// The place to copy it to, such as oci:DIR:TAG or docker-archive:FILE
+    #[arg(value_name = "DST", default_value = "store:")]
+    target: OsString,
     #[command(flatten)]
     copying: Copying,
 }
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
-    let to = arguments.target.as_deref().map_or(To::Store, To::Place);
-    arguments.copying.run(std::slice::from_ref(&arguments.image), to, shell)
+    arguments.copying.run(std::slice::from_ref(&arguments.image), &arguments.target, shell)
 }

@@ -1,7 +1,7 @@
 //! `orlop push SRC [REF]`
 
 use super::Outcome;
-use super::copy::{Copying, To};
+use super::copy::Copying;
 use crate::shell::Shell;
 use clap::Args;
 use orlop::spec::Fault;
@@ -24,7 +24,7 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     let Some(target) = &arguments.target else {
         let mut source = OsString::from("store:");
         source.push(&arguments.image);
-        return arguments.copying.run(&[source], To::Place(&arguments.image), shell);
+        return arguments.copying.run(&[source], &arguments.image, shell);
     };
-    arguments.copying.run(std::slice::from_ref(&arguments.image), To::Place(target), shell)
+    arguments.copying.run(std::slice::from_ref(&arguments.image), target, shell)
 }

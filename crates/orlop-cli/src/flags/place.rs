@@ -226,20 +226,11 @@ pub fn store() -> Reference {
     Reference::new(Transport::Store)
 }
 
-/// For verbs that give names to what they fetch.
-pub const NOT_OF_REGISTRY: orlop::Error = orlop::Error::Unfit {
-    what: "only an image of a registry has a name for the store",
-    hint: "say how it shall be called: store:NAME",
-};
-
-/// What an image of a registry is called in the local store: by its whole name. One that was named by digest alone has none.
-pub fn in_store(reference: &Reference) -> Result<Reference, Fault> {
-    let Transport::Registry(repository) = &reference.transport else { return Err(NOT_OF_REGISTRY.into()) };
-    let named = Reference::new(Transport::Store);
-    Ok(match reference.tag() {
-        Some(tag) => Reference { selector: Selector::Tag(format!("{repository}:{tag}").into()), ..named },
-        None => named,
-    })
+/// What an image is called by the side of those of other places: by its whole name, where it is of a registry. One that
+/// was named by digest alone has none.
+pub fn in_full(reference: &Reference, tag: Option<&str>) -> Option<Name> {
+    let Transport::Registry(repository) = &reference.transport else { return None };
+    Some(tag.map_or(Name::Untagged, |tag| Name::Tag(format!("{repository}:{tag}").into())))
 }
 
 /// The name that a target gets.

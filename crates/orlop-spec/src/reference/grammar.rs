@@ -200,9 +200,10 @@ fn registry(whole: Text<'_>, details: Text<'_>, cut: Cut) -> Result<Reference> {
 fn store(whole: Text<'_>, name: Text<'_>, cut: Cut) -> Result<Reference> {
     let cut = cut.no_position(whole, "store")?;
     let name = match name.0 {
-        b"" if cut == Cut::Nothing => {
+        b"" if whole.0.is_empty() => {
             return Err(ReferenceError::NoPlace { transport: "store", what: "name" });
         }
+        // The whole store, or an image of it by its digest.
         b"" => None,
         // Printed, it would look like a position or a digest.
         [b'@', ..] => return Err(ReferenceError::BadTag(name.lossy())),

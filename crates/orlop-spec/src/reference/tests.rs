@@ -100,6 +100,7 @@ fn registry_names_are_qualified() {
 
 #[test]
 fn the_store_and_ostree() {
+    is("store:", Transport::Store, Selector::Only, None);
     is("store:any Name:x/y", Transport::Store, tag("any Name:x/y"), None);
     is(&format!("store:@sha256:{HEX}"), Transport::Store, digest(), None);
     is(&format!("store:a@sha256:{HEX}"), Transport::Store, digest(), Some("a"));
@@ -175,7 +176,6 @@ fn what_has_no_meaning_is_refused() {
         "rootfs:",
         "rootfs:a:@1",
         "tar:",
-        "store:",
         "store:a:@1",
         "docker://",
         "docker://a:@1",

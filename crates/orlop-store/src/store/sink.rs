@@ -164,9 +164,8 @@ impl Sink for StoreSink {
         self.store.blobs.put(blob, origin, hints)
     }
 
-    /// Images go by whole names here, which only who asks for one knows.
     fn unnamed(&self) -> Unnamed {
-        Unnamed::Nothing
+        Unnamed::InFull
     }
 
     /// Looks at everything that the root reaches: it is here already, so nothing is fetched.

@@ -1,7 +1,7 @@
 //! Images to a place that holds images.
 
 use super::{Copying, refuse};
-use crate::flags::{Image, name, published};
+use crate::flags::{Image, in_full, name, published};
 use crate::output::size;
 use orlop::compress::copy_compressed;
 use orlop::copy::{self, Account, Copy, Platforms, Subset, Tally};
@@ -61,7 +61,7 @@ fn roots(
     let mut roots: Vec<(Name, Descriptor)> = Vec::new();
     for image in images {
         let further = if arguments.all_tags {
-            tagged(image, target)?
+            tagged(image, to, target)?
         } else {
             let name = target_name(image, to, target, images.len())?;
             let found = image.source().resolve(image.selector())?;
@@ -77,7 +77,7 @@ fn roots(
 }
 
 /// Every tagged image of a place.
-fn tagged(image: &Image<'_>, target: &Reference) -> Result<Vec<(Name, Descriptor)>, Fault> {
+fn tagged(image: &Image<'_>, to: &dyn Sink, target: &Reference) -> Result<Vec<(Name, Descriptor)>, Fault> {
     if *image.selector() != Selector::Only || name(target)? != Name::Untagged {
         return Err(ALL_TAGS.into());
     }
@@ -88,6 +88,8 @@ fn tagged(image: &Image<'_>, target: &Reference) -> Result<Vec<(Name, Descriptor
             Some(root) => vec![root],
             None => image.source().resolve(&Selector::Tag(tag.into()))?,
         };
+        let full = in_full(image.reference(), Some(tag)).filter(|_| to.unnamed() == Unnamed::InFull);
+        let name = full.unwrap_or(name);
         roots.extend(found.into_iter().map(|root| (name.clone(), root)));
     }
     if roots.is_empty() { Err(NO_TAGS.into()) } else { Ok(roots) }
@@ -123,6 +125,9 @@ fn target_name(image: &Image<'_>, to: &dyn Sink, target: &Reference, images: usi
         (Name::Tag(tag), _) => Ok(Name::Tag(tag)),
         (Name::Untagged, Unnamed::Nothing) => Ok(Name::Untagged),
         (Name::Untagged, Unnamed::AsBefore) => own_name(image),
+        (Name::Untagged, Unnamed::InFull) => {
+            in_full(image.reference(), image.reference().tag()).map_or_else(|| own_name(image), Ok)
+        }
     }
 }
 

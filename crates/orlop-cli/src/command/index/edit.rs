@@ -155,7 +155,7 @@ impl Subject {
             Selector::Only => image.catalog().name_of(&Selector::Only)?,
             _ => name_of(image.reference()).map_err(|_| NO_TAG)?,
         };
-        if name == Name::Untagged && sink.unnamed() == Unnamed::AsBefore {
+        if name == Name::Untagged && sink.unnamed() != Unnamed::Nothing {
             return Err(NO_TAG.into());
         }
         Ok((name, place))

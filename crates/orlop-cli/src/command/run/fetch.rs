@@ -46,7 +46,7 @@ pub fn stored(
     }
     let from = places.open(text, cx)?;
     let manifest = manifest(&from, platform, cx)?;
-    let name = flags::name(&flags::in_store(from.reference())?)?;
+    let name = flags::in_full(from.reference(), from.reference().tag()).unwrap_or(Name::Untagged);
     let roots = from.source().resolve(from.selector())?;
     let roots: Vec<_> = roots.into_iter().map(|root| (name.clone(), root)).collect();
     into_store(&from, &roots, Platforms::Listed(vec![platform.platform()]), places, cx)?;
