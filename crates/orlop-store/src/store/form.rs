@@ -151,12 +151,12 @@ impl Forms {
     /// # Errors
     /// [`Error::FormDamaged`]: whoever takes the blob in writes it anew.
     pub fn get(&self, blob: &Digest) -> Result<Option<Form>> {
-        self.look(blob, |_| Ok(()))
+        self.look(blob, |_| Ok(true))
     }
 
     /// The same, touched: it stays as long as the caller has a lease.
     pub fn rely_on(&self, blob: &Digest) -> Result<Option<Form>> {
-        self.look(blob, |shelf| shelf.rely_on(blob.hex()).map(drop))
+        self.look(blob, |shelf| Ok(shelf.rely_on(blob.hex())?.is_some()))
     }
 
     /// Says what a blob is. It is on the disk with the next call that forces the file system there.
@@ -182,12 +182,15 @@ impl Forms {
         Ok(())
     }
 
-    fn look(&self, blob: &Digest, rely: impl Fn(&Shelf) -> Result<()>) -> Result<Option<Form>> {
+    /// `rely` says whether there is something that can be relied on.
+    fn look(&self, blob: &Digest, rely: impl Fn(&Shelf) -> Result<bool>) -> Result<Option<Form>> {
         let shelf = match self.root.open_dir(blob.algorithm().name()) {
             Err(error) if error.is_not_found() => return Ok(None),
             folder => Shelf::new(folder?),
         };
-        rely(&shelf)?;
+        if !rely(&shelf)? {
+            return Ok(None);
+        }
         let mut file = match shelf.folder().open_file(blob.hex()) {
             Err(error) if error.is_not_found() => return Ok(None),
             file => file?,

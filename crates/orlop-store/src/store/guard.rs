@@ -106,7 +106,8 @@ impl Shelf {
         Ok(())
     }
 
-    fn share(&self) -> Result<Option<Lock>> {
+    /// Keeps others from removing, for as long as it takes to give a file a name and touch it.
+    pub(super) fn share(&self) -> Result<Option<Lock>> {
         Ok(self.folder.lock(Share::Shared, Wait::Yes)?)
     }
 

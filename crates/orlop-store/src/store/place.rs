@@ -27,18 +27,20 @@ impl Store {
         catalog::resolve(self.path(), self, &self.limits, &Catalog::names(self)?, selector)
     }
 
-    /// Sees to it that nothing that `root` reaches is swept away as long as this store is open.
+    /// Sees to it that nothing that `root` reaches is swept away as long as this store is open. Says how much of it is not
+    /// here: an image may be here in part.
     ///
     /// # Errors
     /// Where the root itself is not there.
-    pub fn rely_on(&self, root: &Descriptor) -> Result<()> {
+    pub fn rely_on(&self, root: &Descriptor) -> Result<usize> {
         self.hold()?;
         let root_alone = iter::once(root.clone());
+        let mut missing = 0;
         for digest in &reach::reach(self, &self.limits, root_alone, Damage::PassBy, &mut |_, _| ())? {
-            self.touch_blob(digest)?;
+            missing += usize::from(!self.touch_blob(digest)?);
         }
         match self.blobs.open(root)? {
-            Some(_) => Ok(()),
+            Some(_) => Ok(missing),
             None => Err(self.blobs.missing(root).into()),
         }
     }
@@ -61,8 +63,20 @@ impl Store {
 
 impl Source for Store {
     fn resolve(&self, selector: &Selector) -> Result<Vec<Descriptor>> {
-        let roots = self.selected(selector)?;
-        roots.iter().try_for_each(|root| self.rely_on(root))?;
+        let mut roots = self.selected(selector)?;
+        let mut known = 0;
+        loop {
+            let missing = roots.iter().map(|root| self.rely_on(root)).sum::<Result<usize>>();
+            // A name that is still there kept from being swept what was touched by now, but for what was missing before.
+            let again = self.selected(selector)?;
+            let is_steady = again == roots;
+            match missing {
+                Ok(missing) if is_steady && missing == known => break,
+                Err(fault) if is_steady => return Err(fault),
+                missing => known = missing.unwrap_or(0),
+            }
+            roots = again;
+        }
         if let Selector::Tag(tag) = selector {
             self.names.touch(&Name::Tag(tag.clone()))?;
         }

@@ -10,8 +10,9 @@
 
 use super::arrival::Arrival;
 use super::form::{self, Form, How};
+use super::guard::Shelf;
 use super::names::Expected;
-use super::{Options, Store};
+use super::{Options, Store, format};
 use crate::blobs::FileOrigin;
 use crate::error::Error;
 use crate::take::{check_digest, check_size};
@@ -36,8 +37,8 @@ pub struct StoreSink {
     lenders: Mutex<HashMap<AnyDigest, Lender>>,
     /// How many layers are taken at this moment.
     under_way: AtomicUsize,
-    /// Whether a layer was taken, which is many files.
-    has_taken: AtomicBool,
+    /// Whether a layer was taken or found, which is many files.
+    has_layers: AtomicBool,
 }
 
 impl StoreSink {
@@ -49,7 +50,7 @@ impl StoreSink {
             store,
             lenders: Mutex::default(),
             under_way: AtomicUsize::new(0),
-            has_taken: AtomicBool::new(false),
+            has_layers: AtomicBool::new(false),
         })
     }
 
@@ -65,6 +66,8 @@ impl StoreSink {
         origin: &dyn Origin,
     ) -> Result<Put> {
         if self.store.holds_layer(blob)? {
+            // Who took it may not have come to its sync.
+            self.has_layers.store(true, Ordering::Relaxed);
             return Ok(Put::Held);
         }
         let arrival = Arrival::open(&self.store.blobs, (blob, digest), origin)?;
@@ -109,15 +112,25 @@ impl StoreSink {
         compression: Compression,
         arrival: Arrival<'_>,
     ) -> Result<()> {
-        self.has_taken.store(true, Ordering::Relaxed);
-        let Some(diff_id) = diff_id else { return arrival.persist() };
+        self.has_layers.store(true, Ordering::Relaxed);
+        let Some(diff_id) = diff_id else { return self.persist(digest, arrival) };
         let how = self.how((blob, &diff_id), compression, &arrival)?;
         if how == How::Kept {
-            arrival.persist()?;
+            self.persist(digest, arrival)?;
         } else {
             arrival.discard();
         }
         self.store.forms.set(digest, &Form { diff_id, size: blob.size, how })
+    }
+
+    /// Keeps a blob. What came of it in an earlier run is older than this one's lease, and so is what another run may have
+    /// given the name.
+    fn persist(&self, digest: &Digest, arrival: Arrival<'_>) -> Result<()> {
+        let blobs = self.store.root.open_dir(format::BLOBS)?;
+        let shelf = Shelf::new(blobs.make_or_open_dir(digest.algorithm().name(), 0o777)?);
+        let _nobody_removes = shelf.share()?;
+        arrival.persist()?;
+        Ok(shelf.folder().touch(digest.hex())?)
     }
 
     /// How the bytes of a blob come back.
@@ -160,8 +173,13 @@ impl Sink for StoreSink {
         if let (Role::Layer(form), AnyDigest::Known(digest)) = (blob.media_type.role(), &blob.digest) {
             return self.put_layer((blob, digest), form.compression, origin);
         }
-        self.store.touch_blob(&blob.digest)?;
-        self.store.blobs.put(blob, origin, hints)
+        loop {
+            let put = self.store.blobs.put(blob, origin, hints)?;
+            // One that was there, or was given its name by a quicker run, may be swept away before it is touched.
+            if self.store.touch_blob(&blob.digest)? {
+                return Ok(put);
+            }
+        }
     }
 
     fn unnamed(&self) -> Unnamed {
@@ -195,7 +213,7 @@ impl Sink for StoreSink {
                 return Err(self.store.blobs.missing(root).into());
             }
         }
-        if self.has_taken.load(Ordering::Relaxed) {
+        if self.has_layers.load(Ordering::Relaxed) {
             self.store.root.sync_fs()?;
         } else {
             self.store.blobs.sync()?;

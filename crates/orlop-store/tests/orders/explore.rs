@@ -3,11 +3,13 @@
 //! A state is what is in the store, how old each file is beside the times that count (when a lease began, when a sweep
 //! did), and what each run has done and seen so far. Two orders that lead to one state go on alike, so only one of them
 //! does. The clock moves with every step.
+//!
+//! Where all states are too many, orders are bounded by their switches: how often a run that could go on is made to wait.
 
 use super::conductor::{Conductor, Step, What};
 use super::stage::{Snapshot, Stage, observed};
 use orlop_fs::seam::Glance;
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash as _, Hasher as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,39 +25,62 @@ pub(crate) struct Explored {
     pub(crate) states: usize,
     /// Orders that were followed to their end; all others come to a state that one of them had.
     pub(crate) orders: usize,
-    /// Whether there is no state beyond these.
-    pub(crate) is_all: bool,
+}
+
+/// How often a run that could go on may be made to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Switches {
+    AtMost(u8),
+    Any,
+}
+
+impl Switches {
+    fn is_none(self) -> bool {
+        self == Self::AtMost(0)
+    }
+
+    fn but_one(self) -> Self {
+        match self {
+            Self::AtMost(count) => Self::AtMost(count - 1),
+            Self::Any => Self::Any,
+        }
+    }
 }
 
 /// A state, and who took the step from it.
 struct Fork {
     taken: usize,
     left: Vec<usize>,
+    /// Who took the step that led here, if that one could go on.
+    before: Option<usize>,
+    switches: Switches,
     /// What each run had done and seen.
     seen: Vec<u64>,
 }
 
-/// Explores all orders, or as many states as allowed.
-pub(crate) fn explore(stage: &Stage, acts: &[Act], most: usize) -> Explored {
+/// States, and with how many switches left.
+type Known = HashMap<u64, Switches>;
+
+/// Explores all orders with so many switches.
+pub(crate) fn explore(stage: &Stage, acts: &[Act], switches: Switches) -> Explored {
     let mut explored = Explored::default();
-    let mut known = HashSet::new();
+    let mut known = Known::default();
     let mut forks: Vec<Fork> = Vec::new();
     loop {
-        explored.orders += usize::from(play(stage, acts, &mut forks, &mut known));
+        explored.orders += usize::from(play(stage, acts, switches, &mut forks, &mut known));
         while forks.last().is_some_and(|fork| fork.left.is_empty()) {
             forks.pop();
         }
         explored.states = known.len();
-        explored.is_all = forks.is_empty();
         match forks.last_mut() {
-            Some(fork) if explored.states < most => fork.taken = fork.left.pop().expect("not empty"),
-            _ => return explored,
+            Some(fork) => fork.taken = fork.left.pop().expect("not empty"),
+            None => return explored,
         }
     }
 }
 
 /// One run: along the forks, then on until a state is known or everybody has ended, which it tells.
-fn play(stage: &Stage, acts: &[Act], forks: &mut Vec<Fork>, known: &mut HashSet<u64>) -> bool {
+fn play(stage: &Stage, acts: &[Act], switches: Switches, forks: &mut Vec<Fork>, known: &mut Known) -> bool {
     let conductor = Conductor::begin(acts.len(), stage.reset());
     let place = stage.place();
     let outcome = thread::scope(|scope| {
@@ -69,9 +94,14 @@ fn play(stage: &Stage, acts: &[Act], forks: &mut Vec<Fork>, known: &mut HashSet<
         };
         let actors: Vec<_> = acts.iter().enumerate().map(begin).collect();
         conductor.assemble();
-        let mut run =
-            Run { stage, conductor: &conductor, seen: vec![0; acts.len()], stuck: vec![false; acts.len()] };
-        let came = run.along(forks, known);
+        let mut run = Run {
+            stage,
+            conductor: &conductor,
+            seen: vec![0; acts.len()],
+            stuck: vec![false; acts.len()],
+            counts: switches != Switches::Any,
+        };
+        let came = run.along(switches, forks, known);
         conductor.end();
         let outcomes: Vec<_> = actors.into_iter().map(|actor| actor.join().expect("caught")).collect();
         came.and_then(|is_end| {
@@ -95,29 +125,53 @@ struct Run<'a> {
     seen: Vec<u64>,
     /// Who asked for a lock that another has, and nobody took a step since.
     stuck: Vec<bool>,
+    /// Whether switches are counted.
+    counts: bool,
 }
 
 impl Run<'_> {
     /// Whether the run came to its end.
-    fn along(&mut self, forks: &mut Vec<Fork>, known: &mut HashSet<u64>) -> Result<bool, String> {
-        if let [before @ .., last] = &forks[..] {
+    fn along(
+        &mut self,
+        mut switches: Switches,
+        forks: &mut Vec<Fork>,
+        known: &mut Known,
+    ) -> Result<bool, String> {
+        let mut last = 0;
+        if let [before @ .., fork] = &forks[..] {
             self.conductor.replay(before.iter().map(|fork| fork.taken));
-            self.seen.clone_from(&last.seen);
-            self.step(last.taken, &self.snapshot());
+            self.seen.clone_from(&fork.seen);
+            self.step(fork.taken, &self.snapshot());
+            last = fork.taken;
+            let is_switch = fork.before.is_some_and(|before| before != fork.taken);
+            switches = if is_switch { fork.switches.but_one() } else { fork.switches };
         }
         loop {
-            let able: Vec<usize> = (0..self.seen.len()).filter(|actor| self.is_able(*actor)).collect();
+            let mut able: Vec<usize> = (0..self.seen.len()).filter(|actor| self.is_able(*actor)).collect();
+            let before = able.contains(&last).then_some(last);
+            able.sort_by_key(|actor| Some(*actor) != before);
+            if before.is_some() && switches.is_none() {
+                able.truncate(1);
+            }
             let Some((first, left)) = able.split_first() else {
                 let all_ended = self.stuck.iter().all(|is_stuck| !is_stuck);
                 return if all_ended { Ok(true) } else { Err("everybody waits for a lock".into()) };
             };
             let snapshot = self.snapshot();
             self.stage.check_names(&snapshot)?;
-            if !known.insert(self.key(&snapshot)) {
+            if known.get(&self.key(&snapshot, before)).is_some_and(|had| *had >= switches) {
                 return Ok(false);
             }
-            forks.push(Fork { taken: *first, left: left.to_vec(), seen: self.seen.clone() });
+            known.insert(self.key(&snapshot, before), switches);
+            forks.push(Fork {
+                taken: *first,
+                left: left.to_vec(),
+                before,
+                switches,
+                seen: self.seen.clone(),
+            });
             self.step(*first, &snapshot);
+            last = *first;
         }
     }
 
@@ -145,9 +199,10 @@ impl Run<'_> {
         }
     }
 
-    fn key(&self, snapshot: &Snapshot) -> u64 {
+    /// Who goes on without a switch matters only where switches are counted.
+    fn key(&self, snapshot: &Snapshot, before: Option<usize>) -> u64 {
         let mut hasher = DefaultHasher::new();
-        (snapshot, &self.seen).hash(&mut hasher);
+        (snapshot, &self.seen, before.filter(|_| self.counts)).hash(&mut hasher);
         for actor in 0..self.seen.len() {
             self.conductor.next(actor).is_none().hash(&mut hasher);
         }

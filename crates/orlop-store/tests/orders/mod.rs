@@ -5,5 +5,5 @@ mod conductor;
 mod explore;
 mod stage;
 
-pub(crate) use explore::{Act, explore};
+pub(crate) use explore::{Act, Switches, explore};
 pub(crate) use stage::Stage;
