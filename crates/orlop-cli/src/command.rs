@@ -18,6 +18,7 @@ mod login;
 mod logout;
 mod ls;
 mod man;
+mod mount;
 mod pull;
 mod push;
 mod reference;
@@ -27,7 +28,9 @@ mod supervise;
 mod sync;
 mod tag;
 mod tree;
+mod umount;
 mod unpack;
+mod unshare;
 mod untag;
 mod validate;
 mod verify;
@@ -66,6 +69,9 @@ pub enum Verb {
     #[command(hide = true)]
     Supervise(Deferred<supervise::Arguments>),
     Images(Deferred<images::Arguments>),
+    Mount(Deferred<mount::Arguments>),
+    Umount(Deferred<umount::Arguments>),
+    Unshare(Deferred<unshare::Arguments>),
     Tag(Deferred<tag::Arguments>),
     Untag(Deferred<untag::Arguments>),
     Rm(Deferred<rm::Arguments>),
@@ -116,6 +122,9 @@ impl Verb {
             Self::Unpack(arguments) => unpack::run(&arguments, shell),
             Self::Bundle(arguments) => bundle::run(&arguments, shell),
             Self::Images(arguments) => images::run(&arguments, shell),
+            Self::Mount(arguments) => mount::run(&arguments, shell),
+            Self::Umount(arguments) => umount::run(&arguments, shell),
+            Self::Unshare(arguments) => unshare::run(&arguments, shell),
             Self::Tag(arguments) => tag::run(&arguments, shell),
             Self::Untag(arguments) => untag::run(&arguments, shell),
             Self::Rm(arguments) => rm::run(&arguments, shell),

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Every variable that is read, and what for; the manual and the reference list them.
-pub const VARIABLES: [(&str, &str); 24] = [
+pub const VARIABLES: [(&str, &str); 25] = [
     ("SOURCE_DATE_EPOCH", "when an image was made, in seconds since 1970; `--created` wins"),
     ("TMPDIR", "folder for temporary files, /var/tmp if it is not set; `--tmpdir` wins"),
     ("ORLOP_ROOT", "folder of the local store; `--root` wins"),
@@ -42,6 +42,7 @@ pub const VARIABLES: [(&str, &str); 24] = [
     ("ALL_PROXY", "the proxy where neither of the two is set"),
     ("NO_PROXY", "hosts, domains and networks that are spoken to directly"),
     ("PATH", "where `run` looks for runc, crun, youki and bwrap"),
+    ("SHELL", "what `unshare` starts without a command, /bin/sh if it is not set"),
     ("REQUEST_METHOD", "set by web servers for their programs"),
     ("DEBUG", "as `--debug`; read by the personality sloci-image alone"),
 ];
@@ -75,6 +76,11 @@ pub fn store_folder() -> PathBuf {
         None if Privileges::current().chown => of_system(),
         None => of_user().unwrap_or_else(of_system),
     }
+}
+
+/// The user's shell.
+pub fn shell() -> OsString {
+    variable("SHELL").unwrap_or_else(|| "/bin/sh".into())
 }
 
 /// Whether `NO_COLOR` forbids colour (no-color.org: set and not empty).

@@ -63,6 +63,15 @@ pub enum Error {
     /// A flag that `run` does not know, where the image should stand.
     #[error("there is no flag {0:?}")]
     UnknownFlag(Box<str>),
+    /// A program that could not be started.
+    #[error("cannot run {}", .program)]
+    NotRun {
+        /// The program.
+        program: String,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
     /// No verb of that name.
     #[error("there is no verb {0:?}")]
     UnknownVerb(String),
@@ -84,7 +93,7 @@ impl Diagnose for Error {
             | Self::UnknownFlag(_)
             | Self::UnknownVerb(_) => Kind::Usage,
             Self::NotLoggedIn(_) => Kind::NotFound,
-            Self::Output(_) | Self::FolderExists(_) | Self::NotAgreed => Kind::Other,
+            Self::Output(_) | Self::FolderExists(_) | Self::NotAgreed | Self::NotRun { .. } => Kind::Other,
         }
     }
 
@@ -117,7 +126,7 @@ impl Diagnose for Error {
             Self::FolderExists(_) => Some("remove it, or choose another NAME".into()),
             Self::UnknownFlag(_) => Some("orlop run --help lists the flags; those of the command stand behind the image".into()),
             Self::UnknownVerb(_) => Some("orlop --help lists the verbs".into()),
-            Self::Output(_) | Self::NotAgreed => None,
+            Self::Output(_) | Self::NotAgreed | Self::NotRun { .. } => None,
         }
     }
 }

@@ -25,6 +25,7 @@ pub mod lease;
 mod list;
 pub mod look;
 pub mod manifest;
+pub mod mounts;
 pub mod names;
 pub mod objects;
 mod place;

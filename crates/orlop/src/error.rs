@@ -49,6 +49,15 @@ pub enum Error {
         /// Diff ids of the config.
         diff_ids: usize,
     },
+    /// The process has no right to mount.
+    #[error("mounting needs the rights of root, or a namespace of one's own")]
+    MayNotMount,
+    /// Nothing is mounted by that name.
+    #[error("nothing of the store is mounted at, or as, {}", .name.display())]
+    NotMounted {
+        /// What was asked for.
+        name: PathBuf,
+    },
     /// A transport that orlop reads references of, and cannot reach.
     #[error("`{name}:` is a transport that this version of orlop does not open")]
     NoTransport {
@@ -273,7 +282,9 @@ pub enum Error {
 impl Diagnose for Error {
     fn kind(&self) -> Kind {
         match self {
-            Self::NoFile { .. } | Self::NoEntry { .. } | Self::OnNoHost { .. } => Kind::NotFound,
+            Self::NoFile { .. } | Self::NoEntry { .. } | Self::OnNoHost { .. } | Self::NotMounted { .. } => {
+                Kind::NotFound
+            }
             Self::LayerCount { .. } | Self::DigestChanges { .. } | Self::Tampered { .. } => Kind::Integrity,
             Self::TooManyLayers { .. } => Kind::Limit,
             Self::Unfit { .. }
@@ -296,6 +307,7 @@ impl Diagnose for Error {
             | Self::Artifact { .. }
             | Self::UnknownLayer { .. }
             | Self::TooManyLinks { .. }
+            | Self::MayNotMount
             | Self::NotAFile { .. }
             | Self::Settings { .. }
             | Self::NoHost { .. }
@@ -322,6 +334,10 @@ impl Diagnose for Error {
             Self::Refused { .. } | Self::Unsigned { .. } | Self::BadPolicy { .. } => Some(
                 "name another policy with --policy FILE, or do without one with --insecure-policy".into(),
             ),
+            Self::MayNotMount => Some(
+                "mount it for one command with `orlop mount NAME -- CMD`, or work in `orlop unshare`".into(),
+            ),
+            Self::NotMounted { .. } => Some("`orlop mount` lists what is mounted".into()),
             Self::NotLocked { reference, file } => Some(format!("orlop lock --update {file} {reference}")),
             Self::MixedSecurity { host } => Some(format!("allow both with --insecure {host}")),
             Self::BadProxy { variable } => Some(format!(

@@ -33,6 +33,7 @@ pub mod layers;
 pub mod lock;
 mod locked;
 pub mod login;
+pub mod mount;
 pub mod network;
 pub mod nowhere;
 pub mod referrers;

@@ -69,6 +69,11 @@ impl<L: Locking> Places<L> {
         places
     }
 
+    /// Places in the default surroundings, and a store.
+    pub fn with_store(store: StorePlace) -> Self {
+        Self { store, ..Self::default() }
+    }
+
     /// What the library is handed.
     pub fn outside<'a>(&'a self, cx: &Context<'a>) -> Outside<'a> {
         self.outside_for(cx, Resolve::Fetch, Purpose::Use)

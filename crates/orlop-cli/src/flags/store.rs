@@ -1,13 +1,24 @@
 //! Where the local store is.
 
+use super::{Places, Unlocked};
 use crate::environment;
 use clap::Args;
+use orlop::fs::stat;
+use orlop::spec::reference::{Bare, LoneStream, Reference, Transport};
 use orlop::spec::{Context, Fault};
 use orlop::store::{Options, Store};
+use orlop::transport;
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
+/// For verbs that need what only the store has.
+const NOT_IN_STORE: orlop::Error = orlop::Error::Unfit {
+    what: "only an image of the local store can be mounted",
+    hint: "bring it there first: orlop pull REF, or orlop copy REF store:NAME",
+};
+
 /// The local store.
-#[derive(Args, Debug, Default)]
+#[derive(Args, Clone, Debug, Default)]
 pub struct StorePlace {
     /// Folder of the local store [default: $ORLOP_ROOT, else /var/lib/orlop for root, ~/.local/share/orlop for others]
     #[arg(long, value_name = "DIR", help_heading = "Places")]
@@ -23,5 +34,29 @@ impl StorePlace {
     /// Opens the store, if there is one: who has none has no images either.
     pub fn open_if_any(&self, cx: &Context<'_>) -> Result<Option<Store>, Fault> {
         Store::open_if_any(self.folder(), &Options { limits: cx.limits.clone(), workers: cx.workers })
+    }
+
+    /// The folder, which must exist, for whoever stands elsewhere or is somebody else.
+    pub fn real_folder(&self) -> Result<PathBuf, Fault> {
+        Ok(stat::real_path(self.folder())?)
+    }
+
+    /// The store, which must exist.
+    pub fn open(&self, cx: &Context<'_>) -> Result<Store, Fault> {
+        Store::open(self.folder(), &Options { limits: cx.limits.clone(), workers: cx.workers })
+    }
+
+    /// What the user calls an image of the store.
+    pub fn reference(text: &OsStr) -> Result<Reference, Fault> {
+        let reference = transport::parse(text, Bare::Store, LoneStream::Refused)?;
+        match reference.transport {
+            Transport::Store => Ok(reference),
+            _ => Err(NOT_IN_STORE.into()),
+        }
+    }
+
+    /// The same place, for verbs that look names up in it.
+    pub fn places(&self) -> Places<Unlocked> {
+        Places::with_store(self.clone())
     }
 }
