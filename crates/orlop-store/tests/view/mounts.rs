@@ -59,7 +59,7 @@ fn a_mount_is_known_until_it_is_unmounted() {
                 assert_eq!(mounted.place, place);
             }
             assert_eq!(world.mounted(), std::slice::from_ref(mounted));
-            world.store.unmount(mounted, InUse::Refuse).expect("unmounted");
+            world.unmount(mounted);
             assert!(world.mounted().is_empty() && world.folders().is_empty());
         }
     }
@@ -144,7 +144,7 @@ fn changes_stay_until_they_are_given_up() {
                     fs::write(guard.0.place.join(name), "mine").expect("written");
                 }
                 // By somebody who knows nothing of the store.
-                unmount(&guard.0.place, InUse::Refuse).expect("unmounted");
+                unmount(&guard.0.place, InUse::Detach).expect("unmounted");
                 let left = world.mounted();
                 if access == Access::Writable && change.is_some() {
                     assert_eq!(left.iter().map(|it| it.state).collect::<Vec<_>>(), [State::Gone]);

@@ -1,12 +1,14 @@
 //! A store with an image of two layers, and what the kernel must show of it.
 
 use crate::layers::import;
+use orlop_fs::Error as FileError;
 use orlop_fs::mount::{InUse, Mount, unmount};
 use orlop_layer::Stages;
 use orlop_spec::digest::DiffId;
 use orlop_spec::{Cancel, Context, Fault, Limits};
 use orlop_store::Store;
 use orlop_store::store::Options;
+use orlop_store::store::mounts::Mounted;
 use orlop_store::store::view::{Backend, Choice, Upper};
 use std::fs;
 use std::num::NonZeroUsize;
@@ -70,6 +72,19 @@ impl World {
             Member::file("same", long),
         ]);
         [lower, upper].map(|layer| import(&self.store, &layer, Stages::One).expect("taken").diff_id).into()
+    }
+
+    /// Takes away a mount that nobody uses. A program that another test starts has, for a moment, whatever is open here.
+    pub(crate) fn unmount(&self, mounted: &Mounted) {
+        for _ in 0..200 {
+            match self.store.unmount(mounted, InUse::Refuse) {
+                Err(fault) if matches!(fault.downcast_ref(), Some(FileError::MountInUse(_))) => {
+                    std::thread::sleep(std::time::Duration::from_millis(10));
+                }
+                outcome => return outcome.expect("unmounted"),
+            }
+        }
+        panic!("{} stays in use", mounted.place.display());
     }
 
     pub(crate) fn show(
