@@ -17,8 +17,10 @@ mod links;
 mod place;
 mod queue;
 mod seen;
+mod skeleton;
 
 pub use seen::{Fact, Of, Seen, is_settled};
+pub use skeleton::{Shape, skeleton};
 
 use crate::error::Error;
 use crate::owner::Owner;
@@ -43,6 +45,8 @@ use std::sync::Arc;
 pub struct Verify<'a> {
     /// What was done about owners when the folder was made.
     pub owner: Owner,
+    /// What is compared of files.
+    pub shape: Shape,
     /// How many threads look.
     pub workers: NonZeroUsize,
     /// What an earlier look saw. What is as it was then is not looked at closely.

@@ -5,7 +5,7 @@ mod tampers;
 use orlop_fs::Dir;
 use orlop_fs::owner::Owner;
 use orlop_fs::staging::{Apply, Source, Supply, repair};
-use orlop_fs::verify::{Found, Verify, verify};
+use orlop_fs::verify::{Found, Shape, Verify, verify};
 use orlop_layer::tree::Content;
 use orlop_spec::Cancel;
 use std::collections::HashMap;
@@ -31,6 +31,7 @@ static NEVER: Cancel = Cancel::new();
 fn compare(folder: &Path, known: &Known) -> Found {
     let how = Verify {
         owner: Owner::Exact,
+        shape: Shape::Whole,
         workers: NonZeroUsize::MIN,
         seen: None,
         now: None,

@@ -4,7 +4,7 @@
 mod tampers;
 
 use orlop_fs::owner::Owner;
-use orlop_fs::verify::{Change, Found, Of, Seen, Verify, verify};
+use orlop_fs::verify::{Change, Found, Of, Seen, Shape, Verify, verify};
 use orlop_fs::{Dir, FileKind};
 use orlop_layer::{Time, TreeManifest};
 use orlop_spec::Cancel;
@@ -28,7 +28,15 @@ static NEVER: Cancel = Cancel::new();
 
 fn how(workers: usize) -> Verify<'static> {
     let workers = NonZeroUsize::new(workers).expect("some");
-    Verify { owner: Owner::Exact, workers, seen: None, now: None, cancel: &NEVER, progress: &|_| () }
+    Verify {
+        owner: Owner::Exact,
+        shape: Shape::Whole,
+        workers,
+        seen: None,
+        now: None,
+        cancel: &NEVER,
+        progress: &|_| (),
+    }
 }
 
 fn compare(folder: &Path, manifest: &TreeManifest, how: &Verify<'_>) -> Found {

@@ -127,6 +127,17 @@ impl TreeManifest {
         Ok(manifest)
     }
 
+    /// The manifest of the same tree with other attributes.
+    #[must_use]
+    pub fn with_attributes(&self, attributes: impl Fn(&Node) -> Xattrs) -> Self {
+        let mut other = self.clone();
+        for node in other.nodes.iter_mut().filter(|node| !matches!(node.what, What::Link(_))) {
+            node.xattrs = attributes(node);
+        }
+        other.seal();
+        other
+    }
+
     /// The digest that names all of it.
     pub fn digest(&self) -> &Digest {
         &self.digest

@@ -22,7 +22,7 @@ use crate::hashed::Hashed;
 use crate::image::Image;
 use crate::unpack::{CONFIG, ROOTFS, runtime_config};
 use orlop_fs::owner::Owner;
-use orlop_fs::verify::{Difference, Found, Seen, Verify};
+use orlop_fs::verify::{Difference, Found, Seen, Shape, Verify};
 use orlop_fs::{Dir, FileKind};
 use orlop_layer::manifest::{TreeManifest, What};
 use orlop_layer::tree::{Content, Tree};
@@ -68,12 +68,12 @@ impl Meant {
 pub struct How<'a> {
     /// What was done about owners when the folder was made.
     pub owner: Owner,
+    /// What is compared of files.
+    pub shape: Shape,
     /// What an earlier look saw, where it is believed.
     pub seen: Option<&'a Seen>,
     /// A time before the look, by the clock of the file system; without it nothing is noted.
     pub now: Option<Time>,
-    /// What the configuration of a bundle was made with.
-    pub runtime: &'a Options,
 }
 
 /// What verifying came to.
@@ -95,13 +95,13 @@ impl Verified {
 }
 
 /// Compares a folder that the user named with what an image means. A folder that holds `rootfs`, which the image does
-/// not, is a bundle: its `rootfs` is compared, and its `config.json`.
+/// not, is a bundle: its `rootfs` is compared, and its `config.json`, which was made with the options.
 pub fn folder(
     cx: &Context<'_>,
     image: &Image<'_>,
     meant: &Meant,
     path: &Path,
-    how: &How<'_>,
+    (how, runtime): (&How<'_>, &Options),
 ) -> Result<Verified> {
     let outer = Dir::open(path)?;
     if !is_bundle(&outer, &meant.manifest)? {
@@ -109,7 +109,7 @@ pub fn folder(
     }
     let root = outer.open_dir(ROOTFS)?;
     let found = tree(cx, &meant.manifest, &root, how)?;
-    let config = config(cx, (image, meant), (&outer, &root), how.runtime)?;
+    let config = config(cx, (image, meant), (&outer, &root), runtime)?;
     Ok(compared(found, config))
 }
 
@@ -121,6 +121,7 @@ pub fn tree(cx: &Context<'_>, manifest: &TreeManifest, folder: &Dir, how: &How<'
     let progress = |bytes| cx.observer.event(Event::Advanced { item: item.clone(), bytes });
     let verify = Verify {
         owner: how.owner,
+        shape: how.shape,
         workers: cx.workers,
         seen: how.seen,
         now: how.now,

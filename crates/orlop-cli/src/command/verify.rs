@@ -7,7 +7,7 @@ use crate::shell::Shell;
 use clap::Args;
 use orlop::diff::Field as Member;
 use orlop::fs::FileKind;
-use orlop::fs::verify::{Change, Difference, Field};
+use orlop::fs::verify::{Change, Difference, Field, Shape};
 use orlop::image::Image;
 use orlop::layer::path::printable;
 use orlop::spec::Fault;
@@ -52,7 +52,7 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
             &image,
             &meant,
             &arguments.folder,
-            &How { owner, seen: None, now: None, runtime: &runtime },
+            (&How { owner, shape: Shape::Whole, seen: None, now: None }, &runtime),
         )
     })?;
     shell.print(match arguments.show.format {

@@ -1,5 +1,6 @@
 //! What a file of the manifest looks like on the disk, when owners were not set.
 
+use super::{Shape, Verify};
 use crate::owner::{self, Owner, SET_ID};
 use crate::stat::Stat;
 use crate::xattr::{self, Belongs};
@@ -15,16 +16,16 @@ pub(super) struct Expected {
 
 impl Expected {
     /// Of `node`, in a folder that is like `root`.
-    pub(super) fn of(node: &Node, policy: Owner, root: &Stat) -> Self {
+    pub(super) fn of(node: &Node, how: &Verify<'_>, root: &Stat) -> Self {
         let is_link = matches!(node.what, What::Symlink(_));
         let mut expected = Self {
             mode: (!is_link).then_some(node.mode),
             owner: (node.uid, node.gid),
             xattrs: node.xattrs.clone(),
         };
-        expected.xattrs.retain(|name, value| is_kept(name, value, &node.what));
-        if !policy.is_set() {
-            expected.unset(node, policy, root);
+        expected.xattrs.retain(|name, value| is_kept(name, value, &node.what, how.shape));
+        if !how.owner.is_set() {
+            expected.unset(node, how.owner, root);
         }
         expected
     }
@@ -49,13 +50,16 @@ impl Expected {
     }
 }
 
-/// Whether an attribute of the manifest is looked for: those of the host and of overlays are never set, and the kernel
-/// keeps none of users on what is no file or folder.
-fn is_kept(name: &[u8], value: &[u8], what: &What) -> bool {
+/// Whether an attribute of the manifest is looked for: those of the host are never set, those of overlays in skeletons
+/// alone, and the kernel keeps none of users on what is no file or folder.
+fn is_kept(name: &[u8], value: &[u8], what: &What, shape: Shape) -> bool {
     let takes_user = matches!(what, What::File { .. } | What::Directory(_));
-    xattr::belongs(name) == Belongs::Tree
-        && (takes_user || !name.starts_with(b"user."))
-        && !is_plain_acl(name, value)
+    let is_set = match xattr::belongs(name) {
+        Belongs::Tree => true,
+        Belongs::Overlay => shape != Shape::Whole,
+        Belongs::Host => false,
+    };
+    is_set && (takes_user || !name.starts_with(b"user.")) && !is_plain_acl(name, value)
 }
 
 /// Whether an attribute that is there counts.

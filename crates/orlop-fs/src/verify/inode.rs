@@ -2,9 +2,10 @@
 
 use super::expected::{Expected, counts, needs_privilege};
 use super::links::Names;
-use super::{Aspect, Field, Verify, kind_name};
+use super::{Aspect, Field, Shape, Verify, kind_name};
 use crate::call;
 use crate::error::{Error, Shown};
+use crate::owner::Owner;
 use crate::stat::{FileKind, Stat};
 use crate::{Dir, Result, xattr};
 use orlop_layer::manifest::{NodeId, TreeManifest, What};
@@ -42,10 +43,10 @@ impl<'a> Comparer<'a> {
         if several { Names::Several } else { Names::One }
     }
 
-    /// Whether a node must be there: an ordinary user makes no devices.
+    /// Whether a node must be there: an ordinary user makes no devices, nor does root of a namespace.
     pub(super) fn is_expected(&self, id: NodeId) -> bool {
         let what = &self.manifest.node(self.manifest.first(id)).what;
-        self.how.owner.is_set() || !matches!(what, What::CharDevice(_) | What::BlockDevice(_))
+        self.how.owner == Owner::Exact || !matches!(what, What::CharDevice(_) | What::BlockDevice(_))
     }
 
     /// What differs about anything but a folder, and how many bytes were read for it.
@@ -62,7 +63,7 @@ impl<'a> Comparer<'a> {
             What::File { size, .. } if *size != stat.size => {
                 own.push(Field::new(Aspect::Size, size, stat.size));
             }
-            What::File { size, sha256 } if *size > 0 => match self.content(folder, id)? {
+            What::File { size, sha256 } if self.is_here(*size) => match self.content(folder, id)? {
                 Some(content) => {
                     (read, xattrs) = (*size, Some(content.xattrs));
                     own.extend(differing(sha256, &content.sha256));
@@ -82,9 +83,17 @@ impl<'a> Comparer<'a> {
         Ok((own, read))
     }
 
+    /// Whether the folder holds a content of so many bytes.
+    fn is_here(&self, size: u64) -> bool {
+        match self.how.shape {
+            Shape::Whole => size > 0,
+            Shape::Skeleton(short) => (1..=short).contains(&size),
+        }
+    }
+
     /// What differs about mode, owner and attributes.
     pub(super) fn common(&self, id: NodeId, stat: &Stat, xattrs: &Xattrs) -> Vec<Field> {
-        let expected = Expected::of(self.manifest.node(id), self.how.owner, &self.root);
+        let expected = Expected::of(self.manifest.node(id), &self.how, &self.root);
         let mut fields = Vec::new();
         if let Some(mode) = expected.mode.filter(|mode| *mode != stat.mode) {
             let octal = |mode: u16| format!("{mode:04o}");
@@ -104,7 +113,7 @@ impl<'a> Comparer<'a> {
         let mut fields = Vec::new();
         for name in names {
             let (before, after) = (expected.get(name), found.get(name));
-            let may_miss = after.is_none() && !self.how.owner.is_set() && needs_privilege(name);
+            let may_miss = after.is_none() && self.how.owner != Owner::Exact && needs_privilege(name);
             if before != after && !may_miss {
                 let value =
                     |value: Option<&Box<[u8]>>| value.map_or_else(|| "absent".into(), |it| escape(it));

@@ -70,10 +70,8 @@ pub enum Held {
 }
 
 impl Held {
-    /// Whether a content of so many bytes is an object.
-    pub(super) fn is_object(size: u64) -> bool {
-        size > SHORT as u64
-    }
+    /// Longer contents are objects.
+    pub const SHORT: u64 = SHORT as u64;
 
     /// Bytes.
     pub fn size(&self) -> u64 {

@@ -115,7 +115,7 @@ impl Store {
 /// Each object of a tree once, sorted, with the first node that has it.
 fn objects(manifest: &TreeManifest) -> Vec<(NodeId, Object)> {
     let files = manifest.ids().filter_map(|id| match manifest.node(id).what {
-        What::File { size, sha256 } if Held::is_object(size) => {
+        What::File { size, sha256 } if size > Held::SHORT => {
             Some((id, Object { digest: Digest::from_bytes(Algorithm::Sha256, &sha256)?, size }))
         }
         _ => None,

@@ -101,11 +101,16 @@ impl Rendered {
 impl Kept {
     /// What an earlier look saw, where it is believed.
     pub fn seen(&self, subject: Subject<'_>) -> Option<Seen> {
+        self.seen_of(subject, &self.manifest)
+    }
+
+    /// As [`Kept::seen`], where something else than the tree itself was looked for.
+    pub fn seen_of(&self, subject: Subject<'_>, manifest: &TreeManifest) -> Option<Seen> {
         if self.trust == Trust::Nothing {
             return None;
         }
         let mut file = self.folder.as_ref()?.open_file(subject.name()).ok()?;
-        Seen::parse(&file.read_to_limit(LIMIT).ok()?, &self.manifest, subject.of())
+        Seen::parse(&file.read_to_limit(LIMIT).ok()?, manifest, subject.of())
     }
 
     /// A place for what a look is about to see; its time is from before the look. `None` where nothing can be noted.

@@ -14,8 +14,11 @@
 //! No object has a name in a view: one inode has one mode. Nothing is shown before one file was read through the mount
 //! and had the right digest: a kernel that does not follow attributes shows zeros, without a word.
 
+mod judge;
 mod make;
 mod probe;
+
+pub use judge::Standing;
 
 use super::Store;
 use super::format;

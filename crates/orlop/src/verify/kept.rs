@@ -3,8 +3,11 @@
 //! Invariant: what is as an earlier look saw it costs a `stat`; with [`Trust::Nothing`] every byte is read. The manifest
 //! that is compared with is what the lists of the layers say, and they are proven whenever they are read.
 
+use super::How;
 use crate::error::Error;
-use orlop_fs::verify::{Difference, Seen};
+use orlop_fs::namespace::Ids;
+use orlop_fs::owner::Owner;
+use orlop_fs::verify::{Difference, Fact, Of, Seen, is_settled};
 use orlop_layer::TreePath;
 use orlop_layer::manifest::{TreeManifest, What};
 use orlop_spec::port::Result;
@@ -13,7 +16,7 @@ use orlop_store::Store;
 use orlop_store::store::look::{Harm, Look};
 use orlop_store::store::manifest::{Kept, Note, Subject, Trust};
 use orlop_store::store::objects::Object;
-use orlop_store::store::view::Backend;
+use orlop_store::store::view::{Backend, Owners, Standing};
 use std::collections::HashMap;
 
 /// What the store keeps of a tree and is not what it should be.
@@ -57,7 +60,16 @@ impl Stored {
 /// Looks at everything that the store keeps of the tree of these layers, base first.
 pub fn stored(cx: &Context<'_>, store: &Store, layers: &[DiffId], trust: Trust) -> Result<Stored> {
     let kept = store.manifest(layers, trust, cx.limits)?;
-    Ok(Stored { objects: objects(cx, store, &kept)?, views: Vec::new() })
+    let owners = Owners::of(&Ids::current()?);
+    let mut views = Vec::new();
+    for view in store.standing(layers, &owners)? {
+        let wrong = match view.backend {
+            Backend::Erofs => image(cx, store, (layers, &kept), &view)?,
+            Backend::Skeleton | Backend::Checkout => folder(cx, &kept, &view, owners.owner())?,
+        };
+        views.extend(wrong);
+    }
+    Ok(Stored { objects: objects(cx, store, &kept)?, views })
 }
 
 /// As [`stored`], but that anything wrong is an error: what a run does before it starts a program of the tree.
@@ -90,6 +102,53 @@ fn objects(cx: &Context<'_>, store: &Store, kept: &Kept) -> Result<Vec<Harmed>> 
         note.keep(Subject::Objects, &looked.seen)?;
     }
     Ok(named(&kept.manifest, &looked.harmed))
+}
+
+/// An image that is as it was when it was compared is not compared again.
+fn image(
+    cx: &Context<'_>,
+    store: &Store,
+    (layers, kept): (&[DiffId], &Kept),
+    view: &Standing,
+) -> Result<Option<WrongView>> {
+    let (root, stat) = (kept.manifest.root(), view.image()?);
+    let seen = kept.seen(Subject::Image).and_then(|seen| seen.get(root));
+    if stat.is_some() && seen == stat.as_ref().map(Fact::of) {
+        return Ok(None);
+    }
+    let note = kept.note();
+    if !store.is_image_sound(cx, layers, view)? {
+        return Ok(Some(WrongView::of(view, Vec::new())));
+    }
+    if let (Some(note), Some(stat)) = (note, stat)
+        && is_settled(stat.ctime, note.now())
+    {
+        let mut seen = Seen::none(&kept.manifest, Of::Image);
+        seen.note(root, Fact::of(&stat));
+        note.keep(Subject::Image, &seen)?;
+    }
+    Ok(None)
+}
+
+/// A view that is a folder: the tree itself, or its skeleton.
+fn folder(cx: &Context<'_>, kept: &Kept, view: &Standing, owner: Owner) -> Result<Option<WrongView>> {
+    let Some(root) = view.root()? else { return Ok(Some(WrongView::of(view, Vec::new()))) };
+    let stat = root.stat_self()?;
+    let (manifest, shape) = view.meant(&kept.manifest);
+    let subject = Subject::Folder(&stat, owner);
+    let (seen, note) = (kept.seen_of(subject, &manifest), kept.note());
+    let now = note.as_ref().map(Note::now);
+    let found = super::tree(cx, &manifest, &root, &How { owner, shape, seen: seen.as_ref(), now })?;
+    if let Some(note) = note.filter(|_| is_news(seen.as_ref(), &found.seen)) {
+        note.keep(subject, &found.seen)?;
+    }
+    Ok((!found.differences.is_empty()).then(|| WrongView::of(view, found.differences)))
+}
+
+impl WrongView {
+    fn of(view: &Standing, files: Vec<Difference>) -> Self {
+        Self { key: view.key.clone(), backend: view.backend, files }
+    }
 }
 
 /// Whether it is worth to keep what was seen.

@@ -15,11 +15,11 @@ use orlop_fs::staging::{Apply, Durable, Existing, Source, Staging, Supply};
 use orlop_fs::{Dir, random, stat, temp};
 use orlop_layer::tree::{Content, Inode, InodeKind};
 use orlop_layer::{Device, TreePath, Xattrs};
-use orlop_spec::digest::DiffId;
+use orlop_spec::digest::{DiffId, Digest};
 use orlop_spec::port::Result;
 use orlop_spec::{Context, Event, Fault, Observer, json};
 use std::borrow::Cow;
-use std::io::{BufWriter, Write as _};
+use std::io::{BufWriter, Write};
 use std::sync::Mutex;
 
 /// Losses that are kept.
@@ -61,6 +61,13 @@ pub(super) fn make(
     }
 }
 
+/// Writes the image that layers give.
+pub(super) fn image(store: &Store, cx: &Context<'_>, layers: &[DiffId], out: &mut dyn Write) -> Result<()> {
+    let rendered = store.rendered(layers, cx.limits)?;
+    let (backend, owner) = (Backend::Erofs, Owner::Exact);
+    Maker { store, cx, rendered: &rendered, backend, owner, observer: &() }.write_image(out)
+}
+
 struct Maker<'a> {
     store: &'a Store,
     cx: &'a Context<'a>,
@@ -84,9 +91,14 @@ impl Maker<'_> {
     fn image(&self, folder: &Dir) -> Result<()> {
         let file = folder.create_file(IMAGE, 0o444)?;
         let mut output = BufWriter::with_capacity(1 << 20, file);
-        erofs::write(&self.rendered.tree, &[], self, &mut output).map_err(|error| self.unfit(error))?;
+        self.write_image(&mut output)?;
         let file = output.into_inner().map_err(|error| Fault::io("write an EROFS image", error.into()))?;
         Ok(file.sync_data()?)
+    }
+
+    fn write_image(&self, out: &mut dyn Write) -> Result<()> {
+        erofs::write(&self.rendered.tree, &[], self, out).map_err(|error| self.unfit(error))?;
+        Ok(())
     }
 
     /// What the format of images cannot hold, another backend may show.
@@ -146,8 +158,8 @@ impl Maker<'_> {
 }
 
 /// The path of an object from the folder of objects on.
-fn data(object: &Object) -> Vec<u8> {
-    let (folder, name) = objects::split(&object.digest);
+pub(super) fn data(object: &Digest) -> Vec<u8> {
+    let (folder, name) = objects::split(object);
     format!("/{folder}/{name}").into_bytes()
 }
 
@@ -164,7 +176,7 @@ impl Describe for Maker<'_> {
         if object.is_none() && inode.meta.xattrs.is_empty() {
             return Ok(Cow::Borrowed(&inode.meta.xattrs));
         }
-        let data = object.as_ref().map(data);
+        let data = object.as_ref().map(|object| data(&object.digest));
         Ok(Cow::Owned(overlay::attributes(&inode.meta.xattrs, flavour(self.backend), data.as_deref())))
     }
 }
@@ -179,7 +191,7 @@ impl Supply for Maker<'_> {
             layer: content.layer,
         })?;
         if self.backend == Backend::Skeleton {
-            return Ok(Source::Elsewhere(flavour(self.backend), data(&object)));
+            return Ok(Source::Elsewhere(flavour(self.backend), data(&object.digest)));
         }
         let opened = self.store.objects().open(&object);
         let failed = |fault: Fault| orlop_fs::Error::io("open", "a content", std::io::Error::from(fault));
