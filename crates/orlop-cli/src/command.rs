@@ -53,7 +53,6 @@ pub enum Verb {
     Diff(Deferred<diff::Arguments>),
     Tree(Deferred<tree::Arguments>),
     Validate(Deferred<validate::Arguments>),
-    #[command(hide = true)]
     Verify(Deferred<verify::Arguments>),
     Copy(Deferred<copy::Arguments>),
     Sync(Deferred<Box<sync::Arguments>>),

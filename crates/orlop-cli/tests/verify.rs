@@ -4,6 +4,7 @@ use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
+use testkit::dump::{differences, dump};
 use testkit::image::{Image, Packing};
 use testkit::scratch::{Scratch, scratch};
 use testkit::tarball::{Member, tar};
@@ -36,7 +37,7 @@ fn world() -> Scratch {
 }
 
 fn run(scratch: &Scratch, words: &[&str]) -> Finished {
-    orlop().args(words).current_dir(scratch.root()).run()
+    orlop().args(words).env("ORLOP_ROOT", scratch.path("store")).current_dir(scratch.root()).run()
 }
 
 /// The lines that `verify` prints, which must end as the number of lines says.
@@ -136,6 +137,94 @@ fn every_tampering_of_an_unpacked_folder_is_named() {
 }
 
 #[test]
+fn every_tampering_is_repaired_from_the_store_and_only_there() {
+    let scratch = world();
+    assert!(run(&scratch, &["unpack", "oci:l", "alien"]).success());
+    fs::write(scratch.path("alien/etc/new"), "NEW").expect("written");
+    let refused = run(&scratch, &["verify", "oci:l", "alien", "--repair"]);
+    assert_eq!(refused.code(), Some(64), "{refused}");
+    assert!(refused.err().contains("orlop copy REF store:NAME"), "{refused}");
+    assert!(run(&scratch, &["copy", "oci:l", "store:i"]).success());
+    let mut tampers: Vec<&Tamper> = TAMPERS.iter().collect();
+    if is_root() {
+        tampers.push(&OWNER);
+    }
+    for (number, (what, tamper, expected)) in tampers.iter().enumerate() {
+        let folder = format!("root{number}");
+        assert!(run(&scratch, &["unpack", "store:i", &folder]).success());
+        let before = dump(&scratch.path(&folder));
+        tamper(&scratch.path(&folder));
+        assert_eq!(verify(&scratch, &["i", &folder]).len(), expected.len(), "{what}");
+        let done = run(&scratch, &["verify", "i", &folder, "--repair"]);
+        assert_eq!((done.code(), done.out().lines().count()), (Some(0), expected.len()), "{what}: {done}");
+        assert_eq!(verify(&scratch, &["i", &folder, "--paranoid"]), [""; 0], "{what}");
+        let left = differences(&before, &dump(&scratch.path(&folder)), &[]);
+        assert!(left.is_empty(), "{what}: {left:?}");
+    }
+    // What the store knows serves any reference to the same layers.
+    assert!(run(&scratch, &["verify", "oci:l", "alien", "--repair"]).success());
+    proof::ran("verify: every tampering is repaired through the binary", tampers.len());
+}
+
+/// Whether a run read contents, by its events.
+fn has_read(done: &Finished) -> bool {
+    let event = |line: &str| serde_json::from_str::<Value>(line).expect("an event");
+    done.err().lines().any(|line| event(line)["event"] == "advanced")
+}
+
+#[test]
+fn what_was_verified_is_not_read_again_unless_that_is_asked_for() {
+    let scratch = world();
+    assert!(run(&scratch, &["copy", "oci:l", "store:i"]).success());
+    assert!(run(&scratch, &["unpack", "store:i", "root"]).success());
+    std::thread::sleep(std::time::Duration::from_millis(150));
+    for words in [&["verify", "i", "root"][..], &["verify", "i"]] {
+        let read = |more: &[&str]| {
+            let done = run(&scratch, &[words, &["--progress", "json"], more].concat());
+            assert_eq!(done.code(), Some(0), "{words:?}: {done}");
+            has_read(&done)
+        };
+        let reads = [read(&[]), read(&[]), read(&["--paranoid"]), read(&[])];
+        assert_eq!(reads, [true, false, true, false], "{words:?}");
+    }
+    fs::write(scratch.path("root/etc/new"), "NEW").expect("written");
+    assert_eq!(verify(&scratch, &["i", "root"]).len(), 1);
+}
+
+#[test]
+fn what_the_store_keeps_of_an_image_is_verified() {
+    let scratch = world();
+    assert_eq!(run(&scratch, &["verify", "oci:l"]).code(), Some(64), "nothing is named to compare with");
+    assert!(run(&scratch, &["copy", "oci:l", "store:i"]).success());
+    assert_eq!(verify(&scratch, &["i"]), [""; 0]);
+    assert_eq!(verify(&scratch, &["oci:l"]), [""; 0], "the layers are the same");
+    let name = testkit::image::sha256(&vec![7; 100_000]);
+    let hex = name.strip_prefix("sha256:").expect("a sha256");
+    let object = scratch.path("store/objects").join(&hex[..2]).join(&hex[2..]);
+    let sound = fs::read(&object).expect("read");
+    let harms: [(&str, &dyn Fn()); 2] = [
+        ("damaged", &|| {
+            fs::remove_file(&object).expect("removed");
+            fs::write(&object, vec![8; 100_000]).expect("written");
+        }),
+        ("missing", &|| fs::remove_file(&object).expect("removed")),
+    ];
+    for (word, harm) in harms {
+        harm();
+        let expected = format!("object   {name}: {word} (needed by bin/also)");
+        assert_eq!(verify(&scratch, &["i"]), [expected], "{word}");
+    }
+    let done = run(&scratch, &["verify", "i", "--format", "json"]);
+    let found: Value = serde_json::from_str(&done.out()).expect("a document");
+    let expected =
+        serde_json::json!([{ "digest": name, "harm": "missing", "needed_by": [{ "path": "bin/also" }] }]);
+    assert_eq!(found["objects"], expected);
+    fs::write(&object, sound).expect("put back");
+    assert_eq!(verify(&scratch, &["i"]), [""; 0]);
+    assert_eq!(run(&scratch, &["verify", "none"]).code(), Some(2));
+}
+
+#[test]
 fn what_is_said_depends_on_no_place() {
     let scratch = world();
     for copy in ["oci-archive:a.tar", "docker-archive:d.tar:r/i:t", "dir:d"] {
@@ -164,7 +253,7 @@ fn both_values_are_in_the_document() {
     assert_eq!(done.code(), Some(8), "{done}");
     let found: Value = serde_json::from_str(&done.out()).expect("a document");
     let content = |text: &str| testkit::image::sha256(text.as_bytes());
-    let expected = serde_json::json!({ "version": 1, "config": [], "files": [
+    let expected = serde_json::json!({ "version": 1, "config": [], "objects": [], "trees": [], "left": true, "files": [
         { "path": "etc/new", "change": "changed", "type": null,
           "fields": [{ "name": "content", "expected": content("new"), "found": content("NEW") }] },
         { "path": "x\n", "change": "added", "type": "file", "fields": [] },
@@ -198,7 +287,14 @@ fn an_ordinary_user_verifies_what_it_unpacked() {
     let scratch = world();
     scratch.folder("own");
     fs::set_permissions(scratch.path("own"), fs::Permissions::from_mode(0o777)).expect("set");
-    let run = |words: &[&str]| orlop().args(words).current_dir(scratch.root()).unprivileged().run();
+    let run = |words: &[&str]| {
+        orlop()
+            .args(words)
+            .env("ORLOP_ROOT", scratch.path("own/store"))
+            .current_dir(scratch.root())
+            .unprivileged()
+            .run()
+    };
     assert!(run(&["unpack", "oci:l", "own/root"]).success());
     let done = run(&["verify", "oci:l", "own/root"]);
     assert_eq!((done.code(), done.out()), (Some(0), String::new()), "{done}");

@@ -8,58 +8,109 @@
 //!         └─ config.json ──► compared with what the image's config becomes
 //! ```
 //!
-//! Invariant: nothing is changed, and nothing is followed. What is compared with was proven before, down to the digests of
+//! Invariant: nothing is followed, and nothing but a repair changes anything. What is compared with was proven before, down to the digests of
 //! the contents.
 
 mod kept;
 
-pub use kept::{Harmed, Stored, WrongView, prove, stored};
+pub use kept::{Harmed, Stored, WrongView, prove, repair_stored, stored};
 pub use orlop_store::store::look::Harm;
 pub use orlop_store::store::manifest::Trust;
 
 use crate::diff::{self, Field};
+use crate::error::Error;
 use crate::hashed::Hashed;
 use crate::image::Image;
 use crate::unpack::{CONFIG, ROOTFS, runtime_config};
 use orlop_fs::owner::Owner;
 use orlop_fs::verify::{Difference, Found, Seen, Shape, Verify};
-use orlop_fs::{Dir, FileKind};
+use orlop_fs::{Dir, FileKind, Persist};
 use orlop_layer::manifest::{TreeManifest, What};
 use orlop_layer::tree::{Content, Tree};
 use orlop_layer::{Error as LayerError, Time};
 use orlop_spec::port::Result;
 use orlop_spec::runtime::Options;
-use orlop_spec::{ChainId, Context, DiffId, Digest, Event, json};
+use orlop_spec::{ChainId, Context, DiffId, Event, json};
+use orlop_store::Store;
+use orlop_store::store::manifest::{Kept, Note, Subject};
+use std::borrow::Cow;
 use std::path::Path;
 
 /// What the layers of an image mean, with the digests of all contents.
 #[derive(Debug)]
-pub struct Meant {
-    tree: Tree,
-    manifest: TreeManifest,
+pub struct Meant<'a> {
+    layers: &'a [DiffId],
+    from: From<'a>,
 }
 
-impl Meant {
-    /// Reads and proves every layer.
-    pub fn of_image(cx: &Context<'_>, image: &Image<'_>) -> Result<Self> {
-        let hashed = Hashed::of_image(cx, image)?;
-        let digest = |content: &Content| hashed.digest(content).copied();
-        Self::of(hashed.tree.clone(), &image.config().rootfs.diff_ids, digest)
+/// Where it is known from.
+#[derive(Debug)]
+enum From<'a> {
+    /// The layers were read.
+    Layers(Box<Tree>, Box<TreeManifest>),
+    /// The store knows them.
+    Store(&'a Store, Box<Kept>),
+}
+
+impl<'a> Meant<'a> {
+    /// What the store knows, or what the layers say: then each is read and proven.
+    pub fn of(
+        cx: &Context<'_>,
+        image: &'a Image<'_>,
+        store: Option<&'a Store>,
+        trust: Trust,
+    ) -> Result<Self> {
+        let layers = &image.config().rootfs.diff_ids;
+        match store {
+            Some(store) if store.knows(layers)? => {
+                let kept = store.manifest(layers, trust, cx.limits)?;
+                Ok(Self { layers, from: From::Store(store, Box::new(kept)) })
+            }
+            _ => Self::read(cx, image),
+        }
     }
 
-    /// The tree of layers, base first, of which `digest` knows the contents.
-    pub fn of(tree: Tree, layers: &[DiffId], digest: impl Fn(&Content) -> Option<Digest>) -> Result<Self> {
+    fn read(cx: &Context<'_>, image: &'a Image<'_>) -> Result<Self> {
+        let layers = &image.config().rootfs.diff_ids;
+        let hashed = Hashed::of_image(cx, image)?;
         let content = |content: &Content| {
             let unknown = LayerError::BadTreeManifest { what: "the digest of a content is not known" };
-            digest(content).ok_or(unknown)
+            hashed.digest(content).copied().ok_or(unknown)
         };
-        let manifest = TreeManifest::of(&tree, ChainId::of(layers), content)?;
-        Ok(Self { tree, manifest })
+        let manifest = TreeManifest::of(&hashed.tree, ChainId::of(layers), content)?;
+        Ok(Self { layers, from: From::Layers(Box::new(hashed.tree), Box::new(manifest)) })
     }
 
     /// Its manifest.
     pub fn manifest(&self) -> &TreeManifest {
-        &self.manifest
+        match &self.from {
+            From::Layers(_, manifest) => manifest,
+            From::Store(_, kept) => &kept.manifest,
+        }
+    }
+
+    fn tree(&self, cx: &Context<'_>) -> Result<Cow<'_, Tree>> {
+        match &self.from {
+            From::Layers(tree, _) => Ok(Cow::Borrowed(tree)),
+            From::Store(store, _) => Ok(Cow::Owned(store.rendered(self.layers, cx.limits)?.tree)),
+        }
+    }
+
+    /// Compares a root folder by what an earlier look saw, where the store knows the tree, and notes what this one sees.
+    fn compared(&self, cx: &Context<'_>, root: &Dir, owner: Owner) -> Result<Found> {
+        let shape = Shape::Whole;
+        let From::Store(_, kept) = &self.from else {
+            return tree(cx, self.manifest(), root, &How { owner, shape, seen: None, now: None });
+        };
+        let stat = root.stat_self()?;
+        let subject = Subject::Folder(&stat, owner);
+        let (seen, note) = (kept.seen(subject), kept.note());
+        let now = note.as_ref().map(Note::now);
+        let found = tree(cx, self.manifest(), root, &How { owner, shape, seen: seen.as_ref(), now })?;
+        if let Some(note) = note.filter(|_| seen.as_ref() != Some(&found.seen)) {
+            note.keep(subject, &found.seen)?;
+        }
+        Ok(found)
     }
 }
 
@@ -76,15 +127,13 @@ pub struct How<'a> {
     pub now: Option<Time>,
 }
 
-/// What verifying came to.
+/// What verifying a folder came to.
 #[derive(Debug, Default)]
 pub struct Verified {
     /// What differs in the tree, sorted by path.
     pub files: Vec<Difference>,
     /// Members that differ of a bundle's `config.json`.
     pub config: Vec<Field>,
-    /// What was seen, for the next look.
-    pub seen: Seen,
 }
 
 impl Verified {
@@ -99,19 +148,50 @@ impl Verified {
 pub fn folder(
     cx: &Context<'_>,
     image: &Image<'_>,
-    meant: &Meant,
+    meant: &Meant<'_>,
     path: &Path,
-    (how, runtime): (&How<'_>, &Options),
+    (owner, runtime): (Owner, &Options),
 ) -> Result<Verified> {
     let outer = Dir::open(path)?;
-    if !is_bundle(&outer, &meant.manifest)? {
-        return Ok(compared(tree(cx, &meant.manifest, &outer, how)?, Vec::new()));
-    }
-    let root = outer.open_dir(ROOTFS)?;
-    let found = tree(cx, &meant.manifest, &root, how)?;
-    let config = config(cx, (image, meant), (&outer, &root), runtime)?;
-    Ok(compared(found, config))
+    let Some(root) = rootfs(&outer, meant.manifest())? else {
+        let files = meant.compared(cx, &outer, owner)?.differences;
+        return Ok(Verified { files, config: Vec::new() });
+    };
+    let files = meant.compared(cx, &root, owner)?.differences;
+    let expected = runtime_config(cx, image, &*meant.tree(cx)?, &root, runtime)?;
+    Ok(Verified { files, config: config(cx, &outer, &expected)? })
 }
+
+/// Makes right what differs in a folder, and tells what does not afterwards. Contents are those of the store.
+pub fn repair(
+    cx: &Context<'_>,
+    image: &Image<'_>,
+    meant: &Meant<'_>,
+    path: &Path,
+    (owner, runtime): (Owner, &Options),
+    found: &Verified,
+) -> Result<Verified> {
+    let From::Store(store, _) = &meant.from else { return Err(NOT_STORED.into()) };
+    let outer = Dir::open(path)?;
+    let rootfs = rootfs(&outer, meant.manifest())?;
+    let root = rootfs.as_ref().unwrap_or(&outer);
+    store.mend_folder(cx, meant.layers, root, owner, &found.files)?;
+    if let (Some(root), false) = (&rootfs, found.config.is_empty()) {
+        let config = runtime_config(cx, image, &*meant.tree(cx)?, root, runtime)?;
+        outer.remove_all(CONFIG)?;
+        let temp = outer.create_temp()?;
+        temp.file().write_at(&config, 0)?;
+        temp.file().set_mode(0o644)?;
+        temp.persist(CONFIG, Persist::Replace)?;
+    }
+    root.sync_fs()?;
+    folder(cx, image, meant, path, (owner, runtime))
+}
+
+const NOT_STORED: Error = Error::Unfit {
+    what: "a repair takes contents from the store, which does not have the layers of this image",
+    hint: "put the image into the store first: orlop copy REF store:NAME",
+};
 
 /// Compares a folder with a manifest.
 pub fn tree(cx: &Context<'_>, manifest: &TreeManifest, folder: &Dir, how: &How<'_>) -> Result<Found> {
@@ -133,14 +213,11 @@ pub fn tree(cx: &Context<'_>, manifest: &TreeManifest, folder: &Dir, how: &How<'
     Ok(found)
 }
 
-fn compared(found: Found, config: Vec<Field>) -> Verified {
-    Verified { files: found.differences, config, seen: found.seen }
-}
-
-fn is_bundle(folder: &Dir, manifest: &TreeManifest) -> Result<bool> {
-    let rootfs = folder.try_stat(ROOTFS)?;
-    let is_folder = rootfs.is_some_and(|stat| stat.kind == FileKind::Directory);
-    Ok(is_folder && manifest.child(manifest.root(), ROOTFS.as_bytes()).is_none())
+/// The root of a bundle; `None` where the folder is none.
+fn rootfs(folder: &Dir, manifest: &TreeManifest) -> Result<Option<Dir>> {
+    let is_folder = folder.try_stat(ROOTFS)?.is_some_and(|stat| stat.kind == FileKind::Directory);
+    let is_bundle = is_folder && manifest.child(manifest.root(), ROOTFS.as_bytes()).is_none();
+    if is_bundle { Ok(Some(folder.open_dir(ROOTFS)?)) } else { Ok(None) }
 }
 
 /// Bytes of all contents.
@@ -152,24 +229,18 @@ fn size(manifest: &TreeManifest) -> u64 {
     sizes.sum()
 }
 
-/// What differs between a bundle's configuration and the one that the image becomes with the same options.
-fn config(
-    cx: &Context<'_>,
-    (image, meant): (&Image<'_>, &Meant),
-    (outer, root): (&Dir, &Dir),
-    options: &Options,
-) -> Result<Vec<Field>> {
+/// What differs between a bundle's configuration and the one that it should have.
+fn config(cx: &Context<'_>, bundle: &Dir, expected: &[u8]) -> Result<Vec<Field>> {
     let field = |after: &str| Field { name: CONFIG.into(), before: "a file".into(), after: after.into() };
-    let expected = runtime_config(cx, image, &meant.tree, root, options)?;
-    let found = match outer.try_stat(CONFIG)?.map(|stat| stat.kind) {
+    let found = match bundle.try_stat(CONFIG)?.map(|stat| stat.kind) {
         None => return Ok(vec![field("absent")]),
-        Some(FileKind::File) => outer.open_file(CONFIG)?.read_to_limit(cx.limits.document)?,
+        Some(FileKind::File) => bundle.open_file(CONFIG)?.read_to_limit(cx.limits.document)?,
         Some(_) => return Ok(vec![field("no file")]),
     };
     if found == expected {
         return Ok(Vec::new());
     }
-    match (json::value(&expected), json::value(&found)) {
+    match (json::value(expected), json::value(&found)) {
         (Ok(expected), Ok(found)) => Ok(diff::configs(&expected, &found)),
         _ => Ok(vec![field("no JSON")]),
     }

@@ -17,6 +17,7 @@ use super::{Apply, Report};
 use crate::copy;
 use crate::error::Error;
 use crate::file::File;
+use crate::overlay;
 use crate::verify::{Aspect, Change, Difference, Field};
 use crate::{Dir, Result, call, random, remove, temp};
 use orlop_layer::tree::{Content, InodeId, InodeKind, Tree};
@@ -127,7 +128,10 @@ impl Repair<'_, '_> {
                 self.touched.insert(path.clone());
                 Ok(())
             }
-            InodeKind::File(_) if fields.iter().all(is_set) => self.set(path, &inode.meta, fields),
+            // In a skeleton the attributes say where the content is.
+            InodeKind::File(_) if fields.iter().all(is_set) && self.setter.apply().layer_of.is_none() => {
+                self.set(path, &inode.meta, fields)
+            }
             _ => self.make(path, id),
         }
     }
@@ -240,7 +244,11 @@ impl Repair<'_, '_> {
         (path, meta): (&TreePath, &Meta),
     ) -> Result<Made> {
         let source = if content.size == 0 { Source::Bytes(b"") } else { self.supply.source(content)? };
-        let (first, mode) = self.setter.file_mode(meta);
+        let (mut first, mut mode) = self.setter.file_mode(meta);
+        if let Source::Elsewhere(..) = source {
+            // Attributes need the mode to let the owner write.
+            (first, mode) = (0o600, mode.or(Some(first)));
+        }
         let handle = call::create(folder, name, first).map_err(taken("create", path.as_bytes()))?;
         let file = File::new(handle, path.as_bytes().into());
         match source {
@@ -248,7 +256,14 @@ impl Repair<'_, '_> {
             Source::File(from) if from.size()? == content.size => {
                 copy::whole(&from, &file, content.size)?;
             }
-            _ => return Err(Error::Changed(file.shown().clone())),
+            Source::Elsewhere(flavour, data) => {
+                for (name, value) in overlay::pointer(flavour, &data) {
+                    call::set_xattr(&file, &name, value)
+                        .map_err(failed("set an attribute of", path.as_bytes()))?;
+                }
+                file.set_len(content.size)?;
+            }
+            Source::Bytes(_) | Source::File(_) => return Err(Error::Changed(file.shown().clone())),
         }
         self.setter.file(file.as_fd(), path.as_bytes(), meta, mode)?;
         Ok(Made::Yes)

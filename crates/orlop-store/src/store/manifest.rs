@@ -59,6 +59,17 @@ pub enum Subject<'a> {
 }
 
 impl Store {
+    /// Whether the store knows what all these layers mean. They are relied on as long as it is open.
+    pub fn knows(&self, layers: &[DiffId]) -> Result<bool> {
+        self.hold()?;
+        for layer in layers {
+            if !self.touch_layer(layer)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// The manifest of layers, base first: the one that is kept, else made out of their lists and kept. It is relied on as
     /// long as the store is open.
     pub fn manifest(&self, layers: &[DiffId], trust: Trust, limits: &Limits) -> Result<Kept> {

@@ -16,6 +16,7 @@
 
 mod judge;
 mod make;
+mod mend;
 mod probe;
 
 pub use judge::Standing;

@@ -72,6 +72,28 @@ pub fn stored(cx: &Context<'_>, store: &Store, layers: &[DiffId], trust: Trust) 
     Ok(Stored { objects: objects(cx, store, &kept)?, views })
 }
 
+/// Makes right what is mounted, and tells what is not as it should be afterwards. Lost contents are not found again here.
+pub fn repair_stored(
+    cx: &Context<'_>,
+    store: &Store,
+    layers: &[DiffId],
+    (trust, found): (Trust, &Stored),
+) -> Result<Stored> {
+    let owners = Owners::of(&Ids::current()?);
+    for view in store.standing(layers, &owners)? {
+        let Some(wrong) = found.views.iter().find(|wrong| wrong.key == view.key) else { continue };
+        match (view.backend, view.root()?) {
+            (Backend::Skeleton | Backend::Checkout, Some(root)) => {
+                store.mend_view(cx, layers, (&view, &root), owners.owner(), &wrong.files)?;
+                root.sync_fs()?;
+            }
+            (Backend::Erofs, _) => store.mend_image(cx, layers, &view)?,
+            (Backend::Skeleton | Backend::Checkout, None) => {}
+        }
+    }
+    stored(cx, store, layers, trust)
+}
+
 /// As [`stored`], but that anything wrong is an error: what a run does before it starts a program of the tree.
 pub fn prove(cx: &Context<'_>, store: &Store, layers: &[DiffId], trust: Trust) -> Result<()> {
     let found = stored(cx, store, layers, trust)?;
