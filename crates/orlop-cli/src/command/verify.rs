@@ -96,9 +96,9 @@ fn of_folder(
 ) -> Result<Findings, Fault> {
     let meant = Meant::of(cx, image, store, arguments.trust())?;
     let found = verify::folder(cx, image, &meant, folder, how)?;
-    let is_left = !found.is_as_meant()
-        && !(arguments.repair && verify::repair(cx, image, &meant, folder, how, &found)?.is_as_meant());
-    Ok(Findings { folder: found, stored: Stored::default(), is_left })
+    let repaired = || Ok::<_, Fault>(verify::repair(cx, image, &meant, folder, how, &found)?.is_as_meant());
+    let is_right = found.is_as_meant() || arguments.repair && repaired()?;
+    Ok(Findings { folder: found, stored: Stored::default(), is_left: !is_right })
 }
 
 fn of_store(
@@ -116,8 +116,8 @@ fn of_store(
     let trust = arguments.trust();
     let repaired =
         || Ok::<_, Fault>(verify::repair_stored(cx, store, layers, (trust, &stored))?.is_as_meant());
-    let is_left = !stored.is_as_meant() && !(arguments.repair && repaired()?);
-    Ok(Findings { folder: Verified::default(), stored, is_left })
+    let is_right = stored.is_as_meant() || arguments.repair && repaired()?;
+    Ok(Findings { folder: Verified::default(), stored, is_left: !is_right })
 }
 
 const NOT_STORED: orlop::Error = orlop::Error::Unfit {

@@ -17,7 +17,7 @@ use crate::overlay::{self, Flavour};
 use crate::{Dir, Result, call};
 use orlop_layer::Meta;
 use orlop_layer::tree::{Content, InodeId, InodeKind, Tree};
-use orlop_spec::Digest;
+use orlop_spec::{Cancel, Digest};
 use rustix::fd::{AsFd as _, BorrowedFd};
 use std::collections::HashMap;
 
@@ -137,42 +137,11 @@ impl Planting<'_, '_> {
         }
         let handle = call::create(at, name, first).map_err(taken("create", path))?;
         let file = File::new(handle, path.into());
-        self.fill(&file, source, content.size)?;
+        if let Some(way) = fill(&file, source, content.size, self.setter.apply().cancel)? {
+            self.count(way);
+        }
         self.setter.file(file.as_fd(), path, meta, mode)?;
         Ok(Made::Yes)
-    }
-
-    fn fill(&mut self, file: &File, source: Source<'_>, size: u64) -> Result<()> {
-        match source {
-            Source::Bytes(bytes) if bytes.len() as u64 == size => file.write_at(bytes, 0),
-            Source::File(from) if from.size()? == size => {
-                self.count(copy::whole(&from, file, size)?);
-                Ok(())
-            }
-            Source::Proven(from, digest) => {
-                let is_whole = from.size()? == size;
-                let cancel = self.setter.apply().cancel;
-                match is_whole
-                    .then(|| copy::proven(&from, file, size, &digest, cancel))
-                    .transpose()?
-                    .flatten()
-                {
-                    Some(way) => self.count(way),
-                    None => {
-                        return Err(Error::Unproven { path: from.shown().clone(), digest: Box::new(digest) });
-                    }
-                }
-                Ok(())
-            }
-            Source::Elsewhere(flavour, data) => {
-                for (name, value) in overlay::pointer(flavour, &data) {
-                    call::set_xattr(file, &name, value)
-                        .map_err(|error| file.failed("set an attribute of", error))?;
-                }
-                file.set_len(size)
-            }
-            Source::Bytes(_) | Source::File(_) => Err(Error::Changed(file.shown().clone())),
-        }
     }
 
     fn count(&mut self, way: Way) {
@@ -180,5 +149,27 @@ impl Planting<'_, '_> {
             Way::Shared => self.planted.shared += 1,
             Way::Copied => self.planted.copied += 1,
         }
+    }
+}
+
+/// Puts a content into a new file; how, where it came out of another.
+pub(super) fn fill(file: &File, source: Source<'_>, size: u64, cancel: &Cancel) -> Result<Option<Way>> {
+    match source {
+        Source::Bytes(bytes) if bytes.len() as u64 == size => file.write_at(bytes, 0).map(|()| None),
+        Source::File(from) if from.size()? == size => copy::whole(&from, file, size).map(Some),
+        Source::Proven(from, digest) => {
+            let is_whole = from.size()? == size;
+            let way = if is_whole { copy::proven(&from, file, size, &digest, cancel)? } else { None };
+            let path = from.shown().clone();
+            way.map(Some).ok_or_else(|| Error::Unproven { path, digest: Box::new(digest) })
+        }
+        Source::Elsewhere(flavour, data) => {
+            for (name, value) in overlay::pointer(flavour, &data) {
+                call::set_xattr(file, &name, value)
+                    .map_err(|error| file.failed("set an attribute of", error))?;
+            }
+            file.set_len(size).map(|()| None)
+        }
+        Source::Bytes(_) | Source::File(_) => Err(Error::Changed(file.shown().clone())),
     }
 }

@@ -12,12 +12,10 @@
 
 use super::meta::{Setter, failed};
 use super::nodes::{Made, special, taken};
-use super::plant::{Source, Supply};
+use super::plant::{Source, Supply, fill};
 use super::{Apply, Report};
-use crate::copy;
 use crate::error::Error;
 use crate::file::File;
-use crate::overlay;
 use crate::verify::{Aspect, Change, Difference, Field};
 use crate::{Dir, Result, call, random, remove, temp};
 use orlop_layer::tree::{Content, InodeId, InodeKind, Tree};
@@ -251,20 +249,7 @@ impl Repair<'_, '_> {
         }
         let handle = call::create(folder, name, first).map_err(taken("create", path.as_bytes()))?;
         let file = File::new(handle, path.as_bytes().into());
-        match source {
-            Source::Bytes(bytes) if bytes.len() as u64 == content.size => file.write_at(bytes, 0)?,
-            Source::File(from) if from.size()? == content.size => {
-                copy::whole(&from, &file, content.size)?;
-            }
-            Source::Elsewhere(flavour, data) => {
-                for (name, value) in overlay::pointer(flavour, &data) {
-                    call::set_xattr(&file, &name, value)
-                        .map_err(failed("set an attribute of", path.as_bytes()))?;
-                }
-                file.set_len(content.size)?;
-            }
-            Source::Bytes(_) | Source::File(_) => return Err(Error::Changed(file.shown().clone())),
-        }
+        fill(&file, source, content.size, self.setter.apply().cancel)?;
         self.setter.file(file.as_fd(), path.as_bytes(), meta, mode)?;
         Ok(Made::Yes)
     }

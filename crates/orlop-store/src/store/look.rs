@@ -54,17 +54,6 @@ pub enum Harm {
 }
 
 impl Store {
-    /// Opens a content that was proven to its end just before.
-    pub fn open_proven(&self, object: &Object, cancel: &Cancel) -> Result<File> {
-        let file = self.objects().open(object)?;
-        let look = Look { workers: NonZeroUsize::MIN, seen: None, now: None, cancel, progress: &|_| () };
-        if hash(&file, &look)? == object.digest {
-            Ok(file)
-        } else {
-            Err(self.objects().damaged(object).into())
-        }
-    }
-
     /// Looks at the objects that hold the contents of a tree.
     pub fn look_at_objects(&self, manifest: &TreeManifest, look: &Look<'_>) -> Result<Looked> {
         let objects = objects(manifest);

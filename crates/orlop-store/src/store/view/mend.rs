@@ -14,7 +14,7 @@ use orlop_layer::TreePath;
 use orlop_layer::tree::Content;
 use orlop_spec::digest::DiffId;
 use orlop_spec::port::Result;
-use orlop_spec::{Cancel, Context, Fault};
+use orlop_spec::{Context, Fault};
 use std::io;
 
 impl Store {
@@ -54,19 +54,18 @@ impl Store {
         let layer_of = (backend == Backend::Skeleton).then_some(make::flavour(backend));
         let subdir = TreePath::root();
         let apply = Apply { owner, subdir, layer_of, observer: cx.observer, cancel: cx.cancel };
-        let supply = Proven { store: self, rendered: &rendered, backend, cancel: cx.cancel };
+        let supply = Objects { store: self, rendered: &rendered, backend };
         Ok(repair(folder, &rendered.tree, differences, &supply, &apply)?)
     }
 }
 
-struct Proven<'a> {
+struct Objects<'a> {
     store: &'a Store,
     rendered: &'a Rendered,
     backend: Backend,
-    cancel: &'a Cancel,
 }
 
-impl Supply for Proven<'_> {
+impl Supply for Objects<'_> {
     fn source(&self, content: &Content) -> orlop_fs::Result<Source<'_>> {
         if let Some(bytes) = self.rendered.short(content) {
             return Ok(Source::Bytes(bytes));
@@ -79,6 +78,7 @@ impl Supply for Proven<'_> {
             return Ok(Source::Elsewhere(make::flavour(self.backend), make::data(&object.digest)));
         }
         let failed = |fault: Fault| orlop_fs::Error::io("open", "a content", io::Error::from(fault));
-        self.store.open_proven(&object, self.cancel).map(Source::File).map_err(failed)
+        let opened = self.store.objects().open(&object);
+        opened.map(|file| Source::Proven(file, object.digest)).map_err(failed)
     }
 }
