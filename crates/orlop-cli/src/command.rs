@@ -9,6 +9,7 @@ mod diff;
 mod digest;
 mod du;
 mod files;
+mod fsck;
 mod gc;
 mod images;
 mod index;
@@ -75,6 +76,7 @@ pub enum Verb {
     Untag(Deferred<untag::Arguments>),
     Rm(Deferred<rm::Arguments>),
     Gc(Deferred<gc::Arguments>),
+    Fsck(Deferred<Box<fsck::Arguments>>),
     Index(Deferred<Box<index::Arguments>>),
     Completions(Deferred<completions::Arguments>),
     Man(Deferred<man::Arguments>),
@@ -130,6 +132,7 @@ impl Verb {
             Self::Gc(arguments) => gc::run(&arguments, shell),
             Self::Run(arguments) => run::run(&arguments, shell),
             Self::Supervise(arguments) => supervise::run(&arguments, shell),
+            Self::Fsck(arguments) => fsck::run(&arguments, shell),
             Self::Index(arguments) => index::run(&arguments, shell),
             Self::Completions(arguments) => completions::run(&arguments, shell),
             Self::Man(arguments) => man::run(&arguments, shell),

@@ -19,6 +19,7 @@
 mod arrival;
 pub mod form;
 mod format;
+pub mod fsck;
 pub mod guard;
 pub mod layer;
 pub mod lease;

@@ -22,6 +22,7 @@ mod elf;
 pub mod error;
 pub mod family;
 pub mod files;
+pub mod fsck;
 pub mod hashed;
 pub mod image;
 pub mod images;

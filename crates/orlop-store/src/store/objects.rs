@@ -14,7 +14,9 @@ use orlop_fs::{Dir, File, Persist, Temp};
 use orlop_spec::digest::{Algorithm, Digest, Hasher};
 use orlop_spec::port::Result;
 use orlop_spec::{Cancel, Fault};
+use std::collections::HashSet;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 /// Contents up to so many bytes are hashed in memory: one that is there already is not written at all.
 const HELD: usize = 256 << 10;
@@ -35,11 +37,22 @@ pub struct Object {
 #[derive(Debug)]
 pub struct Objects {
     root: Dir,
+    /// What is known to be damaged, and is written anew when it comes.
+    distrusted: OnceLock<HashSet<Digest>>,
 }
 
 impl Objects {
     pub(super) fn new(root: Dir) -> Self {
-        Self { root }
+        Self { root, distrusted: OnceLock::new() }
+    }
+
+    /// From now on, what comes replaces those of `damaged` that are here, whatever their size is. Once.
+    pub(super) fn distrust(&self, damaged: HashSet<Digest>) {
+        self.distrusted.set(damaged).ok();
+    }
+
+    fn is_trusted(&self, digest: &Digest) -> bool {
+        self.distrusted.get().is_none_or(|damaged| !damaged.contains(digest))
     }
 
     /// A content that is about to come.
@@ -82,7 +95,7 @@ impl Objects {
         let (folder, name) = split(&object.digest);
         let shard = shard(&self.root, &folder)?;
         let how = match shard.rely_on(&name)? {
-            Some(stat) if stat.size == object.size => return Ok(()),
+            Some(stat) if stat.size == object.size && self.is_trusted(&object.digest) => return Ok(()),
             Some(_) => Persist::Replace,
             None => Persist::New,
         };

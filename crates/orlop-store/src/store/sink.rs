@@ -70,9 +70,19 @@ impl StoreSink {
             self.has_layers.store(true, Ordering::Relaxed);
             return Ok(Put::Held);
         }
+        self.take_layer((blob, digest), compression, origin).map(|()| Put::Copied)
+    }
+
+    /// Takes a layer in, whatever is here of it.
+    pub(super) fn take_layer(
+        &self,
+        (blob, digest): (&Descriptor, &Digest),
+        compression: Compression,
+        origin: &dyn Origin,
+    ) -> Result<()> {
         let arrival = Arrival::open(&self.store.blobs, (blob, digest), origin)?;
         let diff_id = arrival.read(&mut |read| self.import(blob, compression, read))?;
-        self.keep((blob, digest), diff_id, compression, arrival).map(|()| Put::Copied)
+        self.keep((blob, digest), diff_id, compression, arrival)
     }
 
     /// Takes the layer apart; nothing where it is the blob that was named, but no layer that can be.
@@ -157,7 +167,7 @@ impl StoreSink {
     fn origin_of(&self, root: &Descriptor) -> Option<String> {
         let lenders = self.lenders.lock().unwrap_or_else(PoisonError::into_inner);
         let lender = lenders.values().next()?;
-        Some(format!("docker://{}/{}@{}", lender.site, lender.repository, root.digest))
+        Some(format!("docker://{}/{}@{}", lender.site.authority(), lender.repository, root.digest))
     }
 }
 

@@ -1,0 +1,378 @@
+//! `fsck`: every flipped bit of a store is found, and what can be had again is put right.
+
+use orlop::spec::media_type::Role;
+use orlop::spec::port::{Catalog as _, Source as _};
+use orlop::spec::{Cancel, Context, Descriptor, Index, Limits, Manifest, graph};
+use orlop::store::{Options, Store};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use testkit::image::{Image, Packing};
+use testkit::registry::{Guard, Registry, Wire};
+use testkit::tarball::{Member, tar};
+use testkit::{Command, Scratch, noise, orlop, proof, scratch};
+
+fn run(it: &Scratch, words: &[&str]) -> Command {
+    orlop().args(words).current_dir(it.root()).env("ORLOP_ROOT", it.path("store"))
+}
+
+/// Two images that share a layer, whose blobs no compressor of ours made, and one that ours made.
+fn filled() -> Scratch {
+    let it = scratch();
+    let base = tar([
+        Member::folder("etc/"),
+        Member::file("etc/long", noise(7, 70_000)),
+        Member::file("etc/short", "x"),
+    ]);
+    let more =
+        |byte: u8| tar([Member::file("more", vec![byte; 5000]), Member::file("same", vec![b's'; 3000])]);
+    for (name, byte, packing) in [("gz", b'a', Packing::Gzip), ("zst", b'b', Packing::Zstd)] {
+        Image::of(&[base.clone(), more(byte)], packing).layout().write(&it.path(name));
+        run(&it, &["copy", &format!("oci:{name}"), &format!("store:kept-{name}:1"), "--progress=none"]).ok();
+    }
+    it.folder("tree");
+    it.file("tree/file", vec![b'm'; 9000]);
+    it.file("tree/same", vec![b's'; 3000]);
+    run(&it, &["build", "tree", "store:made:1", "--progress=none"]).ok();
+    it
+}
+
+/// Every file of a store and its bytes, but those of the folders that are not of images.
+fn files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let (mut files, mut folders) = (BTreeMap::new(), vec![root.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder").flatten() {
+            if entry.file_type().expect("told").is_dir() {
+                folders.push(entry.path());
+            } else {
+                files.insert(entry.path(), fs::read(entry.path()).expect("read"));
+            }
+        }
+    }
+    files
+}
+
+fn overwrite(path: &Path, bytes: &[u8]) {
+    let aside = path.with_extension("aside");
+    fs::write(&aside, bytes).expect("written");
+    fs::rename(aside, path).expect("in its place");
+}
+
+struct Checked {
+    code: Option<i32>,
+    document: Value,
+    err: String,
+}
+
+impl Checked {
+    fn of(it: &Scratch, more: &[&str]) -> Self {
+        let told = run(it, &[&["fsck", "--format=json", "--progress=none"], more].concat()).run();
+        let document = serde_json::from_str(&told.out()).unwrap_or(Value::Null);
+        Self { code: told.code(), document, err: told.err() }
+    }
+
+    fn list(&self, member: &str) -> Vec<(String, String, String)> {
+        let findings = self.document[member].as_array().unwrap_or_else(|| panic!("{member}: {}", self.err));
+        let text = |finding: &Value, member: &str| finding[member].as_str().expect("text").to_owned();
+        let names = |finding: &Value| {
+            let names = finding["names"].as_array().expect("a list").iter();
+            names.map(|name| name.as_str().expect("text").to_owned()).collect::<Vec<_>>().join(" ")
+        };
+        findings.iter().map(|it| (text(it, "path"), text(it, "wrong"), names(it))).collect()
+    }
+}
+
+#[test]
+fn a_store_that_is_whole_is_found_whole() {
+    let it = filled();
+    let checked = Checked::of(&it, &[]);
+    assert_eq!((checked.code, checked.list("findings")), (Some(0), Vec::new()));
+    assert!(checked.document["files"].as_u64() > Some(15), "{}", checked.document);
+    let store = it.path("store");
+    assert_eq!(files(&store), files(&store));
+    let told = run(&it, &["fsck"]).ok().out();
+    assert!(told.ends_with(": 0 damaged or missing\n"), "{told}");
+}
+
+/// Looks at a store without starting a program.
+fn findings(root: &Path) -> Result<Vec<String>, String> {
+    let limits = Limits::default();
+    let (cancel, workers) = (Cancel::new(), NonZeroUsize::MIN);
+    let cx = Context { observer: &(), cancel: &cancel, limits: &limits, workers };
+    let store = Store::open(root, &Options::default()).map_err(|fault| fault.to_string())?;
+    let checked = store.check(&cx).map_err(|fault| fault.to_string())?;
+    Ok(checked.findings.iter().map(|finding| finding.item.path()).collect())
+}
+
+/// Everything that the images of a store are; an error where something cannot be read.
+fn read(root: &Path) -> Result<BTreeMap<String, Vec<u8>>, String> {
+    let store = Store::open(root, &Options::default()).map_err(|fault| fault.to_string())?;
+    let mut all = BTreeMap::new();
+    for (name, root) in store.names().map_err(|fault| fault.to_string())? {
+        let mut next = vec![root.clone()];
+        while let Some(blob) = next.pop() {
+            let limits = Limits::default();
+            let children = |blob: &Descriptor| -> Result<Vec<Descriptor>, orlop::spec::Fault> {
+                Ok(match blob.media_type.role() {
+                    Role::Index => graph::read::<Index>(&limits, &store, blob)?.manifests.clone(),
+                    Role::Manifest => {
+                        graph::read::<Manifest>(&limits, &store, blob)?.blobs().cloned().collect()
+                    }
+                    _ => Vec::new(),
+                })
+            };
+            next.extend(children(&blob).map_err(|fault| fault.to_string())?);
+            let origin = store.origin(&blob).map_err(|fault| fault.to_string())?;
+            let mut bytes = Vec::new();
+            let reader = origin.open(0).map_err(|fault| fault.to_string())?;
+            let mut proven = orlop::layer::Verified::new(reader, &blob).map_err(|fault| fault.to_string())?;
+            std::io::Read::read_to_end(&mut proven, &mut bytes).map_err(|error| error.to_string())?;
+            all.insert(format!("{name:?} {}", blob.digest), bytes);
+        }
+    }
+    Ok(all)
+}
+
+/// Bits anywhere in the store: found by `fsck` without exception, and no reader gives anything else than before.
+#[test]
+fn every_flipped_bit_is_found_and_nothing_else_is_read() {
+    let it = filled();
+    let store = it.path("store");
+    let whole = files(&store);
+    let before = read(&store).expect("whole");
+    let places: Vec<(&PathBuf, &Vec<u8>)> = whole.iter().filter(|(_, bytes)| !bytes.is_empty()).collect();
+    let flips = if testkit::full() { 10_000 } else { 1000 };
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut next = |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state % below as u64).expect("below")
+    };
+    for number in 0..flips {
+        // Every file has its turn, the small ones as often as the large ones.
+        let (path, bytes) = places[if number < places.len() { number } else { next(places.len()) }];
+        let bit = next(bytes.len() * 8);
+        let mut rotten = bytes.clone();
+        rotten[bit / 8] ^= 1 << (bit % 8);
+        overwrite(path, &rotten);
+        let shown = path.strip_prefix(&store).expect("of the store").display().to_string();
+        match findings(&store) {
+            // Nobody knows what a store of an unknown format holds.
+            Err(_) => assert_eq!(shown, "format"),
+            Ok(found) => assert_eq!(found.join(" "), shown, "bit {bit}"),
+        }
+        if let Ok(after) = read(&store) {
+            let is_as_before = |(name, bytes): (&String, &Vec<u8>)| before.get(name) == Some(bytes);
+            assert!(after.iter().all(is_as_before), "{shown}, bit {bit}: something else is read");
+        }
+        overwrite(path, bytes);
+    }
+    assert_eq!(findings(&store), Ok(Vec::new()));
+    proof::ran("fsck: every flipped bit", flips);
+}
+
+#[test]
+fn whatever_is_missing_is_found_with_the_names_that_need_it() {
+    let it = filled();
+    let store = it.path("store");
+    let whole = files(&store);
+    let mut cases = 0;
+    for (path, bytes) in &whole {
+        let shown = path.strip_prefix(&store).expect("of the store").display().to_string();
+        // A name that is gone is no name; without its format nothing is a store.
+        if shown.starts_with("names") || shown == "format" {
+            continue;
+        }
+        fs::remove_file(path).expect("removed");
+        let checked = Checked::of(&it, &[]);
+        assert_eq!(checked.code, Some(8), "{shown}: {}", checked.err);
+        let found = checked.list("findings");
+        assert!(
+            found
+                .iter()
+                .any(|(path, wrong, names)| *path == shown && wrong == "missing" && !names.is_empty()),
+            "{shown}: {found:?}"
+        );
+        overwrite(path, bytes);
+        cases += 1;
+    }
+    proof::ran("fsck: whatever is missing", cases);
+}
+
+/// Form and list of the base of an image whose blobs are kept.
+fn base(it: &Scratch) -> (PathBuf, PathBuf) {
+    let told = run(it, &["images", "--format=json"]).ok().out();
+    let document: Value = serde_json::from_str(&told).expect("JSON");
+    let layer = &document["images"][0]["manifests"][0]["layers"][0];
+    assert_eq!(layer["bytes"], "kept");
+    let file = |part: &str, member: &str| {
+        let digest = layer[member].as_str().expect("a digest");
+        it.path(&format!("store/{part}/{}", digest.replace(':', "/")))
+    };
+    (file("forms", "digest"), file("layers", "diff_id"))
+}
+
+fn rot(path: &Path) {
+    let mut bytes = fs::read(path).expect("read");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x10;
+    overwrite(path, &bytes);
+}
+
+#[test]
+fn what_kept_blobs_hold_is_repaired_without_a_network() {
+    let it = filled();
+    let store = it.path("store");
+    let whole = files(&store);
+    let (form, list) = base(&it);
+    let shared = |path: &PathBuf| path.to_string_lossy().contains("/objects/") && whole[path].len() == 70_000;
+    let object = whole.keys().find(|path| shared(path)).expect("an object");
+    for damage in [rot as fn(&Path), |path| fs::remove_file(path).expect("removed")] {
+        for path in [object, &list, &form] {
+            damage(path);
+        }
+        let found = Checked::of(&it, &[]);
+        assert_eq!(found.code, Some(8));
+        let repaired = Checked::of(&it, &["--repair", "--offline"]);
+        assert_eq!((repaired.code, repaired.list("findings")), (Some(0), Vec::new()), "{}", repaired.err);
+        assert!(!repaired.list("repaired").is_empty());
+        for path in [object, &list, &form] {
+            assert!(fs::read(path).expect("there") == whole[path], "{}", path.display());
+        }
+    }
+}
+
+/// The form of a blob that our compressor made is found out again from its layer.
+#[test]
+fn forms_are_an_index_that_can_be_made_again() {
+    let it = filled();
+    let store = it.path("store");
+    let whole = files(&store);
+    fs::remove_dir_all(store.join("forms")).expect("removed");
+    fs::create_dir(store.join("forms")).expect("made");
+    assert_eq!(Checked::of(&it, &[]).code, Some(8));
+    let repaired = Checked::of(&it, &["--repair", "--offline"]);
+    assert_eq!((repaired.code, repaired.list("findings")), (Some(0), Vec::new()), "{}", repaired.err);
+    assert_eq!(files(&store), whole);
+}
+
+#[test]
+fn what_cannot_be_had_again_stays_as_it_is_and_is_named() {
+    let it = filled();
+    let whole = files(&it.path("store"));
+    let only = |path: &&PathBuf| whole[*path] == vec![b'm'; 9000];
+    let object = whole.keys().find(only).expect("an object");
+    rot(object);
+    let rotten = files(&it.path("store"));
+    let repaired = Checked::of(&it, &["--repair", "--offline"]);
+    assert_eq!(repaired.code, Some(8), "{}", repaired.err);
+    let path = object.strip_prefix(it.path("store")).expect("of the store").display().to_string();
+    assert_eq!(repaired.list("findings"), [(path, "damaged".into(), "made:1".into())]);
+    assert_eq!(repaired.list("repaired"), []);
+    let after = files(&it.path("store"));
+    assert!(rotten.iter().all(|(path, bytes)| after.get(path) == Some(bytes)), "nothing is removed");
+}
+
+/// Everything of an image of a registry, damaged and missing, comes back from there.
+#[test]
+fn a_registry_gives_back_what_rotted() {
+    const PROOF: &str = "fsck: repair from a registry";
+    let Some(registry) = Registry::start(Wire::Clear, Guard::Open) else {
+        return proof::skipped(PROOF, "docker-registry is missing");
+    };
+    let it = filled();
+    let (host, insecure) = (registry.host(), ["--insecure", &registry.host()].map(str::to_owned));
+    let insecure: Vec<&str> = insecure.iter().map(String::as_str).collect();
+    for name in ["kept-gz:1", "kept-zst:1", "made:1"] {
+        let target = format!("docker://{host}/{name}");
+        run(&it, &[&["push", &format!("store:{name}"), &target, "--progress=none"], &insecure[..]].concat())
+            .ok();
+    }
+    fs::remove_dir_all(it.path("store")).expect("removed");
+    for name in ["kept-gz:1", "kept-zst:1", "made:1"] {
+        run(&it, &[&["pull", &format!("{host}/{name}"), "--progress=none"], &insecure[..]].concat()).ok();
+    }
+    let store = it.path("store");
+    let whole = files(&store);
+    let damaged: Vec<&PathBuf> = whole
+        .keys()
+        .filter(|path| {
+            ["blobs", "forms", "layers", "objects"].iter().any(|part| path.starts_with(store.join(part)))
+        })
+        .collect();
+    let repairs = |damage: &dyn Fn(usize, &Path)| {
+        damaged.iter().enumerate().for_each(|(number, path)| damage(number, path));
+        assert_eq!(Checked::of(&it, &[]).code, Some(8));
+        let repaired = Checked::of(&it, &[&["--repair"], &insecure[..]].concat());
+        assert_eq!((repaired.code, repaired.list("findings")), (Some(0), Vec::new()), "{}", repaired.err);
+        let after = files(&store);
+        assert!(whole == after, "as before");
+    };
+    repairs(&|_, path| rot(path));
+    repairs(&|number, path| {
+        if number % 2 == 0 { rot(path) } else { fs::remove_file(path).expect("removed") }
+    });
+    repairs(&|number, path| {
+        if number % 3 == 0 {
+            fs::remove_file(path).expect("removed");
+        }
+    });
+    for path in &damaged {
+        rot(path);
+        let repaired = Checked::of(&it, &[&["--repair"], &insecure[..]].concat());
+        assert_eq!(repaired.code, Some(0), "{}: {}", path.display(), repaired.err);
+        assert!(fs::read(path).expect("there") == whole[*path], "{}", path.display());
+    }
+    proof::ran(PROOF, damaged.len());
+}
+
+/// What others write and remove meanwhile is never called damaged.
+#[test]
+fn nothing_is_found_in_a_store_that_others_work_in() {
+    let it = filled();
+    let rounds = if testkit::full() { 200 } else { 12 };
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for worker in 0..3 {
+            let (it, done) = (&it, &done);
+            scope.spawn(move || {
+                let mut number = 0;
+                while !done.load(Ordering::Relaxed) {
+                    number += 1;
+                    let (tree, name) = (format!("tree-{worker}"), format!("store:other-{worker}:1"));
+                    it.folder(&tree);
+                    it.file(&format!("{tree}/file"), format!("{worker} {number} {}", "x".repeat(200)));
+                    run(it, &["build", &tree, &name, "--progress=none"]).ok();
+                    run(it, &["untag", &name]).ok();
+                }
+            });
+        }
+        let looks: Vec<Checked> = (0..rounds).map(|_| Checked::of(&it, &[])).collect();
+        done.store(true, Ordering::Relaxed);
+        for checked in looks {
+            assert_eq!((checked.code, checked.list("findings")), (Some(0), Vec::new()), "{}", checked.err);
+        }
+    });
+    proof::ran("fsck: beside others", rounds);
+}
+
+#[test]
+fn a_store_of_a_newer_form_is_refused_and_not_called_damaged() {
+    let it = filled();
+    let newer = |file: &str, text: &str| {
+        let path = it.path("store").join(file);
+        let before = fs::read(&path).expect("there");
+        overwrite(&path, text.as_bytes());
+        let told = run(&it, &["fsck"]).run();
+        assert_eq!(told.code(), Some(1), "{file}: {}", told.err());
+        assert!(told.out().is_empty(), "{}", told.out());
+        assert_eq!(fs::read(&path).expect("there"), text.as_bytes(), "and left as it is");
+        overwrite(&path, &before);
+    };
+    newer("format", "orlop store 2\n");
+    newer("format", "orlop store 1\nneeds more\n");
+}
