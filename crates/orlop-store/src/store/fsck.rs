@@ -15,6 +15,7 @@ mod proof;
 
 pub use mend::{Mended, Supply};
 
+use super::form::How;
 use super::{Store, format};
 use crate::error::Error;
 use orlop_spec::digest::{AnyDigest, DiffId, Digest};
@@ -194,7 +195,14 @@ impl Store {
             Item::Object(digest) => holders.contains_key(digest),
             _ => true,
         };
-        is_needed && self.root.open_beneath(item.path()).is_err()
+        is_needed && self.root.open_beneath(item.path()).is_err() && !self.is_made_again(item)
+    }
+
+    /// Whether something is the blob of a layer, and comes back from that: its form may have come since forms were read.
+    fn is_made_again(&self, item: &Item) -> bool {
+        let Item::Blob(AnyDigest::Known(digest)) = item else { return false };
+        let form = self.forms.get(digest).ok().flatten().filter(|form| form.how != How::Kept);
+        form.is_some_and(|form| self.root.open_beneath(Item::Layer(form.diff_id).path()).is_ok())
     }
 }
 
