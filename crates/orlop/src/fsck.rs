@@ -16,7 +16,7 @@ pub fn check(cx: &Context<'_>, store: &Store) -> Result<Checked> {
 
 /// The same, and puts right what can be had again: from kept blobs, from other layers, from where the images came from.
 pub fn repair(cx: &Context<'_>, store: &Store, outside: &Outside<'_>) -> Result<Mended> {
-    store.mend(cx, &Origins(outside))
+    store.restore(cx, &Origins(outside))
 }
 
 /// Fetches blobs from where images came from.

@@ -47,7 +47,7 @@ pub struct Mended {
 
 impl Store {
     /// Proves everything, and puts right what can be had again.
-    pub fn mend(&self, cx: &Context<'_>, supply: &dyn Supply) -> Result<Mended> {
+    pub fn restore(&self, cx: &Context<'_>, supply: &dyn Supply) -> Result<Mended> {
         let mut look = self.look_at_all(cx)?;
         let (mut found, mut faults) = (BTreeMap::new(), Vec::new());
         for _ in 0..MOST_ROUNDS {
