@@ -26,8 +26,8 @@ static SEAM: Mutex<()> = Mutex::new(());
 const FILES: &str = "a";
 
 /// What the gate tries of a scene, and what a full run does.
-const TWO: [Switches; 2] = [Switches::AtMost(1), Switches::Any];
-const THREE: [Switches; 2] = [Switches::AtMost(1), Switches::AtMost(3)];
+const TWO: [Switches; 2] = [Switches::AtMost(2), Switches::AtMost(4)];
+const THREE: [Switches; 2] = [Switches::AtMost(1), Switches::AtMost(2)];
 
 fn import_a(place: &Path) -> std::result::Result<(), String> {
     try_publish(place, "a", &image(FILES)).map_err(|fault| fault.to_string())

@@ -25,7 +25,7 @@ const fn publication(args: &'static [&'static str], name: &'static str) -> Publi
     Publication { args, name, unsynced: None }
 }
 
-const PUBLICATIONS: [Publication; 14] = [
+const PUBLICATIONS: [Publication; 17] = [
     publication(&["build", "tree", "oci:layout:new"], "layout/index.json"),
     publication(&["build", "tree", "oci:fresh:new"], "fresh/index.json"),
     publication(&["build", "tree", "oci:deep/er:new"], "deep/er/index.json"),
@@ -68,6 +68,9 @@ const PUBLICATIONS: [Publication; 14] = [
     publication(&["copy", "oci:other:o", "dir:fresh"], "fresh/manifest.json"),
     publication(&["unpack", "--sync", "oci:other:o", "fresh"], "fresh"),
     publication(&["bundle", "--sync", "--replace", "oci:layout:old", "held"], "held"),
+    publication(&["copy", "--root", "fresh", "oci:other:o", "store:new"], "fresh/names/new"),
+    publication(&["copy", "--root", "st", "oci:other:o", "store:new"], "st/names/new"),
+    publication(&["tag", "--root", "st", "store:old", "new"], "st/names/new"),
 ];
 
 const CALLS: &str = "trace=openat,write,pwrite64,copy_file_range,ioctl,ftruncate,fallocate,mkdirat,mknodat,symlinkat,\
@@ -196,7 +199,7 @@ impl Disk {
         let is_there = |file: &Path| file == self.file(published) || self.has_name(file);
         let bytes = self.bytes.iter().filter(|file| file.starts_with(work) && is_there(file));
         let names = self.names.iter().filter(|name| name.starts_with(work) && *name != published);
-        bytes.chain(names).filter(|path| !path.ends_with("strace.log")).cloned().collect()
+        bytes.chain(names).filter(|path| !path.ends_with("strace.log") && !is_lease(path)).cloned().collect()
     }
 
     /// Files without a name show one that begins so.
@@ -204,6 +207,11 @@ impl Disk {
         let is_nameless = file.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"#"));
         self.first.values().any(|first| first == file) || (!is_nameless && file.exists())
     }
+}
+
+/// A lease means nothing after its run, and so nothing after the power was lost.
+fn is_lease(path: &Path) -> bool {
+    path.parent().is_some_and(|folder| folder.ends_with("st/leases") || folder.ends_with("fresh/leases"))
 }
 
 fn beneath(folder: &Path, rest: &Path) -> PathBuf {

@@ -19,6 +19,8 @@ pub(crate) struct Subject {
 enum Target {
     /// An image of the layout `layout`.
     Image(&'static str),
+    /// An image of the store `st`.
+    Stored(&'static str),
     /// An image of an archive, which stays as it is but for that.
     File(&'static str),
     /// A folder.
@@ -29,7 +31,7 @@ enum Target {
 
 /// What [`Stage`] lays out for them: folders to build from, the layouts `layout` and `other`, and one of each kind
 /// of target that can be replaced.
-pub(crate) const SUBJECTS: [Subject; 13] = [
+pub(crate) const SUBJECTS: [Subject; 16] = [
     Subject { name: "build", args: &["build", "tree", "oci:layout:new"], target: Target::Image("new") },
     Subject { name: "copy", args: &["copy", "oci:other:o", "oci:layout:new"], target: Target::Image("new") },
     Subject { name: "tag", args: &["tag", "oci:layout:old", "new"], target: Target::Image("new") },
@@ -67,6 +69,21 @@ pub(crate) const SUBJECTS: [Subject; 13] = [
         args: &["copy", "oci:other:o", "tar:root.tar"],
         target: Target::File("root.tar"),
     },
+    Subject {
+        name: "copy into the store",
+        args: &["copy", "--root", "st", "oci:other:o", "store:new"],
+        target: Target::Stored("new"),
+    },
+    Subject {
+        name: "tag in the store",
+        args: &["tag", "--root", "st", "store:old", "new"],
+        target: Target::Stored("new"),
+    },
+    Subject {
+        name: "gc of the store",
+        args: &["gc", "--root", "st", "--grace", "0s", "store:"],
+        target: Target::Nothing,
+    },
 ];
 
 /// How a target is.
@@ -87,6 +104,10 @@ impl Subject {
         match self.target {
             Target::Image(tag) => {
                 let digest = ask(work, &["digest", &format!("oci:layout:{tag}")]);
+                if digest.success() { State::Image(digest.out()) } else { State::Absent }
+            }
+            Target::Stored(name) => {
+                let digest = ask(work, &["digest", "--root", "st", &format!("store:{name}")]);
                 if digest.success() { State::Image(digest.out()) } else { State::Absent }
             }
             Target::File(name) => fs::read(work.join(name)).map_or(State::Absent, State::File),
@@ -117,7 +138,7 @@ pub(crate) struct Stage {
 }
 
 /// What the start is made by, after `tree` and `small` are there.
-const START: [&[&str]; 9] = [
+const START: [&[&str]; 12] = [
     &["build", "--cmd", "sh", "small", "oci:layout:old"],
     &["build", "tree", "oci:other:o"],
     // What no name reaches any more, for `gc`.
@@ -128,6 +149,9 @@ const START: [&[&str]; 9] = [
     &["copy", "oci:layout:old", "docker-archive:docker.tar:old:1"],
     &["copy", "oci:layout:old", "tar:root.tar"],
     &["unpack", "oci:other:o", "held"],
+    &["copy", "--root", "st", "oci:layout:old", "store:old"],
+    &["copy", "--root", "st", "oci:other:o", "store:gone"],
+    &["untag", "--root", "st", "store:gone"],
 ];
 
 impl Stage {
@@ -209,11 +233,14 @@ impl<'a> Trial<'a> {
             self.old,
             "{what}: the old image is another"
         );
+        let stored = ask(work, &["validate", "--root", "st", "store:old"]);
+        assert!(stored.success(), "{what}: the stored image is not valid: {stored}");
     }
 }
 
-/// All paths below the folder, but what a sweep of the layout removes.
+/// All paths below the folder, but what sweeps of the layout and of the store remove.
 fn swept(work: &Path) -> BTreeSet<Vec<u8>> {
+    ask(work, &["gc", "--root", "st", "--grace", "0s", "store:"]);
     ask(work, &["gc", "--grace", "0s", "oci:layout"]);
     dump(work).into_keys().collect()
 }
