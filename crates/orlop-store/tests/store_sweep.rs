@@ -3,6 +3,7 @@
 mod stored;
 
 use orlop_fs::Dir;
+use orlop_fs::lock::{Share, Wait};
 use orlop_spec::Kind;
 use orlop_spec::port::{Heap, Keeper as _, Source as _, Sweep};
 use orlop_store::store::roots::Roots;
@@ -108,7 +109,10 @@ fn what_a_mount_or_a_container_uses_stays() {
         Dir::open(place.join(path)).expect("a folder")
     };
     let used = Roots { images: vec![mounted.root.clone()], ..Roots::default() };
-    used.write(&folder("mounts/one")).expect("written");
+    let mount = folder("mounts/one");
+    used.write(&mount).expect("written");
+    // As whoever makes it does, until it says what is mounted.
+    let lock = mount.lock(Share::Exclusive, Wait::Yes).expect("locked");
     let used = Roots { layers: vec![diff_id(&rendered)], trees: vec!["a-tree".into()], ..Roots::default() };
     used.write(&folder("runs/one")).expect("written");
     forget(&place, "mounted");
@@ -118,7 +122,7 @@ fn what_a_mount_or_a_container_uses_stays() {
     mounted.check(&open(&place));
     assert_eq!(contents(&place), 4);
     assert!(place.join("trees/a-tree").is_dir() && !place.join("trees/another").exists());
-    fs::remove_dir_all(place.join("mounts/one")).expect("unmounted");
+    drop(lock);
     fs::remove_dir_all(place.join("runs/one")).expect("ended");
     sweep(&place);
     assert_eq!(contents(&place), 0);

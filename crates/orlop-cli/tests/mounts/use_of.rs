@@ -132,3 +132,36 @@ fn refused_elsewhere(done: &Finished, user: User) {
     assert!(done.err().contains("xerror:"), "the program saw its file: {done}");
     assert!(done.err().contains("is mounted for other processes"), "{done}");
 }
+
+/// A mount keeps what it shows from a sweep, whoever else forgets the image.
+#[test]
+fn what_is_mounted_is_not_swept() {
+    const PROOF: &str = "mount: the image of a mount is not collected";
+    const SWEEP: &str = "$ORLOP gc --grace 0 store: >/dev/null";
+    for user in User::ALL {
+        let Some(world) = world(PROOF, user) else { return };
+        let count =
+            || world.ok("find store/objects -type f | wc -l").trim().parse::<u32>().expect("a number");
+        assert!(count() > 0);
+        let session = format!(
+            "$ORLOP rm --yes store:app:1 >/dev/null; {SWEEP}; chroot m /bin/sh -c 'cat /plain /x-big'"
+        );
+        let shown = if user == User::Root {
+            world.ok(&format!("mkdir m; $ORLOP mount app:1 m >/dev/null; {session}; {SWEEP}"))
+        } else {
+            std::fs::write(world.path("session"), session).expect("written");
+            world.ok("mkdir m; $ORLOP mount app:1 m -- sh -ec '. ./session'")
+        };
+        assert_eq!(shown, "xx", "{user:?}");
+        world.ok("$ORLOP umount --all >/dev/null");
+        world.ok(SWEEP);
+        assert_eq!(count(), 0, "{user:?}: nothing keeps them");
+        world.ok(&format!("$ORLOP unshare sh -c '{SWEEP}'"));
+        assert_eq!(
+            world.ok("ls -A store/trees store/mounts | grep -v -e probed -e : -e '^$' || :"),
+            "",
+            "{user:?}"
+        );
+    }
+    proof::ran(PROOF, 3);
+}

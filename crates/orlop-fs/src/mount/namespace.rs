@@ -2,6 +2,7 @@
 
 use super::{Whose, attached};
 use crate::file::File;
+use crate::namespace::Ids;
 use crate::{Dir, Result, stat};
 
 /// A namespace of mounts, as those know it who come later.
@@ -47,10 +48,16 @@ impl Namespace {
         if here.processes != self.processes || self.is_kept_by_a_mount()? {
             return Ok(Witness::Unknown);
         }
-        let is_there =
-            |pid: &u32| stat::at(format!("/proc/{pid}/ns/mnt")).is_ok_and(|it| it.ino == self.mounts);
-        let found = processes()?.into_iter().find(is_there);
-        Ok(found.map_or(Witness::Gone, |pid| Witness::Seen(Whose::Process(pid))))
+        let mut is_blind = false;
+        for pid in processes()? {
+            match stat::at(format!("/proc/{pid}/ns/mnt")) {
+                Ok(it) if it.ino == self.mounts => return Ok(Witness::Seen(Whose::Process(pid))),
+                Err(error) if error.is_denied() => is_blind = true,
+                _ => {}
+            }
+        }
+        // Whoever made it sees all of its processes; those of a namespace of users do not see what is beside or above it.
+        if is_blind && Ids::current()? != Ids::All { Ok(Witness::Unknown) } else { Ok(Witness::Gone) }
     }
 
     /// As by `unshare --mount=FILE`.

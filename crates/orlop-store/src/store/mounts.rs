@@ -375,11 +375,15 @@ fn has_no_changes(folder: &Dir) -> Result<bool> {
     }
 }
 
-/// Removes the folder of a mount; what a killed run may have mounted in it is unmounted first.
+/// Removes the folder of a mount; what a killed run may have mounted in it is unmounted first. Changes that belong to
+/// subordinate ids are left to whoever comes in a namespace that has them.
 fn remove(folders: &Dir, id: &[u8]) -> Result<()> {
     let path = stat::real_path(folders.path())?.join(Path::new(&OsString::from_vec(id.to_vec())));
     for left in attached(Whose::Own)?.iter().rev().filter(|it| it.place.starts_with(&path)) {
         unmount(&left.place, InUse::Detach)?;
     }
-    Ok(folders.remove_all(id)?)
+    match folders.remove_all(id) {
+        Err(error) if error.is_denied() => Ok(()),
+        outcome => Ok(outcome?),
+    }
 }

@@ -8,11 +8,11 @@
 //! lease. What it lists stays until the folder is removed, which is for whoever knows that the mount or container is gone.
 
 use crate::error::Error;
-use crate::folder;
-use orlop_fs::{Dir, FileKind, temp};
+use orlop_fs::{Dir, FileKind, Persist, temp};
 use orlop_spec::port::Result;
 use orlop_spec::{Descriptor, DiffId, json};
 use serde::{Deserialize, Serialize};
+use std::io::Write as _;
 
 /// The file in the folder of a mount or container.
 pub const FILE: &str = "roots";
@@ -43,7 +43,12 @@ impl Roots {
     /// Writes what is in use into the folder of a mount or container; from then on no lease is needed for it.
     pub fn write(&self, folder: &Dir) -> Result<()> {
         let Self { images, layers, trees } = self.clone();
-        folder::write_new(folder, FILE, &json::print(&Written { version: VERSION, images, layers, trees }))
+        // Not synced: neither a mount nor a container is there after a loss of power.
+        let mut temp = folder.create_temp()?;
+        temp.write_all(&json::print(&Written { version: VERSION, images, layers, trees }))
+            .map_err(|error| orlop_fs::Error::io("write", folder.shown(FILE), error))?;
+        temp.persist(FILE, Persist::New)?;
+        Ok(())
     }
 
     /// What the folder of a mount or container says; `None` where it says nothing yet.
@@ -52,6 +57,10 @@ impl Roots {
             Err(error) if error.is_not_found() => return Ok(None),
             opened => opened?.read_to_limit(LIMIT)?,
         };
+        // What a loss of power may leave.
+        if bytes.is_empty() {
+            return Ok(None);
+        }
         let file = || folder.path().join(FILE);
         let written: Written =
             json::parse(&bytes).map_err(|error| Error::Damaged { file: file(), source: error.into() })?;
@@ -107,7 +116,9 @@ mod tests {
     fn what_cannot_be_read_is_an_error() {
         let scratch = testkit::scratch();
         let folder = Dir::open(scratch.folder("a")).expect("a folder");
-        for bad in ["", "{}", r#"{"version":2,"images":[],"layers":[],"trees":[]}"#] {
+        scratch.file("a/roots", "");
+        assert_eq!(Roots::read(&folder).expect("nothing is said"), None);
+        for bad in ["{}", r#"{"version":2,"images":[],"layers":[],"trees":[]}"#] {
             scratch.file("a/roots", bad);
             assert!(Roots::read(&folder).is_err(), "{bad}");
         }

@@ -53,6 +53,10 @@ impl Store {
     /// Removes what is old and not reached.
     pub(super) fn sweep_beside(&self, grace: Duration, mode: Sweep) -> Result<Swept> {
         let bound = before(self.bound(mode)?, grace);
+        if mode == Sweep::Remove {
+            // Mounts that are gone use nothing.
+            self.mounted()?;
+        }
         let reached = Reached::by(self)?;
         let mut broom = Broom { store: self, mode, bound, swept: Swept::default() };
         broom.blobs(&reached)?;
