@@ -36,6 +36,7 @@ mod sink;
 mod sweep;
 pub mod tree;
 mod unpacked;
+pub mod usage;
 pub mod view;
 
 pub use sink::StoreSink;

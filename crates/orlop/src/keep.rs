@@ -17,7 +17,7 @@ const NO_IMAGE: Error = Error::Unfit {
 
 const ONE_IMAGE: Error = Error::Unfit {
     what: "a place is swept as a whole, not one image of it",
-    hint: "remove the image first, then sweep: orlop rm oci:DIR:TAG, orlop gc oci:DIR",
+    hint: "remove the image first, then sweep: orlop rm oci:DIR:TAG, orlop gc oci:DIR; for the local store orlop rm NAME, orlop gc",
 };
 
 /// One tag may stand at several entries, one per platform; a further name is given to one of them.

@@ -1,7 +1,9 @@
-//! `orlop du REF`
+//! `orlop du [REF]`
+
+mod store;
 
 use super::Outcome;
-use crate::flags::{Format, OnePlatform, Place, Show, Work};
+use crate::flags::{Format, OnePlatform, Places, Show, Work};
 use crate::output::{Align, Table, size};
 use crate::shell::Shell;
 use clap::Args;
@@ -9,12 +11,18 @@ use orlop::du::{Usage, usage};
 use orlop::image::Image;
 use orlop::spec::Fault;
 use serde_json::{Value, json};
+use std::ffi::OsString;
 
-/// Tell how many bytes each layer holds, and how many of them later layers hide.
+/// Tell how many bytes each layer holds, and how many of them later layers hide; without an image, what the local store occupies.
+///
+/// Of the store it is told what is where, and for each image how much it needs and how much of that no other image needs.
 #[derive(Args)]
 pub struct Arguments {
+    /// The image [default: all of the local store]
+    #[arg(value_name = "REF")]
+    reference: Option<OsString>,
     #[command(flatten)]
-    place: Place,
+    places: Places,
     #[command(flatten)]
     platform: OnePlatform,
     #[command(flatten)]
@@ -24,8 +32,9 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
+    let Some(reference) = &arguments.reference else { return store::run(arguments, shell) };
     let layers = shell.read(&arguments.work, |cx| {
-        let place = arguments.place.open(cx)?;
+        let place = arguments.places.open(reference, cx)?;
         let wanted = arguments.platform.platform();
         usage(cx, &Image::fetch(cx, place.source(), place.selector(), &wanted)?)
     })?;

@@ -1,20 +1,26 @@
-//! `orlop gc PLACE`
+//! `orlop gc [PLACE]`
 
 use super::Outcome;
-use crate::flags::{Format, Place, Show, Unlocked};
+use crate::flags::{Format, Places, Show, Unlocked};
 use crate::output::{Align, Table, size};
 use crate::shell::Shell;
 use clap::Args;
 use orlop::spec::Fault;
 use orlop::spec::port::{Sweep, Swept};
 use serde_json::{Value, json};
+use std::ffi::OsString;
 use std::time::Duration;
 
-/// Remove blobs that no name of a layout reaches.
+/// Remove what no name of a place reaches, by default of the local store.
+///
+/// In the store, mounts, containers and programs that are at work keep what they use, and nobody has to wait.
 #[derive(Args)]
 pub struct Arguments {
+    /// The place [default: the local store]
+    #[arg(value_name = "PLACE")]
+    place: Option<OsString>,
     #[command(flatten)]
-    place: Place<Unlocked>,
+    places: Places<Unlocked>,
     /// Spare blobs younger than this: other programs may be about to name them
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = duration)]
     grace: Duration,
@@ -28,7 +34,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     let mode = if arguments.dry_run { Sweep::DryRun } else { Sweep::Remove };
     let swept = shell.look(|cx| {
-        let place = arguments.place.keep(cx)?;
+        let place = arguments.places.keep_or_store(arguments.place.as_deref(), cx)?;
         orlop::keep::gc(&*place.keeper, &place.reference.selector, arguments.grace, mode)
     })?;
     shell.print(match arguments.show.format {

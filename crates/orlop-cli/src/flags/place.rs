@@ -146,6 +146,16 @@ impl<L: Locking> Places<L> {
         transport::keep(reference, &self.outside(cx))
     }
 
+    /// Opens a place for changing its names, by default the local store.
+    pub fn keep_or_store<'a>(&'a self, text: Option<&OsStr>, cx: &Context<'a>) -> Result<Kept<'a>, Fault> {
+        let reference = match text {
+            Some(text) => transport::parse(text, Bare::Store, LoneStream::Refused)?,
+            None => Reference::new(Transport::Store),
+        };
+        let keeper = self.keep(&reference, cx)?;
+        Ok(Kept { reference, keeper })
+    }
+
     /// Opens a whole place that holds blobs, to compare its names.
     pub fn open_place<'a>(&'a self, text: &OsStr, cx: &Context<'a>) -> Result<Image<'a>, Fault> {
         let reference = transport::parse_place(text, Bare::Registry)?;
@@ -295,9 +305,7 @@ impl<L: Locking> Place<L> {
 
     /// Opens the place of the image for changing its names.
     pub fn keep<'a>(&'a self, cx: &Context<'a>) -> Result<Kept<'a>, Fault> {
-        let reference = transport::parse(&self.reference, Bare::Store, LoneStream::Refused)?;
-        let keeper = self.places.keep(&reference, cx)?;
-        Ok(Kept { reference, keeper })
+        self.places.keep_or_store(Some(&self.reference), cx)
     }
 }
 
