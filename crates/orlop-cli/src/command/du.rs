@@ -13,9 +13,9 @@ use orlop::spec::Fault;
 use serde_json::{Value, json};
 use std::ffi::OsString;
 
-/// Tell how many bytes each layer holds, and how many of them later layers hide; without an image, what the local store occupies.
+/// Tell what the layers of an image hold and hide; or what the local store occupies.
 ///
-/// Of the store it is told what is where, and for each image how much it needs and how much of that no other image needs.
+/// Of a layer it is told how many bytes it holds, and how many of them later layers hide. Of the store it is told what is where, and for each image how much it needs and how much of that no other image needs.
 #[derive(Args)]
 pub struct Arguments {
     /// The image [default: all of the local store]
