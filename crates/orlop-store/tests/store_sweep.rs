@@ -160,8 +160,7 @@ fn old_litter_goes_and_parts_under_way_stay() {
     let part = place.join("blobs/sha256/.orlop-tmp-part-abc");
     fs::write(&part, "under way").expect("written");
     let writer = Dir::open(place.join("blobs/sha256")).expect("a folder");
-    let locked =
-        writer.lock_file(".orlop-tmp-part-abc", orlop_fs::lock::Share::Exclusive, orlop_fs::lock::Wait::No);
+    let locked = writer.lock_file(".orlop-tmp-part-abc", Share::Exclusive, Wait::No);
     settle();
     assert_eq!(sweep(&place).litter, litter.len() + 1);
     assert!(part.exists() && !place.join("leases/dead").exists());
