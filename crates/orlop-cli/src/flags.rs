@@ -19,7 +19,7 @@ pub use place::{
     Held, Image, Kept, MAKES_A_TREE, OnePlatform, Place, Places, in_full, name, platform, published, store,
     target, target_place,
 };
-pub use store::StorePlace;
+pub use store::{Keeping, StorePlace};
 pub use target::Target;
 pub use tree::TreeFlags;
 

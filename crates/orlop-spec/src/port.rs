@@ -77,6 +77,12 @@ pub trait Source: Send + Sync {
     /// Access to a blob's bytes. Costs little: that the blob is missing may show only when it is opened.
     fn origin(&self, blob: &Descriptor) -> Result<Box<dyn Origin + '_>>;
 
+    /// An error where the place has what a blob holds, but cannot hand it out as it was named. Asked before anything moves.
+    fn gives(&self, blob: &Descriptor) -> Result<()> {
+        let _ = blob;
+        Ok(())
+    }
+
     /// A layer without its compression, where the place has it so: then nobody needs to decompress the blob.
     fn unpacked(&self, layer: &Descriptor) -> Result<Option<Box<dyn Unpacked + '_>>> {
         let _ = layer;

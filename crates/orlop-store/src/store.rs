@@ -43,7 +43,7 @@ pub use sink::StoreSink;
 
 use crate::blobs::{Blobs, Shape};
 use crate::error::Error;
-use form::{Form, Forms, How};
+use form::{Form, Forms, How, KeepBlobs};
 use guard::Shelf;
 use lease::Lease;
 use names::Names;
@@ -63,11 +63,13 @@ pub struct Options {
     pub limits: Limits,
     /// How many threads may make a blob again.
     pub workers: NonZeroUsize,
+    /// Which blobs of layers stay when they come in.
+    pub keep_blobs: KeepBlobs,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { limits: Limits::default(), workers: NonZeroUsize::MIN }
+        Self { limits: Limits::default(), workers: NonZeroUsize::MIN, keep_blobs: KeepBlobs::default() }
     }
 }
 
@@ -82,6 +84,7 @@ pub struct Store {
     names: Names,
     limits: Limits,
     workers: NonZeroUsize,
+    keep_blobs: KeepBlobs,
     /// Begun before anything is relied on; nothing where the store can only be read.
     lease: OnceLock<Option<Lease>>,
 }
@@ -127,6 +130,7 @@ impl Store {
             names: Names::new(root.open_dir(format::NAMES)?, limits.clone()),
             limits,
             workers: options.workers,
+            keep_blobs: options.keep_blobs,
             lease: OnceLock::new(),
             root,
         })
@@ -171,14 +175,19 @@ impl Store {
         Ok(())
     }
 
-    /// Whether a layer is here to the bit, in whatever form; then it can be relied on.
+    /// Whether a layer is here to the bit, in whatever form, and its blob where that is to be kept; then it can be relied on.
     fn holds_layer(&self, blob: &Descriptor) -> Result<bool> {
         let is_kept = || Ok(self.touch(format::BLOBS, &blob.digest)? == Some(blob.size));
         match self.form(&blob.digest)? {
             None => is_kept(),
             Some(Form { size, .. }) if size != blob.size => Ok(false),
             Some(Form { diff_id, how, .. }) => {
-                Ok(self.touch_layer(&diff_id)? && (how != How::Kept || is_kept()?))
+                let is_enough = match how {
+                    How::Made(_) => self.keep_blobs != KeepBlobs::All,
+                    How::Kept => false,
+                    How::Gone => self.keep_blobs == KeepBlobs::Nothing,
+                };
+                Ok(self.touch_layer(&diff_id)? && (is_enough || is_kept()?))
             }
         }
     }

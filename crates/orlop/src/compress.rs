@@ -181,9 +181,12 @@ impl Work<'_> {
     ) -> Result<Descriptor> {
         let item = old.digest.to_string();
         self.cx.observer.event(Event::Started { phase: "compress", item: item.clone(), total: None });
+        let unpacked = self.from.unpacked(old)?.filter(|unpacked| unpacked.diff_id() == diff_id);
         let origin = self.from.origin(old)?;
-        let blob = Verified::new(origin.open(0)?, old)?;
-        let mut plain = codec::decoder(compression, blob, self.cx.limits);
+        let mut plain = match &unpacked {
+            Some(unpacked) => unpacked.open()?,
+            None => codec::decoder(compression, Verified::new(origin.open(0)?, old)?, self.cx.limits),
+        };
         let progress = |bytes| self.cx.observer.event(Event::Advanced { item: item.clone(), bytes });
         let encode = Encode {
             codec: self.codec,

@@ -127,6 +127,7 @@ pub fn copy(
     how: &Copy,
 ) -> Result<Copied> {
     let Plan { mut roots, further, nodes, held } = Plan::new(cx, from, roots, &*to, how)?;
+    refuse_what_is_gone(from, &nodes, &*to)?;
     for root in &held {
         cx.observer.event(Event::Reused { blob: Box::new(root.clone()), put: Put::Held });
     }
@@ -146,6 +147,7 @@ pub fn foresee(
     how: &Copy,
 ) -> Result<Account> {
     let plan = Plan::new(cx, from, roots, to, how)?;
+    refuse_what_is_gone(from, &plan.nodes, to)?;
     let account = Mutex::new(Account::of_held(&plan.held));
     in_parallel(lanes(cx, from, to), &plan.nodes, |node| {
         cx.cancel.check()?;
@@ -155,6 +157,18 @@ pub fn foresee(
         Ok(())
     })?;
     Ok(account.into_inner().expect("no holder panics"))
+}
+
+/// An error before anything moves, where the source cannot hand out what the target lacks.
+fn refuse_what_is_gone(from: &dyn Source, nodes: &[Node], to: &dyn Sink) -> Result<()> {
+    for blob in nodes.iter().filter(|node| matches!(node, Node::Blob(_))).map(Node::descriptor) {
+        if let Err(fault) = from.gives(blob)
+            && to.foresee(blob)? != Put::Held
+        {
+            return Err(fault);
+        }
+    }
+    Ok(())
 }
 
 /// Everything that a copy takes, each blob once, children before parents.

@@ -43,6 +43,10 @@ impl Source for Locked<'_> {
         self.place.origin(blob)
     }
 
+    fn gives(&self, blob: &Descriptor) -> Result<()> {
+        self.place.gives(blob)
+    }
+
     fn unpacked(&self, layer: &Descriptor) -> Result<Option<Box<dyn Unpacked + '_>>> {
         self.place.unpacked(layer)
     }

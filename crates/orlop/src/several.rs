@@ -27,6 +27,12 @@ impl Source for Several<'_> {
         Ok(Box::new(Anywhere { first, others: known.filter_map(Result::ok).collect() }))
     }
 
+    fn gives(&self, blob: &Descriptor) -> Result<()> {
+        let others = self.others.iter().map(|place| place.gives(blob));
+        let said = self.first.gives(blob);
+        if said.is_ok() || others.into_iter().any(|said| said.is_ok()) { Ok(()) } else { said }
+    }
+
     fn unpacked(&self, layer: &Descriptor) -> Result<Option<Box<dyn Unpacked + '_>>> {
         let mut places = std::iter::once(&self.first).chain(&self.others);
         Ok(places.find_map(|place| place.unpacked(layer).ok().flatten()))

@@ -12,7 +12,7 @@
 use crate::error::Error;
 use crate::network::Surroundings;
 use orlop_spec::media_type::Role;
-use orlop_spec::port::{Catalog, Keeper, Name, Origin, Result, Selector, Source, Sweep, Swept};
+use orlop_spec::port::{Catalog, Keeper, Name, Origin, Result, Selector, Source, Sweep, Swept, Unpacked};
 use orlop_spec::{AnyDigest, Descriptor, Fault, Index, Limits, Manifest, graph};
 use orlop_store::Store;
 use std::time::Duration;
@@ -110,6 +110,14 @@ impl Source for Stored<'_> {
 
     fn origin(&self, blob: &Descriptor) -> Result<Box<dyn Origin + '_>> {
         self.store.origin(blob)
+    }
+
+    fn gives(&self, blob: &Descriptor) -> Result<()> {
+        self.store.gives(blob)
+    }
+
+    fn unpacked(&self, layer: &Descriptor) -> Result<Option<Box<dyn Unpacked + '_>>> {
+        self.store.unpacked(layer)
     }
 }
 

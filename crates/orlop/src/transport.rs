@@ -15,6 +15,7 @@ use orlop_spec::reference::{Bare, File, Grammar, LoneStream, Reference, Reposito
 use orlop_spec::{Cancel, Context, Digest};
 use orlop_store::archive::{self, Archive};
 use orlop_store::layout::{self, Layout};
+use orlop_store::store::form::KeepBlobs;
 use orlop_store::store::{self, Store, StoreSink};
 use orlop_store::{DockerArchive, Exploded, OciArchive};
 use std::ffi::OsStr;
@@ -27,6 +28,8 @@ pub struct Outside<'a> {
     pub tmpdir: PathBuf,
     /// Where the local store is.
     pub store: PathBuf,
+    /// Which blobs of layers the store keeps of what comes in, where that was said.
+    pub keep_blobs: Option<KeepBlobs>,
     /// A second folder of blobs for layouts.
     pub shared_blobs: Option<PathBuf>,
     /// The present time; decides only how old a blob is for a sweep.
@@ -127,7 +130,8 @@ impl Outside<'_> {
     }
 
     fn store(&self) -> store::Options {
-        store::Options { limits: self.cx.limits.clone(), workers: self.cx.workers }
+        let Context { limits, workers, .. } = self.cx;
+        store::Options { limits: limits.clone(), workers, keep_blobs: self.keep_blobs.unwrap_or_default() }
     }
 
     fn layout(&self) -> layout::Options {
@@ -258,6 +262,9 @@ fn found(path: &Path, outside: &Outside<'_>) -> Result<Found> {
 
 /// Opens the place for writing.
 pub fn create<'a>(reference: &Reference, outside: &Outside<'a>) -> Result<Created<'a>> {
+    if outside.keep_blobs.is_some() && reference.transport != Transport::Store {
+        return Err(NO_STORE.into());
+    }
     let archive = outside.archive();
     let place: Box<dyn Sink + 'a> = match &reference.transport {
         Transport::Registry(repository) => Box::new(outside.push(repository)?),
@@ -306,6 +313,11 @@ pub fn keep<'a>(reference: &Reference, outside: &Outside<'a>) -> Result<Box<dyn 
 const NO_FILE: Error = Error::Unfit {
     what: "only a file of the web has its digest told beside its name",
     hint: "an image is pinned by its own digest: REF@sha256:HEX",
+};
+
+const NO_STORE: Error = Error::Unfit {
+    what: "every other place keeps the blobs that it is given",
+    hint: "leave --keep-blobs out, or copy into the store: store:NAME",
 };
 
 const NO_TAGS: Error = Error::Unfit {

@@ -116,6 +116,7 @@ impl World {
         Outside {
             tmpdir: self.scratch.root().into(),
             store: self.scratch.path("store"),
+            keep_blobs: None,
             shared_blobs: (place.holder == Holder::SharedBlobs).then(|| place.folder.join("blobs")),
             now: orlop::layer::Time::from_seconds(1 << 40),
             cx: self.context(),

@@ -123,6 +123,7 @@ fn outside(scratch: &Scratch) -> Outside<'static> {
         old: orlop::schema_one::Old::Refused,
         tmpdir: scratch.root().into(),
         store: scratch.path("store"),
+        keep_blobs: None,
         shared_blobs: None,
         now: orlop::layer::Time::from_seconds(1 << 40),
         cx,

@@ -3,7 +3,7 @@
 mod plan;
 
 use super::Outcome;
-use crate::flags::{self, ConfigFlags, Places, TreeFlags, Work, name, published};
+use crate::flags::{self, ConfigFlags, Keeping, Places, TreeFlags, Work, name, published};
 use crate::shell::Shell;
 use clap::Args;
 use orlop::build::{Build, Form, Input, build};
@@ -50,6 +50,8 @@ pub struct Arguments {
     #[arg(long, help_heading = "Running")]
     check: bool,
     #[command(flatten)]
+    keeping: Keeping,
+    #[command(flatten)]
     places: Places,
     #[command(flatten)]
     work: Work,
@@ -70,7 +72,7 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     let line = shell.work(&arguments.work, |cx| {
         let prepared = plan.prepare(&arguments.places, cx)?;
         let images = images(arguments, cx, &prepared, &reading)?;
-        let sink = arguments.places.create(&target, cx)?;
+        let sink = arguments.places.keeping(&arguments.keeping).create(&target, cx)?;
         let built = build(cx, images, &form(arguments), sink, std::slice::from_ref(&name))?;
         Ok(published(&target, name.tag(), &built.root.digest))
     })?;

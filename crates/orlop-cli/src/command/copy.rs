@@ -5,7 +5,7 @@ mod convert;
 
 use super::Outcome;
 use crate::error::Error;
-use crate::flags::{self, Held, Image, Owners, Places, Work, platform};
+use crate::flags::{self, Held, Image, Keeping, Owners, Places, Work, platform};
 use crate::shell::Shell;
 use clap::Args;
 use orlop::copy::Platforms;
@@ -28,6 +28,8 @@ pub struct Arguments {
     words: Vec<OsString>,
     #[command(flatten)]
     copying: Copying,
+    #[command(flatten)]
+    keeping: Keeping,
 }
 
 /// How images are copied; `pull` and `push` take the same.
@@ -65,10 +67,16 @@ pub struct Copying {
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     let (target, sources) = arguments.words.split_last().ok_or(Error::NoSource)?;
-    arguments.copying.run(sources, target, shell)
+    arguments.copying.keeping(&arguments.keeping).run(sources, target, shell)
 }
 
 impl Copying {
+    /// What the store is to keep, for verbs that may write there.
+    pub fn keeping(&self, keeping: &Keeping) -> &Self {
+        self.places.keeping(keeping);
+        self
+    }
+
     /// Copies the sources to the target.
     pub fn run(&self, sources: &[OsString], target: &OsStr, shell: &Shell) -> Result<Outcome, Fault> {
         let is_one = sources.len() == 1 && !self.all_tags;

@@ -2,6 +2,7 @@
 
 use super::Outcome;
 use super::copy::Copying;
+use crate::flags::Keeping;
 use crate::shell::Shell;
 use clap::Args;
 use orlop::spec::Fault;
@@ -20,8 +21,11 @@ pub struct Arguments {
     target: OsString,
     #[command(flatten)]
     copying: Copying,
+    #[command(flatten)]
+    keeping: Keeping,
 }
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
-    arguments.copying.run(std::slice::from_ref(&arguments.image), &arguments.target, shell)
+    let Arguments { image, target, copying, keeping } = arguments;
+    copying.keeping(keeping).run(std::slice::from_ref(image), target, shell)
 }

@@ -80,7 +80,8 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
         let runtime = runtime?;
         let Arguments { places, platform, .. } = arguments;
         let manifest = fetch::stored(reference, arguments.pull, places, platform, cx)?;
-        let options_of_store = StoreOptions { limits: cx.limits.clone(), workers: cx.workers };
+        let options_of_store =
+            StoreOptions { limits: cx.limits.clone(), workers: cx.workers, ..StoreOptions::default() };
         let store = Store::open(places.store.folder(), &options_of_store)?;
         let image = Image::open(cx, &store, &manifest, &platform.platform())?;
         run::check_platform(&image.platform(), &environment::host())?;

@@ -1,6 +1,6 @@
 //! Where images are: a reference, and what its place needs from outside.
 
-use super::{Locked, Locking, Network, StorePlace};
+use super::{Keeping, Locked, Locking, Network, StorePlace};
 use crate::{environment, interrupt};
 use clap::Args;
 use orlop::fs::{File, stat};
@@ -13,6 +13,7 @@ use orlop::short_name::qualified;
 use orlop::spec::port::{Catalog, Keeper, Name, Selector, Sink, Source};
 use orlop::spec::reference::{Bare, LoneStream, Reference, Transport};
 use orlop::spec::{AnyDigest, Context, Digest, Event, Fault, Platform};
+use orlop::store::form::KeepBlobs;
 use orlop::transport::{self, Created, Opened, Outside, Purpose, SpoolFolder};
 use orlop::trees::TreeSource;
 use std::ffi::{OsStr, OsString};
@@ -42,6 +43,8 @@ pub struct Places<L: Locking = Locked> {
     locked: L,
     #[command(flatten)]
     network: Network,
+    #[arg(skip)]
+    keep_blobs: OnceLock<KeepBlobs>,
     #[arg(skip)]
     shared: OnceLock<Shared>,
 }
@@ -74,6 +77,15 @@ impl<L: Locking> Places<L> {
         Self { store, ..Self::default() }
     }
 
+    /// Says which blobs of layers the store is to keep, where a verb was told.
+    pub fn keeping(&self, keeping: &Keeping) -> &Self {
+        if let Some(said) = keeping.said() {
+            // Whoever says it twice says the same.
+            let _first = self.keep_blobs.set(said);
+        }
+        self
+    }
+
     /// What the library is handed.
     pub fn outside<'a>(&'a self, cx: &Context<'a>) -> Outside<'a> {
         self.outside_for(cx, Resolve::Fetch, Purpose::Use)
@@ -88,6 +100,7 @@ impl<L: Locking> Places<L> {
         Outside {
             tmpdir: self.spools(),
             store: self.store.folder(),
+            keep_blobs: self.keep_blobs.get().copied(),
             shared_blobs: self.shared_blobs.clone(),
             now: environment::now(),
             cx: *cx,

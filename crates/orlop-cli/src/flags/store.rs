@@ -6,6 +6,7 @@ use clap::Args;
 use orlop::fs::stat;
 use orlop::spec::reference::{Bare, LoneStream, Reference, Transport};
 use orlop::spec::{Context, Fault};
+use orlop::store::form::KeepBlobs;
 use orlop::store::{Options, Store};
 use orlop::transport;
 use std::ffi::OsStr;
@@ -33,7 +34,8 @@ impl StorePlace {
 
     /// Opens the store, if there is one: who has none has no images either.
     pub fn open_if_any(&self, cx: &Context<'_>) -> Result<Option<Store>, Fault> {
-        Store::open_if_any(self.folder(), &Options { limits: cx.limits.clone(), workers: cx.workers })
+        let options = Options { limits: cx.limits.clone(), workers: cx.workers, ..Options::default() };
+        Store::open_if_any(self.folder(), &options)
     }
 
     /// The folder, which must exist, for whoever stands elsewhere or is somebody else.
@@ -43,7 +45,10 @@ impl StorePlace {
 
     /// The store, which must exist.
     pub fn open(&self, cx: &Context<'_>) -> Result<Store, Fault> {
-        Store::open(self.folder(), &Options { limits: cx.limits.clone(), workers: cx.workers })
+        Store::open(
+            self.folder(),
+            &Options { limits: cx.limits.clone(), workers: cx.workers, ..Options::default() },
+        )
     }
 
     /// What the user calls an image of the store.
@@ -58,5 +63,30 @@ impl StorePlace {
     /// The same place, for verbs that look names up in it.
     pub fn places(&self) -> Places<Unlocked> {
         Places::with_store(self.clone())
+    }
+}
+
+/// For verbs that may write images into the store.
+#[derive(Args, Debug, Default)]
+pub struct Keeping {
+    /// Which compressed layers the store keeps beside their contents: unprovable (those that cannot be made again to the
+    /// bit), all, or none: then such an image goes on only with --compress [default: unprovable]
+    #[arg(long, value_name = "WHICH", value_parser = keep_blobs, help_heading = "Places")]
+    keep_blobs: Option<KeepBlobs>,
+}
+
+impl Keeping {
+    /// What was said.
+    pub fn said(&self) -> Option<KeepBlobs> {
+        self.keep_blobs
+    }
+}
+
+fn keep_blobs(text: &str) -> Result<KeepBlobs, String> {
+    match text {
+        "unprovable" => Ok(KeepBlobs::Unprovable),
+        "all" => Ok(KeepBlobs::All),
+        "none" => Ok(KeepBlobs::Nothing),
+        _ => Err("it is unprovable, all or none".into()),
     }
 }

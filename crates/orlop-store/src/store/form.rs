@@ -122,10 +122,7 @@ impl Store {
             How::Made(Recipe { codec, framing: FRAMING }) => {
                 Ok(Box::new(Pressed::new(codec, self.export(&form.diff_id, cancel)?, workers)))
             }
-            How::Made(Recipe { framing, .. }) => {
-                Err(Error::OtherFraming { digest: Box::new(*blob), framing, understood: FRAMING }.into())
-            }
-            How::Kept | How::Gone => Err(Error::BlobGone { digest: Box::new(*blob) }.into()),
+            _ => Err(form.gone(blob).into()),
         }
     }
 }
@@ -208,6 +205,21 @@ impl Forms {
 }
 
 impl Form {
+    /// Whether this program makes the blob of its layer.
+    pub(super) fn is_made_here(&self) -> bool {
+        matches!(self.how, How::Made(Recipe { framing: FRAMING, .. }))
+    }
+
+    /// Why a blob that is not kept cannot be handed out.
+    pub(super) fn gone(&self, blob: &Digest) -> Error {
+        match self.how {
+            How::Made(Recipe { framing, .. }) => {
+                Error::OtherFraming { digest: Box::new(*blob), framing, understood: FRAMING }
+            }
+            How::Kept | How::Gone => Error::BlobGone { digest: Box::new(*blob) },
+        }
+    }
+
     fn print(&self) -> String {
         let lines = format!("{UNDERSTOOD}\n{}", self.lines());
         let proof = Digest::of(Algorithm::Sha256, lines.as_bytes()).hex();

@@ -87,6 +87,16 @@ impl Source for Store {
         Ok(Box::new(BlobOrigin { store: self, blob: blob.clone() }))
     }
 
+    fn gives(&self, blob: &Descriptor) -> Result<()> {
+        let AnyDigest::Known(digest) = &blob.digest else { return Ok(()) };
+        match self.form(&blob.digest)? {
+            Some(form) if !form.is_made_here() && self.blobs.open(blob)?.is_none() => {
+                Err(form.gone(digest).into())
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn unpacked(&self, layer: &Descriptor) -> Result<Option<Box<dyn Unpacked + '_>>> {
         self.unpacked_layer(layer)
     }

@@ -9,7 +9,7 @@
 //! what the next one goes on with. A name comes after everything that it reaches is on the disk.
 
 use super::arrival::Arrival;
-use super::form::{self, Form, How};
+use super::form::{self, Form, How, KeepBlobs};
 use super::guard::Shelf;
 use super::names::Expected;
 use super::{Options, Store, format};
@@ -125,10 +125,9 @@ impl StoreSink {
         self.has_layers.store(true, Ordering::Relaxed);
         let Some(diff_id) = diff_id else { return self.persist(digest, arrival) };
         let how = self.how((blob, &diff_id), compression, &arrival)?;
-        if how == How::Kept {
-            self.persist(digest, arrival)?;
-        } else {
-            arrival.discard();
+        match how {
+            How::Kept => self.persist(digest, arrival)?,
+            How::Made(_) | How::Gone => arrival.discard(),
         }
         self.store.forms.set(digest, &Form { diff_id, size: blob.size, how })
     }
@@ -150,10 +149,20 @@ impl StoreSink {
         compression: Compression,
         arrival: &Arrival<'_>,
     ) -> Result<How> {
+        let keep = self.store.keep_blobs;
+        if keep == KeepBlobs::All {
+            return Ok(How::Kept);
+        }
         let mut head = FileOrigin::whole(arrival.file().try_clone()?).into_reader(0);
-        let Some(codec) = form::guess(&mut head, compression, made.0.size)? else { return Ok(How::Kept) };
-        let is_made = self.store.prove(made, codec, self.store.workers, &Cancel::new())?;
-        Ok(if is_made { How::Made(codec.into()) } else { How::Kept })
+        let made_by = match form::guess(&mut head, compression, made.0.size)? {
+            Some(codec) if self.store.prove(made, codec, self.store.workers, &Cancel::new())? => Some(codec),
+            _ => None,
+        };
+        Ok(match made_by {
+            Some(codec) => How::Made(codec.into()),
+            None if keep == KeepBlobs::Nothing => How::Gone,
+            None => How::Kept,
+        })
     }
 
     fn note(&self, blob: &Descriptor, origin: &dyn Origin) {

@@ -151,7 +151,10 @@ pub fn run(cx: &Context<'_>, tether: &Tether, stdio: &Stdio<'_>) -> Result<Ended
     room::settle()?;
     let image: Config = serde_json::from_str(&plan.image).map_err(RunError::BadPlan)?;
     // Open until the end: so long is what is mounted kept from sweeps.
-    let store = Store::open(&plan.store, &store::Options { limits: cx.limits.clone(), workers: cx.workers })?;
+    let store = Store::open(
+        &plan.store,
+        &store::Options { limits: cx.limits.clone(), workers: cx.workers, ..store::Options::default() },
+    )?;
     mount(cx, &store, &image.rootfs.diff_ids, plan.backend, &folder)?;
     let rootfs = folder.open_dir(ROOTFS)?;
     let config = config(cx, &image, &plan.options, &rootfs)?;

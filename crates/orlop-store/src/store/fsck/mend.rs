@@ -79,7 +79,8 @@ impl Look {
         supply: &dyn Supply,
         faults: &mut Vec<Fault>,
     ) -> Result<usize> {
-        let options = Options { limits: store.limits.clone(), workers: cx.workers };
+        let options =
+            Options { limits: store.limits.clone(), workers: cx.workers, keep_blobs: store.keep_blobs };
         let sink = StoreSink::create(store.path(), &options)?;
         sink.store().objects.distrust(self.bad_objects());
         let mut left: HashSet<&Item> = self.checked.findings.iter().map(|finding| &finding.item).collect();
