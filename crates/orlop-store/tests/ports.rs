@@ -42,8 +42,24 @@ fn layouts() {
     proof::ran("ports: OCI layout", laws);
 }
 
-/// A store, in which nothing has an age but by its own file system.
+/// A store. Ages are those of its files: who opens it to keep it finds all of them old.
 struct Stored(Scratch);
+
+impl Stored {
+    fn age(&self) {
+        let old = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_600_000_000);
+        let mut folders = vec![self.0.path("store")];
+        while let Some(folder) = folders.pop() {
+            for entry in folder.read_dir().expect("a folder").flatten() {
+                if entry.path().is_dir() {
+                    folders.push(entry.path());
+                } else {
+                    std::fs::File::open(entry.path()).expect("there").set_modified(old).expect("set");
+                }
+            }
+        }
+    }
+}
 
 impl Place for Stored {
     fn sink(&self) -> Result<Box<dyn Sink + '_>> {
@@ -55,6 +71,7 @@ impl Place for Stored {
     }
 
     fn keeper(&self) -> Result<Option<Box<dyn Keeper + '_>>> {
+        self.age();
         Ok(Some(Box::new(Store::open(self.0.path("store"), &store::Options::default())?)))
     }
 }
@@ -62,7 +79,7 @@ impl Place for Stored {
 #[test]
 fn stores() {
     let fresh = || -> Box<dyn Place> { Box::new(Stored(scratch())) };
-    let laws = suites::source(&fresh) + suites::sink(&fresh);
+    let laws = suites::source(&fresh) + suites::sink(&fresh) + suites::keeper(&fresh);
     proof::ran("ports: store", laws);
 }
 

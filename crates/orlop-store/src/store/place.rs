@@ -136,6 +136,9 @@ impl Keeper for Store {
         if meant.is_empty() {
             return Err(select::no_such(self.path(), &entries, selector).into());
         }
+        if *selector == Selector::Only {
+            select::select(self.path(), &entries, selector)?;
+        }
         for record in &meant {
             self.names.remove(record)?;
         }
