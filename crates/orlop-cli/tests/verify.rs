@@ -8,7 +8,7 @@ use testkit::dump::{differences, dump};
 use testkit::image::{Image, Packing};
 use testkit::scratch::{Scratch, scratch};
 use testkit::tarball::{Member, tar};
-use testkit::{Finished, is_root, orlop, proof};
+use testkit::{Command, Finished, is_root, orlop, proof};
 
 /// An image of two layers in `oci:l:i`, with a bit of everything that an ordinary user can hold.
 fn world() -> Scratch {
@@ -303,6 +303,33 @@ fn an_ordinary_user_verifies_what_it_unpacked() {
     assert_eq!(done.code(), Some(8), "{done}");
     assert!(done.out().starts_with("changed  bin/su: content"), "{done}");
     proof::ran("verify: an ordinary user", 2);
+}
+
+#[test]
+fn what_is_mounted_over_the_tree_is_named() {
+    if !is_root() {
+        return proof::not_offered("verify: mounts over the tree", "only root mounts");
+    }
+    let scratch = world();
+    assert!(run(&scratch, &["unpack", "oci:l", "root"]).success());
+    assert!(run(&scratch, &["copy", "oci:l", "store:i"]).success());
+    let judged = |mount: &str| {
+        let script = format!("{mount}; exec {} verify i root", testkit::command::orlop_path().display());
+        let command = Command::new("unshare").args(["-m", "--propagation", "private", "sh", "-ec", &script]);
+        command.env("ORLOP_ROOT", scratch.path("store")).current_dir(scratch.root()).run()
+    };
+    std::thread::sleep(std::time::Duration::from_millis(150));
+    assert_eq!(judged(":").code(), Some(0));
+    for (mount, expected) in [
+        ("mount -t tmpfs x root/etc", "changed  etc: mount: none → another file system\n"),
+        ("mount --bind root/etc root/etc", "changed  etc: mount: none → another file system\n"),
+        ("echo evi > evil; mount --bind evil root/etc/new", "changed  etc/new: size: 3 → 4\n"),
+    ] {
+        let done = judged(mount);
+        assert!(done.code() == Some(8) && done.out().starts_with(expected), "{mount}: {done}");
+    }
+    assert_eq!(judged(":").code(), Some(0));
+    proof::ran("verify: mounts over the tree", 3);
 }
 
 #[test]

@@ -65,6 +65,34 @@ fn what_is_mounted_is_what_the_image_means() {
     proof::ran(PROOF, offered.len());
 }
 
+/// An overlay's file is as it was when a content below it was changed: what was seen through one is not believed.
+#[test]
+fn a_content_that_changes_below_a_mount_is_named() {
+    let Some((scratch, offered)) = world() else { return };
+    let objects: Vec<PathBuf> = fs::read_dir(scratch.path("store/objects"))
+        .expect("a store")
+        .flatten()
+        .flat_map(|shard| fs::read_dir(shard.path()).expect("a folder").flatten())
+        .map(|object| object.path())
+        .collect();
+    let object = objects.iter().min_by_key(|object| object.metadata().expect("there").len()).expect("one");
+    let sound = fs::read(object).expect("read");
+    let script = format!(
+        "sleep 0.2; {orlop} verify app:1 \"$ORLOP_MOUNT\" || exit 9; cat evil > '{object}'; {orlop} verify app:1 \"$ORLOP_MOUNT\"",
+        orlop = orlop_path().display(),
+        object = object.display(),
+    );
+    for backend in offered.iter().filter(|backend| **backend != "checkout") {
+        let mut evil = sound.clone();
+        evil[0] ^= 1;
+        fs::write(scratch.path("evil"), evil).expect("written");
+        let done = run(&scratch, &["mount", "app:1", "--backend", backend, "--", "sh", "-c", &script]);
+        assert_eq!(done.code(), Some(8), "{backend}: {done}");
+        assert!(done.out().contains(": content: sha256:"), "{backend}: {done}");
+        fs::write(object, &sound).expect("put back");
+    }
+}
+
 fn flip(file: &Path, at: usize) {
     let mut bytes = fs::read(file).expect("read");
     let at = at.min(bytes.len() - 1);

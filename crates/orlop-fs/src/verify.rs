@@ -19,7 +19,7 @@ mod queue;
 mod seen;
 mod skeleton;
 
-pub use seen::{Fact, Of, Seen, is_settled};
+pub use seen::{Fact, Of, Seen, is_settled, tells_changes};
 pub use skeleton::{Shape, skeleton};
 
 use crate::error::Error;
@@ -156,6 +156,8 @@ impl Field {
 /// Compares a folder with a manifest.
 pub fn verify(folder: &Dir, manifest: &TreeManifest, how: &Verify<'_>) -> Result<Found> {
     let root = folder.stat_self()?;
+    let is_telling = tells_changes(folder);
+    let how = &Verify { seen: how.seen.filter(|_| is_telling), now: how.now.filter(|_| is_telling), ..*how };
     let comparer = Comparer::new(folder, manifest, how, &root);
     let queue = Queue::new(Task { place: Arc::new(Place::root(folder)?), id: manifest.root() });
     let mut parts = queue.run(how.workers, |queue, task| Worker::new(&comparer, queue).folder(&task))?;

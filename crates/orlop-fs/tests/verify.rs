@@ -196,6 +196,17 @@ fn the_torture_tree_is_as_it_is() {
 }
 
 #[test]
+fn a_look_stops_when_it_is_asked_to() {
+    let scratch = scratch();
+    let root = make(&scratch, "tree");
+    let (manifest, cancel) = (manifest(&root), Cancel::new());
+    cancel.set();
+    let how = Verify { cancel: &cancel, ..how(3) };
+    let error = verify(&Dir::open(&root).expect("opened"), &manifest, &how).expect_err("it was asked to");
+    assert_eq!(orlop_spec::Diagnose::kind(&error), orlop_spec::Kind::Interrupted);
+}
+
+#[test]
 fn a_deep_folder_takes_few_handles() {
     let scratch = scratch_in_memory();
     let root = scratch.folder("tree");

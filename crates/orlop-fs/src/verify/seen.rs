@@ -10,7 +10,8 @@
 //!
 //! Invariant: whoever changes a file, its attributes or the names in a folder changes its ctime, which nobody can set.
 //! So what has the inode, the ctime, the mtime and the size that it had when it was compared is what it was. A ctime that
-//! was new when it was seen proves nothing, because a change right after it may have got the same one.
+//! was new when it was seen proves nothing, because a change right after it may have got the same one. Neither does one of
+//! a file system that shows what lies elsewhere: below an overlay a content may change, and the overlay's file does not.
 
 use super::Difference;
 use crate::owner::Owner;
@@ -18,6 +19,7 @@ use crate::stat::Stat;
 use orlop_layer::Time;
 use orlop_layer::manifest::{NodeId, TreeManifest};
 use orlop_spec::{Algorithm, Digest};
+use rustix::fd::AsFd;
 
 const MAGIC: &[u8; 15] = b"orlop seen 1\n\0\0";
 const HEAD: usize = 48;
@@ -57,6 +59,17 @@ pub struct Seen {
     head: Vec<u8>,
     /// By the index of the node; all zeros where nothing is known.
     facts: Vec<Fact>,
+}
+
+/// File systems that keep what they show, and of which every change has a ctime: ext2 to ext4, xfs, btrfs, tmpfs, f2fs, zfs,
+/// bcachefs (`statfs(2)`).
+const TELLING: [u64; 7] =
+    [0xEF53, 0x5846_5342, 0x9123_683E, 0x0102_1994, 0xF2F5_2010, 0x2FC1_2FC1, 0xCA45_1A4E];
+
+/// Whether whatever is seen in a folder can be believed later.
+pub fn tells_changes(folder: impl AsFd) -> bool {
+    let Ok(found) = rustix::fs::fstatfs(folder) else { return false };
+    u64::try_from(found.f_type).is_ok_and(|kind| TELLING.contains(&kind))
 }
 
 /// Whether a file that changed at `ctime` cannot change again, after it was looked at, without another ctime. `now` is

@@ -14,7 +14,7 @@ use super::guard::Shelf;
 use super::tree::Rendered;
 use super::{Store, format};
 use orlop_fs::owner::Owner;
-use orlop_fs::verify::{Of, Seen};
+use orlop_fs::verify::{Of, Seen, tells_changes};
 use orlop_fs::{Dir, File, Persist, Stat, Temp, random, temp};
 use orlop_layer::manifest::TreeManifest;
 use orlop_layer::tree::Content;
@@ -120,13 +120,14 @@ impl Kept {
         if self.trust == Trust::Nothing {
             return None;
         }
-        let mut file = self.folder.as_ref()?.open_file(subject.name()).ok()?;
+        let folder = self.folder.as_ref().filter(|folder| tells_changes(folder))?;
+        let mut file = folder.open_file(subject.name()).ok()?;
         Seen::parse(&file.read_to_limit(LIMIT).ok()?, manifest, subject.of())
     }
 
     /// A place for what a look is about to see; its time is from before the look. `None` where nothing can be noted.
     pub fn note(&self) -> Option<Note<'_>> {
-        let temp = self.folder.as_ref()?.create_temp().ok()?;
+        let temp = self.folder.as_ref().filter(|folder| tells_changes(folder))?.create_temp().ok()?;
         let now = temp.file().stat().ok()?.mtime;
         Some(Note { temp, now })
     }
