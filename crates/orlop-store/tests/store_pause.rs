@@ -6,7 +6,7 @@ use orlop_spec::port::Source as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
-use stored::{files, forget, image, image_of, open, publish, settle, sweep};
+use stored::{files, forget, holds, image, image_of, open, publish, settle, sweep};
 use testkit::scratch::scratch_in_memory;
 use testkit::suites::copy::by_tag;
 use testkit::tarball::{Member, tar};
@@ -60,6 +60,7 @@ fn nobody_waits_long_for_a_sweep_of_many_contents() {
     let contents = swept.heaps.iter().find(|heap| heap.what == "contents").expect("some went").count;
     assert!(contents >= objects, "{contents}");
     assert!(files(&place).len() < 100, "what is kept, and what came since");
+    assert!(holds(&place, "kept", &image("abc")));
     assert!(reading.1 > 0 && importing.1 > 0);
     if std::env::var_os("ORLOP_SHOW").is_some() {
         let shown = format!("{objects} contents in {took:?}; reader {reading:?}, importer {importing:?}\n");
