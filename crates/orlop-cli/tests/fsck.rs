@@ -376,3 +376,41 @@ fn a_store_of_a_newer_form_is_refused_and_not_called_damaged() {
     newer("format", "orlop store 2\n");
     newer("format", "orlop store 1\nneeds more\n");
 }
+
+/// What was mounted is kept, and is judged by its layers.
+#[test]
+fn a_tree_that_was_tampered_with_is_found_and_made_again() {
+    const PROOF: &str = "fsck: trees";
+    let it = filled();
+    if !testkit::is_root() {
+        return proof::not_offered(PROOF, "only root mounts without a namespace");
+    }
+    let at = it.folder("mounted");
+    let at = at.to_str().expect("text");
+    for backend in ["erofs", "checkout"] {
+        let mounted = run(&it, &["mount", "kept-gz:1", at, "--backend", backend]).run();
+        if !mounted.success() {
+            return proof::not_offered(PROOF, mounted.err().lines().next().unwrap_or_default());
+        }
+        run(&it, &["umount", at]).ok();
+    }
+    assert_eq!(Checked::of(&it, &[]).code, Some(0));
+    let whole = files(&it.path("store/trees"));
+    let is_shown = |path: &&PathBuf| {
+        path.ends_with("image") || (path.ends_with("more") && path.to_string_lossy().contains("checkout"))
+    };
+    let shown: Vec<&PathBuf> = whole.keys().filter(is_shown).collect();
+    assert_eq!(shown.len(), 2, "{:?}", whole.keys());
+    for path in shown {
+        rot(path);
+        let found = Checked::of(&it, &[]);
+        let key = path.strip_prefix(it.path("store")).expect("of the store").display().to_string();
+        let listed = found.list("findings");
+        assert_eq!((found.code, listed.len()), (Some(8), 1), "{key}: {listed:?}");
+        assert!(key.starts_with(&listed[0].0) && listed[0].2 == "kept-gz:1", "{key}: {listed:?}");
+        let repaired = Checked::of(&it, &["--repair", "--offline"]);
+        assert_eq!((repaired.code, repaired.list("repaired").len()), (Some(0), 1), "{}", repaired.err);
+        assert!(fs::read(path).expect("there") == whole[path], "as before");
+    }
+    proof::ran(PROOF, 2);
+}

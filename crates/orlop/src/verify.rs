@@ -13,7 +13,7 @@
 
 mod kept;
 
-pub use kept::{Harmed, Stored, WrongView, prove, repair_stored, stored};
+pub use kept::{Harmed, Stored, WrongView, prove, repair_stored, stored, views};
 pub use orlop_store::store::look::Harm;
 pub use orlop_store::store::manifest::Trust;
 

@@ -37,6 +37,8 @@ pub enum Item {
     Layer(DiffId),
     /// The content of a file.
     Object(Digest),
+    /// What is mounted of the layers of an image. Whoever knows what it should be looks at it.
+    Tree(Box<str>),
 }
 
 /// What is wrong with it.
@@ -75,7 +77,7 @@ pub struct Checked {
 impl fmt::Display for Item {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Name(file) => out.write_str(file),
+            Self::Name(name) | Self::Tree(name) => out.write_str(name),
             Self::Blob(digest) => write!(out, "{digest}"),
             Self::Layer(diff_id) => write!(out, "{diff_id}"),
             Self::Form(digest) | Self::Object(digest) => write!(out, "{digest}"),
@@ -91,6 +93,7 @@ impl Item {
         };
         match self {
             Self::Name(file) => format!("{}/{file}", format::NAMES),
+            Self::Tree(key) => format!("{}/{key}", format::TREES),
             Self::Blob(digest) => below(format::BLOBS, digest),
             Self::Form(digest) => below(format::FORMS, &(*digest).into()),
             Self::Layer(diff_id) => below(format::LAYERS, &diff_id.0.into()),
@@ -101,10 +104,10 @@ impl Item {
         }
     }
 
-    /// Its digest; a record has none.
+    /// Its digest; records and trees have none.
     pub fn digest(&self) -> Option<AnyDigest> {
         match self {
-            Self::Name(_) => None,
+            Self::Name(_) | Self::Tree(_) => None,
             Self::Blob(digest) => Some(digest.clone()),
             Self::Form(digest) | Self::Layer(DiffId(digest)) | Self::Object(digest) => Some((*digest).into()),
         }
@@ -118,6 +121,7 @@ impl Item {
             Self::Form(_) => "form",
             Self::Layer(_) => "layer",
             Self::Object(_) => "content",
+            Self::Tree(_) => "tree",
         }
     }
 }

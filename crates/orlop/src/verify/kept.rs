@@ -60,16 +60,28 @@ impl Stored {
 /// Looks at everything that the store keeps of the tree of these layers, base first.
 pub fn stored(cx: &Context<'_>, store: &Store, layers: &[DiffId], trust: Trust) -> Result<Stored> {
     let kept = store.manifest(layers, trust, cx.limits)?;
+    Ok(Stored { views: wrong_views(cx, store, layers, &kept)?, objects: objects(cx, store, &kept)? })
+}
+
+/// Looks only at what is mounted of these layers; every byte of it is read.
+pub fn views(cx: &Context<'_>, store: &Store, layers: &[DiffId]) -> Result<Vec<WrongView>> {
+    if store.standing(layers, &Owners::of(&Ids::current()?))?.is_empty() {
+        return Ok(Vec::new());
+    }
+    wrong_views(cx, store, layers, &store.manifest(layers, Trust::Nothing, cx.limits)?)
+}
+
+fn wrong_views(cx: &Context<'_>, store: &Store, layers: &[DiffId], kept: &Kept) -> Result<Vec<WrongView>> {
     let owners = Owners::of(&Ids::current()?);
     let mut views = Vec::new();
     for view in store.standing(layers, &owners)? {
         let wrong = match view.backend {
-            Backend::Erofs => image(cx, store, (layers, &kept), &view)?,
-            Backend::Skeleton | Backend::Checkout => folder(cx, &kept, &view, owners.owner())?,
+            Backend::Erofs => image(cx, store, (layers, kept), &view)?,
+            Backend::Skeleton | Backend::Checkout => folder(cx, kept, &view, owners.owner())?,
         };
         views.extend(wrong);
     }
-    Ok(Stored { objects: objects(cx, store, &kept)?, views })
+    Ok(views)
 }
 
 /// Makes right what is mounted, and tells what is not as it should be afterwards. Lost contents are not found again here.

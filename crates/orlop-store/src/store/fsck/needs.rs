@@ -123,7 +123,7 @@ impl Needs {
     /// Which blobs need something.
     pub(super) fn blobs_of(&self, item: &Item, seen: &Seen, holders: &Holders) -> HashSet<AnyDigest> {
         match item {
-            Item::Name(_) => HashSet::new(),
+            Item::Name(_) | Item::Tree(_) => HashSet::new(),
             Item::Blob(digest) => HashSet::from([digest.clone()]),
             Item::Form(digest) => HashSet::from([(*digest).into()]),
             Item::Layer(diff_id) => self.blobs_with(diff_id, seen),
@@ -163,7 +163,7 @@ impl Seen {
     /// Whether something is there, be it damaged.
     fn has(&self, item: &Item) -> bool {
         let is_whole = match item {
-            Item::Name(_) => false,
+            Item::Name(_) | Item::Tree(_) => false,
             Item::Blob(digest) => self.blobs.contains_key(digest),
             Item::Form(digest) => self.forms.contains_key(digest),
             Item::Layer(diff_id) => self.layers.contains(diff_id),
