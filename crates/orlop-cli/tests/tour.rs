@@ -6,11 +6,12 @@ use testkit::{Command, proof, scratch};
 
 const PROOF: &str = "readme: the tour was made";
 
-/// What a line hands to other programs is proven where those are (`peers`), and the web in `web`.
+/// What a line hands to other programs is proven where those are (`peers`, `run`), and the web in `web`.
 fn typed(line: &str, registry: &str) -> Option<String> {
     let line = line.split(" #").next().unwrap_or_default();
     let line = line.split(" && ").next().unwrap_or_default().replace("| podman load", "| tar -t");
-    let is_ours = line.starts_with("orlop ") && !line.contains("https://web.example");
+    let is_ours =
+        line.starts_with("orlop ") && !line.contains("https://web.example") && !line.contains(" run ");
     is_ours.then(|| line.replace("registry.example", registry))
 }
 
@@ -35,7 +36,8 @@ fn every_line_of_the_tour_does_what_it_says() {
     );
     for line in &lines {
         let done = Command::new("bash").args(["-o", "pipefail", "-c", line]).env("PATH", &path);
-        let done = done.env("HOME", it.root()).current_dir(it.root()).run();
+        let done =
+            done.env("HOME", it.root()).env("ORLOP_ROOT", it.path("store")).current_dir(it.root()).run();
         let is_difference = line.starts_with("orlop diff") && done.code() == Some(8);
         assert!(done.success() || is_difference, "{line}: {done}");
     }
