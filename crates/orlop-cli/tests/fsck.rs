@@ -414,3 +414,36 @@ fn a_tree_that_was_tampered_with_is_found_and_made_again() {
     }
     proof::ran(PROOF, 2);
 }
+
+/// A repair that is killed, or fails, at any file operation loses nothing that was whole, and the next one finishes it.
+#[test]
+fn a_repair_that_is_killed_anywhere_is_finished_by_the_next() {
+    let it = filled();
+    let store = it.path("store");
+    let whole = files(&store);
+    let (form, list) = base(&it);
+    let object =
+        whole.iter().find(|(path, bytes)| path.starts_with(store.join("objects")) && bytes.len() == 70_000);
+    let damaged = [&form, &list, object.expect("an object").0];
+    let repair = || run(&it, &["fsck", "--repair", "--offline", "--progress=none"]);
+    let mut points = 0;
+    for fault in ["kill", "eio", "enospc"] {
+        for point in 1.. {
+            damaged.iter().for_each(|path| rot(path));
+            let told = repair().env("ORLOP_FAULT", format!("{fault}:{point}")).run();
+            let is_whole = |path: &Path| fs::read(path).is_ok_and(|bytes| bytes == whole[path]);
+            let others = whole.keys().filter(|path| !damaged.contains(path));
+            let lost: Vec<&PathBuf> = others.filter(|path| !is_whole(path)).collect();
+            assert!(lost.is_empty(), "{fault}:{point} lost {lost:?}");
+            let ended_well = told.success();
+            assert_eq!(repair().run().code(), Some(0), "after {fault}:{point}");
+            assert!(whole.keys().all(|path| is_whole(path)), "after {fault}:{point}");
+            points += 1;
+            if ended_well && point > 1 {
+                break;
+            }
+        }
+    }
+    assert!(points > 30, "{points} operations; is ORLOP_FAULT compiled in?");
+    proof::ran("crash: a repair killed and failed at every file operation", points);
+}
