@@ -27,7 +27,9 @@ pub struct Tether(OwnedFd);
 /// The number that the tether has in a supervisor, after the three files that every program has.
 const NUMBER: u8 = 3;
 
-/// What a supervisor says when its process runs.
+/// What a supervisor says when its process may run from now on, and so get signals.
+const STARTS: u8 = b's';
+/// What it says when it runs, and has its terminal.
 const RUNS: u8 = b'r';
 
 impl Tether {
@@ -41,6 +43,11 @@ impl Tether {
     /// The end that this process was started with, as its file 3; `None` where it was not.
     pub fn of_supervisor() -> Option<Self> {
         sys::inherited(NUMBER).map(Self)
+    }
+
+    /// Tells the holder that the process is about to run: signals wait for it from now on.
+    pub fn starts(&self) {
+        self.say(STARTS);
     }
 
     /// A byte of the other end; `None` when it is closed.
@@ -97,7 +104,7 @@ pub fn hold(
     signals: &Signals,
     keys: Option<BorrowedFd<'_>>,
 ) -> Result<Outcome> {
-    let mut state = Holder { raw: None, runs: false, stopped: None };
+    let mut state = Holder { raw: None, starts: false, stopped: None };
     let mut is_tied = true;
     loop {
         let mut polled = vec![PollFd::new(supervisor, PollFlags::IN), PollFd::new(&signals.0, PollFlags::IN)];
@@ -123,7 +130,7 @@ pub fn hold(
 
 struct Holder {
     raw: Option<Raw>,
-    runs: bool,
+    starts: bool,
     stopped: Option<u8>,
 }
 
@@ -131,7 +138,7 @@ impl Holder {
     /// Before there is a process to pass it on to, a signal is for this run.
     fn signal(&mut self, signal: u8, supervisor: &Process, tether: &Tether) {
         let is_request = !matches!(i32::from(signal), libc::SIGWINCH | libc::SIGCONT);
-        if self.runs {
+        if self.starts {
             tether.say(signal);
         } else if is_request {
             self.stopped = Some(signal);
@@ -141,8 +148,8 @@ impl Holder {
 
     fn hear(&mut self, tether: &Tether, keys: Option<BorrowedFd<'_>>) -> bool {
         let heard = tether.hear();
+        self.starts |= heard.is_some();
         if heard == Some(RUNS) {
-            self.runs = true;
             self.raw = keys.and_then(|keys| terminal::make_raw(keys).ok().flatten());
         }
         heard.is_some()
@@ -251,17 +258,28 @@ impl<'a> Console<'a> {
     }
 }
 
+/// Whose end it was that ended a watch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// That of the process.
+    Process,
+    /// That of its target, after a signal had ended the process.
+    Target,
+}
+
 /// Waits for a process, for a holder: signals that come over the tether reach `target`, which may be the same, and what is
-/// typed reaches its terminal. When the holder has died, the process dies.
+/// typed reaches its terminal. Where a signal ends the process first, such as one that a terminal sends to all that are in
+/// it, the target is waited for: a process without a parent is a child of process 1. When the holder has died, both die.
 pub fn watch(
     process: &Process,
     target: &Process,
     tether: &Tether,
     mut console: Option<Console<'_>>,
-) -> Result<Ended> {
+) -> Result<(Ended, Whose)> {
     tether.say(RUNS);
+    let (mut waited, mut whose) = (process, Whose::Process);
     loop {
-        let ready = Ready::of(process, tether, console.as_ref())?;
+        let ready = Ready::of(waited, tether, console.as_ref())?;
         if ready.tether {
             match tether.hear() {
                 Some(signal) if i32::from(signal) == libc::SIGWINCH && console.is_some() => {
@@ -274,7 +292,10 @@ pub fn watch(
                     }
                     target.signal(signal);
                 }
-                None => process.kill(),
+                None => {
+                    process.kill();
+                    target.kill();
+                }
             }
         }
         if let Some(console) = &mut console {
@@ -289,8 +310,14 @@ pub fn watch(
             }
         }
         if ready.process {
+            let ended = waited.wait()?;
+            if matches!(ended, Ended::Signal(_)) && whose == Whose::Process && !std::ptr::eq(process, target)
+            {
+                (waited, whose) = (target, Whose::Target);
+                continue;
+            }
             console.iter_mut().for_each(Console::finish);
-            return process.wait();
+            return Ok((ended, whose));
         }
     }
 }
@@ -377,7 +404,7 @@ mod tests {
         drop(keys);
         let (said, out) = rustix::pipe::pipe().expect("a pipe");
         let console = Console::new(shown, typed.as_fd(), out.as_fd()).expect("a terminal");
-        let ended = watch(&process, &process, &tether, Some(console)).expect("watched");
+        let (ended, _) = watch(&process, &process, &tether, Some(console)).expect("watched");
         drop(out);
         let said = all(&said);
         assert_eq!(ended, Ended::Code(3), "{said}");
@@ -394,7 +421,8 @@ mod tests {
             } else {
                 drop(holder);
             }
-            assert_eq!(watch(&process, &process, &tether, None).expect("watched"), ended);
+            let watched = watch(&process, &process, &tether, None).expect("watched");
+            assert_eq!(watched, (ended, Whose::Process));
         }
     }
 }

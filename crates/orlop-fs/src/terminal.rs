@@ -63,6 +63,12 @@ impl Raw {
     }
 }
 
+/// Rows and columns of a terminal; nothing where `handle` is none, or tells no size.
+pub fn size(handle: impl AsFd) -> Option<(u16, u16)> {
+    let size = tcgetwinsize(handle).ok()?;
+    (size.ws_row > 0 && size.ws_col > 0).then_some((size.ws_row, size.ws_col))
+}
+
 /// Gives one terminal the size of another; nothing where either is none.
 pub fn copy_size(from: impl AsFd, to: impl AsFd) {
     if let Ok(size) = tcgetwinsize(from) {

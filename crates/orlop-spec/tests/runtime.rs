@@ -70,7 +70,7 @@ fn item_66_the_result_is_valid_by_the_schema() {
     let volume = Volume { source: "/srv".into(), target: "/mnt".into(), access: Access::ReadOnly };
     let options = Options {
         privilege: Privilege::Within { users: map(), groups: map() },
-        process: Process { terminal: Terminal::Yes, ..Process::default() },
+        process: Process { terminal: Terminal::Yes, size: Some((40, 100)), ..Process::default() },
         network: Some(Network::Own),
         volumes: vec![volume],
         resources: Resources { memory: Some(1 << 30), cpus: "1.5".parse().ok() },

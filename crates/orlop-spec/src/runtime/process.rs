@@ -19,6 +19,8 @@ pub struct Process {
     pub environment: Vec<Box<str>>,
     /// Whether it has a terminal.
     pub terminal: Terminal,
+    /// Rows and columns of the terminal, where they are known.
+    pub size: Option<(u16, u16)>,
     /// Whether `HOME` is set where nobody says it.
     pub home: Home,
 }
@@ -60,6 +62,9 @@ pub(super) fn of(
         "capabilities": machine::capabilities(account.user),
         "noNewPrivileges": true,
     });
+    if let (Terminal::Yes, Some((rows, columns))) = (said.terminal, said.size) {
+        process["consoleSize"] = json!({ "height": rows, "width": columns });
+    }
     if let Some(most) = options.open_files {
         process["rlimits"] = machine::rlimits(most);
     }

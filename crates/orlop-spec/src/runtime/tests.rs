@@ -292,6 +292,7 @@ fn what_the_caller_says_of_the_process_wins_over_the_image() {
         working_dir: Some("/w".into()),
         environment: vec!["A=3".into(), "C=4".into()],
         terminal: Terminal::Yes,
+        size: Some((40, 100)),
         home: Home::OfAccount,
     };
     let image = r#"{"Cmd":["x"],"User":"nobody","WorkingDir":"relative","Env":["A=1","B=2"]}"#;
@@ -300,6 +301,7 @@ fn what_the_caller_says_of_the_process_wins_over_the_image() {
     assert_eq!(process["user"], json!({ "uid": 1000, "gid": 5 }));
     assert_eq!(process["cwd"], "/w");
     assert_eq!(process["terminal"], true);
+    assert_eq!(process["consoleSize"], json!({ "height": 40, "width": 100 }));
     let path = format!("PATH={DEFAULT_PATH}");
     assert_eq!(process["env"], json!(["A=3", "B=2", "C=4", path, "TERM=xterm", "HOME=/"]));
     let root =

@@ -26,6 +26,9 @@ pub(super) fn start(path: &Path, folder: &Dir, config: &Value, stdio: &Stdio<'_>
     let failed = |error| Fault::io("make a terminal", error);
     let console =
         if config["process"]["terminal"] == true { Some(terminal::pair().map_err(failed)?) } else { None };
+    if let Some((shown, _)) = &console {
+        terminal::copy_size(stdio.input, shown);
+    }
     let (status, tell) = orlop_fs::stream::pipe().map_err(failed)?;
     let own = console.as_ref().map(|(_, program)| program.as_fd());
     let files =
@@ -87,7 +90,7 @@ fn strings(words: &Value) -> Vec<OsString> {
 /// The configuration as arguments.
 fn words(config: &Value) -> Vec<OsString> {
     let mut words = Words(Vec::new());
-    words.add(&["--die-with-parent", "--as-pid-1", "--json-status-fd", "3"]);
+    words.add(&["--as-pid-1", "--json-status-fd", "3"]);
     words.namespaces(config);
     words.add(&["--bind", "rootfs", "/", "--proc", "/proc", "--dev", "/dev"]);
     for mount in config["mounts"].as_array().into_iter().flatten() {
@@ -159,6 +162,10 @@ impl Words {
                 if found.kind == FileKind::Directory { &["--tmpfs"] } else { &["--ro-bind", "/dev/null"] };
             self.add(kind);
             self.0.push(path);
+        }
+        // By itself it covers only what it takes for writable, and it looks in another way than the kernel does.
+        for path in strings(&linux["readonlyPaths"]).into_iter().filter(|path| stat::at(path).is_ok()) {
+            self.0.extend(["--ro-bind".into(), path.clone(), path]);
         }
     }
 }

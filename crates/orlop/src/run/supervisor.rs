@@ -17,7 +17,7 @@ use super::runtime::{Kind, Runtime};
 use orlop_fs::process::{Ended, Process, Program};
 use orlop_fs::room::{self, Room};
 use orlop_fs::rooted::{self, read_small};
-use orlop_fs::supervise::{Console, Outcome, Signals, Tether, hold, watch};
+use orlop_fs::supervise::{Console, Outcome, Signals, Tether, Whose, hold, watch};
 use orlop_fs::sys::Session;
 use orlop_fs::{Dir, File, stat};
 use orlop_spec::config::Config;
@@ -160,6 +160,7 @@ pub fn run(cx: &Context<'_>, tether: &Tether, stdio: &Stdio<'_>) -> Result<Ended
     let config = config(cx, &image, &plan.options, &rootfs)?;
     place::write(&folder, "config.json", &config.to_bytes())?;
     let config = config.config;
+    tether.starts();
     let started = match plan.runtime.kind {
         Kind::Bwrap => bwrap::check(&config).map_err(Into::into).and_then(|()| {
             cx.observer.event(Event::Warned(bwrap::WEAKER.into()));
@@ -175,8 +176,9 @@ pub fn run(cx: &Context<'_>, tether: &Tether, stdio: &Stdio<'_>) -> Result<Ended
 fn wait(started: Started, tether: &Tether, stdio: &Stdio<'_>, rootfs: &Dir, config: &Value) -> Result<Ended> {
     let Started { process, terminal, target, status } = started;
     let console = terminal.map(|terminal| Console::new(terminal, stdio.input, stdio.output)).transpose()?;
-    let ended = watch(&process, target.as_ref().unwrap_or(&process), tether, console)?;
-    if ended != Ended::Code(0) && status.is_some_and(|status| !status.has_run()) {
+    let (ended, whose) = watch(&process, target.as_ref().unwrap_or(&process), tether, console)?;
+    let is_of_bwrap = ended != Ended::Code(0) && whose == Whose::Process;
+    if is_of_bwrap && status.is_some_and(|status| !status.has_run()) {
         return Err(bwrap::blame(rootfs, config).into());
     }
     Ok(ended)

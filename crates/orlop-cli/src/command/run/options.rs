@@ -2,7 +2,7 @@
 
 use crate::environment;
 use clap::{Args, ValueEnum};
-use orlop::fs::{privilege, stat};
+use orlop::fs::{privilege, stat, terminal};
 use orlop::run::RunError;
 use orlop::spec::Fault;
 use orlop::spec::edit::Folder;
@@ -100,6 +100,7 @@ impl Options {
                 working_dir: self.workdir.as_ref().map(|folder| folder.as_str().into()),
                 environment: self.environment()?,
                 terminal: self.terminal(),
+                size: terminal::size(io::stdin()).or_else(|| terminal::size(io::stdout())),
                 home: Home::OfAccount,
             },
             network: Some(network),
