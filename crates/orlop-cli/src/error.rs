@@ -60,6 +60,15 @@ pub enum Error {
     /// Nothing is kept for the registry.
     #[error("no password is kept for {0}")]
     NotLoggedIn(Box<str>),
+    /// An image that the store lacks, and that could not be fetched.
+    #[error("the store has no image {name}, and it could not be fetched")]
+    NotStored {
+        /// As it was typed.
+        name: Box<str>,
+        /// Why not.
+        #[source]
+        source: Fault,
+    },
     /// A flag that `run` does not know, where the image should stand.
     #[error("there is no flag {0:?}")]
     UnknownFlag(Box<str>),
@@ -92,6 +101,7 @@ impl Diagnose for Error {
             | Self::NoPassword
             | Self::UnknownFlag(_)
             | Self::UnknownVerb(_) => Kind::Usage,
+            Self::NotStored { source, .. } => source.kind(),
             Self::NotLoggedIn(_) => Kind::NotFound,
             Self::Output(_) | Self::FolderExists(_) | Self::NotAgreed | Self::NotRun { .. } => Kind::Other,
         }
@@ -124,6 +134,7 @@ impl Diagnose for Error {
             Self::FlagUnfit { flag, .. } => Some(format!("leave {flag} out")),
             Self::BadPlan { .. } => Some("`orlop man` tells what a plan holds".into()),
             Self::FolderExists(_) => Some("remove it, or choose another NAME".into()),
+            Self::NotStored { source, .. } => source.hint(),
             Self::UnknownFlag(_) => Some("orlop run --help lists the flags; those of the command stand behind the image".into()),
             Self::UnknownVerb(_) => Some("orlop --help lists the verbs".into()),
             Self::Output(_) | Self::NotAgreed | Self::NotRun { .. } => None,

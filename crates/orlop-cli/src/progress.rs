@@ -37,6 +37,8 @@ pub struct Progress(Mutex<State>);
 pub enum Goal {
     /// It moves something: each part is told when it is done, and an account follows.
     Move,
+    /// It uses something that may have to be moved first: an account follows where it had to be.
+    Use,
     /// It reads something: its result is the account.
     Tell,
 }
@@ -100,7 +102,8 @@ impl Progress {
         match (&state.display, state.goal, end) {
             (Display::Json { .. }, ..) => report::say(&format!("{}\n", state.account.for_programs(now))),
             (Display::Quiet, ..) | (_, Goal::Tell, _) | (_, _, End::Failed) => {}
-            (Display::Plain { .. } | Display::Bars(_), Goal::Move, End::Well) => {
+            (_, Goal::Use, _) if !state.account.has_moved() => {}
+            (Display::Plain { .. } | Display::Bars(_), Goal::Move | Goal::Use, End::Well) => {
                 report::say(&printable_lines(&state.account.for_eyes(now)));
             }
         }

@@ -85,6 +85,16 @@ impl Shell {
         with_progress(flags, Goal::Move, verb)
     }
 
+    /// Runs a verb that uses an image, and may have to fetch it: progress as the flags say.
+    #[expect(clippy::unused_self, reason = "a verb runs only where there is a shell")]
+    pub fn fetch<T>(
+        &self,
+        flags: &Work,
+        verb: impl FnOnce(&Context<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        with_progress(flags, Goal::Use, verb)
+    }
+
     /// Runs a verb that reads layers to tell about them: progress as the flags say.
     #[expect(clippy::unused_self, reason = "a verb runs only where there is a shell")]
     pub fn read<T>(

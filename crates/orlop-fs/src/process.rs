@@ -9,12 +9,14 @@ use crate::sys::{self, Session, Start, Waiting};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitIdStatus, pidfd_open, pidfd_send_signal, waitid,
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitIdStatus, pidfd_open, pidfd_send_signal,
+    test_kill_process, waitid,
 };
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// A program with what it is given.
 #[derive(Clone, Copy, Debug)]
@@ -102,9 +104,13 @@ impl Ended {
     }
 }
 
+/// Between two looks at whether a process has become a child.
+const PAUSE: Duration = Duration::from_millis(1);
+
 /// A child of this process. Readable when it has ended.
 #[derive(Debug)]
 pub struct Process {
+    pid: Pid,
     handle: OwnedFd,
 }
 
@@ -112,7 +118,7 @@ impl Process {
     /// A child, or a process that became one because its parent ended.
     fn adopt(pid: Pid) -> Result<Self> {
         let handle = pidfd_open(pid, PidfdFlags::empty()).map_err(failed)?;
-        Ok(Self { handle })
+        Ok(Self { pid, handle })
     }
 
     /// The child with this number.
@@ -129,6 +135,8 @@ impl Process {
             match waitid(WaitId::PidFd(self.handle.as_fd()), WaitIdOptions::EXITED) {
                 Ok(Some(status)) => return Ok(ended(&status)),
                 Ok(None) | Err(Errno::INTR) => {}
+                // It has ended before its parent, who is about to leave it to this process.
+                Err(Errno::CHILD) if test_kill_process(self.pid).is_ok() => std::thread::sleep(PAUSE),
                 Err(error) => return Err(failed(error)),
             }
         }

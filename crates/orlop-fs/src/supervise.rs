@@ -31,6 +31,8 @@ const NUMBER: u8 = 3;
 const STARTS: u8 = b's';
 /// What it says when it runs, and has its terminal.
 const RUNS: u8 = b'r';
+/// What the holder answers: from now on its terminal shows what comes as it comes. It is no signal's number.
+const SHOWN: u8 = 0;
 
 impl Tether {
     /// Both ends.
@@ -151,6 +153,7 @@ impl Holder {
         self.starts |= heard.is_some();
         if heard == Some(RUNS) {
             self.raw = keys.and_then(|keys| terminal::make_raw(keys).ok().flatten());
+            tether.say(SHOWN);
         }
         heard.is_some()
     }
@@ -277,6 +280,9 @@ pub fn watch(
     mut console: Option<Console<'_>>,
 ) -> Result<(Ended, Whose)> {
     tether.say(RUNS);
+    if console.is_some() {
+        pass_on_until_shown(tether, target);
+    }
     let (mut waited, mut whose) = (process, Whose::Process);
     loop {
         let ready = Ready::of(waited, tether, console.as_ref())?;
@@ -318,6 +324,16 @@ pub fn watch(
             }
             console.iter_mut().for_each(Console::finish);
             return Ok((ended, whose));
+        }
+    }
+}
+
+/// Waits until the holder has made its terminal ready; its death is seen by whoever listens next.
+fn pass_on_until_shown(tether: &Tether, target: &Process) {
+    while let Some(signal) = tether.hear() {
+        match signal {
+            SHOWN => return,
+            signal => target.signal(signal),
         }
     }
 }
@@ -393,7 +409,8 @@ mod tests {
 
     #[test]
     fn what_is_typed_reaches_the_program_and_what_it_says_is_shown() {
-        let (_holder, tether) = Tether::pair().expect("a pair");
+        let (holder, tether) = Tether::pair().expect("a pair");
+        holder.say(SHOWN);
         let (shown, program) = terminal::pair().expect("a terminal");
         let script = "stty size; read a; echo got $a; cat; test -c /dev/tty && exit 3";
         let process =

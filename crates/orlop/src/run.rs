@@ -25,6 +25,7 @@ pub use supervisor::{Plan, REMOVE, RUN, Stdio, VERB, run, supervised};
 
 use crate::image::Image;
 use crate::unpack::link_of;
+use crate::verify::{self, Trust};
 use crate::{cat, layers};
 use orlop_fs::namespace::{Mapping, Mappings};
 use orlop_fs::process::Ended as Status;
@@ -34,6 +35,9 @@ use orlop_spec::platform::Platform;
 use orlop_spec::port::Result;
 use orlop_spec::runtime::{IdMapping, Options, Privilege, Rootfs, convert};
 use orlop_spec::{Context, Event};
+use orlop_store::Store;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 
 /// Bytes of `/etc/passwd` and `/etc/group` that are read.
 pub(crate) const ACCOUNTS: u64 = 16 << 20;
@@ -103,6 +107,13 @@ pub fn configuration(cx: &Context<'_>, image: &Image<'_>, options: &Options) -> 
     let runtime = convert(image.config(), &rootfs, options)?;
     warn_of_lost_groups(cx, &runtime);
     Ok(runtime.to_bytes())
+}
+
+/// Refuses an image of which the store keeps something else than was put there: what was compared before and did not change
+/// since is not read again.
+pub fn verify(cx: &Context<'_>, store: &Store, image: &Image<'_>, name: &OsStr) -> Result<()> {
+    let found = verify::stored(cx, store, &image.config().rootfs.diff_ids, Trust::Kept)?;
+    if found.is_as_meant() { Ok(()) } else { Err(RunError::Tampered(name.as_bytes().into()).into()) }
 }
 
 /// Removes a folder of the folder that this process was started in, for a run that could not.

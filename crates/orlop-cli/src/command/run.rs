@@ -32,6 +32,7 @@ use std::path::PathBuf;
 ///
 /// The exit code is that of the command: 128 and the number of the signal where one ended it, 127 where the image has no
 /// such program, 126 where it cannot be run, 125 where orlop failed.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[derive(Args)]
 pub struct Arguments {
     /// The image, then the command with its arguments
@@ -51,6 +52,9 @@ pub struct Arguments {
     /// The program that runs the container: runc, crun, youki or bwrap [default: the best that is installed]
     #[arg(long, value_name = "PATH")]
     runtime: Option<PathBuf>,
+    /// Compare what the store keeps of the image with what it was made of, and do not run what differs
+    #[arg(long)]
+    verify: bool,
     /// When the image is fetched from its registry
     #[arg(long, value_name = "WHEN", default_value = "missing")]
     pull: Pull,
@@ -73,7 +77,7 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
         Some(path) => Runtime::named(path),
         None => Runtime::choose(&environment::search_path()),
     };
-    let place = shell.work(&arguments.work, |cx| {
+    let place = shell.fetch(&arguments.work, |cx| {
         if arguments.dry_run {
             return arguments.foretell(reference, &options, shell, cx).map(|()| None);
         }
@@ -85,6 +89,9 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
         let store = Store::open(places.store.folder(), &options_of_store)?;
         let image = Image::open(cx, &store, &manifest, &platform.platform())?;
         run::check_platform(&image.platform(), &environment::host())?;
+        if arguments.verify {
+            run::verify(cx, &store, &image, reference)?;
+        }
         let config = String::from_utf8_lossy(image.config().raw()).into();
         let root = stat::real_path(store.path())?;
         let place = Place::create(store, &manifest)?;

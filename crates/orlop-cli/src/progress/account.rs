@@ -76,6 +76,12 @@ impl Account {
         }
     }
 
+    /// Whether anything was moved, and not only read.
+    pub fn has_moved(&self) -> bool {
+        let only_reads = |phase: &Phase| matches!(phase.name, "read" | "verify");
+        self.phases.iter().any(|phase| phase.moved.count > 0 && !only_reads(phase))
+    }
+
     /// Counts one event.
     pub fn take(&mut self, event: &Event, now: Instant) {
         match event {

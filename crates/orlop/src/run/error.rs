@@ -58,6 +58,9 @@ pub enum RunError {
     /// The source of a volume is not there.
     #[error("there is no {0} to put into the container")]
     NoVolume(Shown),
+    /// Somebody changed what the store keeps.
+    #[error("the store keeps something else of {0} than was put there")]
+    Tampered(Shown),
     /// A supervisor without what only `run` gives it.
     #[error("this verb is for orlop alone, which starts it by `orlop run`")]
     NotASupervisor,
@@ -86,6 +89,7 @@ impl Diagnose for RunError {
     fn kind(&self) -> Kind {
         match self {
             Self::NoProgram(_) | Self::NoVolume(_) | Self::NotAProgram(_) => Kind::NotFound,
+            Self::Tampered(_) => Kind::Integrity,
             Self::UnknownRuntime(_) | Self::NotASupervisor | Self::NotText(_) => Kind::Usage,
             _ => Kind::Other,
         }
@@ -103,6 +107,9 @@ impl Diagnose for RunError {
                 "choose an image for this machine with --platform, or register an emulator for {} with the kernel \
                  (packages qemu-user-static and binfmt-support)",
                 image.architecture
+            )),
+            Self::Tampered(name) => Some(format!(
+                "orlop verify {name} tells what differs, or make it right with orlop verify --repair {name}"
             )),
             Self::NotASupervisor => Some("orlop run REF".into()),
             _ => None,

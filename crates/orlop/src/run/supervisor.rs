@@ -14,6 +14,7 @@ use super::error::RunError;
 use super::oci;
 use super::place::{self, PLAN, Place};
 use super::runtime::{Kind, Runtime};
+use orlop_fs::namespace::Ids;
 use orlop_fs::process::{Ended, Process, Program};
 use orlop_fs::room::{self, Room};
 use orlop_fs::rooted::{self, read_small};
@@ -24,10 +25,10 @@ use orlop_spec::config::Config;
 use orlop_spec::digest::DiffId;
 use orlop_spec::port::Result;
 use orlop_spec::runtime::{self, Options, Rootfs};
-use orlop_spec::{Context, Event};
+use orlop_spec::{Context, Event, Observer};
 use orlop_store::Store;
 use orlop_store::store;
-use orlop_store::store::view::{Backend, Choice};
+use orlop_store::store::view::{Backend, Choice, Owners};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -199,8 +200,35 @@ fn mount(
     let at = |name: &str| folder.path().join(name);
     let (rootfs, upper, work) = (at(ROOTFS), at(UPPER), at(WORK));
     let choice = backend.map_or(Choice::Auto, Choice::Only);
-    let (_, mount) = store.show(cx, layers, choice, &rootfs, Some((&upper, &work)))?;
+    let owners = Owners::of(&Ids::current()?);
+    let mut is_new = true;
+    for backend in Backend::ALL {
+        is_new &= !store.has_view(layers, backend, &owners)?;
+    }
+    let told = Told { observer: cx.observer, is_new };
+    let (_, mount) =
+        store.show(&Context { observer: &told, ..*cx }, layers, choice, &rootfs, Some((&upper, &work)))?;
     Ok(mount.attach(&rootfs)?)
+}
+
+/// What of the mounting of an image is told: what cannot be shown of it, when that is found out, and where no runtime puts
+/// something of its own.
+struct Told<'a> {
+    observer: &'a dyn Observer,
+    is_new: bool,
+}
+
+impl Observer for Told<'_> {
+    fn event(&self, event: Event) {
+        let is_of_runtime = |path: &str| {
+            let first = path.trim_start_matches('/').split('/').next();
+            matches!(first, Some("dev" | "proc" | "sys"))
+        };
+        match &event {
+            Event::Lost { path, .. } if !self.is_new || is_of_runtime(path) => {}
+            _ => self.observer.event(event),
+        }
+    }
 }
 
 /// The configuration, with accounts and links of the image as it stands there.

@@ -1,5 +1,6 @@
 //! Where the image of a container comes from: the store, which gets it first where it lacks it.
 
+use crate::error::Error;
 use crate::flags::{self, Image as Opened, OnePlatform, Places};
 use clap::ValueEnum;
 use orlop::copy::{self, Copy, Platforms};
@@ -44,6 +45,18 @@ pub fn stored(
             found => return found,
         }
     }
+    let not_stored = |source| Error::NotStored { name: text.to_string_lossy().into(), source }.into();
+    let fetched = fetched(text, places, platform, cx);
+    if pull == Pull::Always { fetched } else { fetched.map_err(not_stored) }
+}
+
+/// An image of a registry, in the store under its whole name.
+fn fetched(
+    text: &OsStr,
+    places: &Places,
+    platform: &OnePlatform,
+    cx: &Context<'_>,
+) -> Result<Descriptor, Fault> {
     let from = places.open(text, cx)?;
     let manifest = manifest(&from, platform, cx)?;
     let name = flags::in_full(from.reference(), from.reference().tag()).unwrap_or(Name::Untagged);
