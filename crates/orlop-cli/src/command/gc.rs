@@ -5,6 +5,7 @@ use crate::flags::{Format, Places, Show, Unlocked};
 use crate::output::{Align, Table, size};
 use crate::shell::Shell;
 use clap::Args;
+use orlop::run;
 use orlop::spec::Fault;
 use orlop::spec::port::{Sweep, Swept};
 use serde_json::{Value, json};
@@ -34,6 +35,9 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     let mode = if arguments.dry_run { Sweep::DryRun } else { Sweep::Remove };
     let swept = shell.look(|cx| {
+        if arguments.place.is_none() && mode == Sweep::Remove {
+            run::clear_store(&arguments.places.store.folder())?;
+        }
         let place = arguments.places.keep_or_store(arguments.place.as_deref(), cx)?;
         orlop::keep::gc(&*place.keeper, &place.reference.selector, arguments.grace, mode)
     })?;

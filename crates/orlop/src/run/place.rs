@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! ROOT/runs/ID/          locked alone (flock on the folder) as long as whoever started the run lives
+//!   roots                the image, for sweeps
 //!   plan                 what the supervisor is to do, as JSON
 //!   config.json          what a runtime reads
 //!   rootfs/              where the image stands, in the mounts of the supervisor alone
@@ -21,6 +22,7 @@ use orlop_fs::{Dir, File, Persist, random, stat};
 use orlop_spec::Descriptor;
 use orlop_spec::port::Result;
 use orlop_store::Store;
+use orlop_store::store::roots::Roots;
 use serde::{Deserialize, Serialize};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -62,6 +64,7 @@ impl Place {
         runs.make_dir(&id, 0o700)?;
         let folder = runs.open_dir(&id)?;
         let lock = folder.lock(Share::Exclusive, Wait::Yes)?.expect("it was waited for");
+        Roots { images: vec![manifest.clone()], layers: Vec::new(), trees: Vec::new() }.write(&folder)?;
         drop(guard);
         let path = stat::real_path(folder.path())?;
         Ok(Self { store, runs, id, folder, path, _lock: lock })
@@ -117,8 +120,16 @@ pub(super) fn write(folder: &Dir, name: &str, content: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// Removes what dead runs left in the store at `root`, if there is one.
+pub fn clear_store(root: &Path) -> Result<()> {
+    match Dir::open(root.join(RUNS)) {
+        Err(error) if error.is_not_found() => Ok(()),
+        runs => clear(&runs?),
+    }
+}
+
 /// Removes what dead runs left. What cannot be removed now stays for the next one.
-pub fn clear(runs: &Dir) -> Result<()> {
+fn clear(runs: &Dir) -> Result<()> {
     if runs.is_empty()? {
         return Ok(());
     }
