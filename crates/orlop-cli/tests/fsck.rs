@@ -429,7 +429,9 @@ fn a_repair_that_is_killed_anywhere_is_finished_by_the_next() {
     let mut points = 0;
     for fault in ["kill", "eio", "enospc"] {
         for point in 1.. {
-            damaged.iter().for_each(|path| rot(path));
+            for path in damaged {
+                rot(path);
+            }
             let told = repair().env("ORLOP_FAULT", format!("{fault}:{point}")).run();
             let is_whole = |path: &Path| fs::read(path).is_ok_and(|bytes| bytes == whole[path]);
             let others = whole.keys().filter(|path| !damaged.contains(path));
