@@ -181,3 +181,22 @@ fn a_dry_run_prints_the_configuration_and_makes_nothing() {
     assert_eq!(world.caller, Caller::Root);
     proof::ran(PROOF, 2);
 }
+
+#[test]
+fn what_was_changed_in_the_store_is_not_run() {
+    const PROOF: &str = "run: --verify";
+    let Some(world) = plain(PROOF) else { return };
+    for _ in 0..2 {
+        let done = world.sh(&["--verify"], "exit 4");
+        assert_eq!(done.code(), Some(4), "{done}");
+    }
+    let objects = Command::new("find").arg(world.store().join("objects")).args(["-type", "f"]).ok().out();
+    let object = Path::new(objects.lines().next().expect("busybox"));
+    let mut bytes = fs::read(object).expect("ours");
+    bytes[100] ^= 1;
+    fs::write(object, bytes).expect("ours");
+    let done = world.sh(&["--verify"], "exit 4");
+    assert_eq!(done.code(), Some(125), "{done}");
+    assert!(done.err().contains("orlop verify"), "{done}");
+    proof::ran(PROOF, 3);
+}
