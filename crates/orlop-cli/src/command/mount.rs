@@ -95,7 +95,8 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     // Before any thread starts.
     unshare::enter()?;
     let mounted = arguments.mount(&reference, Access::Scratch, shell)?;
-    unshare::become_program(&arguments.command, &[("ORLOP_MOUNT", &mounted.place), ("ORLOP_ROOT", &root)])
+    let variables: [(&str, &Path); 2] = [("ORLOP_MOUNT", &mounted.place), ("ORLOP_ROOT", &root)];
+    Ok(unshare::become_program(&arguments.command, &variables))
 }
 
 impl Arguments {

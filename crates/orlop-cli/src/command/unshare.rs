@@ -4,12 +4,13 @@ use super::Outcome;
 use crate::environment;
 use crate::error::Error;
 use crate::flags::StorePlace;
-use crate::report;
+use crate::report::{self, Code, Style};
 use crate::shell::Shell;
 use clap::Args;
 use orlop::fs::namespace::{self, Entered};
 use orlop::spec::Fault;
 use std::ffi::OsString;
+use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
@@ -34,7 +35,7 @@ pub fn run(arguments: &Arguments, _: &Shell) -> Result<Outcome, Fault> {
         [] => vec![environment::shell()],
         command => command.to_vec(),
     };
-    become_program(&command, &[("ORLOP_ROOT", &root)])
+    Ok(become_program(&command, &[("ORLOP_ROOT", &root)]))
 }
 
 /// Takes the process to where it may mount. It must have one thread only.
@@ -46,9 +47,13 @@ pub fn enter() -> Result<(), Fault> {
     Ok(())
 }
 
-/// The process becomes another program, in the same namespaces; comes back only where that fails.
-pub fn become_program(command: &[OsString], variables: &[(&str, &Path)]) -> Result<Outcome, Fault> {
+/// The process becomes another program, in the same namespaces; comes back only where that fails, which is told.
+pub fn become_program(command: &[OsString], variables: &[(&str, &Path)]) -> Outcome {
     let (program, arguments) = command.split_first().expect("the caller has one");
     let source = Command::new(program).args(arguments).envs(variables.iter().copied()).exec();
-    Err(Error::NotRun { program: program.to_string_lossy().into_owned(), source }.into())
+    // As env(1) and others that run programs have it.
+    let code = if source.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
+    let fault = Error::NotRun { program: program.to_string_lossy().into_owned(), source }.into();
+    report::failed(&fault, Style::Human, None, Code::OfKind);
+    Outcome::Ended(code)
 }

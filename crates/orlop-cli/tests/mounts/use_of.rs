@@ -88,7 +88,10 @@ fn a_program_is_run_where_the_image_is_mounted() {
         assert_eq!(code("$ORLOP mount app:1 -- sh -c 'exit 42'"), Some(42));
         assert_eq!(world.ok("$ORLOP mount app:1 -- sh -c 'kill -KILL $$' || echo $?"), "137\n");
         assert_eq!(world.ok("echo in | $ORLOP mount app:1 -- cat"), "in\n");
-        refused(&world.run("$ORLOP mount app:1 -- no-such-program"), 1, &["cannot run no-such-program"]);
+        // Without folders on the way that an ordinary user may not look into.
+        let nothing = "PATH=/usr/bin:/bin $ORLOP mount app:1 -- no-such-program";
+        refused(&world.run(nothing), 127, &["cannot run no-such-program"]);
+        refused(&world.run("$ORLOP unshare tree/plain"), 126, &["cannot run tree/plain"]);
         assert_eq!(world.ok("$ORLOP unshare sh -c 'id -u'"), "0\n");
         // In the same namespace mounts stay, and another command finds them.
         let session =
