@@ -1,8 +1,8 @@
 //! Whatever the order of their steps, runs that import, name, read, forget and sweep do each other no harm: a name stands
 //! for a whole image at every moment, and nobody meets an error.
 //!
-//! Steps are what the seam sees: looks, lists, locks and changes. All orders are tried, each state once; the grace is
-//! nothing, so that everything that is not relied on is old.
+//! Steps are what the seam sees: looks, lists, locks and changes. All orders are tried in which a run that could go on is
+//! made to wait once, or twice, each state once; the grace is nothing, so that everything that is not relied on is old.
 
 mod orders;
 mod stored;
@@ -26,8 +26,9 @@ static SEAM: Mutex<()> = Mutex::new(());
 const FILES: &str = "a";
 
 /// What the gate tries of a scene, and what a full run does.
-const TWO: [Switches; 2] = [Switches::AtMost(2), Switches::AtMost(4)];
-const THREE: [Switches; 2] = [Switches::AtMost(1), Switches::AtMost(2)];
+const TWO: [Switches; 2] = [Switches(1), Switches(2)];
+const THREE: [Switches; 2] = [Switches(1), Switches(1)];
+const MANY: [Switches; 2] = [Switches(0), Switches(1)];
 
 fn import_a(place: &Path) -> std::result::Result<(), String> {
     try_publish(place, "a", &image(FILES)).map_err(|fault| fault.to_string())
@@ -113,14 +114,14 @@ fn needed() -> std::collections::BTreeSet<std::path::PathBuf> {
 /// Which of the runs sweep is their place in the list.
 fn try_all(what: &str, prepare: fn(&Path), acts: &[Act], sweepers: &[usize], [few, most]: [Switches; 2]) {
     let _alone = SEAM.lock().unwrap_or_else(PoisonError::into_inner);
-    let proof = format!("store: every order of {what}");
+    let proof = format!("store: orders of {what}");
     let stage = Stage::new(prepare, &needed(), sweepers.to_vec(), whole);
     if !stage.clock.is_fine() {
         proof::not_offered(&proof, "the clock of this kernel's files does not tell steps apart");
         return;
     }
     let explored = explore(&stage, acts, if full() { most } else { few });
-    assert!(explored.orders > 10, "{explored:?}");
+    assert!(explored.orders > 1, "{explored:?}");
     if std::env::var_os("ORLOP_SHOW").is_some() {
         std::io::Write::write_all(&mut std::io::stderr(), format!("{what}: {explored:?}\n").as_bytes())
             .expect("shown");
@@ -155,11 +156,11 @@ fn two_imports_into_an_empty_store_beside_a_sweep() {
         empty,
         &[import_a, import_b, collect],
         &[2],
-        THREE,
+        MANY,
     );
 }
 
 #[test]
 fn an_import_beside_two_sweeps() {
-    try_all("an import and two sweeps", unnamed, &[import_a, collect, collect], &[1, 2], THREE);
+    try_all("an import and two sweeps", unnamed, &[import_a, collect, collect], &[1, 2], MANY);
 }

@@ -1,10 +1,10 @@
-//! Every order of the steps of a few runs on one store, each state once.
+//! Orders of the steps of a few runs on one store, each state once.
 //!
 //! A state is what is in the store, how old each file is beside the times that count (when a lease began, when a sweep
 //! did), and what each run has done and seen so far. Two orders that lead to one state go on alike, so only one of them
 //! does. The clock moves with every step.
 //!
-//! Where all states are too many, orders are bounded by their switches: how often a run that could go on is made to wait.
+//! All states are too many: orders are bounded by their switches, which is how often a run that could go on is made to wait.
 
 use super::conductor::{Conductor, Step, What};
 use super::stage::{Snapshot, Stage, observed};
@@ -29,21 +29,15 @@ pub(crate) struct Explored {
 
 /// How often a run that could go on may be made to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Switches {
-    AtMost(u8),
-    Any,
-}
+pub(crate) struct Switches(pub(crate) u8);
 
 impl Switches {
     fn is_none(self) -> bool {
-        self == Self::AtMost(0)
+        self.0 == 0
     }
 
     fn but_one(self) -> Self {
-        match self {
-            Self::AtMost(count) => Self::AtMost(count - 1),
-            Self::Any => Self::Any,
-        }
+        Self(self.0 - 1)
     }
 }
 
@@ -94,13 +88,8 @@ fn play(stage: &Stage, acts: &[Act], switches: Switches, forks: &mut Vec<Fork>, 
         };
         let actors: Vec<_> = acts.iter().enumerate().map(begin).collect();
         conductor.assemble();
-        let mut run = Run {
-            stage,
-            conductor: &conductor,
-            seen: vec![0; acts.len()],
-            stuck: vec![false; acts.len()],
-            counts: switches != Switches::Any,
-        };
+        let mut run =
+            Run { stage, conductor: &conductor, seen: vec![0; acts.len()], stuck: vec![false; acts.len()] };
         let came = run.along(switches, forks, known);
         conductor.end();
         let outcomes: Vec<_> = actors.into_iter().map(|actor| actor.join().expect("caught")).collect();
@@ -125,8 +114,6 @@ struct Run<'a> {
     seen: Vec<u64>,
     /// Who asked for a lock that another has, and nobody took a step since.
     stuck: Vec<bool>,
-    /// Whether switches are counted.
-    counts: bool,
 }
 
 impl Run<'_> {
@@ -137,18 +124,19 @@ impl Run<'_> {
         forks: &mut Vec<Fork>,
         known: &mut Known,
     ) -> Result<bool, String> {
-        let mut last = 0;
+        // Who goes first is no switch.
+        let mut last = None;
         if let [before @ .., fork] = &forks[..] {
             self.conductor.replay(before.iter().map(|fork| fork.taken));
             self.seen.clone_from(&fork.seen);
             self.step(fork.taken, &self.snapshot());
-            last = fork.taken;
+            last = Some(fork.taken);
             let is_switch = fork.before.is_some_and(|before| before != fork.taken);
             switches = if is_switch { fork.switches.but_one() } else { fork.switches };
         }
         loop {
             let mut able: Vec<usize> = (0..self.seen.len()).filter(|actor| self.is_able(*actor)).collect();
-            let before = able.contains(&last).then_some(last);
+            let before = last.filter(|last| able.contains(last));
             able.sort_by_key(|actor| Some(*actor) != before);
             if before.is_some() && switches.is_none() {
                 able.truncate(1);
@@ -171,7 +159,7 @@ impl Run<'_> {
                 seen: self.seen.clone(),
             });
             self.step(*first, &snapshot);
-            last = *first;
+            last = Some(*first);
         }
     }
 
@@ -199,10 +187,10 @@ impl Run<'_> {
         }
     }
 
-    /// Who goes on without a switch matters only where switches are counted.
+    /// Who goes on without a switch is part of it.
     fn key(&self, snapshot: &Snapshot, before: Option<usize>) -> u64 {
         let mut hasher = DefaultHasher::new();
-        (snapshot, &self.seen, before.filter(|_| self.counts)).hash(&mut hasher);
+        (snapshot, &self.seen, before).hash(&mut hasher);
         for actor in 0..self.seen.len() {
             self.conductor.next(actor).is_none().hash(&mut hasher);
         }

@@ -1,4 +1,4 @@
-//! Every order of the steps of runs that meet in a store.
+//! Orders of the steps of runs that meet in a store.
 
 mod clock;
 mod conductor;
