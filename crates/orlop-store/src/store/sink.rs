@@ -15,6 +15,7 @@ use super::names::Expected;
 use super::{Options, Store, format};
 use crate::blobs::FileOrigin;
 use crate::error::Error;
+use crate::reach::{self, Damage};
 use crate::take::{check_digest, check_size};
 use orlop_fs::Temp;
 use orlop_layer::verified::Damaged;
@@ -25,6 +26,7 @@ use orlop_spec::port::{BlobWriter, Depth, Hints, Lender, Name, Origin, Put, Resu
 use orlop_spec::{AnyDigest, Cancel, Descriptor, Digest, Fault, Index, Kind, Manifest, graph};
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
+use std::iter;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -175,7 +177,13 @@ impl StoreSink {
     /// Where an image can be fetched from again: where one of its blobs was, or would have been.
     fn origin_of(&self, root: &Descriptor) -> Option<String> {
         let lenders = self.lenders.lock().unwrap_or_else(PoisonError::into_inner);
-        let lender = lenders.values().next()?;
+        if lenders.is_empty() {
+            return None;
+        }
+        let (store, roots) = (&self.store, iter::once(root.clone()));
+        // What cannot be read has no origin that anybody knows.
+        let reached = reach::reach(store, &store.limits, roots, Damage::PassBy, &mut |_, _| ()).ok()?;
+        let lender = reached.iter().find_map(|digest| lenders.get(digest))?;
         Some(format!("docker://{}/{}@{}", lender.site.authority(), lender.repository, root.digest))
     }
 }
