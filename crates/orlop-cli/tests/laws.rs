@@ -30,7 +30,9 @@ fn misuse_exits_64_and_leaves_stdout_empty() {
 fn every_verb_refuses_an_unknown_flag() {
     for verb in verbs() {
         let done = orlop().args([verb.as_str(), "--surely-not-a-flag"]).run();
-        assert_eq!(done.code(), Some(64), "{verb}: {done}");
+        // What a program of a container says, orlop does not say for itself.
+        let misuse = if verb == "run" { 125 } else { 64 };
+        assert_eq!(done.code(), Some(misuse), "{verb}: {done}");
     }
 }
 

@@ -5,7 +5,7 @@
 //!             └─► trees ──stack──► the merged tree ────┴─► assemble ──► (config.json) ──► publish
 //! ```
 //!
-//! Where the place keeps contents as files, they are shared or copied instead: see [`crate::kept`].
+//! Where the place keeps contents as files, they are shared or copied instead: see `kept`.
 //!
 //! Invariant: nothing appears at the target before every layer was proven and the tree is whole.
 

@@ -1,6 +1,7 @@
 //! A folder for one test, gone when the test ends.
 
 use std::fs::{self, Permissions};
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -24,9 +25,16 @@ impl Scratch {
     /// A new folder below `parent`, open to every user: some tests drop their privileges.
     pub fn under(parent: &Path) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let folder = parent.join(format!("orlop-test-{}-{number}", std::process::id()));
-        fs::create_dir(&folder).unwrap_or_else(|error| panic!("cannot create {}: {error}", folder.display()));
+        let folder = loop {
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let folder = parent.join(format!("orlop-test-{}-{number}", std::process::id()));
+            match fs::create_dir(&folder) {
+                Ok(()) => break folder,
+                // A test that was killed left it, and its number was given again.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => panic!("cannot create {}: {error}", folder.display()),
+            }
+        };
         fs::set_permissions(&folder, Permissions::from_mode(0o755)).expect("the folder is ours");
         Self(folder)
     }

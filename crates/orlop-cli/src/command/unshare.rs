@@ -22,7 +22,7 @@ use std::process::Command;
 #[derive(Args)]
 pub struct Arguments {
     /// The command [default: $SHELL, else /bin/sh]
-    #[arg(value_name = "CMD", trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(value_name = "CMD", trailing_var_arg = true)]
     command: Vec<OsString>,
     #[command(flatten)]
     store: StorePlace,

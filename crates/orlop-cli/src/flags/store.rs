@@ -38,9 +38,13 @@ impl StorePlace {
         Store::open_if_any(self.folder(), &options)
     }
 
-    /// The folder, which must exist, for whoever stands elsewhere or is somebody else.
+    /// The folder, whether it is there yet or not, for whoever stands elsewhere or is somebody else.
     pub fn real_folder(&self) -> Result<PathBuf, Fault> {
-        Ok(stat::real_path(self.folder())?)
+        let folder = self.folder();
+        match stat::real_path(&folder) {
+            Err(error) if error.is_not_found() => Ok(std::path::absolute(&folder).unwrap_or(folder)),
+            real => Ok(real?),
+        }
     }
 
     /// The store, which must exist.

@@ -29,7 +29,7 @@ pub struct Image<'b> {
     places: Vec<Place<'b>>,
 }
 
-/// Reads an image that [`write`] made.
+/// Reads an image that [`write()`] made.
 ///
 /// # Errors
 /// When a byte is not what it would be, or the tree is beyond the limits.
