@@ -15,6 +15,7 @@ use std::io::{self, Read, Write};
 use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -64,8 +65,14 @@ pub fn temporary_folder() -> PathBuf {
     variable("TMPDIR").map_or_else(|| PathBuf::from("/var/tmp"), PathBuf::from)
 }
 
-/// Where the local store is: `ORLOP_ROOT`, else the system's for whoever may set owners, else the user's.
+/// Where the local store is: `ORLOP_ROOT`, else the system's for whoever may set owners, else the user's. It stays the same
+/// when the process goes to a namespace, where it may do more.
 pub fn store_folder() -> PathBuf {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(find_store).clone()
+}
+
+fn find_store() -> PathBuf {
     let of_user = || {
         let share = || variable("HOME").map(|home| PathBuf::from(home).join(".local/share"));
         Some(variable("XDG_DATA_HOME").map(PathBuf::from).or_else(share)?.join("orlop"))

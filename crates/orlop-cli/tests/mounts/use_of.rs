@@ -93,6 +93,14 @@ fn a_program_is_run_where_the_image_is_mounted() {
         refused(&world.run(nothing), 127, &["cannot run no-such-program"]);
         refused(&world.run("$ORLOP unshare tree/plain"), 126, &["cannot run tree/plain"]);
         assert_eq!(world.ok("$ORLOP unshare sh -c 'id -u'"), "0\n");
+        if user != User::Root {
+            // Who becomes root in a namespace goes on with the store of before.
+            let own =
+                "unset ORLOP_ROOT; export XDG_DATA_HOME=$PWD/data; mkdir data; ln -s ../store data/orlop";
+            let mounted = format!("{own}; $ORLOP mount app:1 -- sh -c 'cat $ORLOP_MOUNT/plain'");
+            assert_eq!(world.ok(&mounted), "x");
+            assert_eq!(world.ok("XDG_DATA_HOME=$PWD/data; $ORLOP unshare $ORLOP images | wc -l"), "2\n");
+        }
         // In the same namespace mounts stay, and another command finds them.
         let session =
             "mkdir m; $ORLOP mount app:1 m; cat m/plain; $ORLOP umount m; rmdir m; $ORLOP mount app:1";
