@@ -4,8 +4,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use testkit::disk::{LoopDisk, Missing};
 use testkit::scratch::scratch_in_memory;
-use testkit::{Command, orlop, proof, scratch};
+use testkit::{Command, orlop, peer, proof, scratch};
 
 /// A tree of which files are made in the order of `names`; times are set at the end.
 fn tree(root: &Path, names: &[String]) {
@@ -83,4 +84,39 @@ fn another_tree_has_another_digest() {
     assert_eq!(build("one"), build("two"));
     Command::new("touch").args(["-d", "2020-02-02T02:02:03Z"]).arg(scratch.path("two/d/a1")).ok();
     assert_ne!(build("one"), build("two"));
+}
+
+/// xfs shows root every ACL a second time, as `trusted.SGI_ACL_FILE`.
+#[test]
+fn item_33_a_tree_with_acls_has_one_digest_on_every_file_system() {
+    const PROOF: &str = "reproducible: ACLs on ext4, xfs and btrfs";
+    let Some(setfacl) = peer("setfacl") else { return proof::skipped(PROOF, "setfacl is missing") };
+    let scratch = scratch();
+    let built_in = |folder: &Path| {
+        fs::create_dir_all(folder.join("t/d")).expect("new");
+        fs::write(folder.join("t/f"), "x").expect("new");
+        for words in [["-m", "u:1000:rw", "t/f"], ["-dm", "u:1000:rwx", "t/d"]] {
+            setfacl.command().args(words).current_dir(folder).ok();
+        }
+        Command::new("touch").args(["-d", "@1", "t/f", "t/d", "t"]).current_dir(folder).ok();
+        let number = fs::read_dir(scratch.root()).expect("listed").count();
+        let target = format!("oci:{}:t", scratch.path(&format!("image{number}")).display());
+        built(orlop().arg("build").arg(folder.join("t")).arg(target))
+    };
+    let expected = built_in(&scratch.folder("here"));
+    let mut disks = 0;
+    for kind in ["xfs", "btrfs"] {
+        match LoopDisk::at(scratch.folder(kind), kind) {
+            Ok(disk) => {
+                assert_eq!(built_in(&scratch.path(kind)), expected, "{kind}");
+                drop(disk);
+                disks += 1;
+            }
+            Err(Missing::Program(program)) => {
+                return proof::skipped(PROOF, &format!("{program} is missing"));
+            }
+            Err(Missing::Kernel(why)) => return proof::not_offered(PROOF, &why),
+        }
+    }
+    proof::ran(PROOF, disks + 1);
 }

@@ -62,7 +62,7 @@ fn collect(
         Err(error) => return Err(error),
     };
     let mut xattrs = Xattrs::new();
-    for name in names.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+    for name in names.split(|byte| *byte == 0).filter(|name| !name.is_empty() && !is_echo(name)) {
         match sized(|value| get(name, value)) {
             Ok(value) => drop(xattrs.insert(name.into(), value.into())),
             Err(Errno::NODATA | Errno::OPNOTSUPP) => {}
@@ -70,6 +70,11 @@ fn collect(
         }
     }
     Ok(xattrs)
+}
+
+/// Whether an attribute is another one as its file system keeps it: xfs shows ACLs to root a second time, in a form of its own.
+fn is_echo(name: &[u8]) -> bool {
+    matches!(name, b"trusted.SGI_ACL_FILE" | b"trusted.SGI_ACL_DEFAULT")
 }
 
 /// The most that Linux gives, of names or of a value (`XATTR_LIST_MAX`, `XATTR_SIZE_MAX`).
