@@ -328,3 +328,20 @@ fn only_the_store_is_told_what_to_keep() {
     let help = orlop().args(["push", "--help"]).ok().out();
     assert!(!help.contains("--keep-blobs"));
 }
+
+/// A layer that is more than is allowed is refused, and not kept as something that is no layer.
+#[test]
+fn limits_hold_for_layers_that_the_store_takes_apart() {
+    let scratch = scratch_in_memory();
+    Image::of(&[small(), large()], Packing::Gzip).layout().write(&scratch.path("layout"));
+    let image = format!("oci:{}:@0", scratch.path("layout").display());
+    for limit in [["--max-size", "1k"], ["--max-entries", "1"]] {
+        let done = with_store(&scratch, &["copy", limit[0], limit[1], &image, "store:x"]).run();
+        assert_eq!(done.code(), Some(9), "{limit:?}: {done}");
+        assert_eq!(with_store(&scratch, &["digest", "store:x"]).run().code(), Some(2), "{limit:?}");
+    }
+    with_store(&scratch, &["copy", "--max-size", "1G", "--max-entries", "1000", &image, "store:x"]).ok();
+    let to = format!("oci:{}:1", scratch.path("out").display());
+    let done = with_store(&scratch, &["copy", "--max-size", "1k", &image, &to]).run();
+    assert_eq!(done.code(), Some(64), "no layer is opened there: {done}");
+}

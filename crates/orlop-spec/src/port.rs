@@ -314,6 +314,11 @@ pub trait Sink: Send + Sync {
         usize::MAX
     }
 
+    /// Whether layers are taken apart as they come, so that the limits of what they may cost hold for them.
+    fn opens_layers(&self) -> bool {
+        false
+    }
+
     /// Whether the bytes go over a network, as for a source. Such a sink tells how they move itself, by a
     /// [`Course`](crate::Course): what it reads need not be what it sends.
     fn is_far(&self) -> bool {

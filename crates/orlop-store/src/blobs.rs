@@ -11,11 +11,11 @@
 
 use crate::error::Error;
 use crate::part::{self, Part};
-use crate::take::{self, GoOn, TO_THE_END};
+use crate::take::{self, GoOn, TO_THE_END, Writing, Written};
 use orlop_fs::copy::Cheap;
 use orlop_fs::{Dir, File, Persist, Temp};
 use orlop_layer::verified::Damaged;
-use orlop_spec::digest::{Algorithm, Hasher};
+use orlop_spec::digest::Algorithm;
 use orlop_spec::port::{BlobWriter, Hints, LocalFile, Origin, Put, Result};
 use orlop_spec::{AnyDigest, Descriptor, Digest, Fault, Kind};
 use std::borrow::Borrow;
@@ -199,8 +199,7 @@ impl Blobs {
     /// Begins a blob whose digest is not known yet.
     pub(crate) fn begin(&self, hints: &Hints) -> Result<Box<dyn BlobWriter + '_>> {
         let temp = self.folder(hints.algorithm)?.create_temp()?;
-        let hasher = Hasher::new(hints.algorithm);
-        Ok(Box::new(Begun { blobs: self, temp, size: 0, hasher, algorithm: hints.algorithm }))
+        Ok(Box::new(Begun { blobs: self, writing: Writing::new(temp, hints.algorithm) }))
     }
 
     /// The folder of blobs of an algorithm, made where it is missing.
@@ -274,34 +273,27 @@ impl Blobs {
 /// A blob on its way.
 struct Begun<'a> {
     blobs: &'a Blobs,
-    temp: Temp<'a>,
-    size: u64,
-    hasher: Hasher,
-    algorithm: Algorithm,
+    writing: Writing<'a>,
 }
 
 impl Write for Begun<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.temp.write(bytes)?;
-        self.hasher.update(&bytes[..count]);
-        self.size += count as u64;
-        Ok(count)
+        self.writing.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        self.writing.flush()
     }
 }
 
 impl BlobWriter for Begun<'_> {
     fn commit(self: Box<Self>, blob: &Descriptor) -> Result<()> {
-        let Self { blobs, temp, size, hasher, algorithm } = *self;
-        if !matches!(&blob.digest, AnyDigest::Known(digest) if digest.algorithm() == algorithm) {
+        let Self { blobs, writing } = *self;
+        let (temp, written) = writing.end(blob)?;
+        if written == Written::Unproven {
             let spooled = FileOrigin::whole(temp.file().try_clone()?);
             return blobs.put(blob, &spooled, &Hints::default()).map(drop);
         }
-        take::check_size(size, blob)?;
-        take::check_digest(Some(hasher.finish()), blob)?;
         blobs.touch(blob);
         match blobs.held(blob, TO_THE_END)? {
             Held::Whole => Ok(()),

@@ -1,7 +1,7 @@
 //! How bytes come into a file: linked, shared, copied in the kernel, or streamed; proven in every case.
 
 use orlop_fs::copy::{self, Cheap};
-use orlop_fs::{Dir, File};
+use orlop_fs::{Dir, File, Temp};
 use orlop_layer::Verified;
 use orlop_layer::verified::{Damage, Damaged};
 use orlop_spec::digest::{Algorithm, Hasher};
@@ -207,6 +207,53 @@ pub(crate) fn read_range(
 fn own_handle(local: &LocalFile) -> Result<File> {
     let handle = local.file.try_clone().map_err(|error| Fault::io("open the blob", error))?;
     Ok(File::from_handle(handle, "the blob"))
+}
+
+/// A blob that is written by somebody who learns its digest at its end.
+pub(crate) struct Writing<'a> {
+    temp: Temp<'a>,
+    size: u64,
+    hasher: Hasher,
+    algorithm: Algorithm,
+}
+
+/// Whether what was written is known to be the blob.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// Its digest was compared.
+    Proven,
+    /// Its digest is of another algorithm than the one that was hashed by.
+    Unproven,
+}
+
+impl<'a> Writing<'a> {
+    pub(crate) fn new(temp: Temp<'a>, algorithm: Algorithm) -> Self {
+        Self { temp, size: 0, hasher: Hasher::new(algorithm), algorithm }
+    }
+
+    /// Ends the blob, which must be what `blob` says as far as that can be told.
+    pub(crate) fn end(self, blob: &Descriptor) -> Result<(Temp<'a>, Written)> {
+        let Self { temp, size, hasher, algorithm } = self;
+        if !matches!(&blob.digest, AnyDigest::Known(digest) if digest.algorithm() == algorithm) {
+            return Ok((temp, Written::Unproven));
+        }
+        check_size(size, blob)?;
+        check_digest(Some(hasher.finish()), blob)?;
+        Ok((temp, Written::Proven))
+    }
+}
+
+impl Write for Writing<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.temp.write(bytes)?;
+        self.hasher.update(&bytes[..count]);
+        self.size += count as u64;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// A size that is not the blob's is found before anything is hashed (image-spec, `descriptor.md`).

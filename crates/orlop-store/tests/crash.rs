@@ -4,15 +4,16 @@
 //!
 //! A work that is to die runs in a child process of this test program.
 
-use orlop_fs::seam::{self, Verdict};
+mod faults;
+
+use faults::under;
 use orlop_layer::Time;
 use orlop_spec::Limits;
 use orlop_spec::port::{Catalog, Hints, Keeper as _, Name, Result, Selector, Sink, Source as _, Sweep};
 use orlop_store::{DockerArchive, Exploded, Layout, OciArchive, Options, archive};
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use testkit::scratch::scratch_in_memory;
 use testkit::suites::copy::{by_tag, tag};
@@ -159,20 +160,6 @@ fn hit_every_step(work: &Work, fault: &str, run: &dyn Fn(&Work, &str, &Path) -> 
         no_litter(&place, &what);
     }
     unreachable!("a work ends")
-}
-
-/// Runs a work with a fault at the seam; says whether it came.
-fn under(fault: &str, work: impl FnOnce() -> Result<()>) -> (Result<()>, bool) {
-    let (hook, hits) = (seam::from_text(fault).expect("a known fault"), Arc::new(AtomicU64::new(0)));
-    let count = Arc::clone(&hits);
-    seam::install(Box::new(move |operation, name| {
-        let verdict = hook(operation, name);
-        count.fetch_add(u64::from(verdict != Verdict::Go), Ordering::Relaxed);
-        verdict
-    }));
-    let outcome = work();
-    seam::clear();
-    (outcome, hits.load(Ordering::Relaxed) > 0)
 }
 
 fn failed(work: &Work, fault: &str, place: &Path) -> Ended {

@@ -4,18 +4,18 @@
 //!
 //! An import that is to die runs in a child process of this test program.
 
+mod faults;
 mod layers;
 
+use faults::under;
 use layers::{Form, export, import, sound_objects, sparse};
-use orlop_fs::seam::{self, Verdict};
 use orlop_layer::Stages;
 use orlop_spec::digest::{Algorithm, DiffId, Digest};
 use orlop_spec::port::Result;
 use orlop_store::Store;
 use orlop_store::store::Options;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use testkit::scratch::scratch_in_memory;
 use testkit::tarball::{Member, tar};
 use testkit::{Command, noise, proof};
@@ -98,22 +98,8 @@ fn hit_every_step(fault: &str, run: &dyn Fn(&str, &Path) -> Ended) -> usize {
     unreachable!("an import ends")
 }
 
-/// Imports with a fault at the seam; whether it came.
-fn under(fault: &str, place: &Path) -> (Result<()>, bool) {
-    let (hook, hits) = (seam::from_text(fault).expect("a known fault"), Arc::new(AtomicU64::new(0)));
-    let count = Arc::clone(&hits);
-    seam::install(Box::new(move |operation, name| {
-        let verdict = hook(operation, name);
-        count.fetch_add(u64::from(verdict != Verdict::Go), Ordering::Relaxed);
-        verdict
-    }));
-    let outcome = take(place, &new());
-    seam::clear();
-    (outcome, hits.load(Ordering::Relaxed) > 0)
-}
-
 fn failed(fault: &str, place: &Path) -> Ended {
-    match under(fault, place) {
+    match under(fault, || take(place, &new())) {
         (Ok(()), false) => Ended::NotHit,
         // A folder that could not be made again was there, and a full disk does not hinder what follows.
         (Ok(()), true) => Ended::Hit,
@@ -138,7 +124,7 @@ fn killed(fault: &str, place: &Path) -> Ended {
 fn child() {
     let Ok(task) = std::env::var(CHILD) else { return };
     let (fault, place) = task.split_once('|').expect("two words");
-    under(fault, Path::new(place)).0.expect("whoever lives has done its work");
+    under(fault, || take(Path::new(place), &new())).0.expect("whoever lives has done its work");
 }
 
 #[test]

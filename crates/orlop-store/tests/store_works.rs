@@ -4,17 +4,17 @@
 //!
 //! A work that is to die runs in a child process of this test program.
 
+mod faults;
 mod stored;
 
-use orlop_fs::seam::{self, Verdict};
+use faults::under;
 use orlop_spec::Kind;
 use orlop_spec::port::{Keeper as _, Result, Source as _};
 use orlop_store::Store;
 use orlop_store::store::Options;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use stored::{files, forget, holds, image, publish, settle, sweep, try_publish, try_sweep};
 use testkit::scratch::scratch_in_memory;
 use testkit::suites::copy::{by_tag, tag};
@@ -163,20 +163,6 @@ enum Ended {
     /// It was over before the fault came.
     NotHit,
     Hit,
-}
-
-/// Works with a fault at the seam; whether it came.
-fn under(fault: &str, work: impl FnOnce() -> Result<()>) -> (Result<()>, bool) {
-    let (hook, hits) = (seam::from_text(fault).expect("a known fault"), Arc::new(AtomicU64::new(0)));
-    let count = Arc::clone(&hits);
-    seam::install(Box::new(move |operation, name| {
-        let verdict = hook(operation, name);
-        count.fetch_add(u64::from(verdict != Verdict::Go), Ordering::Relaxed);
-        verdict
-    }));
-    let outcome = work();
-    seam::clear();
-    (outcome, hits.load(Ordering::Relaxed) > 0)
 }
 
 fn failed(work: &Work, fault: &str, place: &Path) -> Ended {

@@ -44,9 +44,7 @@ impl Store {
             None => Err(self.blobs.missing(root).into()),
         }
     }
-}
 
-impl Store {
     /// A blob that is not kept, from byte `at` on.
     fn made_again(&self, blob: &Descriptor, at: u64) -> Result<Box<dyn Read + Send + '_>> {
         /// Who reads looks whether to stop.

@@ -16,11 +16,10 @@ use super::{Options, Store, format};
 use crate::blobs::FileOrigin;
 use crate::error::Error;
 use crate::reach::{self, Damage};
-use crate::take::{check_digest, check_size};
-use orlop_fs::Temp;
+use crate::take::Writing;
 use orlop_layer::verified::Damaged;
 use orlop_layer::{Budget, Decode, Stages, Verified};
-use orlop_spec::digest::{Algorithm, DiffId, Hasher};
+use orlop_spec::digest::DiffId;
 use orlop_spec::media_type::{Compression, Role};
 use orlop_spec::port::{BlobWriter, Depth, Hints, Lender, Name, Origin, Put, Result, Sink, Unnamed};
 use orlop_spec::{AnyDigest, Cancel, Descriptor, Digest, Fault, Index, Kind, Manifest, graph};
@@ -37,6 +36,8 @@ pub struct StoreSink {
     store: Store,
     /// Where blobs can be fetched from again.
     lenders: Mutex<HashMap<AnyDigest, Lender>>,
+    /// What all layers together may cost.
+    budget: Budget,
     /// How many layers are taken at this moment.
     under_way: AtomicUsize,
     /// Whether a layer was taken or found, which is many files.
@@ -49,6 +50,7 @@ impl StoreSink {
         let store = Store::create(root, options)?;
         store.hold()?;
         Ok(Self {
+            budget: Budget::new(store.limits.size),
             store,
             lenders: Mutex::default(),
             under_way: AtomicUsize::new(0),
@@ -95,13 +97,12 @@ impl StoreSink {
         read: &mut (dyn Read + Send),
     ) -> Result<Option<DiffId>> {
         let alone = self.under_way.fetch_add(1, Ordering::Relaxed) == 0;
-        let limits = &self.store.limits;
         let how = Decode {
             compression,
             expected: None,
             layer: 0,
-            limits,
-            budget: &Budget::new(limits.size),
+            limits: &self.store.limits,
+            budget: &self.budget,
             // Who hands the bytes over looks whether to stop.
             cancel: &Cancel::new(),
             stages: if alone { Stages::Pipelined } else { Stages::One },
@@ -188,10 +189,10 @@ impl StoreSink {
     }
 }
 
-/// Whether the blob is what was named, and yet no layer that is understood.
+/// Whether the blob is what was named, and yet no layer that is understood. One that is more than is allowed is another matter.
 fn is_about_the_layer(fault: &Fault) -> bool {
     let is_damaged = fault.downcast_ref::<Damaged>().is_some();
-    matches!(fault.kind(), Kind::Integrity | Kind::Limit) && !is_damaged
+    fault.kind() == Kind::Integrity && !is_damaged
 }
 
 impl Sink for StoreSink {
@@ -213,6 +214,10 @@ impl Sink for StoreSink {
         Unnamed::InFull
     }
 
+    fn opens_layers(&self) -> bool {
+        true
+    }
+
     /// Looks at everything that the root reaches: it is here already, so nothing is fetched.
     fn has(&self, name: &Name, root: &Descriptor, _: Depth) -> Result<bool> {
         self.store.has(name, root)
@@ -225,8 +230,7 @@ impl Sink for StoreSink {
 
     fn begin(&self, hints: &Hints) -> Result<Box<dyn BlobWriter + '_>> {
         let temp = self.store.root.create_temp()?;
-        let hasher = Hasher::new(hints.algorithm);
-        Ok(Box::new(Begun { sink: self, temp, size: 0, hasher, algorithm: hints.algorithm }))
+        Ok(Box::new(Begun { sink: self, writing: Writing::new(temp, hints.algorithm) }))
     }
 
     fn finish(self: Box<Self>, roots: &[(Name, Descriptor)]) -> Result<()> {
@@ -256,32 +260,24 @@ impl Sink for StoreSink {
 /// A blob that is written here.
 struct Begun<'a> {
     sink: &'a StoreSink,
-    temp: Temp<'a>,
-    size: u64,
-    hasher: Hasher,
-    algorithm: Algorithm,
+    writing: Writing<'a>,
 }
 
 impl Write for Begun<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.temp.write(bytes)?;
-        self.hasher.update(&bytes[..count]);
-        self.size += count as u64;
-        Ok(count)
+        self.writing.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        self.writing.flush()
     }
 }
 
 impl BlobWriter for Begun<'_> {
     fn commit(self: Box<Self>, blob: &Descriptor) -> Result<()> {
-        let Self { sink, temp, size, hasher, algorithm } = *self;
-        check_size(size, blob)?;
-        if matches!(&blob.digest, AnyDigest::Known(digest) if digest.algorithm() == algorithm) {
-            check_digest(Some(hasher.finish()), blob)?;
-        }
+        let Self { sink, writing } = *self;
+        // Whoever takes it from its file proves it, whether it was proven or not.
+        let (temp, _) = writing.end(blob)?;
         let spooled = FileOrigin::whole(temp.file().try_clone()?);
         sink.put(blob, &spooled, &Hints::default()).map(drop)
     }

@@ -22,7 +22,7 @@ pub fn copy(
     let is_pruned_whole = arguments.prune && is_whole;
     let flags = [(arguments.owners.is_given(), "--owner"), (is_pruned_whole, "--prune")];
     refuse("all of an image is copied", &flags)?;
-    if arguments.compress.is_none() {
+    if arguments.compress.is_none() && !to.opens_layers() {
         let limits = [
             (arguments.work.max_size.is_some(), "--max-size"),
             (arguments.work.max_entries.is_some(), "--max-entries"),
