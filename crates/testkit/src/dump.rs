@@ -186,7 +186,12 @@ pub fn xattrs(path: &Path) -> BTreeMap<Vec<u8>, Vec<u8>> {
     let mut list = vec![0; 1 << 16];
     let Ok(length) = llistxattr(path, &mut list[..]) else { return BTreeMap::new() };
     let names = list[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty());
-    names.filter(|name| *name != b"security.selinux").map(|name| (name.to_vec(), xattr(path, name))).collect()
+    names.filter(|name| !is_of_the_file_system(name)).map(|name| (name.to_vec(), xattr(path, name))).collect()
+}
+
+/// Whether an attribute says where a tree lies and not what it is: a label of the host, an ACL in the form in which xfs keeps it.
+fn is_of_the_file_system(name: &[u8]) -> bool {
+    name == b"security.selinux" || name.starts_with(b"trusted.SGI_ACL_")
 }
 
 fn xattr(path: &Path, name: &[u8]) -> Vec<u8> {
