@@ -1,0 +1,50 @@
+//! What can be wrong with a foreign place.
+
+use orlop_spec::{Diagnose, Fault, Kind};
+use std::path::PathBuf;
+
+/// What can be wrong with a foreign place.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The folder is not what it was named as.
+    #[error("{} is no repository of OSTree: it has no `{missing}`", .place.display())]
+    NotARepository {
+        /// Where.
+        place: PathBuf,
+        /// What is not there.
+        missing: &'static str,
+    },
+    /// A file operation failed.
+    #[error(transparent)]
+    Fs(#[from] orlop_fs::Error),
+    /// A layer cannot be read or written.
+    #[error(transparent)]
+    Layer(#[from] orlop_layer::Error),
+}
+
+impl Diagnose for Error {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::NotARepository { .. } => Kind::NotFound,
+            Self::Fs(error) => error.kind(),
+            Self::Layer(error) => error.kind(),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotARepository { place, .. } => {
+                Some(format!("make one with orlop ostree init --repo={}", place.display()))
+            }
+            Self::Fs(error) => error.hint(),
+            Self::Layer(error) => error.hint(),
+        }
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self::new(error)
+    }
+}

@@ -1,0 +1,16 @@
+//! Foreign worlds that hold images in forms of their own, and what crosses between them and OCI.
+//!
+//! ```text
+//! ostree    repositories of OSTree: objects, refs, transactions; commits ↔ images; layers that a repository keeps
+//! flatpak   what flatpak asks of an image
+//! delta     layers as differences from older ones, in flatpak's form
+//! ```
+//!
+//! Invariant: nothing of a foreign place is believed before its digest was proven, and nothing is visible there before
+//! it is whole.
+#![forbid(unsafe_code)]
+
+pub mod error;
+pub mod ostree;
+
+pub use error::Error;

@@ -1,0 +1,1 @@
+//! Repositories of OSTree, read and written without libostree.
