@@ -1,5 +1,6 @@
 //! What can be wrong with a foreign place.
 
+use crate::ostree::keyfile::KeyFileError;
 use orlop_spec::{Diagnose, Fault, Kind};
 use std::path::PathBuf;
 
@@ -15,6 +16,9 @@ pub enum Error {
         /// What is not there.
         missing: &'static str,
     },
+    /// A key file, or a value in it, is none.
+    #[error(transparent)]
+    KeyFile(#[from] KeyFileError),
     /// A file operation failed.
     #[error(transparent)]
     Fs(#[from] orlop_fs::Error),
@@ -27,6 +31,7 @@ impl Diagnose for Error {
     fn kind(&self) -> Kind {
         match self {
             Self::NotARepository { .. } => Kind::NotFound,
+            Self::KeyFile(error) => error.kind(),
             Self::Fs(error) => error.kind(),
             Self::Layer(error) => error.kind(),
         }
@@ -37,6 +42,7 @@ impl Diagnose for Error {
             Self::NotARepository { place, .. } => {
                 Some(format!("make one with orlop ostree init --repo={}", place.display()))
             }
+            Self::KeyFile(error) => error.hint(),
             Self::Fs(error) => error.hint(),
             Self::Layer(error) => error.hint(),
         }

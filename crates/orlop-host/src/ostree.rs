@@ -1,1 +1,3 @@
 //! Repositories of OSTree, read and written without libostree.
+
+pub mod keyfile;
