@@ -38,6 +38,7 @@ pub mod mount;
 pub mod network;
 pub mod nowhere;
 pub mod referrers;
+pub mod rendering;
 pub mod run;
 pub mod schema_one;
 pub mod several;

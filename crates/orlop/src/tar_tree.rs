@@ -4,10 +4,9 @@ use crate::hashed::feed;
 use crate::image::Image;
 use crate::layers;
 use crate::spool::Spool;
-use crate::transport::Outside;
 use crate::trees::Reading;
 use orlop_fs::owner::Owner;
-use orlop_fs::{File, Persist, Temp};
+use orlop_fs::{Dir, File, Persist, Temp};
 use orlop_layer::codec::{self, Codec};
 use orlop_layer::decode::Visit as _;
 use orlop_layer::encode::{Encode, Encoded, encode};
@@ -17,6 +16,7 @@ use orlop_layer::{Entries as _, Error as LayerError, Kind, tar};
 use orlop_spec::port::Result;
 use orlop_spec::{Algorithm, Context, Fault, reference};
 use std::io::{BufRead as _, BufReader, BufWriter, Read, Write};
+use std::path::PathBuf;
 
 /// A tar that was read whole: its tree as one layer, whiteouts included, and its contents.
 #[derive(Debug)]
@@ -90,27 +90,34 @@ pub fn export(
     Ok(encode(&mut spool.entries(&tree), &how, out)?)
 }
 
-/// Writes the merged tree of an image as a canonical tar to a file, which appears in one step, or to a stream.
-pub fn export_to(
-    cx: &Context<'_>,
-    image: &Image<'_>,
-    codec: Codec,
-    to: &reference::File,
-    outside: &Outside<'_>,
-) -> Result<Encoded> {
-    let Some(path) = to.path() else {
-        let mut out = (outside.stdout)();
-        let encoded = export(cx, image, codec, outside.spool()?, &mut out)?;
-        return out.flush().map(|()| encoded).map_err(|error| Fault::io("write the tar", error));
-    };
-    let (folder, name) = orlop_store::archive::replaceable(path)?;
-    let temp = Temp::beside(folder.try_clone()?, &name)?;
-    let mut out = BufWriter::new(temp.file());
-    let encoded = export(cx, image, codec, outside.spool()?, &mut out)?;
-    out.flush().map_err(|error| Fault::io(format!("write {}", path.display()), error))?;
-    drop(out);
-    temp.file().sync_data()?;
-    temp.persist(name, Persist::Replace)?;
-    folder.sync()?;
-    Ok(encoded)
+/// A tar that becomes a root filesystem: a file, which appears in one step, or a stream.
+pub struct RootTar<'a> {
+    /// Where it goes.
+    pub file: reference::File,
+    /// Where contents wait.
+    pub tmpdir: PathBuf,
+    /// Opens standard output, for a stream.
+    pub stdout: &'a (dyn Fn() -> Box<dyn Write + Send> + Sync),
+}
+
+impl RootTar<'_> {
+    /// Writes the merged tree of an image as a canonical tar.
+    pub fn write(&self, cx: &Context<'_>, image: &Image<'_>, codec: Codec) -> Result<Encoded> {
+        let spool = Dir::open(&self.tmpdir)?.spool()?;
+        let Some(path) = self.file.path() else {
+            let mut out = (self.stdout)();
+            let encoded = export(cx, image, codec, spool, &mut out)?;
+            return out.flush().map(|()| encoded).map_err(|error| Fault::io("write the tar", error));
+        };
+        let (folder, name) = orlop_store::archive::replaceable(path)?;
+        let temp = Temp::beside(folder.try_clone()?, &name)?;
+        let mut out = BufWriter::new(temp.file());
+        let encoded = export(cx, image, codec, spool, &mut out)?;
+        out.flush().map_err(|error| Fault::io(format!("write {}", path.display()), error))?;
+        drop(out);
+        temp.file().sync_data()?;
+        temp.persist(name, Persist::Replace)?;
+        folder.sync()?;
+        Ok(encoded)
+    }
 }

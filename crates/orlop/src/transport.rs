@@ -3,8 +3,10 @@
 
 use crate::error::Error;
 use crate::network::{Role, Surroundings};
+use crate::rendering::{NewFolder, TreeTarget};
 use crate::schema_one::{Converting, Old};
 use crate::stored::Stored;
+use crate::tar_tree::RootTar;
 use crate::trees::{FolderTree, TarFile, TreeSource};
 use crate::web;
 use orlop_fs::{Dir, FileKind};
@@ -155,10 +157,8 @@ pub enum Opened<'a> {
 pub enum Created<'a> {
     /// Holds blobs.
     Blobs(Box<dyn Sink + 'a>),
-    /// A folder that becomes a root filesystem.
-    Folder(PathBuf),
-    /// A tar that becomes a root filesystem.
-    Tar(File),
+    /// Holds a tree.
+    Tree(Box<dyn TreeTarget + 'a>),
 }
 
 /// Parses a reference; looks at the disk only where a colon could end a path or belong to it.
@@ -277,8 +277,11 @@ pub fn create<'a>(reference: &Reference, outside: &Outside<'a>) -> Result<Create
         }
         Transport::Dir(path) => Box::new(Exploded::create(path, outside.cx.limits)?),
         Transport::Store => Box::new(StoreSink::create(&outside.store, &outside.store())?),
-        Transport::Rootfs(path) => return Ok(Created::Folder(path.clone())),
-        Transport::Tar(file) => return Ok(Created::Tar(file.clone())),
+        Transport::Rootfs(path) => return Ok(Created::Tree(Box::new(NewFolder(path.clone())))),
+        Transport::Tar(file) => {
+            let (file, tmpdir) = (file.clone(), outside.tmpdir.clone());
+            return Ok(Created::Tree(Box::new(RootTar { file, tmpdir, stdout: outside.stdout })));
+        }
         Transport::Local(_) => {
             return Err(Error::Unfit {
                 what: "a path alone does not say what is to be made there",

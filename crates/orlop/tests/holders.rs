@@ -160,7 +160,7 @@ impl World {
     fn sink(&self, place: &Place) -> Box<dyn Sink + '_> {
         match transport::create(&place.reference, &self.outside(place)).expect("it can be made") {
             Created::Blobs(sink) => sink,
-            _ => panic!("{:?} holds blobs", place.holder),
+            Created::Tree(_) => panic!("{:?} holds blobs", place.holder),
         }
     }
 

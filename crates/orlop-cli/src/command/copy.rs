@@ -121,8 +121,7 @@ fn to_target(
 ) -> Result<String, Fault> {
     match arguments.places.create_any(target, cx)? {
         Created::Blobs(sink) => blobs::copy(arguments, cx, images, sink, target),
-        Created::Folder(folder) => convert::image_to_folder(arguments, cx, images, &folder),
-        Created::Tar(file) => convert::image_to_tar(arguments, cx, images, &file),
+        Created::Tree(tree) => convert::image_to_tree(arguments, cx, images, &*tree),
     }
 }
 

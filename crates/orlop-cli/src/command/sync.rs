@@ -186,7 +186,7 @@ impl Target for Place<'_> {
     fn sink(&self) -> Result<Box<dyn Sink + '_>, Fault> {
         match self.places.create_any(self.target, self.cx)? {
             Created::Blobs(sink) => Ok(sink),
-            Created::Folder(_) | Created::Tar(_) => Err(flags::MAKES_A_TREE.into()),
+            Created::Tree(_) => Err(flags::MAKES_A_TREE.into()),
         }
     }
 

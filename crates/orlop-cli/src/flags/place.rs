@@ -141,7 +141,7 @@ impl<L: Locking> Places<L> {
     pub fn create<'a>(&'a self, target: &Reference, cx: &Context<'a>) -> Result<Box<dyn Sink + 'a>, Fault> {
         match self.create_any(target, cx)? {
             Created::Blobs(sink) => Ok(sink),
-            Created::Folder(_) | Created::Tar(_) => Err(MAKES_A_TREE.into()),
+            Created::Tree(_) => Err(MAKES_A_TREE.into()),
         }
     }
 

@@ -5,20 +5,15 @@ use crate::environment;
 use crate::flags::{Image, name, published};
 use orlop::build::{Build, Form, Input, build};
 use orlop::copy::Platforms;
-use orlop::fs::staging::{Durable, Existing};
+use orlop::fs::owner::Owner;
 use orlop::image::Image as Opened;
-use orlop::layer::TreePath;
-use orlop::layer::codec::Codec;
-use orlop::layer::path::printable;
+use orlop::rendering::{Rendering, TreeTarget, Wish};
 use orlop::spec::descriptor::Annotations;
 use orlop::spec::edit::Edit;
-use orlop::spec::reference::{File, Reference};
-use orlop::spec::{Algorithm, AnyDigest, Context, Event, Fault, Platform};
-use orlop::tar_tree::export_to;
+use orlop::spec::reference::Reference;
+use orlop::spec::{Algorithm, Context, Event, Fault, Platform};
 use orlop::transport::Created;
 use orlop::trees::{Reading, TreeSource};
-use orlop::unpack::{Unpack, unpack};
-use std::path::Path;
 
 /// Makes an image of one layer.
 pub fn tree_to_image(
@@ -47,41 +42,25 @@ pub fn tree_to_image(
     Ok(published(target, name.tag(), &built.root.digest))
 }
 
-/// Unpacks the image.
-pub fn image_to_folder(
+/// Renders the image.
+pub fn image_to_tree(
     arguments: &Copying,
     cx: &Context<'_>,
     images: &[Image<'_>],
-    folder: &Path,
+    target: &dyn TreeTarget,
 ) -> Result<String, Fault> {
-    refuse("an image is unpacked", &only_for_images(arguments))?;
-    refuse("an image is unpacked", &[(arguments.compress.is_some(), "--compress")])?;
-    let how = Unpack {
-        owner: arguments.owners.owner()?,
-        existing: Existing::Refuse,
-        sync: Durable::No,
-        subdir: TreePath::root(),
-    };
+    let becomes = target.becomes();
+    refuse(becomes, &only_for_images(arguments))?;
+    let wishes = [
+        (Wish::Owner, arguments.owners.is_given(), "--owner"),
+        (Wish::Codec, arguments.compress.is_some(), "--compress"),
+    ];
+    refuse(becomes, &wishes.map(|(wish, is_given, flag)| (is_given && !target.honours(wish), flag)))?;
+    let owner = if target.honours(Wish::Owner) { arguments.owners.owner()? } else { Owner::Exact };
     let image = fetch(arguments, cx, images)?;
     say(cx, "the image becomes files: its config and history stay behind");
-    unpack(cx, &image, folder, &how)?;
-    Ok(line("rootfs", folder, &image))
-}
-
-/// Writes the image as a root tar.
-pub fn image_to_tar(
-    arguments: &Copying,
-    cx: &Context<'_>,
-    images: &[Image<'_>],
-    file: &File,
-) -> Result<String, Fault> {
-    refuse("an image becomes a tar", &only_for_images(arguments))?;
-    refuse("an image becomes a tar", &[(arguments.owners.is_given(), "--owner")])?;
-    let image = fetch(arguments, cx, images)?;
-    say(cx, "the image becomes files: its config and history stay behind");
-    let codec = arguments.compress.unwrap_or(Codec::None);
-    export_to(cx, &image, codec, file, &arguments.places.outside(cx))?;
-    Ok(line("tar", file.path().unwrap_or(Path::new("-")), &image))
+    let rendered = target.take(cx, &image, &Rendering { owner, codec: arguments.compress })?;
+    Ok(format!("{}\n", rendered.name))
 }
 
 const FILES: orlop::Error = orlop::Error::Unfit {
@@ -110,9 +89,4 @@ fn one_platform(arguments: &Copying) -> Result<Platform, Fault> {
 
 fn say(cx: &Context<'_>, text: &str) {
     cx.observer.event(Event::Warned(text.to_owned()));
-}
-
-fn line(transport: &str, path: &Path, image: &Opened<'_>) -> String {
-    let digest: &AnyDigest = &image.manifest().descriptor().digest;
-    format!("{transport}:{}@{digest}\n", printable(&path.to_string_lossy()))
 }

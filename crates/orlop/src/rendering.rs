@@ -1,0 +1,101 @@
+//! Places that an image is rendered into: they take its files, and no blobs.
+//!
+//! Invariant: a place that cannot honour a wish says so before anything is read, and nothing of it is visible before it
+//! is whole.
+
+use crate::image::Image;
+use crate::tar_tree::RootTar;
+use crate::unpack::{Unpack, unpack};
+use orlop_fs::owner::Owner;
+use orlop_fs::staging::{Durable, Existing};
+use orlop_layer::TreePath;
+use orlop_layer::codec::Codec;
+use orlop_layer::path::printable;
+use orlop_spec::Context;
+use orlop_spec::port::Result;
+use std::path::{Path, PathBuf};
+
+/// A place that takes the files of an image.
+pub trait TreeTarget {
+    /// What becomes of an image here, as in "… has no meaning when an image is unpacked".
+    fn becomes(&self) -> &'static str;
+
+    /// Whether the place can do what the wish is about.
+    fn honours(&self, wish: Wish) -> bool;
+
+    /// Takes the image.
+    fn take(&self, cx: &Context<'_>, image: &Image<'_>, how: &Rendering) -> Result<Rendered>;
+}
+
+/// What a rendering may be told, beyond the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// What is done about owners.
+    Owner,
+    /// How it is compressed.
+    Codec,
+}
+
+/// How an image is rendered. What a place does not honour it does not look at.
+#[derive(Clone, Debug)]
+pub struct Rendering {
+    /// What is done about owners.
+    pub owner: Owner,
+    /// How it is compressed; what fits the place where nothing was said.
+    pub codec: Option<Codec>,
+}
+
+/// What became of an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rendered {
+    /// What was made, without the end of the line, fit to be printed.
+    pub name: String,
+}
+
+/// A folder that becomes a root filesystem.
+#[derive(Clone, Debug)]
+pub struct NewFolder(pub PathBuf);
+
+impl TreeTarget for NewFolder {
+    fn becomes(&self) -> &'static str {
+        "an image is unpacked"
+    }
+
+    fn honours(&self, wish: Wish) -> bool {
+        wish == Wish::Owner
+    }
+
+    fn take(&self, cx: &Context<'_>, image: &Image<'_>, how: &Rendering) -> Result<Rendered> {
+        let how = Unpack {
+            owner: how.owner,
+            existing: Existing::Refuse,
+            sync: Durable::No,
+            subdir: TreePath::root(),
+        };
+        unpack(cx, image, &self.0, &how)?;
+        Ok(Rendered::of("rootfs", &self.0, image))
+    }
+}
+
+impl TreeTarget for RootTar<'_> {
+    fn becomes(&self) -> &'static str {
+        "an image becomes a tar"
+    }
+
+    fn honours(&self, wish: Wish) -> bool {
+        wish == Wish::Codec
+    }
+
+    fn take(&self, cx: &Context<'_>, image: &Image<'_>, how: &Rendering) -> Result<Rendered> {
+        self.write(cx, image, how.codec.unwrap_or(Codec::None))?;
+        Ok(Rendered::of("tar", self.file.path().unwrap_or(Path::new("-")), image))
+    }
+}
+
+impl Rendered {
+    /// The place, and the image that it was made of.
+    fn of(transport: &str, path: &Path, image: &Image<'_>) -> Self {
+        let digest = &image.manifest().descriptor().digest;
+        Self { name: format!("{transport}:{}@{digest}", printable(&path.to_string_lossy())) }
+    }
+}
