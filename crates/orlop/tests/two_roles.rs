@@ -136,6 +136,6 @@ fn outside(scratch: &Scratch) -> Outside<'static> {
 fn layout_sink(scratch: &Scratch, reference: &str) -> Box<dyn Sink> {
     match transport::create(&parse(reference), &outside(scratch)).expect("a new layout") {
         transport::Created::Blobs(sink) => sink,
-        _ => panic!("a layout holds blobs"),
+        transport::Created::Tree(_) => panic!("a layout holds blobs"),
     }
 }
