@@ -9,6 +9,7 @@ mod encoder;
 mod gunzip;
 mod made;
 mod pressed;
+mod recipe;
 mod unzstd;
 mod workers;
 
@@ -16,6 +17,7 @@ pub use blocks::Blocks;
 pub(crate) use encoder::Encoder;
 pub use made::{FRAMING, first_block, made_by};
 pub use pressed::Pressed;
+pub use recipe::{NoRecipe, Recipe};
 pub(crate) use workers::Workers;
 
 use crate::error::Error;

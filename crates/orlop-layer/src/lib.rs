@@ -12,6 +12,7 @@ pub mod encode;
 pub mod entry;
 pub mod error;
 mod hashed;
+pub mod list;
 pub mod manifest;
 pub mod path;
 pub mod tar;

@@ -15,14 +15,14 @@ use super::Store;
 use super::guard::{Placed, Shelf};
 use crate::error::Error;
 use orlop_fs::{Dir, Persist};
-use orlop_layer::codec::{self, FRAMING, Pressed};
-use orlop_layer::{Codec, Verified};
+use orlop_layer::Codec;
+use orlop_layer::codec::{FRAMING, Pressed};
 use orlop_spec::digest::{Algorithm, DiffId, Digest};
 use orlop_spec::media_type::Compression;
 use orlop_spec::port::Result;
-use orlop_spec::{Cancel, Descriptor, Fault, Kind};
+use orlop_spec::{Cancel, Descriptor, Fault};
 use std::fmt;
-use std::io::{self, Read, Write as _};
+use std::io::{Read, Write as _};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -54,14 +54,7 @@ pub enum How {
     Gone,
 }
 
-/// How a blob is made of its layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Recipe {
-    /// The codec; [`Codec::None`] where the blob is the layer.
-    pub codec: Codec,
-    /// The version of what the codec writes.
-    pub framing: u32,
-}
+pub use orlop_layer::codec::Recipe;
 
 /// Which blobs of layers stay beside the contents that were taken out of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -75,18 +68,9 @@ pub enum KeepBlobs {
     Nothing,
 }
 
-impl From<Codec> for Recipe {
-    fn from(codec: Codec) -> Self {
-        Self { codec, framing: FRAMING }
-    }
-}
-
 /// Which codec may have made a blob, by its first block. Nothing is proven yet.
 pub fn guess(blob: &mut dyn Read, compression: Compression, size: u64) -> Result<Option<Codec>> {
-    let mut head = Vec::new();
-    let most = codec::first_block(compression) as u64;
-    blob.take(most).read_to_end(&mut head).map_err(|error| Fault::io("read the blob", error))?;
-    Ok(codec::made_by(compression, &head, size))
+    Ok(Recipe::guess(blob, compression, size)?.map(|recipe| recipe.codec))
 }
 
 impl Store {
@@ -98,13 +82,7 @@ impl Store {
         workers: NonZeroUsize,
         cancel: &Cancel,
     ) -> Result<bool> {
-        let made = Pressed::new(codec, self.export(diff_id, cancel)?, workers);
-        let outcome = io::copy(&mut Verified::new(made, blob)?, &mut io::sink());
-        match outcome.map_err(|error| Fault::io("make the blob again", error)) {
-            Ok(_) => Ok(true),
-            Err(fault) if is_another(&fault) => Ok(false),
-            Err(fault) => Err(fault),
-        }
+        Recipe::from(codec).makes(blob, self.export(diff_id, cancel)?, workers)
     }
 
     /// A blob that is not kept, made of its layer. Its bytes are proven by whoever reads them.
@@ -125,11 +103,6 @@ impl Store {
             _ => Err(form.gone(blob).into()),
         }
     }
-}
-
-/// Whether what was made is simply not the blob.
-fn is_another(fault: &Fault) -> bool {
-    fault.kind() == Kind::Integrity && fault.downcast_ref::<orlop_layer::verified::Damaged>().is_some()
 }
 
 /// The folder of forms.
@@ -207,7 +180,7 @@ impl Forms {
 impl Form {
     /// Whether this program makes the blob of its layer.
     pub(super) fn is_made_here(&self) -> bool {
-        matches!(self.how, How::Made(Recipe { framing: FRAMING, .. }))
+        matches!(self.how, How::Made(recipe) if recipe.is_ours())
     }
 
     /// Why a blob that is not kept cannot be handed out.
@@ -272,11 +245,7 @@ impl How {
         match line {
             "kept" => Some(Self::Kept),
             "gone" => Some(Self::Gone),
-            _ => {
-                let (codec, framing) = line.strip_prefix("made ")?.split_once(' ')?;
-                let (codec, framing) = (codec.parse().ok()?, framing.parse().ok()?);
-                Some(Self::Made(Recipe { codec, framing }))
-            }
+            _ => Some(Self::Made(line.strip_prefix("made ")?.parse().ok()?)),
         }
     }
 }
@@ -284,7 +253,7 @@ impl How {
 impl fmt::Display for How {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Made(Recipe { codec, framing }) => write!(out, "made {codec} {framing}"),
+            Self::Made(recipe) => write!(out, "made {recipe}"),
             Self::Kept => out.write_str("kept"),
             Self::Gone => out.write_str("gone"),
         }

@@ -3,7 +3,7 @@
 //! Invariant: what is as an earlier look saw it is not read; everything else is hashed whole. Nothing is changed, and no
 //! time is set, so a look protects from no sweep: whoever looks relies on the lists.
 
-use super::layer::Held;
+use super::layer::LONGEST_HELD;
 use super::objects::{Object, split};
 use super::{Store, format};
 use orlop_fs::verify::{Fact, Of, Seen, is_settled};
@@ -115,7 +115,7 @@ impl Store {
 /// Each object of a tree once, sorted, with the first node that has it.
 fn objects(manifest: &TreeManifest) -> Vec<(NodeId, Object)> {
     let files = manifest.ids().filter_map(|id| match manifest.node(id).what {
-        What::File { size, sha256 } if size > Held::SHORT => {
+        What::File { size, sha256 } if size > LONGEST_HELD => {
             Some((id, Object { digest: Digest::from_bytes(Algorithm::Sha256, &sha256)?, size }))
         }
         _ => None,

@@ -24,14 +24,7 @@ const HELD: usize = 256 << 10;
 /// Mode of every object.
 const MODE: u16 = 0o444;
 
-/// What a content is known by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Object {
-    /// Its sha256.
-    pub digest: Digest,
-    /// Its bytes.
-    pub size: u64,
-}
+pub use orlop_layer::list::Object;
 
 /// The folder of objects.
 #[derive(Debug)]

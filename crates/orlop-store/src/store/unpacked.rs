@@ -4,9 +4,8 @@
 //! sha256; contents and bytes by whoever reads them.
 
 use super::Store;
-use super::layer::Held;
 use super::objects::Object;
-use super::tree::Hollow;
+use orlop_layer::list::{Held, Hollow};
 use orlop_spec::digest::{DiffId, Digest};
 use orlop_spec::port::{Kept, LocalFile, Result, See, Unpacked};
 use orlop_spec::{Cancel, Descriptor};

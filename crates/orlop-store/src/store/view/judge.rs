@@ -4,7 +4,7 @@
 
 use super::{Backend, IMAGE, Owners, ROOT, key, make};
 use crate::store::guard::Shelf;
-use crate::store::layer::Held;
+use crate::store::layer::LONGEST_HELD;
 use crate::store::{Store, format};
 use orlop_fs::owner::Owner;
 use orlop_fs::verify::{Shape, skeleton};
@@ -82,7 +82,7 @@ impl Standing {
             let digest = Digest::from_bytes(Algorithm::Sha256, sha256).expect("a sha256 has 32 bytes");
             make::data(&digest)
         };
-        (Cow::Owned(skeleton(manifest, Held::SHORT, data)), Shape::Skeleton(Held::SHORT))
+        (Cow::Owned(skeleton(manifest, LONGEST_HELD, data)), Shape::Skeleton(LONGEST_HELD))
     }
 
     /// What is known about the image, where there is one.
