@@ -1,6 +1,7 @@
 //! What can be wrong with a foreign place.
 
 use crate::ostree::keyfile::KeyFileError;
+use crate::ostree::refname::RefError;
 use orlop_spec::{Diagnose, Fault, Kind};
 use std::path::PathBuf;
 
@@ -19,6 +20,9 @@ pub enum Error {
     /// A key file, or a value in it, is none.
     #[error(transparent)]
     KeyFile(#[from] KeyFileError),
+    /// No name of a commit.
+    #[error(transparent)]
+    Ref(#[from] RefError),
     /// A file operation failed.
     #[error(transparent)]
     Fs(#[from] orlop_fs::Error),
@@ -32,6 +36,7 @@ impl Diagnose for Error {
         match self {
             Self::NotARepository { .. } => Kind::NotFound,
             Self::KeyFile(error) => error.kind(),
+            Self::Ref(error) => error.kind(),
             Self::Fs(error) => error.kind(),
             Self::Layer(error) => error.kind(),
         }
@@ -43,6 +48,7 @@ impl Diagnose for Error {
                 Some(format!("make one with orlop ostree init --repo={}", place.display()))
             }
             Self::KeyFile(error) => error.hint(),
+            Self::Ref(error) => error.hint(),
             Self::Fs(error) => error.hint(),
             Self::Layer(error) => error.hint(),
         }

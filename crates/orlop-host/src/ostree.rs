@@ -1,10 +1,13 @@
 //! Repositories of OSTree, read and written without libostree.
 
+pub mod escape;
 pub mod id;
 pub mod keyfile;
 pub mod object;
+pub mod refname;
 pub mod variant;
 
 pub use id::{Kind, ObjectId, ObjectName};
 pub use object::{Commit, DirMeta, DirTree, FileHasher, FileHeader, Malformed};
+pub use refname::{RefError, RefName, RefSpec};
 pub use variant::{Dict, Variant};
