@@ -92,7 +92,7 @@ fn is_label(label: &str) -> bool {
 }
 
 /// distribution-spec: `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`.
-fn is_component(part: &str) -> bool {
+pub(crate) fn is_component(part: &str) -> bool {
     let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let separators = part.split(|character: char| character.is_ascii() && letter(character as u8));
     part.bytes().next().is_some_and(letter)

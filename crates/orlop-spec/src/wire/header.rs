@@ -11,7 +11,7 @@ mod scan;
 
 pub use challenge::{Challenge, challenges};
 pub use link::next;
-pub use range::{ContentRange, acknowledged, content_range, range};
+pub use range::{ContentRange, Sought, acknowledged, content_range, range, sought};
 pub use retry::retry_after;
 
 use super::Headers;

@@ -57,6 +57,45 @@ pub fn acknowledged(headers: &Headers) -> Option<u64> {
     (first == 0).then_some(last)
 }
 
+/// What a `Range` asks for of `size` bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sought {
+    /// Everything: no range, one that makes no sense, or several, of which a server may send the whole.
+    All,
+    /// These bytes, both ends included.
+    Part {
+        /// First byte.
+        first: u64,
+        /// Last byte.
+        last: u64,
+    },
+    /// What lies beyond the end.
+    Beyond,
+}
+
+/// Reads `Range` as a server does (RFC 9110, section 14.1.2).
+pub fn sought(headers: &Headers, size: u64) -> Sought {
+    let Some(value) = headers.get("Range") else { return Sought::All };
+    let Some((unit, part)) = value.trim().split_once('=') else { return Sought::All };
+    if !unit.trim().eq_ignore_ascii_case("bytes") {
+        return Sought::All;
+    }
+    let Some((first, last)) = part.split_once('-') else { return Sought::All };
+    let end = size.saturating_sub(1);
+    let part = match (first.trim(), last.trim()) {
+        ("", last) => {
+            decimal(last).map(|count| (size.saturating_sub(count), if count == 0 { 0 } else { end }))
+        }
+        (first, "") => decimal(first).map(|first| (first, end)),
+        (first, last) => decimal(first).zip(decimal(last)).filter(|(first, last)| first <= last),
+    };
+    match part {
+        None => Sought::All,
+        Some((first, _)) if first >= size => Sought::Beyond,
+        Some((first, last)) => Sought::Part { first, last: last.min(end) },
+    }
+}
+
 fn ends(text: &str) -> Option<(u64, u64)> {
     let (first, last) = text.split_once('-')?;
     let (first, last) = (decimal(first)?, decimal(last)?);
@@ -104,5 +143,38 @@ mod tests {
             assert_eq!(read(bad), None, "{bad}");
         }
         assert_eq!((range(5, None), range(5, Some(9))), ("bytes=5-".into(), "bytes=5-9".into()));
+    }
+
+    #[test]
+    fn item_104_a_part_is_within_what_there_is() {
+        let read = |value| sought(&one("Range", value), 10);
+        assert_eq!(sought(&Headers::default(), 10), Sought::All);
+        for (value, first, last) in [
+            ("bytes=0-0", 0, 0),
+            ("bytes=3-5", 3, 5),
+            ("Bytes = 3-", 3, 9),
+            ("bytes=-4", 6, 9),
+            ("bytes=9-99", 9, 9),
+            ("bytes=-99", 0, 9),
+        ] {
+            assert_eq!(read(value), Sought::Part { first, last }, "{value}");
+        }
+        for value in ["bytes=10-", "bytes=10-12", "bytes=-0", "bytes=18446744073709551615-"] {
+            assert_eq!(read(value), Sought::Beyond, "{value}");
+        }
+        for value in [
+            "",
+            "bytes",
+            "bytes=",
+            "bytes=-",
+            "bytes=5-3",
+            "bytes=a-b",
+            "bytes=0-1,3-4",
+            "lines=0-1",
+            "bytes=+1-2",
+        ] {
+            assert_eq!(read(value), Sought::All, "{value}");
+        }
+        assert_eq!(sought(&one("Range", "bytes=0-"), 0), Sought::Beyond);
     }
 }
