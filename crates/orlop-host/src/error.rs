@@ -1,5 +1,6 @@
 //! What can be wrong with a foreign place.
 
+use crate::flatpak::labels::BadLabel;
 use crate::ostree::keyfile::KeyFileError;
 use crate::ostree::refname::RefError;
 use orlop_spec::{Diagnose, Fault, Kind};
@@ -23,6 +24,9 @@ pub enum Error {
     /// No name of a commit.
     #[error(transparent)]
     Ref(#[from] RefError),
+    /// A label of flatpak does not say what it should.
+    #[error(transparent)]
+    Label(#[from] BadLabel),
     /// A file operation failed.
     #[error(transparent)]
     Fs(#[from] orlop_fs::Error),
@@ -37,6 +41,7 @@ impl Diagnose for Error {
             Self::NotARepository { .. } => Kind::NotFound,
             Self::KeyFile(error) => error.kind(),
             Self::Ref(error) => error.kind(),
+            Self::Label(_) => Kind::Other,
             Self::Fs(error) => error.kind(),
             Self::Layer(error) => error.kind(),
         }
@@ -49,6 +54,9 @@ impl Diagnose for Error {
             }
             Self::KeyFile(error) => error.hint(),
             Self::Ref(error) => error.hint(),
+            Self::Label(_) => {
+                Some("name everything that is wrong with the labels: orlop flatpak lint REF".into())
+            }
             Self::Fs(error) => error.hint(),
             Self::Layer(error) => error.hint(),
         }

@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 pub mod error;
+pub mod flatpak;
 pub mod ostree;
 
 pub use error::Error;
