@@ -187,11 +187,14 @@ pub(crate) fn set_mtime_at(at: impl AsFd, name: &[u8], mtime: Time) -> Result<()
     fs::utimensat(at, name, &times(mtime), AtFlags::SYMLINK_NOFOLLOW)
 }
 
+pub(crate) fn touch(file: impl AsFd) -> Result<()> {
+    pass(Operation::SetMeta, b"")?;
+    fs::futimens(file, &now())
+}
+
 pub(crate) fn touch_at(at: impl AsFd, name: &[u8]) -> Result<()> {
     pass(Operation::SetMeta, name)?;
-    let now = Timespec { tv_sec: 0, tv_nsec: fs::UTIME_NOW };
-    let times = Timestamps { last_access: now, last_modification: now };
-    fs::utimensat(at, name, &times, AtFlags::SYMLINK_NOFOLLOW)
+    fs::utimensat(at, name, &now(), AtFlags::SYMLINK_NOFOLLOW)
 }
 
 pub(crate) fn set_xattr(file: impl AsFd, name: &[u8], value: &[u8]) -> Result<()> {
@@ -274,4 +277,9 @@ fn bits(mode: u16) -> Mode {
 fn times(mtime: Time) -> Timestamps {
     let time = Timespec { tv_sec: mtime.seconds, tv_nsec: mtime.nanoseconds.into() };
     Timestamps { last_access: time, last_modification: time }
+}
+
+fn now() -> Timestamps {
+    let now = Timespec { tv_sec: 0, tv_nsec: fs::UTIME_NOW };
+    Timestamps { last_access: now, last_modification: now }
 }

@@ -273,6 +273,17 @@ impl Dir {
         lock::lock(file.into(), self.shown(name), share, wait)
     }
 
+    /// Locks all bytes of a regular file of this folder, as other programs do that know nothing of [`Dir::lock_file`]; the
+    /// file is made where there is none.
+    pub fn lock_bytes(&self, name: impl AsRef<[u8]>, share: Share, wait: Wait) -> Result<Option<Lock>> {
+        let name = name.as_ref();
+        let file = match self.create_file(name, 0o660) {
+            Err(error) if error.is_exists() => self.open_file_for_writing(name)?,
+            created => created?,
+        };
+        lock::lock_bytes(file.into(), self.shown(name), share, wait)
+    }
+
     /// Bytes that the caller may still write on the file system of this folder.
     pub fn free_space(&self) -> Result<u64> {
         let stat = fs::fstatvfs(self).map_err(self.failed("look at", b""))?;

@@ -4,6 +4,7 @@
 //! its handle, every changing call passes [`seam`], and every system call goes through libc, so that fakeroot
 //! sees it. Symbolic links are followed where a comment says so and nowhere else.
 
+mod attributes;
 mod call;
 pub mod cgroup;
 pub mod copy;

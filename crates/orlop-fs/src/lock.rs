@@ -1,12 +1,14 @@
-//! Locks between processes: `flock` on a folder or a file, held as long as the guard lives, and given back by
-//! the kernel when its holder dies.
+//! Locks between processes, held as long as the guard lives, and given back by the kernel when its holder dies: `flock` on
+//! a folder or a file, and, where other programs lock so, a lock of the whole of a file that belongs to the open file
+//! (`F_OFD_SETLK`). The two kinds know nothing of each other.
 
 use crate::Result;
 use crate::error::{Error, Shown};
 use crate::file::File;
 use crate::seam::{self, Glance};
+use crate::sys;
 use orlop_spec::Cancelled;
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd as _, OwnedFd};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
@@ -37,8 +39,20 @@ pub struct Lock {
 
 /// Locks a handle that was opened for this alone. Only a signal that asks to stop interrupts the wait.
 pub(crate) fn lock(handle: OwnedFd, shown: Shown, share: Share, wait: Wait) -> Result<Option<Lock>> {
-    match take(&handle, &shown, share, wait) {
+    let taken = take(&shown, wait, |wait| flock(&handle, operation(share, wait)));
+    held(taken, handle, shown)
+}
+
+/// As [`lock`], by a lock of all bytes of the file, which a handle for writing was opened for.
+pub(crate) fn lock_bytes(handle: OwnedFd, shown: Shown, share: Share, wait: Wait) -> Result<Option<Lock>> {
+    let taken = take(&shown, wait, |wait| sys::lock_bytes(handle.as_fd(), share, wait));
+    held(taken, handle, shown)
+}
+
+fn held(taken: rustix::io::Result<()>, handle: OwnedFd, shown: Shown) -> Result<Option<Lock>> {
+    match taken {
         Ok(()) => Ok(Some(Lock { _handle: handle })),
+        // `EAGAIN`, which is the same number.
         Err(Errno::WOULDBLOCK) => Ok(None),
         Err(Errno::INTR) => Err(Error::Cancelled(Cancelled)),
         Err(error) => Err(Error::io("lock", shown, error)),
@@ -46,13 +60,13 @@ pub(crate) fn lock(handle: OwnedFd, shown: Shown, share: Share, wait: Wait) -> R
 }
 
 /// Whoever decides on steps decides also when it is worth asking again.
-fn take(handle: &OwnedFd, shown: &Shown, share: Share, wait: Wait) -> rustix::io::Result<()> {
+fn take(shown: &Shown, wait: Wait, ask: impl Fn(Wait) -> rustix::io::Result<()>) -> rustix::io::Result<()> {
     seam::glance(Glance::Lock, shown.as_bytes(), b"")?;
     if !seam::is_watched() {
-        return flock(handle, operation(share, wait));
+        return ask(wait);
     }
     loop {
-        match flock(handle, operation(share, Wait::No)) {
+        match ask(Wait::No) {
             Err(Errno::WOULDBLOCK) if wait == Wait::Yes => seam::glance(Glance::Wait, shown.as_bytes(), b"")?,
             taken => return taken,
         }
@@ -70,5 +84,27 @@ fn operation(share: Share, wait: Wait) -> FlockOperation {
         (Share::Exclusive, Wait::Yes) => FlockOperation::LockExclusive,
         (Share::Shared, Wait::No) => FlockOperation::NonBlockingLockShared,
         (Share::Exclusive, Wait::No) => FlockOperation::NonBlockingLockExclusive,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Dir;
+
+    #[test]
+    fn locks_of_bytes_exclude_each_other_and_end_with_their_guard() {
+        let scratch = testkit::scratch();
+        let folder = Dir::open(scratch.folder("repo")).expect("a folder");
+        let ask = |share| folder.lock_bytes(".lock", share, Wait::No).expect("asked");
+        let (one, two) = (ask(Share::Shared), ask(Share::Shared));
+        assert!(one.is_some() && two.is_some() && ask(Share::Exclusive).is_none());
+        drop((one, two));
+        let alone = ask(Share::Exclusive);
+        assert!(alone.is_some() && ask(Share::Shared).is_none());
+        assert!(
+            folder.lock_file(".lock", Share::Exclusive, Wait::No).expect("asked").is_some(),
+            "the other kind"
+        );
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::Result;
 use crate::error::Error;
+use crate::lock::{Share, Wait};
 use orlop_spec::Cancel;
 use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd as _, IntoRawFd as _, OwnedFd};
 use rustix::io::Errno;
@@ -370,6 +371,18 @@ pub(crate) fn fchmod(file: BorrowedFd<'_>, mode: u16) -> rustix::io::Result<()> 
 pub(crate) fn fchown(file: BorrowedFd<'_>, uid: u32, gid: u32) -> rustix::io::Result<()> {
     // SAFETY: the descriptor is open as long as it is borrowed.
     outcome(unsafe { libc::fchown(file.as_raw_fd(), uid, gid) })
+}
+
+/// Locks all bytes of an open file; the lock belongs to the open file, not to the process.
+#[expect(unsafe_code, reason = "rustix has locks of processes only")]
+pub(crate) fn lock_bytes(file: BorrowedFd<'_>, share: Share, wait: Wait) -> rustix::io::Result<()> {
+    // SAFETY: all bytes zero is a `flock` of a whole file, without a process.
+    let mut lock: libc::flock = unsafe { MaybeUninit::zeroed().assume_init() };
+    let kind = if share == Share::Shared { libc::F_RDLCK } else { libc::F_WRLCK };
+    lock.l_type = libc::c_short::try_from(kind).expect("a small number");
+    let command = if wait == Wait::Yes { libc::F_OFD_SETLKW } else { libc::F_OFD_SETLK };
+    // SAFETY: the descriptor is open as long as it is borrowed, and the call reads one `flock`.
+    outcome(unsafe { libc::fcntl(file.as_raw_fd(), command, &raw const lock) })
 }
 
 fn outcome(returned: libc::c_int) -> rustix::io::Result<()> {

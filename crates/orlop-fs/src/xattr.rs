@@ -81,7 +81,7 @@ fn is_echo(name: &[u8]) -> bool {
 const LARGEST: usize = 1 << 16;
 
 /// Calls with a small buffer first, which is enough for nearly every file, and then with the largest.
-fn sized(call: impl Fn(&mut [u8]) -> Result<usize>) -> Result<Vec<u8>> {
+pub(crate) fn sized(call: impl Fn(&mut [u8]) -> Result<usize>) -> Result<Vec<u8>> {
     let mut small = [0; 256];
     match call(&mut small) {
         Ok(length) => return Ok(small[..length].to_vec()),
