@@ -2,6 +2,7 @@
 
 pub mod escape;
 pub mod id;
+pub mod identity;
 pub mod keyfile;
 pub mod object;
 pub mod refname;
