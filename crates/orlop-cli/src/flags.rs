@@ -16,8 +16,8 @@ pub use locked::{Locked, Locking, Unlocked};
 pub use network::{Network, Reach};
 pub use owner::Owners;
 pub use place::{
-    Held, Image, Kept, MAKES_A_TREE, OnePlatform, Place, Places, in_full, name, platform, published, store,
-    target, target_place,
+    Held, Image, Kept, MAKES_A_TREE, OnePlatform, Place, Places, in_full, making, name, platform, published,
+    store, target, target_place,
 };
 pub use store::{Keeping, StorePlace};
 pub use target::Target;

@@ -108,6 +108,12 @@ pub trait Unpacked: Send + Sync {
     /// proven by the place. Where the content of the `n`th entry is, from 0, is told to `see` on the way, in their order.
     fn outline<'a>(&'a self, see: See<'a>) -> Result<Box<dyn BufRead + 'a>>;
 
+    /// Whether contents are kept by themselves, so that [`Self::outline`] tells where each is. Else only
+    /// [`Self::open`] gives them.
+    fn has_contents(&self) -> bool {
+        true
+    }
+
     /// A content that the place keeps as a file. Whoever reads it proves it.
     fn content(&self, digest: &Digest, size: u64) -> Result<LocalFile>;
 }

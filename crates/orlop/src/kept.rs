@@ -48,7 +48,8 @@ impl<'a> KeptImage<'a> {
     pub(crate) fn open(cx: &Context<'_>, image: &Image<'a>) -> Result<Option<Self>> {
         let mut slots = Vec::new();
         for (index, layer) in (0..).zip(image.layers()?) {
-            let Some(layer) = unpacked(image, &layer)? else { return Ok(None) };
+            let layer = unpacked(image, &layer)?.filter(|layer| layer.has_contents());
+            let Some(layer) = layer else { return Ok(None) };
             slots.push((index, Mutex::new((Contents { layer, places: Vec::new() }, Tree::default()))));
         }
         let sum = Sum::new(cx);

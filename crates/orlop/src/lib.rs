@@ -34,6 +34,7 @@ pub mod layers;
 pub mod lock;
 mod locked;
 pub mod login;
+pub mod made;
 pub mod mount;
 pub mod network;
 pub mod nowhere;

@@ -8,8 +8,11 @@ use orlop_fs::scan::{Scan, ScanOptions, Unreadable, Unrepresentable};
 use orlop_fs::{Dir, File};
 use orlop_layer::tar::Ending;
 use orlop_layer::{Entries, TreePath};
+use orlop_spec::descriptor::Annotations;
+use orlop_spec::edit::Pair;
 use orlop_spec::port::Result;
-use orlop_spec::{Context, Event, Fault, reference};
+use orlop_spec::time::Timestamp;
+use orlop_spec::{Context, Event, Fault, Platform, reference};
 use std::io::Read;
 use std::path::Path;
 use std::sync::{Mutex, OnceLock};
@@ -41,10 +44,28 @@ impl Reading {
     }
 }
 
+/// What an image begins with that is made of a tree, beside its files.
+#[derive(Clone, Debug, Default)]
+pub struct Says {
+    /// Labels of the config.
+    pub labels: Vec<Pair>,
+    /// When the image was made.
+    pub created: Option<Timestamp>,
+    /// For which machine.
+    pub platform: Option<Platform>,
+    /// Annotations of the manifest.
+    pub annotations: Annotations,
+}
+
 /// A place that holds a tree.
 pub trait TreeSource: Send + Sync {
     /// The entries in canonical order. May be called again.
-    fn entries<'a>(&'a self, cx: &Context<'a>, how: &'a Reading) -> Result<Box<dyn Entries + 'a>>;
+    fn entries<'a>(&'a self, cx: &Context<'a>, how: &'a Reading) -> Result<Box<dyn Entries + Send + 'a>>;
+
+    /// What the place knows of the image that its files become.
+    fn says(&self) -> Result<Says> {
+        Ok(Says::default())
+    }
 }
 
 /// A folder.
@@ -68,7 +89,7 @@ impl FolderTree {
 }
 
 impl TreeSource for FolderTree {
-    fn entries<'a>(&'a self, cx: &Context<'a>, how: &'a Reading) -> Result<Box<dyn Entries + 'a>> {
+    fn entries<'a>(&'a self, cx: &Context<'a>, how: &'a Reading) -> Result<Box<dyn Entries + Send + 'a>> {
         let options = ScanOptions {
             owner: how.owner,
             unrepresentable: how.unrepresentable,
@@ -131,7 +152,7 @@ impl TarFile {
 }
 
 impl TreeSource for TarFile {
-    fn entries<'a>(&'a self, cx: &Context<'a>, how: &'a Reading) -> Result<Box<dyn Entries + 'a>> {
+    fn entries<'a>(&'a self, cx: &Context<'a>, how: &'a Reading) -> Result<Box<dyn Entries + Send + 'a>> {
         let TarTree { tree, spool, .. } = self.tree(cx, how)?;
         Ok(Box::new(spool.entries(tree)))
     }

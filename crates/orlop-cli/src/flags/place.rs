@@ -3,9 +3,11 @@
 use super::{Keeping, Locked, Locking, Network, StorePlace};
 use crate::{environment, interrupt};
 use clap::Args;
+use orlop::fs::owner::Owner;
 use orlop::fs::{File, stat};
 use orlop::inspect::{self, Wanted};
 use orlop::layer::path::printable;
+use orlop::made::{MadeImage, Making};
 use orlop::network::Surroundings;
 use orlop::remote::{Pool, Resolve};
 use orlop::schema_one::Old;
@@ -15,7 +17,7 @@ use orlop::spec::reference::{Bare, LoneStream, Reference, Transport};
 use orlop::spec::{AnyDigest, Context, Digest, Event, Fault, Platform};
 use orlop::store::form::KeepBlobs;
 use orlop::transport::{self, Created, Opened, Outside, Purpose, SpoolFolder};
-use orlop::trees::TreeSource;
+use orlop::trees::{Reading, TreeSource};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;
@@ -207,10 +209,36 @@ impl<L: Locking> Places<L> {
         }
     }
 
-    /// Opens a place that holds blobs, for reading.
+    /// Opens an image for reading. Files are taken as the image that they become.
     pub fn open<'a>(&'a self, text: &OsStr, cx: &Context<'a>) -> Result<Image<'a>, Fault> {
-        self.open_any(text, cx)?.image()
+        let reference = transport::parse(text, Bare::Registry, LoneStream::Refused)?;
+        warn_of_namesake(cx, text, &reference);
+        self.open_made(text, reference, cx, Resolve::Fetch, Purpose::Use)
     }
+
+    fn open_made<'a>(
+        &'a self,
+        text: &OsStr,
+        reference: Reference,
+        cx: &Context<'a>,
+        resolve: Resolve,
+        purpose: Purpose,
+    ) -> Result<Image<'a>, Fault> {
+        match self.open_reference(text, reference.clone(), cx, resolve, purpose)? {
+            Held::Image(image) => Ok(image),
+            Held::Tree(tree) => {
+                let catalog = Box::new(MadeImage::new(tree, cx, making(Owner::Exact, None)?));
+                Ok(Image { reference, catalog })
+            }
+        }
+    }
+}
+
+/// How files become an image: what nobody said is the machine's, or the environment's.
+pub fn making(owner: Owner, platform: Option<Platform>) -> Result<Making, Fault> {
+    let reading = Reading { owner, ..Reading::default() };
+    let created = environment::source_date_epoch()?;
+    Ok(Making { reading, platform, host: environment::host(), created })
 }
 
 /// A word alone is an image of a registry, even where a folder or a file has the same name.
@@ -301,14 +329,14 @@ impl<L: Locking> Place<L> {
     /// Opens the place of the image to know what it stands for, and not to read it.
     pub fn look<'a>(&'a self, cx: &Context<'a>) -> Result<Image<'a>, Fault> {
         let reference = transport::parse(&self.reference, Bare::Registry, LoneStream::Refused)?;
-        self.places.open_reference(&self.reference, reference, cx, Resolve::Look, Purpose::Look)?.image()
+        self.places.open_made(&self.reference, reference, cx, Resolve::Look, Purpose::Look)
     }
 
     /// Opens the place of the image to look at its names and documents: no policy is asked.
     pub fn look_into<'a>(&'a self, cx: &Context<'a>) -> Result<Image<'a>, Fault> {
         let reference = transport::parse(&self.reference, Bare::Registry, LoneStream::Refused)?;
         warn_of_namesake(cx, &self.reference, &reference);
-        self.places.open_reference(&self.reference, reference, cx, Resolve::Fetch, Purpose::Look)?.image()
+        self.places.open_made(&self.reference, reference, cx, Resolve::Fetch, Purpose::Look)
     }
 
     /// A file without a name, for bytes that must wait.

@@ -91,6 +91,11 @@ impl<W: Write> Writer<W> {
         Ok(self.out)
     }
 
+    /// Where the bytes go, so that they can be taken from there on the way.
+    pub fn out(&mut self) -> &mut W {
+        &mut self.out
+    }
+
     fn end_content(&mut self) -> Result<(), Error> {
         if self.missing > 0 {
             return Err(self.changed());

@@ -2,18 +2,16 @@
 
 use super::{Copying, only_for_images, refuse};
 use crate::environment;
-use crate::flags::{Image, name, published};
-use orlop::build::{Build, Form, Input, build};
+use crate::flags::{Image, making, name, published};
+use orlop::build::{Form, build};
 use orlop::copy::Platforms;
 use orlop::fs::owner::Owner;
 use orlop::image::Image as Opened;
 use orlop::rendering::{Rendering, TreeTarget, Wish};
-use orlop::spec::descriptor::Annotations;
-use orlop::spec::edit::Edit;
 use orlop::spec::reference::Reference;
 use orlop::spec::{Algorithm, Context, Event, Fault, Platform};
 use orlop::transport::Created;
-use orlop::trees::{Reading, TreeSource};
+use orlop::trees::TreeSource;
 
 /// Makes an image of one layer.
 pub fn tree_to_image(
@@ -23,19 +21,10 @@ pub fn tree_to_image(
     target: &Reference,
 ) -> Result<String, Fault> {
     refuse("files become an image", &only_for_images(arguments))?;
-    let reading = Reading { owner: arguments.owners.owner()?, ..Reading::default() };
+    let making = making(arguments.owners.owner()?, asked_platform(arguments)?)?;
     let Created::Blobs(sink) = arguments.places.create_any(target, cx)? else { return Err(FILES.into()) };
     say(cx, "the files become a new image of one layer, without a command");
-    let input = Input { name: "files".into(), entries: tree.entries(cx, &reading)? };
-    let created = environment::source_date_epoch()?;
-    let image = Build {
-        base: None,
-        platform: one_platform(arguments)?,
-        inputs: vec![input],
-        edit: Edit { created, ..Edit::default() },
-        annotations: Annotations::new(),
-        dialect: None,
-    };
+    let image = making.build(cx, tree)?;
     let form = Form { codec: arguments.compress.unwrap_or_default(), algorithm: Algorithm::default() };
     let name = name(target)?;
     let built = build(cx, vec![image], &form, sink, std::slice::from_ref(&name))?;
@@ -80,9 +69,14 @@ fn fetch<'i>(arguments: &Copying, cx: &Context<'_>, images: &'i [Image<'_>]) -> 
 
 /// Files are of one platform: where none was asked for, the host's.
 fn one_platform(arguments: &Copying) -> Result<Platform, Fault> {
+    Ok(asked_platform(arguments)?.unwrap_or_else(environment::host))
+}
+
+/// The one platform that was asked for, if any.
+fn asked_platform(arguments: &Copying) -> Result<Option<Platform>, Fault> {
     match &arguments.platform {
-        None => Ok(environment::host()),
-        Some(Platforms::Listed(platforms)) if platforms.len() == 1 => Ok(platforms[0].clone()),
+        None => Ok(None),
+        Some(Platforms::Listed(platforms)) if platforms.len() == 1 => Ok(Some(platforms[0].clone())),
         Some(Platforms::Listed(_) | Platforms::All) => Err(ONE_IMAGE.into()),
     }
 }
