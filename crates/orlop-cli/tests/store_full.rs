@@ -4,7 +4,7 @@
 use std::fs;
 use testkit::disk::SmallDisk;
 use testkit::scratch::scratch_in_memory;
-use testkit::{Command, Scratch, full, noise, orlop, proof};
+use testkit::{Command, Finished, Scratch, full, noise, orlop, proof};
 
 /// Kilobytes of the disk; the image needs about half.
 const DISK: usize = 16 << 10;
@@ -24,6 +24,14 @@ fn images(scratch: &Scratch) {
         fs::write(tree.join("large"), noise(seed, 2 << 20)).expect("written");
         at(scratch, &["build", "--compress=none", name, &format!("oci:images:{name}")]).ok();
     }
+}
+
+/// The room is missing below the store, not where spools are made.
+fn assert_hint(done: &Finished, room: usize) {
+    for word in ["No space left", "cannot grow", "--root", "orlop gc"] {
+        assert!(done.err().contains(word), "with {room} bytes, {word:?} is not said: {done}");
+    }
+    assert!(!done.err().contains("--tmpdir"), "with {room} bytes: {done}");
 }
 
 #[test]
@@ -46,7 +54,11 @@ fn a_full_disk_names_nothing_and_a_rerun_goes_on() {
         assert_eq!(copy.success(), is_there, "with {room} bytes: {copy}");
         if !copy.success() {
             refused += 1;
-            assert!(copy.err().contains("No space left"), "with {room} bytes: {copy}");
+            assert_hint(&copy, room);
+            // So is what is built straight into it.
+            let build = at(&scratch, &["build", "new", "store:built", "--progress=none"]).run();
+            assert!(!build.success(), "with {room} bytes: {build}");
+            assert_hint(&build, room);
         }
         at(&scratch, &["validate", "store:old"]).ok();
         // A sweep needs no room, but for the file by which it tells the time.

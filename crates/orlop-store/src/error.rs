@@ -118,6 +118,24 @@ pub enum Error {
         /// Where it was looked for.
         place: PathBuf,
     },
+    /// There is no layout.
+    #[error("there is no OCI layout at {}", .place.display())]
+    NoLayout {
+        /// Where it was looked for.
+        place: PathBuf,
+        /// What the system said.
+        #[source]
+        source: orlop_fs::Error,
+    },
+    /// The disk of the store has no room left, or the user no quota.
+    #[error("the store at {} cannot grow", .place.display())]
+    StoreFull {
+        /// The store.
+        place: PathBuf,
+        /// What was written when it showed.
+        #[source]
+        source: Fault,
+    },
     /// A name was given to something else in the meantime.
     #[error("{name:?} was given to another image in the meantime")]
     Moved {
@@ -264,6 +282,15 @@ pub enum Error {
         /// Where.
         place: PathBuf,
     },
+    /// There is no folder that something could be shown at.
+    #[error("{} is no folder that an image could be shown at", .place.display())]
+    NoFolderToShowAt {
+        /// Where.
+        place: PathBuf,
+        /// What the system said.
+        #[source]
+        source: orlop_fs::Error,
+    },
     /// A folder that a mount would hide the files of.
     #[error("{} is not empty: a mount would hide what is there", .place.display())]
     WouldHide {
@@ -287,8 +314,10 @@ pub enum Error {
 impl Diagnose for Error {
     fn kind(&self) -> Kind {
         match self {
+            Self::NoFolderToShowAt { source, .. } => source.kind(),
             Self::Empty { .. }
             | Self::NoStore { .. }
+            | Self::NoLayout { .. }
             | Self::NoSuchImage { .. }
             | Self::NoSuchLayer { .. } => Kind::NotFound,
             Self::Incomplete { .. }
@@ -319,6 +348,7 @@ impl Diagnose for Error {
             | Self::ShownWrong { .. }
             | Self::FarStore { .. }
             | Self::NoLocks { .. }
+            | Self::StoreFull { .. }
             | Self::Moved { .. }
             | Self::GivenUp { .. } => Kind::Other,
         }
@@ -357,10 +387,19 @@ impl Diagnose for Error {
                  docker://HOST/REPOSITORY:TAG"
                     .into(),
             ),
+            Self::NoLayout { .. } => Some(
+                "a layout is a folder with the file `oci-layout`, and its tag stands behind the last colon: \
+                 oci:DIR:TAG"
+                    .into(),
+            ),
+            Self::StoreFull { .. } => {
+                Some("remove images and then `orlop gc`, or name a folder on another disk with --root".into())
+            }
             Self::Moved { .. } => Some("look at it, and try again".into()),
             Self::MountedElsewhere { .. } => Some("it goes away with the last of them".into()),
-            Self::Occupied { .. } | Self::IsAMount { .. } | Self::WouldHide { .. } => {
-                Some("name a folder that is empty or does not exist".into())
+            Self::Occupied { .. } => Some("name a folder that is empty or does not exist".into()),
+            Self::IsAMount { .. } | Self::WouldHide { .. } | Self::NoFolderToShowAt { .. } => {
+                Some("make an empty folder for it, or name none: then it is shown at one of the store".into())
             }
             _ => None,
         }

@@ -70,7 +70,13 @@ impl Layout {
             Some(path) => Some(Dir::open(path)?),
             None => None,
         };
-        let layout = Self::at(Dir::open(path)?, shared, options);
+        let folder = match Dir::open(&path) {
+            Err(source) if source.is_not_found() => {
+                return Err(Error::NoLayout { place: path.as_ref().into(), source }.into());
+            }
+            opened => opened?,
+        };
+        let layout = Self::at(folder, shared, options);
         layout.check_form()?;
         Ok(layout)
     }

@@ -294,6 +294,15 @@ pub fn create<'a>(reference: &Reference, outside: &Outside<'a>) -> Result<Create
     Ok(Created::Blobs(place))
 }
 
+/// Opens the place for telling what would be written. Where there is no store none is made; other places make what they
+/// need, and take it back.
+pub fn foresee<'a>(reference: &Reference, outside: &Outside<'a>) -> Result<Created<'a>> {
+    match reference.transport {
+        Transport::Store => Ok(Created::Blobs(StoreSink::foreseeing(&outside.store, &outside.store())?)),
+        _ => create(reference, outside),
+    }
+}
+
 /// Opens the place for changing its names.
 pub fn keep<'a>(reference: &Reference, outside: &Outside<'a>) -> Result<Box<dyn Keeper + 'a>> {
     match &reference.transport {

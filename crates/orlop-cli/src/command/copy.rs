@@ -119,7 +119,9 @@ fn to_target(
     images: &[Image<'_>],
     target: &Reference,
 ) -> Result<String, Fault> {
-    match arguments.places.create_any(target, cx)? {
+    let places = &arguments.places;
+    let made = if arguments.dry_run { places.foresee(target, cx)? } else { places.create_any(target, cx)? };
+    match made {
         Created::Blobs(sink) => blobs::copy(arguments, cx, images, sink, target),
         Created::Tree(tree) => convert::image_to_tree(arguments, cx, images, &*tree),
     }

@@ -172,7 +172,7 @@ fn one(
     if *source.selector() != Selector::Only || name(target)? != Name::Untagged {
         return Err(WHOLE_PLACES.into());
     }
-    sync(cx, source.catalog(), &Place { places, cx, target }, wish)
+    sync(cx, source.catalog(), &Place { places, cx, target, mode: wish.mode }, wish)
 }
 
 /// A target is opened anew for each tag.
@@ -180,11 +180,16 @@ struct Place<'a> {
     places: &'a Places,
     cx: &'a Context<'a>,
     target: &'a Reference,
+    mode: Mode,
 }
 
 impl Target for Place<'_> {
     fn sink(&self) -> Result<Box<dyn Sink + '_>, Fault> {
-        match self.places.create_any(self.target, self.cx)? {
+        let made = match self.mode {
+            Mode::Tell => self.places.foresee(self.target, self.cx)?,
+            Mode::Do => self.places.create_any(self.target, self.cx)?,
+        };
+        match made {
             Created::Blobs(sink) => Ok(sink),
             Created::Tree(_) => Err(flags::MAKES_A_TREE.into()),
         }

@@ -152,6 +152,11 @@ impl<L: Locking> Places<L> {
         transport::create(target, &self.outside(cx))
     }
 
+    /// Opens a place of either kind, for telling what would be written.
+    pub fn foresee<'a>(&'a self, target: &Reference, cx: &Context<'a>) -> Result<Created<'a>, Fault> {
+        transport::foresee(target, &self.outside(cx))
+    }
+
     /// Opens a place for changing its names.
     pub fn keep<'a>(
         &'a self,

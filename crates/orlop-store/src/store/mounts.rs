@@ -22,7 +22,7 @@ use orlop_fs::{Dir, FileKind, Lock, Persist, random, stat, temp};
 use orlop_layer::Time;
 use orlop_spec::digest::DiffId;
 use orlop_spec::port::Result;
-use orlop_spec::{Context, json};
+use orlop_spec::{Context, Fault, json};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -238,7 +238,8 @@ impl Drop for Beginning<'_> {
 
 /// A place that was named must be an empty folder, and no mount: what is there would be hidden.
 fn check_place(place: &Path) -> Result<()> {
-    let folder = Dir::open(place)?;
+    let folder = Dir::open(place)
+        .map_err(|source| Fault::new(Error::NoFolderToShowAt { place: place.into(), source }))?;
     let real = stat::real_path(place)?;
     if attached(Whose::Own)?.iter().any(|it| it.place == real) {
         return Err(Error::IsAMount { place: place.into() }.into());

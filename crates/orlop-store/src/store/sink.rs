@@ -19,14 +19,16 @@ use crate::reach::{self, Damage};
 use crate::take::Writing;
 use orlop_layer::verified::Damaged;
 use orlop_layer::{Budget, Decode, Stages, Verified};
+use orlop_spec::diagnose::IoFailed;
 use orlop_spec::digest::DiffId;
 use orlop_spec::media_type::{Compression, Role};
 use orlop_spec::port::{BlobWriter, Depth, Hints, Lender, Name, Origin, Put, Result, Sink, Unnamed};
 use orlop_spec::{AnyDigest, Cancel, Descriptor, Digest, Fault, Index, Kind, Manifest, graph};
 use std::collections::HashMap;
+use std::error;
 use std::io::{self, Read, Write};
 use std::iter;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -47,20 +49,75 @@ pub struct StoreSink {
 impl StoreSink {
     /// Opens the store in a folder for writing, and makes it where there is none.
     pub fn create(root: impl AsRef<Path>, options: &Options) -> Result<Self> {
-        let store = Store::create(root, options)?;
-        store.hold()?;
-        Ok(Self {
+        let root = root.as_ref();
+        let held = Store::create(root, options).and_then(|store| store.hold().map(|()| store));
+        let store = held.map_err(|fault| unless_full(root, fault))?;
+        Ok(Self::of(store))
+    }
+
+    /// What a copy into the store of a folder would do. Nothing is made: not even a store where there is none.
+    pub fn foreseeing(root: impl AsRef<Path>, options: &Options) -> Result<Box<dyn Sink>> {
+        let root = root.as_ref();
+        Ok(match Store::open_if_any(root, options)? {
+            Some(store) => Box::new(Self::of(store)),
+            None => Box::new(Unmade(root.into())),
+        })
+    }
+
+    fn of(store: Store) -> Self {
+        Self {
             budget: Budget::new(store.limits.size),
             store,
             lenders: Mutex::default(),
             under_way: AtomicUsize::new(0),
             has_layers: AtomicBool::new(false),
-        })
+        }
     }
 
     /// The store.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    fn full(&self, fault: Fault) -> Fault {
+        unless_full(self.store.path(), fault)
+    }
+
+    fn put_any(&self, blob: &Descriptor, origin: &dyn Origin, hints: &Hints) -> Result<Put> {
+        self.note(blob, origin);
+        if let (Role::Layer(form), AnyDigest::Known(digest)) = (blob.media_type.role(), &blob.digest) {
+            return self.put_layer((blob, digest), form.compression, origin);
+        }
+        loop {
+            let put = self.store.blobs.put(blob, origin, hints)?;
+            // One that was there, or was given its name by a quicker run, may be swept away before it is touched.
+            if self.store.touch_blob(&blob.digest)? {
+                return Ok(put);
+            }
+        }
+    }
+
+    fn publish(&self, roots: &[(Name, Descriptor)]) -> Result<()> {
+        for (position, (name, root)) in roots.iter().enumerate() {
+            let is_another = |(other, at): &(Name, Descriptor)| other == name && at.digest != root.digest;
+            if name.tag().is_some() && roots[..position].iter().any(is_another) {
+                let (place, name) = (self.store.path().into(), name.tag().unwrap_or_default().into());
+                return Err(Error::Ambiguous { place, name, count: 2 }.into());
+            }
+            if self.store.blobs.open(root)?.is_none() {
+                return Err(self.store.blobs.missing(root).into());
+            }
+        }
+        if self.has_layers.load(Ordering::Relaxed) {
+            self.store.root.sync_fs()?;
+        } else {
+            self.store.blobs.sync()?;
+        }
+        for (name, root) in roots {
+            let origin = self.origin_of(root);
+            self.store.names.set(name, root, origin.as_deref(), Expected::Anything)?;
+        }
+        Ok(())
     }
 
     fn put_layer(
@@ -195,19 +252,22 @@ fn is_about_the_layer(fault: &Fault) -> bool {
     fault.kind() == Kind::Integrity && !is_damaged
 }
 
+/// What to say where the disk is full, wherever in the chain of causes that stands.
+fn unless_full(place: &Path, fault: Fault) -> Fault {
+    let is_full = |cause: &(dyn error::Error + 'static)| {
+        let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        matches!(kind, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+    };
+    let first: &(dyn error::Error + 'static) = &fault;
+    if iter::successors(Some(first), |cause| cause.source()).any(is_full) {
+        return Error::StoreFull { place: place.into(), source: fault }.into();
+    }
+    fault
+}
+
 impl Sink for StoreSink {
     fn put(&self, blob: &Descriptor, origin: &dyn Origin, hints: &Hints) -> Result<Put> {
-        self.note(blob, origin);
-        if let (Role::Layer(form), AnyDigest::Known(digest)) = (blob.media_type.role(), &blob.digest) {
-            return self.put_layer((blob, digest), form.compression, origin);
-        }
-        loop {
-            let put = self.store.blobs.put(blob, origin, hints)?;
-            // One that was there, or was given its name by a quicker run, may be swept away before it is touched.
-            if self.store.touch_blob(&blob.digest)? {
-                return Ok(put);
-            }
-        }
+        self.put_any(blob, origin, hints).map_err(|fault| self.full(fault))
     }
 
     fn unnamed(&self) -> Unnamed {
@@ -229,31 +289,44 @@ impl Sink for StoreSink {
     }
 
     fn begin(&self, hints: &Hints) -> Result<Box<dyn BlobWriter + '_>> {
-        let temp = self.store.root.create_temp()?;
+        let temp = self.store.root.create_temp().map_err(|error| self.full(error.into()))?;
         Ok(Box::new(Begun { sink: self, writing: Writing::new(temp, hints.algorithm) }))
     }
 
     fn finish(self: Box<Self>, roots: &[(Name, Descriptor)]) -> Result<()> {
-        for (position, (name, root)) in roots.iter().enumerate() {
-            let is_another = |(other, at): &(Name, Descriptor)| other == name && at.digest != root.digest;
-            if name.tag().is_some() && roots[..position].iter().any(is_another) {
-                let (place, name) = (self.store.path().into(), name.tag().unwrap_or_default().into());
-                return Err(Error::Ambiguous { place, name, count: 2 }.into());
-            }
-            if self.store.blobs.open(root)?.is_none() {
-                return Err(self.store.blobs.missing(root).into());
-            }
-        }
-        if self.has_layers.load(Ordering::Relaxed) {
-            self.store.root.sync_fs()?;
-        } else {
-            self.store.blobs.sync()?;
-        }
-        for (name, root) in roots {
-            let origin = self.origin_of(root);
-            self.store.names.set(name, root, origin.as_deref(), Expected::Anything)?;
-        }
-        Ok(())
+        self.publish(roots).map_err(|fault| self.full(fault))
+    }
+}
+
+/// A store that is not there: what a copy into it would do, for whoever makes nothing.
+#[derive(Debug)]
+struct Unmade(PathBuf);
+
+impl Unmade {
+    fn no_store<T>(&self) -> Result<T> {
+        Err(Error::NoStore { place: self.0.clone() }.into())
+    }
+}
+
+impl Sink for Unmade {
+    fn put(&self, _: &Descriptor, _: &dyn Origin, _: &Hints) -> Result<Put> {
+        self.no_store()
+    }
+
+    fn begin(&self, _: &Hints) -> Result<Box<dyn BlobWriter + '_>> {
+        self.no_store()
+    }
+
+    fn unnamed(&self) -> Unnamed {
+        Unnamed::InFull
+    }
+
+    fn opens_layers(&self) -> bool {
+        true
+    }
+
+    fn finish(self: Box<Self>, _: &[(Name, Descriptor)]) -> Result<()> {
+        self.no_store()
     }
 }
 
@@ -265,7 +338,13 @@ struct Begun<'a> {
 
 impl Write for Begun<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.writing.write(bytes)
+        self.writing.write(bytes).map_err(|error| match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                let (what, source) = ("write a blob".into(), error);
+                self.sink.full(Fault::new(IoFailed { what, source })).into()
+            }
+            _ => error,
+        })
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -277,7 +356,7 @@ impl BlobWriter for Begun<'_> {
     fn commit(self: Box<Self>, blob: &Descriptor) -> Result<()> {
         let Self { sink, writing } = *self;
         // Whoever takes it from its file proves it, whether it was proven or not.
-        let (temp, _) = writing.end(blob)?;
+        let (temp, _) = writing.end(blob).map_err(|fault| sink.full(fault))?;
         let spooled = FileOrigin::whole(temp.file().try_clone()?);
         sink.put(blob, &spooled, &Hints::default()).map(drop)
     }
