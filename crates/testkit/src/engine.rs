@@ -71,7 +71,7 @@ pub struct Containerd {
 }
 
 impl Containerd {
-    /// Starts it; `None` where it is not installed, or does not come up within ten seconds.
+    /// Starts it; `None` where it is not installed, or does not come up within a minute.
     pub fn start(scratch: &Scratch) -> Option<Self> {
         let program = peer("containerd")?;
         peer("ctr")?;
@@ -98,7 +98,7 @@ impl Containerd {
     }
 
     fn answers(&self) -> bool {
-        let end = Instant::now() + Duration::from_secs(10);
+        let end = Instant::now() + Duration::from_secs(60);
         while Instant::now() < end {
             if self.ctr().args(["version"]).run().success() {
                 return true;
@@ -115,7 +115,9 @@ impl Containerd {
 
     /// Runs a command in a container of `image`.
     pub fn run(&self, image: &str, command: &[&str]) -> Finished {
-        let run = self.ctr().args(["run", "--rm", "--snapshotter", "native", image, "orlop-test"]);
+        // runc keeps the containers of all daemons in one folder.
+        let container = format!("orlop-test-{}", self.daemon.id());
+        let run = self.ctr().args(["run", "--rm", "--snapshotter", "native", image, &container]);
         run.args(command).run()
     }
 }
