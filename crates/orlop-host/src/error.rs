@@ -27,6 +27,23 @@ pub enum Error {
     /// A label of flatpak does not say what it should.
     #[error(transparent)]
     Label(#[from] BadLabel),
+    /// What should be a delta does not begin as one.
+    #[error("that is no delta: it does not begin with `tardf1`")]
+    NotADelta,
+    /// The operations of a delta are broken.
+    #[error("the delta is damaged at byte {at} of its operations: {what}")]
+    BadDelta {
+        /// Where, uncompressed.
+        at: u64,
+        /// What is broken.
+        what: &'static str,
+    },
+    /// A delta that belongs to another tree.
+    #[error("the delta reads `{path}`, and the older image holds no such file")]
+    DeltaWants {
+        /// The path, escaped.
+        path: String,
+    },
     /// A file operation failed.
     #[error(transparent)]
     Fs(#[from] orlop_fs::Error),
@@ -42,6 +59,7 @@ impl Diagnose for Error {
             Self::KeyFile(error) => error.kind(),
             Self::Ref(error) => error.kind(),
             Self::Label(_) => Kind::Other,
+            Self::NotADelta | Self::BadDelta { .. } | Self::DeltaWants { .. } => Kind::Integrity,
             Self::Fs(error) => error.kind(),
             Self::Layer(error) => error.kind(),
         }
@@ -57,6 +75,8 @@ impl Diagnose for Error {
             Self::Label(_) => {
                 Some("name everything that is wrong with the labels: orlop flatpak lint REF".into())
             }
+            Self::DeltaWants { .. } => Some("a delta fits the image alone that it was made from".into()),
+            Self::NotADelta | Self::BadDelta { .. } => None,
             Self::Fs(error) => error.hint(),
             Self::Layer(error) => error.hint(),
         }

@@ -10,6 +10,7 @@
 //! it is whole.
 #![forbid(unsafe_code)]
 
+pub mod delta;
 pub mod error;
 pub mod flatpak;
 pub mod ostree;

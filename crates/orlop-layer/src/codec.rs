@@ -6,6 +6,7 @@
 
 mod blocks;
 mod encoder;
+mod frame;
 mod gunzip;
 mod made;
 mod pressed;
@@ -15,6 +16,7 @@ mod workers;
 
 pub use blocks::Blocks;
 pub(crate) use encoder::Encoder;
+pub use frame::Frame;
 pub use made::{FRAMING, first_block, made_by};
 pub use pressed::Pressed;
 pub use recipe::{NoRecipe, Recipe};
