@@ -6,6 +6,7 @@ pub mod identity;
 pub mod keyfile;
 pub mod object;
 pub mod refname;
+pub mod summary;
 pub mod variant;
 
 pub use id::{Kind, ObjectId, ObjectName};

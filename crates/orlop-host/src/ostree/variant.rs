@@ -14,9 +14,11 @@
 mod children;
 mod dict;
 mod signature;
+mod text;
 mod writer;
 
 pub use dict::Dict;
+pub use text::{Bytes, Types};
 pub use writer::Writer;
 
 use children::Children;
