@@ -244,9 +244,9 @@ fn double(value: f64) -> String {
     let scientific = format!("{value:.16e}");
     let (digits, exponent) = scientific.split_once('e').expect("scientific form has an exponent");
     let exponent: i32 = exponent.parse().expect("an exponent is a number");
-    let trim = |text: &str| match text.contains('.') {
-        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        false => text.to_owned(),
+    let trim = |text: &str| {
+        let end = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text };
+        end.to_owned()
     };
     if !(-4..17).contains(&exponent) {
         let sign = if exponent < 0 { '-' } else { '+' };
