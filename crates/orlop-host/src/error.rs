@@ -2,6 +2,7 @@
 
 use crate::flatpak::labels::BadLabel;
 use crate::ostree::keyfile::KeyFileError;
+use crate::ostree::layers::LayersError;
 use crate::ostree::refname::RefError;
 use orlop_spec::{Diagnose, Fault, Kind};
 use std::path::PathBuf;
@@ -44,6 +45,9 @@ pub enum Error {
         /// The path, escaped.
         path: String,
     },
+    /// Something about layers that a repository keeps.
+    #[error(transparent)]
+    Layers(#[from] LayersError),
     /// A file operation failed.
     #[error(transparent)]
     Fs(#[from] orlop_fs::Error),
@@ -60,8 +64,16 @@ impl Diagnose for Error {
             Self::Ref(error) => error.kind(),
             Self::Label(_) => Kind::Other,
             Self::NotADelta | Self::BadDelta { .. } | Self::DeltaWants { .. } => Kind::Integrity,
+            Self::Layers(error) => error.kind(),
             Self::Fs(error) => error.kind(),
             Self::Layer(error) => error.kind(),
+        }
+    }
+
+    fn is_absence(&self) -> bool {
+        match self {
+            Self::Layers(error) => error.is_absence(),
+            _ => self.kind() == Kind::NotFound,
         }
     }
 
@@ -77,6 +89,7 @@ impl Diagnose for Error {
             }
             Self::DeltaWants { .. } => Some("a delta fits the image alone that it was made from".into()),
             Self::NotADelta | Self::BadDelta { .. } => None,
+            Self::Layers(error) => error.hint(),
             Self::Fs(error) => error.hint(),
             Self::Layer(error) => error.hint(),
         }

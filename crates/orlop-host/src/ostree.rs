@@ -4,6 +4,7 @@ pub mod escape;
 pub mod id;
 pub mod identity;
 pub mod keyfile;
+pub mod layers;
 pub mod object;
 pub mod refname;
 pub mod summary;

@@ -20,12 +20,14 @@ mod children;
 mod diff;
 mod id;
 mod listing;
+mod shown;
 mod stack;
 mod trail;
 mod walk;
 
 pub use builder::Builder;
 pub use listing::Entries;
+pub use shown::WHITEOUT;
 pub use trail::Looped;
 pub use walk::Walk;
 

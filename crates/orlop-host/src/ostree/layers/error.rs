@@ -1,0 +1,116 @@
+//! What can be wrong with layers and images that a repository keeps.
+
+use crate::ostree::refname::RefName;
+use orlop_spec::digest::{AnyDigest, DiffId};
+use orlop_spec::{Diagnose, Kind, Names};
+
+/// What can be wrong with layers and images that a repository keeps.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LayersError {
+    /// The list of a layer is not what was written.
+    #[error("the list of the layer {diff_id} is damaged: {what}")]
+    ListDamaged {
+        /// The layer.
+        diff_id: Box<DiffId>,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// The list of a layer is of a newer version.
+    #[error("the list of the layer {diff_id} says that it is {found:?}, and only {understood} is understood")]
+    UnknownVersion {
+        /// The layer.
+        diff_id: Box<DiffId>,
+        /// What it says.
+        found: String,
+        /// What is read.
+        understood: &'static str,
+    },
+    /// Beside a layer of skopeo's form stands a list that is none.
+    #[error("the layer cannot be put together: {what}")]
+    TarSplitDamaged {
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// A commit that keeps something does not say what it must.
+    #[error("the commit at {name} does not say what it keeps: {what}")]
+    NoteDamaged {
+        /// The ref.
+        name: RefName,
+        /// What is missing or wrong.
+        what: &'static str,
+    },
+    /// A blob is not there.
+    #[error("the repository does not keep {digest}")]
+    NotKept {
+        /// The blob.
+        digest: AnyDigest,
+    },
+    /// A blob was made by a version of this program that writes another form.
+    #[error("the blob {digest} was compressed in version {framing} of our form, and {understood} is written")]
+    OtherFraming {
+        /// The blob.
+        digest: AnyDigest,
+        /// The version that made it.
+        framing: u32,
+        /// The version of this program.
+        understood: u32,
+    },
+    /// Only the uncompressed layer is there.
+    #[error("the blob {digest} was not kept: only its files are there")]
+    BlobGone {
+        /// The blob.
+        digest: AnyDigest,
+    },
+    /// No image is kept under the name.
+    #[error("no image {wanted:?} is kept there")]
+    NoSuchImage {
+        /// What was asked for.
+        wanted: Box<str>,
+        /// What is there.
+        known: Names,
+    },
+    /// One name keeps one image.
+    #[error("one name keeps one image, not {count}")]
+    OneImageOnly {
+        /// How many were given.
+        count: usize,
+    },
+    /// A layer that was there is gone.
+    #[error("the layer {digest} was pruned while the image was taken in")]
+    Pruned {
+        /// Its blob.
+        digest: AnyDigest,
+    },
+}
+
+impl Diagnose for LayersError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::ListDamaged { .. }
+            | Self::TarSplitDamaged { .. }
+            | Self::NoteDamaged { .. }
+            | Self::NotKept { .. } => Kind::Integrity,
+            Self::NoSuchImage { .. } => Kind::NotFound,
+            Self::OtherFraming { .. } | Self::BlobGone { .. } | Self::OneImageOnly { .. } => Kind::Usage,
+            Self::UnknownVersion { .. } | Self::Pruned { .. } => Kind::Other,
+        }
+    }
+
+    fn is_absence(&self) -> bool {
+        matches!(self, Self::NoSuchImage { .. } | Self::NotKept { .. })
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::ListDamaged { .. } | Self::NoteDamaged { .. } | Self::Pruned { .. } => {
+                Some("fetch the image again: what is missing or damaged is written anew".into())
+            }
+            Self::OtherFraming { .. } | Self::BlobGone { .. } => {
+                Some("compress the layer anew: --compress gzip".into())
+            }
+            Self::NoSuchImage { known, .. } if !known.is_empty() => Some(format!("it has {known}")),
+            _ => None,
+        }
+    }
+}
