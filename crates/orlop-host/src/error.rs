@@ -1,6 +1,7 @@
 //! What can be wrong with a foreign place.
 
 use crate::flatpak::labels::BadLabel;
+use crate::ostree::carried::BadCarried;
 use crate::ostree::keyfile::KeyFileError;
 use crate::ostree::layers::LayersError;
 use crate::ostree::refname::RefError;
@@ -25,6 +26,9 @@ pub enum Error {
     /// No name of a commit.
     #[error(transparent)]
     Ref(#[from] RefError),
+    /// Labels that say they carry a commit do not.
+    #[error(transparent)]
+    Carried(#[from] BadCarried),
     /// A label of flatpak does not say what it should.
     #[error(transparent)]
     Label(#[from] BadLabel),
@@ -63,7 +67,9 @@ impl Diagnose for Error {
             Self::KeyFile(error) => error.kind(),
             Self::Ref(error) => error.kind(),
             Self::Label(_) => Kind::Other,
-            Self::NotADelta | Self::BadDelta { .. } | Self::DeltaWants { .. } => Kind::Integrity,
+            Self::NotADelta | Self::BadDelta { .. } | Self::DeltaWants { .. } | Self::Carried(_) => {
+                Kind::Integrity
+            }
             Self::Layers(error) => error.kind(),
             Self::Fs(error) => error.kind(),
             Self::Layer(error) => error.kind(),
@@ -88,7 +94,7 @@ impl Diagnose for Error {
                 Some("name everything that is wrong with the labels: orlop flatpak lint REF".into())
             }
             Self::DeltaWants { .. } => Some("a delta fits the image alone that it was made from".into()),
-            Self::NotADelta | Self::BadDelta { .. } => None,
+            Self::NotADelta | Self::BadDelta { .. } | Self::Carried(_) => None,
             Self::Layers(error) => error.hint(),
             Self::Fs(error) => error.hint(),
             Self::Layer(error) => error.hint(),

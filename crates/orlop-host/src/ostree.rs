@@ -1,5 +1,7 @@
 //! Repositories of OSTree, read and written without libostree.
 
+pub mod carried;
+pub mod claim;
 pub mod escape;
 pub mod id;
 pub mod identity;
