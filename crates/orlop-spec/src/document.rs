@@ -69,7 +69,8 @@ impl<T> Deref for Document<T> {
     }
 }
 
-fn prove(raw: &[u8], descriptor: &Descriptor) -> Result<(), DocumentError> {
+/// An error unless the bytes are what the descriptor says; those of an algorithm that is not ours cannot be proven.
+pub fn prove(raw: &[u8], descriptor: &Descriptor) -> Result<(), DocumentError> {
     if raw.len() as u64 != descriptor.size {
         return Err(DocumentError::WrongSize {
             found: raw.len() as u64,

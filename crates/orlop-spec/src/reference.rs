@@ -19,7 +19,8 @@ pub use error::ReferenceError;
 pub use grammar::{Bare, Grammar, LoneStream, Sought};
 pub use name::is_ref_name;
 pub use repository::Repository;
-pub(crate) use repository::{is_component, is_tag};
+pub(crate) use repository::is_component;
+pub use repository::is_tag;
 
 use crate::port::Selector;
 use std::ffi::{OsStr, OsString};
