@@ -5,6 +5,7 @@ use crate::ostree::carried::BadCarried;
 use crate::ostree::keyfile::KeyFileError;
 use crate::ostree::layers::LayersError;
 use crate::ostree::refname::RefError;
+use crate::ostree::repo::RepoError;
 use orlop_spec::{Diagnose, Fault, Kind};
 use std::path::PathBuf;
 
@@ -52,6 +53,9 @@ pub enum Error {
     /// Something about layers that a repository keeps.
     #[error(transparent)]
     Layers(#[from] LayersError),
+    /// Something of a repository of OSTree is not as it should be.
+    #[error(transparent)]
+    Repo(#[from] RepoError),
     /// A file operation failed.
     #[error(transparent)]
     Fs(#[from] orlop_fs::Error),
@@ -71,6 +75,7 @@ impl Diagnose for Error {
                 Kind::Integrity
             }
             Self::Layers(error) => error.kind(),
+            Self::Repo(error) => error.kind(),
             Self::Fs(error) => error.kind(),
             Self::Layer(error) => error.kind(),
         }
@@ -96,6 +101,7 @@ impl Diagnose for Error {
             Self::DeltaWants { .. } => Some("a delta fits the image alone that it was made from".into()),
             Self::NotADelta | Self::BadDelta { .. } | Self::Carried(_) => None,
             Self::Layers(error) => error.hint(),
+            Self::Repo(error) => error.hint(),
             Self::Fs(error) => error.hint(),
             Self::Layer(error) => error.hint(),
         }

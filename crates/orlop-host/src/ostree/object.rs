@@ -64,6 +64,9 @@ pub enum Malformed {
     /// An attribute without a name, or attributes out of order.
     #[error("its extended attributes have no proper names, or are not in order")]
     Xattrs,
+    /// A file of `bare-user` without what tells its owner.
+    #[error("it has no attribute user.ostreemeta")]
+    NoMeta,
     /// The length in front of a header is not that of the header.
     #[error("its header is not as long as it says")]
     Header,
@@ -87,6 +90,11 @@ fn mode(view: View<'_>, formats: &[u32]) -> Result<u32, Malformed> {
     } else {
         Err(Malformed::Mode(mode))
     }
+}
+
+/// The attributes of a file, as an object of their own.
+pub(super) fn parse_file_xattrs(bytes: &[u8]) -> Result<Xattrs, Malformed> {
+    parse_xattrs(View::parse("a(ayay)", bytes)?)
 }
 
 /// Attributes, sorted by their names.

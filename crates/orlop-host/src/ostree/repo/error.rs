@@ -1,0 +1,188 @@
+//! What can be wrong with a repository.
+
+use crate::ostree::id::{ObjectId, ObjectName};
+use crate::ostree::object::Malformed;
+use orlop_layer::path::printable;
+use orlop_spec::{Cancelled, Diagnose, Kind};
+use std::path::PathBuf;
+
+/// What can be wrong with a repository.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RepoError {
+    /// The config names a mode that is unknown, or none.
+    #[error("the repository {} has the mode {mode:?}, which is unknown", .place.display())]
+    UnknownMode {
+        /// Where.
+        place: PathBuf,
+        /// What the config says.
+        mode: String,
+    },
+    /// The config says that the repository is of another version.
+    #[error("the repository {} has the version {version}; only 1 is known", .place.display())]
+    UnknownVersion {
+        /// Where.
+        place: PathBuf,
+        /// What the config says.
+        version: String,
+    },
+    /// There is a repository already, of another mode.
+    #[error("{} is a repository already, of the mode {mode}", .place.display())]
+    Exists {
+        /// Where.
+        place: PathBuf,
+        /// Its mode.
+        mode: super::Mode,
+    },
+    /// Repositories of the mode are read only.
+    #[error("repositories of the mode {mode} are not written to")]
+    ReadOnly {
+        /// The mode.
+        mode: super::Mode,
+    },
+    /// An object is not there.
+    #[error("the object {object} is not in the repository")]
+    Missing {
+        /// Which.
+        object: ObjectName,
+    },
+    /// An object is not what its name says.
+    #[error("the object {object} is damaged: its content has the id {found}")]
+    Damaged {
+        /// Which.
+        object: ObjectName,
+        /// What it hashes to.
+        found: ObjectId,
+    },
+    /// An object is no proper one of its kind.
+    #[error("the object {object} is malformed: {why}")]
+    Malformed {
+        /// Which.
+        object: ObjectName,
+        /// Why.
+        #[source]
+        why: Malformed,
+    },
+    /// The compressed content of a file does not end where it should, or is no such.
+    #[error("the object {object} is damaged: its compressed content cannot be read")]
+    Deflate {
+        /// Which.
+        object: ObjectName,
+    },
+    /// An object of metadata is larger than any may be.
+    #[error("an object of metadata has {size} bytes; at most {most} are allowed")]
+    TooLarge {
+        /// Its size.
+        size: u64,
+        /// The most.
+        most: u64,
+    },
+    /// A file had more or fewer bytes than were announced.
+    #[error("a file of {announced} bytes turned out to have {found}")]
+    WrongSize {
+        /// What was said.
+        announced: u64,
+        /// What came.
+        found: u64,
+    },
+    /// A file that `bare-user-only` cannot keep.
+    #[error(
+        "a file of {uid}:{gid} with the mode {mode:o} and {xattrs} extended attributes does not fit into a repository \
+         of the mode bare-user-only"
+    )]
+    NotCanonical {
+        /// Owner.
+        uid: u32,
+        /// Group.
+        gid: u32,
+        /// Mode.
+        mode: u32,
+        /// How many attributes.
+        xattrs: usize,
+    },
+    /// No such ref, nor a commit of such an id.
+    #[error("the repository has no ref and no commit `{}`", printable(.name))]
+    NoSuchCommit {
+        /// What was asked for.
+        name: Box<str>,
+    },
+    /// The beginning of more than one id.
+    #[error("`{name}` is the beginning of more than one commit's id")]
+    Ambiguous {
+        /// What was asked for.
+        name: Box<str>,
+    },
+    /// The first commit has no parent.
+    #[error("the commit {id} has no parent")]
+    NoParent {
+        /// Which.
+        id: ObjectId,
+    },
+    /// The file of a ref holds something else than an id.
+    #[error("the ref `{}` holds no id of a commit", printable(.name))]
+    BadRef {
+        /// Which.
+        name: Box<str>,
+    },
+    /// One of the two would have to be a folder.
+    #[error("the ref `{name}` cannot be there beside `{other}`: one would be a folder of the other")]
+    Clash {
+        /// What was to be set.
+        name: Box<str>,
+        /// What is there.
+        other: Box<str>,
+    },
+    /// Nothing lies at a path of a commit.
+    #[error("the commit has no folder `{path}`")]
+    NoFolder {
+        /// The path.
+        path: String,
+    },
+    /// Folders within folders, beyond the limit.
+    #[error("the folders of the commit are nested more than {most} deep")]
+    TooDeep {
+        /// The most.
+        most: usize,
+    },
+    /// More than was allowed.
+    #[error("the commit holds more than {most} entries")]
+    TooMany {
+        /// The most.
+        most: u64,
+    },
+    /// The user asked to stop.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+}
+
+impl Diagnose for RepoError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::NoSuchCommit { .. } | Self::NoParent { .. } | Self::NoFolder { .. } => Kind::NotFound,
+            Self::Missing { .. }
+            | Self::Damaged { .. }
+            | Self::Malformed { .. }
+            | Self::Deflate { .. }
+            | Self::BadRef { .. }
+            | Self::WrongSize { .. } => Kind::Integrity,
+            Self::TooLarge { .. } | Self::TooDeep { .. } | Self::TooMany { .. } => Kind::Limit,
+            Self::Ambiguous { .. } => Kind::Usage,
+            Self::Cancelled(_) => Kind::Interrupted,
+            _ => Kind::Other,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoSuchCommit { .. } => Some("list what there is: orlop ostree refs".into()),
+            Self::Missing { .. } | Self::Damaged { .. } | Self::Malformed { .. } | Self::Deflate { .. } => {
+                Some("find everything that is wrong: orlop ostree fsck".into())
+            }
+            Self::NotCanonical { .. } => Some("drop what does not fit: --canonical-permissions".into()),
+            Self::UnknownMode { .. } => {
+                Some("the modes are archive, bare, bare-user, bare-user-only and bare-split-xattrs".into())
+            }
+            _ => None,
+        }
+    }
+}
