@@ -2,6 +2,7 @@
 
 mod bundle;
 mod config;
+mod dividing;
 mod locked;
 mod network;
 mod owner;
@@ -12,6 +13,7 @@ mod tree;
 
 pub use bundle::BundleFlags;
 pub use config::ConfigFlags;
+pub use dividing::Dividing;
 pub use locked::{Locked, Locking, Unlocked};
 pub use network::{Network, Reach};
 pub use owner::Owners;

@@ -45,6 +45,15 @@ pub struct Input<'a> {
     pub name: String,
     /// Its entries in canonical order.
     pub entries: Box<dyn Entries + 'a>,
+    /// Annotations of its descriptor.
+    pub annotations: Annotations,
+}
+
+impl<'a> Input<'a> {
+    /// A layer without annotations.
+    pub fn new(name: String, entries: Box<dyn Entries + 'a>) -> Self {
+        Self { name, entries, annotations: Annotations::new() }
+    }
 }
 
 /// How layers are written.
@@ -167,7 +176,7 @@ fn put_layer(
     form: &Form,
     to: &dyn Sink,
 ) -> Result<Encoded> {
-    let Input { name, entries } = input;
+    let Input { name, entries, annotations } = input;
     cx.observer.event(Event::Started { phase: "build", item: name.clone(), total: None });
     let mut entries = ElfWatch::new(entries, platform, cx.observer);
     let mut out = to.begin(&Hints::default())?;
@@ -180,8 +189,9 @@ fn put_layer(
         cancel: cx.cancel,
         progress: &progress,
     };
-    let encoded = encode(&mut entries, &how, &mut out)?;
+    let mut encoded = encode(&mut entries, &how, &mut out)?;
     out.commit(&encoded.blob)?;
+    encoded.blob.annotations = annotations;
     cx.observer.event(Event::Finished { item: name.clone() });
     Ok(encoded)
 }

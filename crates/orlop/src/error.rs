@@ -93,6 +93,15 @@ pub enum Error {
         /// The platform.
         platform: Box<Platform>,
     },
+    /// A list of components that cannot be followed.
+    #[error("{file} is no list of components")]
+    BadComponents {
+        /// The file.
+        file: Shown,
+        /// Why.
+        #[source]
+        source: crate::chunk::packages::ComponentsError,
+    },
     /// No such entry in an index.
     #[error("the index names no {digest}")]
     NoEntry {
@@ -312,6 +321,7 @@ impl Diagnose for Error {
             | Self::Settings { .. }
             | Self::NoHost { .. }
             | Self::BadAuthPath(_)
+            | Self::BadComponents { .. }
             | Self::BadProxy { .. } => Kind::Other,
         }
     }
@@ -337,6 +347,7 @@ impl Diagnose for Error {
             Self::MayNotMount => Some(
                 "mount it for one command with `orlop mount NAME -- CMD`, or work in `orlop unshare`".into(),
             ),
+            Self::BadComponents { .. } => Some("write NAME PATH on each line, as in: base usr/bin".into()),
             Self::NotMounted { .. } => Some("`orlop mount` lists what is mounted".into()),
             Self::NotLocked { reference, file } => Some(format!("orlop lock --update {file} {reference}")),
             Self::MixedSecurity { host } => Some(format!("allow both with --insecure {host}")),

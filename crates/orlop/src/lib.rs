@@ -13,6 +13,7 @@
 pub mod build;
 pub mod cat;
 pub mod check;
+pub mod chunk;
 pub mod compress;
 pub mod copy;
 pub mod diff;

@@ -45,7 +45,7 @@ impl Making {
     /// The image of one layer that the files become.
     pub fn build<'a>(&'a self, cx: &Context<'a>, tree: &'a dyn TreeSource) -> Result<Build<'a>> {
         let entries = tree.entries(cx, &self.reading)?;
-        self.image_of(tree, vec![Input { name: "files".into(), entries: Box::new(entries) }])
+        self.image_of(tree, vec![Input::new("files".into(), entries)])
     }
 
     /// The image that `layers` become, which were made of the files.
@@ -94,9 +94,10 @@ impl<'a> MadeImage<'a> {
 
     fn make(&self) -> Result<Made> {
         let (seen, documents) = (Mutex::new(None), Documents::default());
-        let watched = |Input { name, entries }| {
+        let watched = |Input { name, entries, annotations }| {
             let tree = Some(Builder::new(0, self.cx.limits));
-            Input { name, entries: Box::new(Planting { inner: entries, tree, ordinal: 0, to: &seen }) }
+            let entries = Box::new(Planting { inner: entries, tree, ordinal: 0, to: &seen });
+            Input { name, entries, annotations }
         };
         let Build { base, platform, inputs, edit, annotations, dialect } =
             self.making.build(&self.cx, &*self.tree)?;

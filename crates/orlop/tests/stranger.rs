@@ -70,7 +70,7 @@ fn make(cx: &Context<'_>, scratch: &Scratch, memory: &Memory) {
     let image = Build {
         base: None,
         platform: platform(),
-        inputs: vec![Input { name: "tree".into(), entries }],
+        inputs: vec![Input::new("tree".into(), entries)],
         edit,
         annotations: Annotations::new(),
         dialect: None,

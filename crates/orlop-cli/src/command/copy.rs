@@ -5,7 +5,7 @@ mod convert;
 
 use super::Outcome;
 use crate::error::Error;
-use crate::flags::{self, Held, Image, Keeping, Owners, Places, Work, platform};
+use crate::flags::{self, Dividing, Held, Image, Keeping, Owners, Places, Work, platform};
 use crate::shell::Shell;
 use clap::Args;
 use orlop::copy::Platforms;
@@ -28,6 +28,8 @@ pub struct Arguments {
     words: Vec<OsString>,
     #[command(flatten)]
     copying: Copying,
+    #[command(flatten)]
+    dividing: Dividing,
     #[command(flatten)]
     keeping: Keeping,
 }
@@ -67,7 +69,7 @@ pub struct Copying {
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     let (target, sources) = arguments.words.split_last().ok_or(Error::NoSource)?;
-    arguments.copying.keeping(&arguments.keeping).run(sources, target, shell)
+    arguments.copying.keeping(&arguments.keeping).divide(sources, target, &arguments.dividing, shell)
 }
 
 impl Copying {
@@ -79,6 +81,17 @@ impl Copying {
 
     /// Copies the sources to the target.
     pub fn run(&self, sources: &[OsString], target: &OsStr, shell: &Shell) -> Result<Outcome, Fault> {
+        self.divide(sources, target, &Dividing::default(), shell)
+    }
+
+    /// The same; files are divided.
+    fn divide(
+        &self,
+        sources: &[OsString],
+        target: &OsStr,
+        dividing: &Dividing,
+        shell: &Shell,
+    ) -> Result<Outcome, Fault> {
         let is_one = sources.len() == 1 && !self.all_tags;
         let target = if is_one { flags::target(target)? } else { flags::target_place(target)? };
         let lines = shell.work(&self.work, |cx| {
@@ -94,8 +107,9 @@ impl Copying {
                 }
             }
             match (images.as_slice(), trees.as_slice()) {
+                (_, []) if dividing.is_given() => Err(DIVIDED.into()),
                 (images, []) => to_target(self, cx, images, &target),
-                ([], [tree]) => convert::tree_to_image(self, cx, &**tree, &target),
+                ([], [tree]) => convert::tree_to_image(self, cx, (&**tree, dividing), &target),
                 _ => Err(MIXED.into()),
             }
         })?;
@@ -107,6 +121,11 @@ impl Copying {
         Ok(Outcome::Done)
     }
 }
+
+const DIVIDED: orlop::Error = orlop::Error::Unfit {
+    what: "an image has its layers already: only files are divided",
+    hint: "unpack it first, and copy its files: orlop copy --chunked 64 rootfs:DIR DST",
+};
 
 const MIXED: orlop::Error = orlop::Error::Unfit {
     what: "files become one image, and stand alone among the sources",

@@ -93,8 +93,7 @@ fn build_image(options: &Options, cx: &Context<'_>, reading: &Reading) -> Result
     let Opened::Tree(tree) = transport::open(&rootfs(&options.rootfs)?, &outside)? else {
         unreachable!("folders and tars hold trees");
     };
-    let input =
-        Input { name: escape(options.rootfs.as_os_str().as_bytes()), entries: tree.entries(cx, reading)? };
+    let input = Input::new(escape(options.rootfs.as_os_str().as_bytes()), tree.entries(cx, reading)?);
     let Created::Blobs(sink) = transport::create(&target(options, &machine)?, &outside)? else {
         unreachable!("layouts and archives hold images");
     };

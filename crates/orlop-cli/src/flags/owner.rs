@@ -35,6 +35,11 @@ impl Owners {
         self.owner.is_some()
     }
 
+    /// What fits the caller.
+    pub fn fitting() -> Result<Owner, Fault> {
+        Self { owner: None }.owner()
+    }
+
     /// As stored; refuses where fakeroot pretends owners that this program cannot see.
     pub fn exact() -> Result<Owner, Fault> {
         Self { owner: Some(Choice::Exact) }.owner()

@@ -1,6 +1,6 @@
 //! Where images are: a reference, and what its place needs from outside.
 
-use super::{Keeping, Locked, Locking, Network, StorePlace};
+use super::{Keeping, Locked, Locking, Network, Owners, StorePlace};
 use crate::{environment, interrupt};
 use clap::Args;
 use orlop::fs::owner::Owner;
@@ -232,7 +232,7 @@ impl<L: Locking> Places<L> {
         match self.open_reference(text, reference.clone(), cx, resolve, purpose)? {
             Held::Image(image) => Ok(image),
             Held::Tree(tree) => {
-                let catalog = Box::new(MadeImage::new(tree, cx, making(Owner::Exact, None)?));
+                let catalog = Box::new(MadeImage::new(tree, cx, making(Owners::fitting()?, None)?));
                 Ok(Image { reference, catalog })
             }
         }

@@ -107,7 +107,7 @@ impl Prepared<'_> {
     /// The layers to be.
     pub fn inputs<'a>(&'a self, cx: &Context<'a>, how: &'a Reading) -> Result<Vec<Input<'a>>, Fault> {
         let input = |(name, tree): &'a (String, Box<dyn TreeSource>)| {
-            Ok(Input { name: name.clone(), entries: tree.entries(cx, how)? })
+            Ok(Input::new(name.clone(), tree.entries(cx, how)?))
         };
         self.trees.iter().map(input).collect()
     }

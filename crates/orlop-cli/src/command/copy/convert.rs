@@ -2,8 +2,9 @@
 
 use super::{Copying, only_for_images, refuse};
 use crate::environment;
-use crate::flags::{Image, making, name, published};
+use crate::flags::{Dividing, Image, making, name, published};
 use orlop::build::{Form, build};
+use orlop::chunk::Plan;
 use orlop::copy::Platforms;
 use orlop::fs::owner::Owner;
 use orlop::image::Image as Opened;
@@ -17,14 +18,19 @@ use orlop::trees::TreeSource;
 pub fn tree_to_image(
     arguments: &Copying,
     cx: &Context<'_>,
-    tree: &dyn TreeSource,
+    (tree, dividing): (&dyn TreeSource, &Dividing),
     target: &Reference,
 ) -> Result<String, Fault> {
     refuse("files become an image", &only_for_images(arguments))?;
     let making = making(arguments.owners.owner()?, asked_platform(arguments)?)?;
     let Created::Blobs(sink) = arguments.places.create_any(target, cx)? else { return Err(FILES.into()) };
-    say(cx, "the files become a new image of one layer, without a command");
-    let image = making.build(cx, tree)?;
+    say(cx, "the files become a new image, without a command");
+    let chunking = dividing.chunking(&arguments.places, cx, making.platform.as_ref())?;
+    let plan = chunking.map(|how| Plan::new(cx, tree, &making.reading, &how)).transpose()?;
+    let image = match &plan {
+        Some(plan) => making.image_of(tree, plan.inputs(cx, tree, &making.reading))?,
+        None => making.build(cx, tree)?,
+    };
     let form = Form { codec: arguments.compress.unwrap_or_default(), algorithm: Algorithm::default() };
     let name = name(target)?;
     let built = build(cx, vec![image], &form, sink, std::slice::from_ref(&name))?;

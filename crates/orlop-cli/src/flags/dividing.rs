@@ -1,0 +1,53 @@
+//! `--chunked`: how files are divided among layers.
+
+use super::Places;
+use crate::environment;
+use clap::Args;
+use orlop::chunk::packages::Components;
+use orlop::chunk::{Chunking, previous};
+use orlop::image::Image;
+use orlop::spec::{Context, Fault, Platform};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// For files that become an image.
+#[derive(Args, Debug, Default)]
+#[command(next_help_heading = "Files")]
+pub struct Dividing {
+    /// Divide files among so many layers at most, so that an update changes few of them: by the packages of dpkg or apk,
+    /// else by folders
+    #[arg(long, value_name = "LAYERS")]
+    chunked: Option<usize>,
+    /// What belongs together, in the place of the packages: NAME PATH on each line
+    #[arg(long, value_name = "FILE", requires = "chunked")]
+    components: Option<PathBuf>,
+    /// The image before this one: what was in one layer there stays in one
+    #[arg(long, value_name = "REF", requires = "chunked")]
+    previous: Option<OsString>,
+}
+
+impl Dividing {
+    /// Whether it was asked for.
+    pub fn is_given(&self) -> bool {
+        self.chunked.is_some()
+    }
+
+    /// How files are divided, where they are.
+    pub fn chunking(
+        &self,
+        places: &Places,
+        cx: &Context<'_>,
+        platform: Option<&Platform>,
+    ) -> Result<Option<Chunking>, Fault> {
+        let Some(layers) = self.chunked else { return Ok(None) };
+        let mut chunking = Chunking::new(layers)?;
+        chunking.components = self.components.as_deref().map(Components::read).transpose()?;
+        if let Some(text) = &self.previous {
+            let place = places.open(text, cx)?;
+            let platform = platform.cloned().unwrap_or_else(environment::host);
+            let image = Image::fetch(cx, place.source(), place.selector(), &platform)?;
+            chunking.previous = previous(image.manifest());
+        }
+        Ok(Some(chunking))
+    }
+}
