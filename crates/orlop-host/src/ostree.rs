@@ -5,6 +5,7 @@ pub mod claim;
 pub mod escape;
 pub mod id;
 pub mod identity;
+pub mod kept;
 pub mod keyfile;
 pub mod layers;
 pub mod object;

@@ -15,7 +15,10 @@
 //! of its objects, and is proven again by whoever reads it.
 
 mod error;
+mod look;
 mod note;
+pub(super) mod plant;
+pub(super) mod recipe;
 pub mod tarsplit;
 
 pub use error::LayersError;

@@ -70,6 +70,9 @@ pub enum LayersError {
         /// What is there.
         known: Names,
     },
+    /// A commit at the name of an image says nothing of one.
+    #[error("the commit does not say which image it is")]
+    NoImage,
     /// One name keeps one image.
     #[error("one name keeps one image, not {count}")]
     OneImageOnly {
@@ -90,6 +93,7 @@ impl Diagnose for LayersError {
             Self::ListDamaged { .. }
             | Self::TarSplitDamaged { .. }
             | Self::NoteDamaged { .. }
+            | Self::NoImage
             | Self::NotKept { .. } => Kind::Integrity,
             Self::NoSuchImage { .. } => Kind::NotFound,
             Self::OtherFraming { .. } | Self::BlobGone { .. } | Self::OneImageOnly { .. } => Kind::Usage,

@@ -28,8 +28,11 @@ impl Staging {
         loop {
             let name = random::name(PREFIX);
             tmp.make_dir(&name, 0o700)?;
-            let dir = tmp.open_dir(&name)?;
-            // Between making and locking, another writer may have taken it for one that was left.
+            // Until it is locked, another writer may take it for one that was left.
+            let dir = match tmp.open_dir(&name) {
+                Err(error) if error.is_not_found() => continue,
+                opened => opened?,
+            };
             let lock = dir.lock(Share::Exclusive, Wait::Yes)?.expect("who waits gets the lock");
             if tmp.try_stat(&name)?.is_some() {
                 let folders = (0..=255u8).map(|_| OnceLock::new()).collect();

@@ -1,0 +1,178 @@
+//! Images that a repository keeps whole: documents with their bytes, layers by themselves, and the merged tree.
+//!
+//! ```text
+//! ostree/container/image/ESC(NAME)   the merged tree; of an index, one folder for each manifest, called by its digest
+//!   ostree.container.image-config    s       the config                     │ as bootc writes it, of a manifest
+//!   ostree.manifest                  s       the manifest                   │
+//!   ostree.manifest-digest           s                                      │
+//!   orlop.image.documents            a{sv}   index, manifests, configs: bytes by digest
+//!   orlop.image.root                 s       digest, size and media type, with spaces between
+//! ```
+//!
+//! NAME is what the image is called elsewhere: `docker://HOST/REPOSITORY:TAG`.
+//!
+//! Invariant: documents have the bytes that they came with, so an image has the same digest when it leaves.
+
+mod note;
+mod sink;
+
+pub use note::ImageNote;
+pub use sink::{KeptSink, Merged};
+
+use super::escape::{Escape, IMAGES};
+use super::layers::LayersError;
+use super::object::Commit;
+use super::refname::RefSpec;
+use super::repo::Repo;
+use crate::error::Error;
+use orlop_layer::list::Held;
+use orlop_spec::digest::{AnyDigest, DiffId, Digest};
+use orlop_spec::media_type::Role;
+use orlop_spec::port::{Catalog, LocalFile, Name, Origin, Result, See, Selector, Source, Unpacked};
+use orlop_spec::{Cancel, Descriptor, Document, Fault, Manifest, Names};
+use std::io::{self, BufRead, Read};
+use std::num::NonZeroUsize;
+
+/// Who reads looks whether to stop.
+static NEVER: Cancel = Cancel::new();
+
+/// An image that a repository keeps.
+pub struct Kept {
+    repo: Repo,
+    note: ImageNote,
+    workers: NonZeroUsize,
+}
+
+impl Kept {
+    /// Opens the image that is kept under a name.
+    pub fn open(repo: Repo, name: &str, workers: NonZeroUsize) -> Result<Self> {
+        let Some(note) = find(&repo, name)? else {
+            let known = Names::new(images(&repo)?.into_iter().map(|(name, _)| name)).near(name);
+            return Err(Error::from(LayersError::NoSuchImage { wanted: name.into(), known }).into());
+        };
+        Ok(Self { repo, note, workers })
+    }
+
+    fn no_such(&self, selector: &Selector) -> Fault {
+        let known = Names::new([self.note.root.digest.to_string().into()]);
+        Error::from(LayersError::NoSuchImage { wanted: selector.to_string().into(), known }).into()
+    }
+}
+
+/// What is known of the image under a name; `None` where there is none.
+pub fn find(repo: &Repo, name: &str) -> Result<Option<ImageNote>> {
+    let at = Escape::Bootc.encode(IMAGES, name.as_bytes()).map_err(Error::from)?;
+    match repo.find_ref(&RefSpec::local(at))? {
+        Some(id) => ImageNote::of(&repo.commit(&id)?.metadata).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Every image that is kept, by its name, and its commit.
+pub fn images(repo: &Repo) -> Result<Vec<(Box<str>, Commit)>> {
+    let mut images = Vec::new();
+    for (spec, id) in repo.refs()? {
+        let name = if spec.remote.is_none() { Escape::Bootc.decode(IMAGES, &spec.name) } else { None };
+        if let Some(Ok(name)) = name.map(String::from_utf8) {
+            images.push((name.into(), repo.commit(&id)?));
+        }
+    }
+    Ok(images)
+}
+
+impl Source for Kept {
+    fn resolve(&self, selector: &Selector) -> Result<Vec<Descriptor>> {
+        let root = &self.note.root;
+        match selector {
+            Selector::Only | Selector::At(0) => Ok(vec![root.clone()]),
+            Selector::Digest(digest) if *digest == root.digest => Ok(vec![root.clone()]),
+            Selector::Digest(digest) => {
+                let child = self.note.manifests().into_iter().find(|child| child.digest == *digest);
+                child.map(|child| vec![child]).ok_or_else(|| self.no_such(selector))
+            }
+            Selector::Tag(_) | Selector::At(_) => Err(self.no_such(selector)),
+        }
+    }
+
+    fn origin(&self, blob: &Descriptor) -> Result<Box<dyn Origin + '_>> {
+        if let Some(bytes) = self.note.documents.get(&blob.digest) {
+            return Ok(Box::new(bytes.clone()));
+        }
+        Ok(Box::new(Blob { kept: self, digest: blob.digest.clone() }))
+    }
+
+    fn gives(&self, blob: &Descriptor) -> Result<()> {
+        if self.note.documents.contains_key(&blob.digest) {
+            return Ok(());
+        }
+        self.repo.layer_blob(&blob.digest, NonZeroUsize::MIN, &NEVER).map(drop)
+    }
+
+    fn unpacked(&self, layer: &Descriptor) -> Result<Option<Box<dyn Unpacked + '_>>> {
+        let note = self.repo.layer_note(&layer.digest)?.filter(|note| note.size == layer.size);
+        let Some(note) = note else { return Ok(None) };
+        if self.repo.layer_files(&note.diff_id)?.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(Box::new(Apart { repo: &self.repo, diff_id: note.diff_id })))
+    }
+}
+
+impl Catalog for Kept {
+    fn names(&self) -> Result<Vec<(Name, Descriptor)>> {
+        Ok(vec![(Name::Untagged, self.note.root.clone())])
+    }
+
+    fn referrers(&self, digest: &AnyDigest) -> Result<Vec<Descriptor>> {
+        let is_about = |manifest: &Descriptor| {
+            let bytes = self.note.documents.get(&manifest.digest)?;
+            let parsed: Document<Manifest> = Document::open(&bytes[..], manifest.clone()).ok()?;
+            (parsed.subject.as_ref()?.digest == *digest).then_some(())
+        };
+        let manifests = self.note.manifests().into_iter();
+        Ok(manifests
+            .filter(|child| child.media_type.role() == Role::Manifest && is_about(child).is_some())
+            .collect())
+    }
+}
+
+/// A blob that is put together when it is read.
+struct Blob<'a> {
+    kept: &'a Kept,
+    digest: AnyDigest,
+}
+
+impl Origin for Blob<'_> {
+    fn open(&self, at: u64) -> Result<Box<dyn Read + Send + '_>> {
+        let mut bytes = self.kept.repo.layer_blob(&self.digest, self.kept.workers, &NEVER)?;
+        io::copy(&mut (&mut bytes).take(at), &mut io::sink())
+            .map_err(|error| Fault::io("read a blob", error))?;
+        Ok(bytes)
+    }
+}
+
+/// A layer that was taken apart.
+struct Apart<'a> {
+    repo: &'a Repo,
+    diff_id: DiffId,
+}
+
+impl Unpacked for Apart<'_> {
+    fn diff_id(&self) -> DiffId {
+        self.diff_id
+    }
+
+    fn open(&self) -> Result<Box<dyn Read + Send + '_>> {
+        Ok(Box::new(self.repo.layer_export(&self.diff_id, &NEVER)?))
+    }
+
+    fn outline<'a>(&'a self, see: See<'a>) -> Result<Box<dyn BufRead + 'a>> {
+        // Objects are no contents by their sha256, so nobody is told of them.
+        let _ = see;
+        Ok(Box::new(self.repo.layer_outline(&self.diff_id, Box::new(|_, _: &Held| Ok(())))?))
+    }
+
+    fn content(&self, digest: &Digest, _: u64) -> Result<LocalFile> {
+        Err(Error::from(LayersError::NotKept { digest: (*digest).into() }).into())
+    }
+}

@@ -1,0 +1,157 @@
+//! What the commit of an image says about it.
+//!
+//! Invariant: a document is understood only where its bytes hash to what names it.
+
+use crate::error::Error;
+use crate::ostree::layers::LayersError;
+use crate::ostree::variant::{Dict, Variant};
+use orlop_spec::digest::{AnyDigest, Digest};
+use orlop_spec::media_type::{MediaType, OCI_MANIFEST, Role};
+use orlop_spec::port::Result;
+use orlop_spec::{Descriptor, Document, Index, Manifest};
+use std::collections::BTreeMap;
+
+const DOCUMENTS: &str = "orlop.image.documents";
+const ROOT: &str = "orlop.image.root";
+const CONFIG: &str = "ostree.container.image-config";
+const MANIFEST: &str = "ostree.manifest";
+const MANIFEST_DIGEST: &str = "ostree.manifest-digest";
+
+/// The documents of an image.
+#[derive(Clone, Debug)]
+pub struct ImageNote {
+    /// The manifest or index.
+    pub root: Descriptor,
+    /// Index, manifests, configs.
+    pub documents: BTreeMap<AnyDigest, Vec<u8>>,
+}
+
+impl ImageNote {
+    /// As metadata of a commit.
+    pub fn to_dict(&self) -> Dict {
+        let Descriptor { digest, size, media_type, .. } = &self.root;
+        let documents =
+            self.documents.iter().map(|(digest, bytes)| (digest.to_string(), Variant::bytes(bytes)));
+        let mut dict = Dict::from_iter([
+            (DOCUMENTS, Variant::dict(&documents.collect())),
+            (ROOT, Variant::string(&format!("{digest} {size} {media_type}"))),
+        ]);
+        if let Some((manifest, config)) = self.as_bootc() {
+            dict.push(CONFIG, Variant::string(config));
+            dict.push(MANIFEST, Variant::string(manifest));
+            dict.push(MANIFEST_DIGEST, Variant::string(&digest.to_string()));
+        }
+        dict
+    }
+
+    /// Manifest and config of an image without an index, as texts.
+    fn as_bootc(&self) -> Option<(&str, &str)> {
+        let text = |digest| {
+            std::str::from_utf8(self.documents.get(digest)?).ok().filter(|text| !text.contains('\0'))
+        };
+        let manifest = self.manifest(&self.root)?;
+        Some((text(&self.root.digest)?, text(&manifest.config.digest)?))
+    }
+
+    /// Out of the metadata of a commit: ours, or one of bootc.
+    pub fn of(metadata: &Dict) -> Result<Self> {
+        let note = match metadata.get(DOCUMENTS) {
+            Some(documents) => Self::ours(metadata, documents),
+            None => Self::of_bootc(metadata),
+        };
+        note.ok_or_else(|| Error::from(LayersError::NoImage).into())
+    }
+
+    fn ours(metadata: &Dict, documents: &Variant) -> Option<Self> {
+        let mut root = metadata.get(ROOT)?.as_str()?.splitn(3, ' ');
+        let (digest, size, media_type) = (root.next()?, root.next()?, root.next()?);
+        let root = Descriptor::new(
+            MediaType::new(media_type),
+            digest.parse::<AnyDigest>().ok()?,
+            size.parse().ok()?,
+        );
+        let documents = documents.as_dict()?;
+        let documents = documents
+            .iter()
+            .map(|(digest, bytes)| Some((digest.parse::<AnyDigest>().ok()?, bytes.as_bytes()?.to_vec())));
+        Some(Self { root, documents: documents.collect::<Option<_>>()? })
+    }
+
+    fn of_bootc(metadata: &Dict) -> Option<Self> {
+        let digest: AnyDigest = metadata.get(MANIFEST_DIGEST)?.as_str()?.parse().ok()?;
+        let manifest = metadata.get(MANIFEST)?.as_str()?;
+        let (value, text) = (serde_json::from_str::<serde_json::Value>(manifest).ok()?, manifest.as_bytes());
+        let media_type = value.get("mediaType").and_then(serde_json::Value::as_str).unwrap_or(OCI_MANIFEST);
+        let root = Descriptor::new(MediaType::new(media_type), digest.clone(), text.len() as u64);
+        let mut note = Self { root, documents: BTreeMap::from([(digest, text.to_vec())]) };
+        let config = metadata.get(CONFIG).and_then(Variant::as_str);
+        if let (Some(manifest), Some(config)) = (note.manifest(&note.root), config) {
+            note.documents.insert(manifest.config.digest.clone(), config.as_bytes().to_vec());
+        }
+        Some(note)
+    }
+
+    /// A manifest that is here.
+    pub fn manifest(&self, manifest: &Descriptor) -> Option<Document<Manifest>> {
+        if manifest.media_type.role() != Role::Manifest {
+            return None;
+        }
+        Document::open(&self.documents.get(&manifest.digest)?[..], manifest.clone()).ok()
+    }
+
+    /// The root, and what indexes beneath it name that is here, each once, in their order.
+    pub fn manifests(&self) -> Vec<Descriptor> {
+        let (mut found, mut next) = (Vec::<Descriptor>::new(), vec![self.root.clone()]);
+        while let Some(document) = next.pop() {
+            let bytes = self.documents.get(&document.digest);
+            let Some(bytes) = bytes.filter(|_| found.iter().all(|other| other.digest != document.digest))
+            else {
+                continue;
+            };
+            if document.media_type.role() == Role::Index {
+                let index: std::result::Result<Document<Index>, _> =
+                    Document::open(&bytes[..], document.clone());
+                next.extend(
+                    index.into_iter().flat_map(|index| index.into_value().manifests.into_iter().rev()),
+                );
+            }
+            found.push(document);
+        }
+        found
+    }
+
+    /// Every layer of every manifest that is here, once.
+    pub fn layers(&self) -> Vec<Descriptor> {
+        let mut layers = Vec::<Descriptor>::new();
+        for manifest in self.manifests().iter().filter_map(|document| self.manifest(document)) {
+            for layer in &manifest.layers {
+                if layers.iter().all(|other| other.digest != layer.digest) {
+                    layers.push(layer.clone());
+                }
+            }
+        }
+        layers
+    }
+
+    /// The digest of the config, which names the image for programs that run it; nothing for an index.
+    pub fn image_id(&self) -> Option<Digest> {
+        self.manifest(&self.root)?.config.digest.known().ok().copied()
+    }
+
+    /// The configs of the manifests, where they are here.
+    pub(super) fn configs(&self) -> Vec<(AnyDigest, (Descriptor, Vec<u8>))> {
+        let manifests = self.manifests().into_iter().filter_map(|document| self.manifest(&document));
+        let config = |manifest: Document<Manifest>| {
+            let bytes = self.documents.get(&manifest.config.digest)?.clone();
+            Some((manifest.config.digest.clone(), (manifest.config.clone(), bytes)))
+        };
+        manifests.filter_map(config).collect()
+    }
+
+    /// Keeps the documents that the root reaches.
+    pub(super) fn forget_others(&mut self) {
+        let mut reached: Vec<_> = self.manifests().into_iter().map(|document| document.digest).collect();
+        reached.extend(self.configs().into_iter().map(|(digest, _)| digest));
+        self.documents.retain(|digest, _| reached.contains(digest));
+    }
+}

@@ -1,0 +1,345 @@
+//! A repository as a place that images go to, layers and all.
+//!
+//! Invariant: a layer that is there is not read; one that is not is read once, and stays if the run is stopped. The image
+//! gets its name last, when everything that it needs is on the disk; until then nobody may prune.
+
+use super::ImageNote;
+use crate::error::Error;
+use crate::ostree::escape::{Escape, IMAGES};
+use crate::ostree::id::{Kind, ObjectId};
+use crate::ostree::layers::LayersError;
+use crate::ostree::layers::plant::plant;
+use crate::ostree::layers::recipe::{Files, Taking, put_root_meta};
+use crate::ostree::object::{Commit, DirTree};
+use crate::ostree::refname::RefSpec;
+use crate::ostree::repo::{Repo, Transaction};
+use orlop_fs::File;
+use orlop_fs::lock::{Lock, Share, Wait};
+use orlop_layer::tree::{Content, Tree};
+use orlop_layer::{Budget, Error as LayerError, Stages, Verified};
+use orlop_spec::config::Config;
+use orlop_spec::digest::{AnyDigest, DiffId};
+use orlop_spec::media_type::{Layer, Role};
+use orlop_spec::port::{BlobWriter, Depth, Hints, Name, Origin, Put, Result, Sink, Unnamed};
+use orlop_spec::time::Timestamp;
+use orlop_spec::{Context, Descriptor, Document, Event, Fault, Manifest};
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// Keeps one image in a repository.
+pub struct KeptSink<'a> {
+    repo: Repo,
+    cx: Context<'a>,
+    /// What the image is called elsewhere.
+    name: Box<str>,
+    /// A branch that gets the merged tree as well.
+    also: Option<RefSpec>,
+    documents: Mutex<BTreeMap<AnyDigest, (Descriptor, Vec<u8>)>>,
+    budget: Budget,
+    /// How many layers are taken at this moment.
+    under_way: AtomicUsize,
+    /// Nobody removes what this run found.
+    _lock: Lock,
+}
+
+impl<'a> KeptSink<'a> {
+    /// Begins to keep the image that is called `name` elsewhere.
+    pub fn new(repo: Repo, name: &str, cx: Context<'a>) -> Result<Self> {
+        Escape::Bootc.encode(IMAGES, name.as_bytes()).map_err(Error::from)?;
+        let lock = repo.lock(Share::Shared, Wait::Yes)?.expect("who waits gets the lock");
+        Ok(Self {
+            budget: Budget::new(cx.limits.size),
+            repo,
+            cx,
+            name: name.into(),
+            also: None,
+            documents: Mutex::default(),
+            under_way: AtomicUsize::new(0),
+            _lock: lock,
+        })
+    }
+
+    /// Lets a branch have the merged tree as well.
+    #[must_use]
+    pub fn with_branch(self, branch: RefSpec) -> Self {
+        Self { also: Some(branch), ..self }
+    }
+
+    fn put_layer(&self, blob: &Descriptor, layer: Layer, origin: &dyn Origin) -> Result<Put> {
+        if self.repo.keeps(blob)? {
+            return Ok(Put::Held);
+        }
+        let alone = self.under_way.fetch_add(1, Ordering::Relaxed) == 0;
+        let stages = if alone { Stages::Pipelined } else { Stages::One };
+        let taking = Taking { cx: self.cx, budget: &self.budget, stages };
+        let taken = self.repo.keep_layer(blob, layer.compression, origin, &taking);
+        self.under_way.fetch_sub(1, Ordering::Relaxed);
+        taken.map(|_| Put::Copied)
+    }
+
+    fn put_whole(&self, blob: &Descriptor, origin: &dyn Origin) -> Result<Put> {
+        if self.repo.keeps(blob)? {
+            return Ok(Put::Held);
+        }
+        self.repo.keep_whole(blob, origin, &self.cx).map(|()| Put::Copied)
+    }
+
+    fn put_document(&self, blob: &Descriptor, origin: &dyn Origin) -> Result<Put> {
+        if self.documents().contains_key(&blob.digest) {
+            return Ok(Put::Held);
+        }
+        let (what, limit) = ("the size of a document", self.cx.limits.document);
+        if blob.size > limit {
+            return Err(LayerError::Limit { what, limit }.into());
+        }
+        let mut bytes = Vec::new();
+        let mut proven = Verified::new(origin.open(0)?, blob)?;
+        proven.read_to_end(&mut bytes).map_err(|error| Fault::io("read a document", error))?;
+        self.documents().insert(blob.digest.clone(), (blob.clone(), bytes));
+        Ok(Put::Copied)
+    }
+
+    fn documents(&self) -> std::sync::MutexGuard<'_, BTreeMap<AnyDigest, (Descriptor, Vec<u8>)>> {
+        self.documents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the image is, of everything that came.
+    fn note(&self, root: &Descriptor) -> Result<ImageNote> {
+        let all = self.documents();
+        if !all.contains_key(&root.digest) {
+            return Err(Error::from(LayersError::NotKept { digest: root.digest.clone() }).into());
+        }
+        let documents = all.iter().map(|(digest, (_, bytes))| (digest.clone(), bytes.clone())).collect();
+        let mut note = ImageNote { root: root.clone(), documents };
+        note.forget_others();
+        for layer in note.layers() {
+            if !self.repo.keeps(&layer)? {
+                return Err(Error::from(LayersError::Pruned { digest: layer.digest }).into());
+            }
+        }
+        Ok(note)
+    }
+
+    /// The tree of the image: of an index, a folder for each manifest.
+    fn tree(&self, transaction: &Transaction<'_>, note: &ImageNote) -> Result<(ObjectId, ObjectId)> {
+        if let Some(manifest) = note.manifest(&note.root) {
+            return self.tree_of(transaction, note, &manifest);
+        }
+        let mut folders = Vec::new();
+        for manifest in note.manifests().iter().filter_map(|document| note.manifest(document)) {
+            let (tree, meta) = self.tree_of(transaction, note, &manifest)?;
+            folders.push((manifest.descriptor().digest.encoded().into(), tree, meta));
+        }
+        folders.sort();
+        let tree = DirTree { files: Vec::new(), folders };
+        Ok((transaction.put(Kind::DirTree, &tree.to_bytes())?, put_root_meta(transaction)?))
+    }
+
+    fn tree_of(
+        &self,
+        transaction: &Transaction<'_>,
+        note: &ImageNote,
+        manifest: &Document<Manifest>,
+    ) -> Result<(ObjectId, ObjectId)> {
+        if let Some(layers) = self.diff_ids(note, manifest)? {
+            return Merged::of(&self.repo, &layers, &self.cx)?.write(transaction);
+        }
+        let digest = &manifest.descriptor().digest;
+        let what = format!("{digest} is no image of files: it is kept, and its tree is empty");
+        self.cx.observer.event(Event::Warned(what));
+        Merged::default().write(transaction)
+    }
+
+    /// What the layers of an image are, where each of them was taken apart.
+    fn diff_ids(&self, note: &ImageNote, manifest: &Document<Manifest>) -> Result<Option<Vec<DiffId>>> {
+        let config =
+            config_of(note, manifest).filter(|config| config.rootfs.diff_ids.len() == manifest.layers.len());
+        let Some(config) = config else { return Ok(None) };
+        for (layer, expected) in manifest.layers.iter().zip(&config.rootfs.diff_ids) {
+            let Some(found) = self.repo.layer_note(&layer.digest)? else { return Ok(None) };
+            if found.diff_id.0.algorithm() == expected.0.algorithm() && found.diff_id != *expected {
+                let (found, expected) = (Box::new(found.diff_id.0), Box::new(expected.0));
+                return Err(LayerError::WrongDiffId { found, expected }.into());
+            }
+        }
+        let found = manifest.layers.iter().map(|layer| self.repo.layer_note(&layer.digest));
+        Ok(found
+            .collect::<Result<Option<Vec<_>>>>()?
+            .map(|notes| notes.iter().map(|note| note.diff_id).collect()))
+    }
+}
+
+fn config_of(note: &ImageNote, manifest: &Document<Manifest>) -> Option<Document<Config>> {
+    let config = &manifest.config;
+    if config.media_type.role() != Role::Config {
+        return None;
+    }
+    Document::open(&note.documents.get(&config.digest)?[..], config.clone()).ok()
+}
+
+/// When the image was made, by its config; of an index, nothing.
+fn time_of(note: &ImageNote) -> u64 {
+    let manifest = note.manifest(&note.root);
+    let config = manifest.and_then(|manifest| config_of(note, &manifest));
+    let created: Option<Timestamp> = config.and_then(|config| config.created.as_ref()?.parse().ok());
+    created.and_then(|time| u64::try_from(time.seconds()).ok()).unwrap_or(0)
+}
+
+/// What layers that are kept mean together, and the objects of their files.
+#[derive(Default)]
+pub struct Merged {
+    /// The stacked tree.
+    pub tree: Tree,
+    layers: Vec<Files>,
+}
+
+impl Merged {
+    /// Stacks layers, base first. No content is read.
+    pub fn of(repo: &Repo, layers: &[DiffId], cx: &Context<'_>) -> Result<Self> {
+        let mut merged = Self::default();
+        let mut entries = 0_u64;
+        for (number, diff_id) in (0..).zip(layers) {
+            cx.cancel.check()?;
+            let (tree, files) = repo.layer_tree(diff_id, number, cx.limits)?;
+            entries = entries.saturating_add(tree.len());
+            if entries > cx.limits.entries {
+                let what = "the number of entries of all layers";
+                return Err(LayerError::Limit { what, limit: cx.limits.entries }.into());
+            }
+            merged.tree = std::mem::take(&mut merged.tree).stack(tree)?;
+            merged.layers.push(files);
+        }
+        Ok(merged)
+    }
+
+    /// The object of a file of the tree.
+    pub fn object(&self, content: &Content) -> Option<ObjectId> {
+        self.layers.get(usize::from(content.layer))?.get(content)
+    }
+
+    /// Puts dirtrees and dirmetas; the files are there.
+    pub fn write(&self, transaction: &Transaction<'_>) -> Result<(ObjectId, ObjectId)> {
+        Ok(plant(transaction, &self.tree, &|content| self.object(content))?)
+    }
+}
+
+impl Sink for KeptSink<'_> {
+    fn put(&self, blob: &Descriptor, origin: &dyn Origin, _: &Hints) -> Result<Put> {
+        match blob.media_type.role() {
+            Role::Layer(layer) => self.put_layer(blob, layer, origin),
+            Role::Manifest | Role::Index | Role::Config => self.put_document(blob, origin),
+            Role::Unknown => self.put_whole(blob, origin),
+        }
+    }
+
+    fn has(&self, _: &Name, root: &Descriptor, _: Depth) -> Result<bool> {
+        let Some(note) = super::find(&self.repo, &self.name)? else { return Ok(false) };
+        if note.root.digest != root.digest {
+            return Ok(false);
+        }
+        for layer in note.layers() {
+            if !self.repo.keeps(&layer)? {
+                return Ok(false);
+            }
+        }
+        let mut all = self.documents();
+        for document in note.manifests() {
+            let bytes = note.documents[&document.digest].clone();
+            all.insert(document.digest.clone(), (document, bytes));
+        }
+        all.extend(note.configs());
+        Ok(true)
+    }
+
+    fn foresee(&self, blob: &Descriptor) -> Result<Put> {
+        let is_layer = matches!(blob.media_type.role(), Role::Layer(_));
+        Ok(if is_layer && self.repo.keeps(blob)? { Put::Held } else { Put::Copied })
+    }
+
+    fn begin(&self, _: &Hints) -> Result<Box<dyn BlobWriter + '_>> {
+        let tmp = self.repo.dir().make_or_open_dir("tmp", 0o777).map_err(Error::from)?;
+        Ok(Box::new(Begun { sink: self, file: tmp.spool()? }))
+    }
+
+    fn unnamed(&self) -> Unnamed {
+        Unnamed::Nothing
+    }
+
+    fn opens_layers(&self) -> bool {
+        true
+    }
+
+    fn finish(self: Box<Self>, roots: &[(Name, Descriptor)]) -> Result<()> {
+        let [(_, root), others @ ..] = roots else { return Ok(()) };
+        if others.iter().any(|(_, other)| other.digest != root.digest) {
+            return Err(Error::from(LayersError::OneImageOnly { count: roots.len() }).into());
+        }
+        let note = self.note(root)?;
+        let transaction = self.repo.begin(&self.cx)?;
+        let (tree, meta) = self.tree(&transaction, &note)?;
+        let commit = Commit {
+            metadata: note.to_dict(),
+            parent: None,
+            related: Vec::new(),
+            subject: self.name.to_string(),
+            body: String::new(),
+            time: time_of(&note),
+            tree,
+            meta,
+        };
+        let id = transaction.put(Kind::Commit, &commit.to_bytes())?;
+        let name = Escape::Bootc.encode(IMAGES, self.name.as_bytes()).map_err(Error::from)?;
+        transaction.set_ref(&RefSpec::local(name), Some(&id));
+        if let Some(branch) = &self.also {
+            transaction.set_ref(branch, Some(&id));
+        }
+        transaction.finish()?;
+        Ok(())
+    }
+}
+
+/// A blob that is written here.
+struct Begun<'a, 'c> {
+    sink: &'a KeptSink<'c>,
+    file: File,
+}
+
+impl Write for Begun<'_, '_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl BlobWriter for Begun<'_, '_> {
+    fn commit(self: Box<Self>, blob: &Descriptor) -> Result<()> {
+        self.sink.put(blob, &Spooled(self.file), &Hints::default()).map(drop)
+    }
+}
+
+struct Spooled(File);
+
+impl Origin for Spooled {
+    fn open(&self, at: u64) -> Result<Box<dyn Read + Send + '_>> {
+        Ok(Box::new(From { file: &self.0, at }))
+    }
+}
+
+/// Reads a file by position.
+struct From<'a> {
+    file: &'a File,
+    at: u64,
+}
+
+impl Read for From<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read_at(out, self.at)?;
+        self.at += count as u64;
+        Ok(count)
+    }
+}
