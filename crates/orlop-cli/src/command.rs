@@ -5,6 +5,7 @@ mod bundle;
 mod cat;
 mod completions;
 mod copy;
+mod delta;
 mod diff;
 mod digest;
 mod du;
@@ -78,6 +79,7 @@ pub enum Verb {
     Gc(Deferred<gc::Arguments>),
     Fsck(Deferred<Box<fsck::Arguments>>),
     Index(Deferred<Box<index::Arguments>>),
+    Delta(Deferred<delta::Arguments>),
     Completions(Deferred<completions::Arguments>),
     Man(Deferred<man::Arguments>),
     Version(Deferred<version::Arguments>),
@@ -134,6 +136,7 @@ impl Verb {
             Self::Supervise(arguments) => supervise::run(&arguments, shell),
             Self::Fsck(arguments) => fsck::run(&arguments, shell),
             Self::Index(arguments) => index::run(&arguments, shell),
+            Self::Delta(arguments) => delta::run(&arguments, shell),
             Self::Completions(arguments) => completions::run(&arguments, shell),
             Self::Man(arguments) => man::run(&arguments, shell),
             Self::Version(arguments) => version::run(&arguments, shell),

@@ -116,6 +116,18 @@ pub enum Error {
         /// How many others.
         more: usize,
     },
+    /// A layer of an image that is made by deltas, which nobody has.
+    #[error("neither the older image nor the delta, nor its place, holds the layer {digest}")]
+    LayerNowhere {
+        /// The blob.
+        digest: AnyDigest,
+    },
+    /// A layer whose uncompressed bytes are known, and not how they were compressed.
+    #[error("the layer {digest} was compressed by another program, and cannot be made again to the byte")]
+    ForeignCompression {
+        /// The blob.
+        digest: AnyDigest,
+    },
     /// No such path in the image.
     #[error("the image holds no {path}")]
     NoFile {
@@ -291,12 +303,15 @@ pub enum Error {
 impl Diagnose for Error {
     fn kind(&self) -> Kind {
         match self {
-            Self::NoFile { .. } | Self::NoEntry { .. } | Self::OnNoHost { .. } | Self::NotMounted { .. } => {
-                Kind::NotFound
-            }
+            Self::NoFile { .. }
+            | Self::NoEntry { .. }
+            | Self::OnNoHost { .. }
+            | Self::NotMounted { .. }
+            | Self::LayerNowhere { .. } => Kind::NotFound,
             Self::LayerCount { .. } | Self::DigestChanges { .. } | Self::Tampered { .. } => Kind::Integrity,
             Self::TooManyLayers { .. } => Kind::Limit,
             Self::Unfit { .. }
+            | Self::ForeignCompression { .. }
             | Self::PlatformTaken { .. }
             | Self::NoTransport { .. }
             | Self::BadAddress { .. }
@@ -333,6 +348,10 @@ impl Diagnose for Error {
                 Some("`orlop copy` carries it unchanged; `orlop inspect --raw` shows the manifest".into())
             }
             Self::PlatformTaken { .. } => Some("put the new one in its place with --overwrite".into()),
+            Self::LayerNowhere { .. } => Some("fetch the image: orlop copy NEW DST".into()),
+            Self::ForeignCompression { .. } => {
+                Some("compress it anew, under another digest, with --compress gzip".into())
+            }
             Self::NoEntry { .. } => Some("`orlop tree REF` lists what it names".into()),
             Self::NoFile { .. } | Self::NotAFile { .. } | Self::TooManyLinks { .. } => {
                 Some("`orlop files REF` lists what there is".into())

@@ -16,6 +16,7 @@ pub mod check;
 pub mod chunk;
 pub mod compress;
 pub mod copy;
+pub mod delta;
 pub mod diff;
 pub mod draft;
 pub mod du;
