@@ -2,16 +2,20 @@
 
 pub mod carried;
 pub mod claim;
+pub mod commit;
 pub mod escape;
+pub mod flavour;
 pub mod id;
 pub mod identity;
 pub mod kept;
 pub mod keyfile;
 pub mod layers;
 pub mod object;
+mod parallel;
 pub mod refname;
 pub mod repo;
 pub mod summary;
+pub mod tree;
 pub mod variant;
 
 pub use id::{Kind, ObjectId, ObjectName};

@@ -189,7 +189,6 @@ fn bare_user_only_refuses_what_it_cannot_show() {
         FileHeader { gid: 1, ..fit.clone() },
         FileHeader { mode: REGULAR | 0o4755, ..fit.clone() },
         FileHeader { mode: REGULAR | 0o666, ..fit.clone() },
-        FileHeader { mode: REGULAR | 0o055, ..fit.clone() },
         FileHeader { xattrs: with_xattr, ..fit.clone() },
     ] {
         transaction.put_file(&wrong, b"").expect_err("does not fit");

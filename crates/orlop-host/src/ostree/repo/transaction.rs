@@ -170,6 +170,16 @@ impl Transaction<'_> {
         self.refs.lock().expect("no holder panics").push((spec.clone(), to.copied()));
     }
 
+    /// Takes back a file that turned out not to be needed, unless the repository has it already.
+    pub fn forget(&self, object: &ObjectName) -> Result<(), Error> {
+        let was_met = self.met.lock().expect("no holder panics").remove(object);
+        if !was_met || object.kind != Kind::File || self.repo.has(object)? {
+            return Ok(());
+        }
+        self.content.written.fetch_sub(1, Ordering::Relaxed);
+        Ok(self.staging.folder(&object.id)?.remove_file(self.repo.file_name(object))?)
+    }
+
     /// Whether an object is in the repository, or will be.
     pub fn has(&self, object: &ObjectName) -> Result<bool, Error> {
         let is_met = self.met.lock().expect("no holder panics").contains(object);
@@ -190,9 +200,7 @@ impl Transaction<'_> {
     /// `bare-user-only` keeps nothing but what the file itself shows, to anybody.
     fn check_fits(&self, header: &FileHeader) -> Result<(), Error> {
         let FileHeader { uid, gid, mode, ref xattrs, .. } = *header;
-        let fits = (uid, gid) == (0, 0)
-            && xattrs.is_empty()
-            && (header.is_link() || mode & 0o7002 == 0 && mode & 0o400 != 0);
+        let fits = (uid, gid) == (0, 0) && xattrs.is_empty() && (header.is_link() || mode & 0o7002 == 0);
         if self.repo.mode != Mode::BareUserOnly || fits {
             return Ok(());
         }

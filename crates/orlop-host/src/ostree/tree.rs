@@ -1,0 +1,223 @@
+//! A commit as a tree: what layers mean is asked of the same type.
+//!
+//! Invariant: every name of the commit is in the tree, each file an inode of its own, since OSTree knows no hard links. No
+//! content is read; headers are, and what they say is proven with the content only.
+
+use super::id::{Kind, ObjectId, ObjectName};
+use super::object::{Commit, DirMeta, DirTree, FileHeader};
+use super::parallel;
+use super::repo::{Repo, RepoError};
+use crate::Error;
+use orlop_layer::tree::{Builder, Tree};
+use orlop_layer::{Entry, Kind as EntryKind, Meta, Time, TreePath};
+use orlop_spec::Context;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+
+/// Folders within folders, at most: as in libostree.
+pub const DEEPEST: usize = 256;
+
+/// The tree of a commit, and which objects its files are.
+#[derive(Debug)]
+pub struct CommitTree {
+    /// The commit.
+    pub commit: Commit,
+    /// Merged; of one layer, whose number is 0.
+    pub tree: Tree,
+    /// By the ordinals of the tree's contents.
+    pub files: Vec<ObjectId>,
+}
+
+/// Where a walk over a commit stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A folder begins.
+    Folder {
+        /// Its names.
+        tree: ObjectId,
+        /// Its owner and mode.
+        meta: ObjectId,
+    },
+    /// A file or a link.
+    File {
+        /// Which.
+        id: ObjectId,
+    },
+}
+
+impl Repo {
+    /// The tree of a commit, or of a folder of it. All times are the commit's.
+    pub fn tree(&self, cx: &Context<'_>, id: &ObjectId, folder: &TreePath) -> Result<CommitTree, Error> {
+        let commit = self.commit(id)?;
+        let (tree, meta) = self.find_folder(&commit, folder)?;
+        let mut steps = Vec::new();
+        self.walk(cx, (tree, meta), &mut |path, step| {
+            steps.push((path.clone(), step.clone()));
+            Ok(())
+        })?;
+        let (headers, metas) = self.described(cx, &steps)?;
+        let time = Time::from_seconds(i64::try_from(commit.time).unwrap_or(i64::MAX));
+        let mut builder = Builder::new(0, cx.limits);
+        let mut files = Vec::new();
+        for (path, step) in &steps {
+            let (meta, kind) = match step {
+                Step::Folder { meta, .. } => (metas[meta].to_meta(), EntryKind::Directory),
+                Step::File { id } => entry_of(&headers[id]),
+            };
+            let entry = Entry { path: path.clone(), meta: Meta { mtime: time, ..meta }, kind };
+            let ordinal =
+                u32::try_from(files.len()).expect("bounds keep the number of entries within 32 bits");
+            builder.add(ordinal, 0, &entry)?;
+            if let (Step::File { id }, EntryKind::File { .. }) = (step, &entry.kind) {
+                files.push(*id);
+            }
+        }
+        let tree = Tree::default().stack(builder.finish())?;
+        Ok(CommitTree { commit, tree, files })
+    }
+
+    /// Dirtree and dirmeta of a folder of a commit.
+    pub fn find_folder(&self, commit: &Commit, path: &TreePath) -> Result<(ObjectId, ObjectId), Error> {
+        let mut found = (commit.tree, commit.meta);
+        for name in path.components() {
+            let tree = self.dirtree(&found.0)?;
+            let below = std::str::from_utf8(name)
+                .ok()
+                .and_then(|name| tree.folder(name))
+                .map(|(tree, meta)| (*tree, *meta));
+            found = below.ok_or_else(|| RepoError::NoFolder { path: path.to_string() })?;
+        }
+        Ok(found)
+    }
+
+    /// Every path beneath a folder, depth first, names sorted bytewise, the folder itself first. A dirtree that comes again
+    /// is not read again.
+    pub fn walk(
+        &self,
+        cx: &Context<'_>,
+        root: (ObjectId, ObjectId),
+        see: &mut dyn FnMut(&TreePath, &Step) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut known: HashMap<ObjectId, Arc<DirTree>> = HashMap::new();
+        let mut count = 0;
+        let mut open: Vec<(TreePath, Names)> = Vec::new();
+        let mut next = Some((TreePath::root(), Step::Folder { tree: root.0, meta: root.1 }));
+        while let Some((path, step)) = next {
+            cx.cancel.check().map_err(RepoError::from)?;
+            count += 1;
+            if count > cx.limits.entries {
+                return Err(RepoError::TooMany { most: cx.limits.entries }.into());
+            }
+            see(&path, &step)?;
+            if let Step::Folder { tree, .. } = step {
+                if open.len() >= DEEPEST {
+                    return Err(RepoError::TooDeep { most: DEEPEST }.into());
+                }
+                let names = match known.get(&tree) {
+                    Some(names) => Arc::clone(names),
+                    None => Arc::clone(known.entry(tree).or_insert(Arc::new(self.dirtree(&tree)?))),
+                };
+                open.push((path, Names::of(names)));
+            }
+            next = loop {
+                let Some((folder, names)) = open.last_mut() else { break None };
+                match names.next() {
+                    Some((name, step)) => break Some((folder.join(name.as_bytes()), step)),
+                    None => drop(open.pop()),
+                }
+            };
+        }
+        Ok(())
+    }
+
+    /// Owners and modes of everything that a walk saw.
+    fn described(&self, cx: &Context<'_>, steps: &[(TreePath, Step)]) -> Result<Described, Error> {
+        let mut metas = HashMap::new();
+        let mut files = HashSet::new();
+        for (_, step) in steps {
+            match step {
+                Step::Folder { meta, .. } if metas.contains_key(meta) => {}
+                Step::Folder { meta, .. } => drop(metas.insert(*meta, self.dirmeta(meta)?)),
+                Step::File { id } => drop(files.insert(*id)),
+            }
+        }
+        let files: Vec<ObjectId> = files.into_iter().collect();
+        let headers = Mutex::new(HashMap::with_capacity(files.len()));
+        parallel::each(
+            cx.workers.get(),
+            &files,
+            || (),
+            |(), id| {
+                cx.cancel.check().map_err(RepoError::from)?;
+                let file = self.file(id)?;
+                let described = (file.header().clone(), file.size());
+                headers.lock().expect("no holder panics").insert(*id, described);
+                Ok(())
+            },
+        )?;
+        Ok((headers.into_inner().expect("no holder panics"), metas))
+    }
+
+    /// Every object that a commit needs, itself included, each once; what was said of it, where there is something.
+    pub fn reach(&self, cx: &Context<'_>, id: &ObjectId) -> Result<HashSet<ObjectName>, Error> {
+        let commit = self.commit(id)?;
+        let mut found = HashSet::from([ObjectName::new(*id, Kind::Commit)]);
+        let said = ObjectName::new(*id, Kind::CommitMeta);
+        if self.has(&said)? {
+            found.insert(said);
+        }
+        let mut left = vec![(commit.tree, commit.meta)];
+        while let Some((tree, meta)) = left.pop() {
+            cx.cancel.check().map_err(RepoError::from)?;
+            found.insert(ObjectName::new(meta, Kind::DirMeta));
+            if !found.insert(ObjectName::new(tree, Kind::DirTree)) {
+                continue;
+            }
+            let tree = self.dirtree(&tree)?;
+            found.extend(tree.files.iter().map(|(_, id)| ObjectName::new(*id, Kind::File)));
+            left.extend(tree.folders.iter().map(|(_, tree, meta)| (*tree, *meta)));
+        }
+        Ok(found)
+    }
+}
+
+/// Headers and sizes of files, and metas of folders.
+type Described = (HashMap<ObjectId, (FileHeader, u64)>, HashMap<ObjectId, DirMeta>);
+
+fn entry_of((header, size): &(FileHeader, u64)) -> (Meta, EntryKind) {
+    let kind = if header.is_link() {
+        EntryKind::Symlink { target: header.target.as_bytes().into() }
+    } else {
+        EntryKind::File { size: *size }
+    };
+    (header.to_meta(), kind)
+}
+
+/// The names of a folder, files and folders in one order.
+struct Names {
+    tree: Arc<DirTree>,
+    files: usize,
+    folders: usize,
+}
+
+impl Names {
+    fn of(tree: Arc<DirTree>) -> Self {
+        Self { tree, files: 0, folders: 0 }
+    }
+
+    fn next(&mut self) -> Option<(Box<str>, Step)> {
+        let file = self.tree.files.get(self.files);
+        let folder = self.tree.folders.get(self.folders);
+        match (file, folder) {
+            (Some((name, id)), folder) if folder.is_none_or(|(other, ..)| name < other) => {
+                self.files += 1;
+                Some((name.clone(), Step::File { id: *id }))
+            }
+            (_, Some((name, tree, meta))) => {
+                self.folders += 1;
+                Some((name.clone(), Step::Folder { tree: *tree, meta: *meta }))
+            }
+            _ => None,
+        }
+    }
+}
