@@ -144,7 +144,7 @@ fn random_tree(root: &Path, seed: u64) {
 fn the_real_tool_gives_the_same_ids_and_finds_no_fault() {
     let proof = "ostree: the same ids as libostree, fsck clean, in every mode";
     let Some(ostree) = ostree(proof) else { return };
-    let scratch = testkit::scratch_in_memory();
+    let scratch = testkit::scratch::scratch_in_memory();
     torture::make(&scratch.path("torture"), power());
     only_what_ostree_holds(&scratch.path("torture"));
     let mut trees = vec!["torture".to_owned()];
@@ -184,7 +184,7 @@ fn the_real_tool_gives_the_same_ids_and_finds_no_fault() {
 fn options_of_the_real_tool_give_the_same_ids() {
     let proof = "ostree: owners, attributes and canonical permissions as libostree takes them";
     let Some(ostree) = ostree(proof) else { return };
-    let scratch = testkit::scratch_in_memory();
+    let scratch = testkit::scratch::scratch_in_memory();
     torture::make(&scratch.path("tree"), power());
     only_what_ostree_holds(&scratch.path("tree"));
     let owned = Flavour { uid: Some(7), gid: Some(8), ..Flavour::EXACT };
@@ -208,7 +208,7 @@ fn options_of_the_real_tool_give_the_same_ids() {
 fn what_the_real_tool_wrote_is_read() {
     let proof = "ostree: repositories of libostree are read, in every mode";
     let Some(ostree) = ostree(proof) else { return };
-    let scratch = testkit::scratch_in_memory();
+    let scratch = testkit::scratch::scratch_in_memory();
     let tree = scratch.path("tree");
     torture::make(&tree, power());
     random_tree(&tree.join("random"), 5);
@@ -249,7 +249,7 @@ fn what_the_real_tool_wrote_is_read() {
 
 #[test]
 fn what_ostree_cannot_hold_is_left_out_and_told() {
-    let scratch = testkit::scratch_in_memory();
+    let scratch = testkit::scratch::scratch_in_memory();
     scratch.folder("tree");
     scratch.file("tree/a", "content");
     let listener = std::os::unix::net::UnixListener::bind(scratch.path("tree/socket")).expect("made");
@@ -271,7 +271,7 @@ fn what_ostree_cannot_hold_is_left_out_and_told() {
 #[test]
 fn what_is_left_out_or_changed_by_path_is_so_beneath() {
     use orlop_host::ostree::commit::Take;
-    let scratch = testkit::scratch_in_memory();
+    let scratch = testkit::scratch::scratch_in_memory();
     for (folder, file) in [("tree/keep", "tree/keep/a"), ("tree/drop", "tree/drop/b")] {
         scratch.folder(folder);
         scratch.file(file, "content");
