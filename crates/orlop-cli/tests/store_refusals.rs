@@ -60,16 +60,16 @@ fn whatever_a_mount_refuses_its_hint_is_a_way_that_works() {
     let it = fixture();
     run(&it, &["copy", "oci:layout:1", "store:x:1"]).ok();
     let mount = |place: &str| run(&it, &["mount", "x:1", place]).run();
-    tells(&mount("absent"), 2, &["absent is no folder", "make an empty folder"]);
-    tells(&mount("tree/file"), 1, &["tree/file is no folder", "make an empty folder"]);
-    tells(&mount("tree"), 1, &["tree is not empty", "make an empty folder"]);
+    tells(&mount("absent"), 2, &["absent is no folder", "name a folder that is empty"]);
+    tells(&mount("tree/file"), 1, &["tree/file is no folder", "name a folder that is empty"]);
+    tells(&mount("tree"), 1, &["tree is not empty", "name a folder that is empty"]);
     assert!(!it.path("absent").exists());
     it.folder("absent");
     let mounted = mount("absent");
     if !mounted.success() {
         return proof::not_offered(PROOF, mounted.err().lines().next().unwrap_or_default());
     }
-    tells(&mount("absent"), 1, &["absent is a mount already", "make an empty folder"]);
+    tells(&mount("absent"), 1, &["absent is a mount already", "name a folder that is empty"]);
     run(&it, &["umount", "absent"]).ok();
     let named_none = run(&it, &["mount", "x:1"]).ok().out();
     assert!(fs::read(format!("{}/file", named_none.trim_end())).is_ok(), "{named_none}");

@@ -234,6 +234,13 @@ impl Error {
         }
     }
 
+    /// Whether the disk or its file system could not give what is there: an error of reading, or damage that the file
+    /// system found itself.
+    pub fn is_disk(error: &io::Error) -> bool {
+        const KNOWN: [i32; 3] = [libc::EIO, libc::EBADMSG, libc::EUCLEAN];
+        error.raw_os_error().is_some_and(|code| KNOWN.contains(&code))
+    }
+
     /// Whether something is there already.
     pub fn is_exists(&self) -> bool {
         self.io_kind() == Some(io::ErrorKind::AlreadyExists)

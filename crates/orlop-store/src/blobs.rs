@@ -9,7 +9,7 @@
 //! Invariant: a name in such a folder stands for whole, proven content from the moment it appears. Bytes that
 //! are not what was named never get a name.
 
-use crate::error::Error;
+use crate::error::{Error, is_unreadable};
 use crate::part::{self, Part};
 use crate::take::{self, GoOn, TO_THE_END, Writing, Written};
 use orlop_fs::copy::Cheap;
@@ -163,10 +163,16 @@ impl Blobs {
 
     /// Whether the blob is there. It is read and proven: a size that fits proves nothing.
     fn held(&self, blob: &Descriptor, go_on: GoOn<'_>) -> Result<Held> {
-        let Some(file) = self.open(blob)? else { return Ok(Held::Nothing) };
-        match take::prove(&file, blob, go_on) {
+        let proven = match self.open(blob) {
+            Ok(None) => return Ok(Held::Nothing),
+            Ok(Some(file)) => take::prove(&file, blob, go_on),
+            Err(fault) => Err(fault),
+        };
+        match proven {
             Ok(()) => Ok(Held::Whole),
-            Err(fault) if fault.downcast_ref::<Damaged>().is_some() => Ok(Held::Damaged),
+            Err(fault) if fault.downcast_ref::<Damaged>().is_some() || is_unreadable(&fault) => {
+                Ok(Held::Damaged)
+            }
             Err(fault) => Err(fault),
         }
     }

@@ -7,6 +7,7 @@ use orlop_spec::json::JsonError;
 use orlop_spec::{AnyDigest, Diagnose, Fault, Kind, Names};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::{error, io, iter};
 
 /// What can be wrong with a place on disk that holds images.
 #[derive(Debug, thiserror::Error)]
@@ -399,7 +400,7 @@ impl Diagnose for Error {
             Self::MountedElsewhere { .. } => Some("it goes away with the last of them".into()),
             Self::Occupied { .. } => Some("name a folder that is empty or does not exist".into()),
             Self::IsAMount { .. } | Self::WouldHide { .. } | Self::NoFolderToShowAt { .. } => {
-                Some("make an empty folder for it, or name none: then it is shown at one of the store".into())
+                Some("name a folder that is empty, or none: then one of the store is taken".into())
             }
             _ => None,
         }
@@ -410,4 +411,20 @@ impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         Self::new(error)
     }
+}
+
+/// What the system said, wherever in the chain of causes that stands.
+pub(crate) fn said_by_the_system(fault: &Fault) -> impl Iterator<Item = &io::Error> {
+    let first: &(dyn error::Error + 'static) = fault;
+    iter::successors(Some(first), |cause| cause.source()).filter_map(|cause| cause.downcast_ref())
+}
+
+/// Whether a list or a form is not what was written, and neither the disk nor the caller at fault.
+pub(crate) fn is_damaged(fault: &Fault) -> bool {
+    matches!(fault.downcast_ref(), Some(Error::ListDamaged { .. } | Error::FormDamaged { .. }))
+}
+
+/// Whether a file is there, and the disk or its file system cannot give it.
+pub fn is_unreadable(fault: &Fault) -> bool {
+    said_by_the_system(fault).any(orlop_fs::Error::is_disk)
 }

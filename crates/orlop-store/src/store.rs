@@ -32,6 +32,7 @@ pub mod objects;
 mod place;
 mod reached;
 pub mod roots;
+mod sealed;
 mod sink;
 mod sweep;
 pub mod tree;

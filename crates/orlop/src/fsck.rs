@@ -6,8 +6,9 @@ use crate::transport::{self, Opened, Outside};
 use crate::verify::{self, Stored, WrongView};
 use orlop_spec::port::{Origin, Result};
 use orlop_spec::reference::{Bare, LoneStream};
-use orlop_spec::{Context, Descriptor, Diagnose as _, DiffId, Kind};
+use orlop_spec::{Context, Descriptor, Diagnose as _, DiffId, Fault, Kind};
 use orlop_store::Store;
+use orlop_store::error::is_unreadable;
 pub use orlop_store::store::fsck::{Checked, Finding, Item, Mended, Supply, Wrong};
 use orlop_store::store::manifest::Trust;
 use std::collections::BTreeMap;
@@ -56,7 +57,7 @@ fn trees(cx: &Context<'_>, store: &Store) -> Result<Vec<Tree>> {
     let mut trees = Vec::new();
     for (layers, names) in names.into_iter().filter(|(layers, _)| !layers.is_empty()) {
         let wrong = match verify::views(cx, store, &layers) {
-            Err(fault) if fault.is_absence() || fault.kind() == Kind::Integrity => continue,
+            Err(fault) if is_told_of_layers(&fault) => continue,
             wrong => wrong?,
         };
         trees.extend(wrong.into_iter().map(|views| {
@@ -66,6 +67,11 @@ fn trees(cx: &Context<'_>, store: &Store) -> Result<Vec<Tree>> {
         }));
     }
     Ok(trees)
+}
+
+/// What is wrong with lists and contents was found before.
+fn is_told_of_layers(fault: &Fault) -> bool {
+    fault.is_absence() || fault.kind() == Kind::Integrity || is_unreadable(fault)
 }
 
 /// Fetches blobs from where images came from.
@@ -81,6 +87,14 @@ impl Supply for Origins<'_> {
         let reference = transport::parse(OsStr::new(from), Bare::Registry, LoneStream::Refused)?;
         match transport::open(&reference, self.0)? {
             Opened::Blobs(catalog) => take(&*catalog.origin(blob)?),
+            Opened::Tree(_) => Err(NO_IMAGES.into()),
+        }
+    }
+
+    fn resolve(&self, from: &str) -> Result<Vec<Descriptor>> {
+        let reference = transport::parse(OsStr::new(from), Bare::Registry, LoneStream::Refused)?;
+        match transport::open(&reference, self.0)? {
+            Opened::Blobs(catalog) => catalog.resolve(&reference.selector),
             Opened::Tree(_) => Err(NO_IMAGES.into()),
         }
     }

@@ -68,6 +68,7 @@ fn lines(found: &Mended) -> String {
 fn word(wrong: Wrong) -> &'static str {
     match wrong {
         Wrong::Damaged => "damaged",
+        Wrong::Unreadable => "unreadable",
         Wrong::Missing => "missing",
     }
 }

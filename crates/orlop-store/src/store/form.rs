@@ -13,7 +13,7 @@
 
 use super::Store;
 use super::guard::{Placed, Shelf};
-use crate::error::Error;
+use crate::error::{Error, is_damaged, is_unreadable};
 use orlop_fs::{Dir, Persist};
 use orlop_layer::Codec;
 use orlop_layer::codec::{FRAMING, Pressed};
@@ -135,7 +135,7 @@ impl Forms {
             Ok(Some(found)) if found == *form => return Ok(()),
             Ok(None) => Persist::New,
             Ok(Some(_)) => Persist::Replace,
-            Err(fault) if matches!(fault.downcast_ref(), Some(Error::FormDamaged { .. })) => Persist::Replace,
+            Err(fault) if is_damaged(&fault) || is_unreadable(&fault) => Persist::Replace,
             Err(fault) => return Err(fault),
         };
         let shelf = Shelf::new(self.root.make_or_open_dir(blob.algorithm().name(), 0o777)?);

@@ -12,12 +12,13 @@
 mod mend;
 mod needs;
 mod proof;
+mod record;
 
 pub use mend::{Mended, Supply};
 
 use super::form::How;
 use super::{Store, format};
-use crate::error::Error;
+use crate::error::{Error, is_unreadable};
 use orlop_spec::digest::{AnyDigest, DiffId, Digest};
 use orlop_spec::port::Result;
 use orlop_spec::{Context, Diagnose as _, Fault};
@@ -46,6 +47,8 @@ pub enum Item {
 pub enum Wrong {
     /// Its bytes are not what its name or its own sha256 says.
     Damaged,
+    /// The disk does not give it.
+    Unreadable,
     /// Somebody needs it, and it is not there.
     Missing,
 }
@@ -137,7 +140,7 @@ struct Seen {
     objects: HashSet<Digest>,
     /// Contents that a whole list has.
     wanted: HashSet<Digest>,
-    damaged: HashSet<Item>,
+    damaged: HashMap<Item, Wrong>,
     files: u64,
     bytes: u64,
     unproven: u64,
@@ -154,12 +157,12 @@ impl Store {
         let seen = proof::of(self, cx)?;
         let needs = needs::of(self, &seen)?;
         let mut wrong: BTreeMap<Item, Wrong> =
-            seen.damaged.iter().chain(&needs.bad).map(|item| (item.clone(), Wrong::Damaged)).collect();
+            seen.damaged.iter().chain(&needs.bad).map(|(item, wrong)| (item.clone(), *wrong)).collect();
         for item in needs.missing(&seen) {
             wrong.entry(item).or_insert(Wrong::Missing);
         }
         let holders = self.holders(&wrong, &seen)?;
-        wrong.retain(|item, wrong| *wrong == Wrong::Damaged || self.is_still_missing(item, &holders));
+        wrong.retain(|item, wrong| *wrong != Wrong::Missing || self.is_still_missing(item, &holders));
         let findings = wrong.into_iter().map(|(item, wrong)| {
             let names = needs.names_of(&item, &seen, &holders);
             Finding { item, wrong, names }
@@ -188,7 +191,7 @@ impl Store {
                 }
                 Ok(())
             });
-            read.or_else(|fault| if is_gone(&fault) { Ok(()) } else { Err(fault) })?;
+            read.or_else(|fault| if is_gone(&fault) || is_unreadable(&fault) { Ok(()) } else { Err(fault) })?;
         }
         Ok(holders)
     }

@@ -12,7 +12,7 @@ use super::Store;
 use super::guard::Shelf;
 use super::list::{self, DIALECT, SHORT};
 use super::objects::{Incoming, Object, Objects};
-use crate::error::Error;
+use crate::error::{Error, is_damaged, is_unreadable};
 use orlop_fs::{File, Persist, Temp};
 use orlop_layer::list::{Contents, Intake, Reader, Recorder, Writer};
 use orlop_layer::{Decode, Decoded, Entry, Verified, decode};
@@ -61,7 +61,7 @@ impl Store {
             // It was swept away between the two looks.
             Ok(_) => Persist::New,
             Err(fault) if fault.is_absence() => Persist::New,
-            Err(fault) if matches!(fault.downcast_ref(), Some(Error::ListDamaged { .. })) => Persist::Replace,
+            Err(fault) if is_damaged(&fault) || is_unreadable(&fault) => Persist::Replace,
             Err(fault) => return Err(fault),
         };
         shelf.place(list, diff_id.0.hex(), how)?;

@@ -8,6 +8,7 @@
 //! Invariant: nothing of a record is understood before its sha256 was proven. A name is absent, or old, or new and whole. Whoever changes one holds the folder alone, and compares what
 //! is there with what it expects. The time of the file says when the image was last used.
 
+use super::sealed::{proven, sealed};
 use crate::error::Error;
 use orlop_fs::lock::{Share, Wait};
 use orlop_fs::{Dir, Persist};
@@ -73,11 +74,18 @@ impl Names {
 
     /// All names that can be read, sorted; and why the others cannot.
     pub fn all(&self) -> Result<(Vec<Record>, Vec<Fault>)> {
+        let (records, faults) = self.each()?;
+        Ok((records, faults.into_iter().map(|(_, fault)| fault).collect()))
+    }
+
+    /// As [`Names::all`]; of those that cannot be read, the file as well.
+    #[expect(clippy::type_complexity, reason = "two lists, each of which has a name where it is bound")]
+    pub(super) fn each(&self) -> Result<(Vec<Record>, Vec<(Box<[u8]>, Fault)>)> {
         let (mut records, mut faults) = (Vec::new(), Vec::new());
-        for file in self.folder.list()?.iter().filter(|name| !orlop_fs::temp::is_temp_name(name)) {
-            match self.read(file) {
+        for file in self.folder.list()?.into_iter().filter(|name| !orlop_fs::temp::is_temp_name(name)) {
+            match self.read(&file) {
                 Ok(record) => records.extend(record),
-                Err(fault) => faults.push(fault),
+                Err(fault) => faults.push((file, fault)),
             }
         }
         records.sort_by(|one, other| one.name.cmp(&other.name));
@@ -127,19 +135,30 @@ impl Names {
     ) -> Result<()> {
         let name = spelled(name, root);
         let file = file_of(&name);
-        let written = Written {
-            version: VERSION,
-            name: (&*name).into(),
-            root: std::borrow::Cow::Borrowed(root),
-            origin: origin.map(Into::into),
-        };
         let _alone = self.folder.lock(Share::Exclusive, Wait::Yes)?;
         self.expect(&file, &name, expected)?;
+        self.replace(file.as_bytes(), &written(&name, root, origin))
+    }
+
+    fn replace(&self, file: &[u8], bytes: &[u8]) -> Result<()> {
         let mut temp = self.folder.create_temp()?;
-        temp.write_all(&sealed(json::print(&written))).map_err(|error| Fault::io("write the name", error))?;
+        temp.write_all(bytes).map_err(|error| Fault::io("write the name", error))?;
         temp.file().sync_data()?;
-        temp.persist(&file, Persist::Replace)?;
+        temp.persist(file, Persist::Replace)?;
         Ok(self.folder.sync()?)
+    }
+
+    /// Puts a record that cannot be read in order: `mend` makes of its bytes, as far as they can be read, what should be
+    /// there. One that somebody else has written meanwhile stays. Whether it can be read now.
+    pub(super) fn mend(&self, file: &str, mend: &dyn Fn(&[u8]) -> Option<Vec<u8>>) -> Result<bool> {
+        let _alone = self.folder.lock(Share::Exclusive, Wait::Yes)?;
+        if self.read(file.as_bytes()).is_ok() {
+            return Ok(true);
+        }
+        let read = self.folder.open_file(file).and_then(|mut it| it.read_to_limit(self.limits.document));
+        let Some(bytes) = mend(&read.unwrap_or_default()) else { return Ok(false) };
+        self.replace(file.as_bytes(), &bytes)?;
+        Ok(self.read(file.as_bytes())?.is_some())
     }
 
     /// Takes a name away, if it stands for what is expected.
@@ -191,18 +210,19 @@ impl Names {
     }
 }
 
-/// The line of a record, and its proof.
-fn sealed(mut line: Vec<u8>) -> Vec<u8> {
-    line.push(b'\n');
-    let proof = Digest::of(Algorithm::Sha256, &line).hex();
-    line.extend(format!("sha256 {proof}\n").into_bytes());
-    line
+/// A record without a tag stands for the digest that it is called by, and nothing else.
+pub(super) fn untagged(file: &str) -> Option<AnyDigest> {
+    name_in(file)?.strip_prefix(UNTAGGED)?.parse().ok()
 }
 
-/// The line of a record, where its proof is right.
-fn proven(bytes: &[u8]) -> Option<&[u8]> {
-    let end = bytes.iter().position(|byte| *byte == b'\n')?;
-    (sealed(bytes[..end].to_vec()) == bytes).then(|| &bytes[..end])
+/// What is written of a name.
+pub(super) fn written(name: &str, root: &Descriptor, origin: Option<&str>) -> Vec<u8> {
+    sealed(json::print(&Written {
+        version: VERSION,
+        name: name.into(),
+        root: std::borrow::Cow::Borrowed(root),
+        origin: origin.map(Into::into),
+    }))
 }
 
 /// The name in the record. An image without one goes by its digest, so that it is kept.
@@ -234,6 +254,21 @@ fn file_of(name: &str) -> String {
     file
 }
 
+/// The name of a file, where it was not cut.
+pub(super) fn name_in(file: &str) -> Option<String> {
+    let mut name = Vec::new();
+    let mut rest = file.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let mut digit = || char::from(rest.next()?).to_digit(16);
+            name.push(u8::try_from(digit()? * 16 + digit()?).ok()?);
+        } else {
+            name.push(byte);
+        }
+    }
+    String::from_utf8(name).ok().filter(|name| file_of(name) == file)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -249,6 +284,10 @@ mod tests {
             files.iter().all(|file| file.len() <= LONGEST && !file.starts_with('.') && !file.contains('/'))
         );
         assert_eq!(file_of("docker.io/library/debian:12"), "docker.io%2Flibrary%2Fdebian%3A12");
+        for name in names.iter().filter(|name| name.len() < LONGEST) {
+            assert_eq!(name_in(&file_of(name)).as_deref(), Some(*name));
+        }
+        assert_eq!(["%", "%4", "%zz", "%61", &file_of(&long)].map(name_in), [const { None }; 5]);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::guard::Shelf;
 use super::names::Expected;
 use super::{Options, Store, format};
 use crate::blobs::FileOrigin;
-use crate::error::Error;
+use crate::error::{Error, said_by_the_system};
 use crate::reach::{self, Damage};
 use crate::take::Writing;
 use orlop_layer::verified::Damaged;
@@ -25,7 +25,6 @@ use orlop_spec::media_type::{Compression, Role};
 use orlop_spec::port::{BlobWriter, Depth, Hints, Lender, Name, Origin, Put, Result, Sink, Unnamed};
 use orlop_spec::{AnyDigest, Cancel, Descriptor, Digest, Fault, Index, Kind, Manifest, graph};
 use std::collections::HashMap;
-use std::error;
 use std::io::{self, Read, Write};
 use std::iter;
 use std::path::{Path, PathBuf};
@@ -252,17 +251,16 @@ fn is_about_the_layer(fault: &Fault) -> bool {
     fault.kind() == Kind::Integrity && !is_damaged
 }
 
-/// What to say where the disk is full, wherever in the chain of causes that stands.
+/// What to say where the disk is full.
 fn unless_full(place: &Path, fault: Fault) -> Fault {
-    let is_full = |cause: &(dyn error::Error + 'static)| {
-        let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
-        matches!(kind, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
-    };
-    let first: &(dyn error::Error + 'static) = &fault;
-    if iter::successors(Some(first), |cause| cause.source()).any(is_full) {
+    if said_by_the_system(&fault).any(|error| is_full(error.kind())) {
         return Error::StoreFull { place: place.into(), source: fault }.into();
     }
     fault
+}
+
+fn is_full(kind: io::ErrorKind) -> bool {
+    matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 impl Sink for StoreSink {
@@ -338,12 +336,11 @@ struct Begun<'a> {
 
 impl Write for Begun<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.writing.write(bytes).map_err(|error| match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                let (what, source) = ("write a blob".into(), error);
-                self.sink.full(Fault::new(IoFailed { what, source })).into()
+        self.writing.write(bytes).map_err(|source| {
+            if !is_full(source.kind()) {
+                return source;
             }
-            _ => error,
+            self.sink.full(Fault::new(IoFailed { what: "write a blob".into(), source })).into()
         })
     }
 

@@ -4,7 +4,7 @@
 //! trees/HEX.erofs/image           names and attributes; an overlay takes the contents from objects/
 //! trees/HEX.skeleton…/root/       the same as a folder, for who may not mount images
 //! trees/HEX.checkout…/root/       all of it, contents too
-//!            └── sample           a file of the tree with its digest; empty where no file is an object
+//!            └── sample           a file of the tree with its digest; `null` where no file is an object
 //!            └── losses           what the view does not show; missing where it shows everything
 //! ```
 //!
@@ -24,7 +24,8 @@ pub use judge::Standing;
 use super::Store;
 use super::format;
 use super::guard::Shelf;
-use crate::error::Error;
+use super::sealed::proven;
+use crate::error::{Error, is_unreadable};
 use crate::take::{TO_THE_END, hash_range};
 use orlop_fs::mount::{InUse, Mount, Overlay, unmount};
 use orlop_fs::namespace::Ids;
@@ -34,6 +35,7 @@ use orlop_fs::{Dir, stat};
 use orlop_spec::digest::{Algorithm, ChainId, DiffId, Digest};
 use orlop_spec::port::Result;
 use orlop_spec::{Context, Event, Fault, json};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -197,7 +199,7 @@ impl Store {
         if trees.rely_on(&key)?.is_none() {
             make::make(self, cx, layers, (backend, owners.owner), (&trees, &key))?;
         }
-        self.open_view(cx, backend, key)
+        self.open_view(cx, layers, (backend, key))
     }
 
     /// Whether the view is there already.
@@ -206,29 +208,56 @@ impl Store {
         Ok(trees.try_stat(key(layers, backend, owners))?.is_some())
     }
 
-    fn open_view(&self, cx: &Context<'_>, backend: Backend, key: String) -> Result<View> {
+    fn open_view(
+        &self,
+        cx: &Context<'_>,
+        layers: &[DiffId],
+        (backend, key): (Backend, String),
+    ) -> Result<View> {
         let tree = self.root().open_dir(format::TREES)?.open_dir(&key)?;
-        let bytes = tree.open_file(SAMPLE)?.read_to_limit(LIMIT)?;
-        let damaged = |file, error: json::JsonError| Error::Damaged {
-            file: tree.path().join(file),
-            source: error.into(),
+        let sample = match read(&tree, SAMPLE)? {
+            Kept::Whole(sample) => sample,
+            Kept::Missing | Kept::Damaged => make::sample_anew(self, cx, layers, (&tree, backend))?,
         };
-        let sample = if bytes.is_empty() {
-            None
-        } else {
-            Some(json::parse(&bytes).map_err(|error| damaged(SAMPLE, error))?)
-        };
-        if tree.try_stat(LOSSES)?.is_some() {
-            let bytes = tree.open_file(LOSSES)?.read_to_limit(LIMIT)?;
-            let losses: Vec<Loss> = json::parse(&bytes).map_err(|error| damaged(LOSSES, error))?;
-            for Loss { what, path, why } in losses {
-                cx.observer.event(Event::Lost { what, path, why });
+        match read::<Vec<Loss>>(&tree, LOSSES)? {
+            Kept::Missing => {}
+            Kept::Whole(losses) => {
+                for Loss { what, path, why } in losses {
+                    cx.observer.event(Event::Lost { what, path, why });
+                }
+            }
+            Kept::Damaged => {
+                let file = tree.path().join(LOSSES);
+                let text =
+                    format!("{} is damaged: nobody knows what the mount does not show", file.display());
+                cx.observer.event(Event::Warned(text));
             }
         }
         let root = stat::real_path(self.path())?;
         let (folder, objects) = (root.join(format::TREES).join(&key), root.join(format::OBJECTS));
         Ok(View { backend, key, folder, objects, sample })
     }
+}
+
+/// A file that is kept beside a view.
+enum Kept<T> {
+    Whole(T),
+    Missing,
+    /// It is not what was written, or the disk does not give it.
+    Damaged,
+}
+
+fn read<T: DeserializeOwned>(tree: &Dir, name: &str) -> Result<Kept<T>> {
+    let bytes = match tree.open_file(name).and_then(|mut file| file.read_to_limit(LIMIT)) {
+        Err(error) if error.is_not_found() => return Ok(Kept::Missing),
+        Err(error) => match Fault::from(error) {
+            fault if is_unreadable(&fault) => return Ok(Kept::Damaged),
+            fault => return Err(fault),
+        },
+        Ok(bytes) => bytes,
+    };
+    let parsed = proven(&bytes).and_then(|line| json::parse(line).ok());
+    Ok(parsed.map_or(Kept::Damaged, Kept::Whole))
 }
 
 /// Whether another backend may do.

@@ -132,7 +132,10 @@ fn what_is_wrong_by_one_backend_is_shown_by_the_next() {
     while seen.last() != Some(&Backend::Checkout) {
         let view = world.store.view(&cx(), &layers, *seen.last().expect("one"), &Owners::of(&Ids::All));
         let sample = world.view(view.expect("a view").key()).join("sample");
-        let text = fs::read_to_string(&sample).expect("read").replace("\"size\":1000", "\"size\":1001");
+        let text = fs::read_to_string(&sample).expect("read");
+        let line = text.lines().next().expect("a line").replace("\"size\":1000", "\"size\":1001") + "\n";
+        let proof = orlop_spec::Digest::of(orlop_spec::Algorithm::Sha256, line.as_bytes()).hex();
+        let text = format!("{line}sha256 {proof}\n");
         fs::set_permissions(&sample, fs::Permissions::from_mode(0o644)).expect("set");
         fs::write(&sample, text).expect("written");
         let (next, mount) = show();

@@ -13,6 +13,7 @@ use orlop_layer::manifest::{TreeManifest, What};
 use orlop_spec::port::Result;
 use orlop_spec::{Context, DiffId, Digest, Event};
 use orlop_store::Store;
+use orlop_store::error::is_unreadable;
 use orlop_store::store::look::{Harm, Look};
 use orlop_store::store::manifest::{Kept, Note, Subject, Trust};
 use orlop_store::store::objects::Object;
@@ -76,10 +77,15 @@ fn wrong_views(cx: &Context<'_>, store: &Store, layers: &[DiffId], kept: &Kept) 
     let mut views = Vec::new();
     for view in store.standing(layers, &owners)? {
         let wrong = match view.backend {
-            Backend::Erofs => image(cx, store, (layers, kept), &view)?,
-            Backend::Skeleton | Backend::Checkout => folder(cx, kept, &view, owners.owner())?,
+            Backend::Erofs => image(cx, store, (layers, kept), &view),
+            Backend::Skeleton | Backend::Checkout => folder(cx, kept, &view, owners.owner()),
         };
-        views.extend(wrong);
+        views.extend(match wrong {
+            Err(fault) if is_unreadable(&fault) => {
+                Some(WrongView { key: view.key, backend: view.backend, files: Vec::new() })
+            }
+            wrong => wrong?,
+        });
     }
     Ok(views)
 }

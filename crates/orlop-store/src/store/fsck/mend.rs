@@ -11,7 +11,7 @@
 use super::super::form::{Form, How};
 use super::super::sink::StoreSink;
 use super::super::{Options, Store};
-use super::{Checked, Finding, Item, Look, Wrong};
+use super::{Checked, Finding, Item, Look, Wrong, record};
 use crate::blobs::FileOrigin;
 use orlop_layer::Codec;
 use orlop_spec::digest::{AnyDigest, DiffId, Digest};
@@ -32,6 +32,9 @@ pub trait Supply {
         blob: &Descriptor,
         take: &mut dyn FnMut(&dyn Origin) -> Result<()>,
     ) -> Result<()>;
+
+    /// What an image is called by at the place that it came from.
+    fn resolve(&self, from: &str) -> Result<Vec<Descriptor>>;
 }
 
 /// What became of a store that was repaired.
@@ -86,6 +89,14 @@ impl Look {
         let mut left: HashSet<&Item> = self.checked.findings.iter().map(|finding| &finding.item).collect();
         let mut renewed = 0;
         for finding in &self.checked.findings {
+            if let Item::Name(file) = &finding.item {
+                match record::heal(store, file, supply) {
+                    Ok(healed) => renewed += usize::from(healed),
+                    Err(fault) if fault.kind() == Kind::Interrupted => return Err(fault),
+                    Err(fault) => faults.push(fault),
+                }
+                continue;
+            }
             if !left.contains(&finding.item) {
                 continue;
             }
@@ -108,7 +119,7 @@ impl Look {
 
     fn bad_objects(&self) -> HashSet<Digest> {
         let damaged = |finding: &Finding| match (&finding.item, finding.wrong) {
-            (Item::Object(digest), Wrong::Damaged) => Some(*digest),
+            (Item::Object(digest), Wrong::Damaged | Wrong::Unreadable) => Some(*digest),
             _ => None,
         };
         self.checked.findings.iter().filter_map(damaged).collect()
@@ -130,8 +141,8 @@ impl Look {
     /// Takes a blob in anew; `false` where nobody has it.
     fn renew_one(&self, sink: &StoreSink, blob: &Descriptor, supply: &dyn Supply) -> Result<bool> {
         let is_kept = self.seen.blobs.contains_key(&blob.digest);
-        if let (true, Role::Layer(_), Some(file)) =
-            (is_kept, blob.media_type.role(), sink.store().blobs.open(blob)?)
+        if let (true, Role::Layer(_)) = (is_kept, blob.media_type.role())
+            && let Some(file) = sink.store().blobs.open(blob)?
         {
             sink.renew(blob, &FileOrigin::whole(file))?;
             return Ok(true);

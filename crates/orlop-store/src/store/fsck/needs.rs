@@ -2,8 +2,8 @@
 
 use super::super::Store;
 use super::super::form::{Form, How};
-use super::{Holders, Item, Seen};
-use crate::error::Error;
+use super::{Holders, Item, Seen, Wrong};
+use crate::error::{Error, is_unreadable};
 use crate::reach::{self, Damage, Reached};
 use orlop_spec::digest::{AnyDigest, DiffId};
 use orlop_spec::media_type::{Distribution, Role};
@@ -21,7 +21,7 @@ pub(super) struct Needs {
     /// Which layer a blob is, by the configs.
     pub(super) layers: HashMap<AnyDigest, DiffId>,
     /// Records of names that nobody can read.
-    pub(super) bad: Vec<Item>,
+    pub(super) bad: HashMap<Item, Wrong>,
     /// What is there only as a whole, or not at all.
     required: HashSet<AnyDigest>,
 }
@@ -39,9 +39,10 @@ pub(super) struct Image {
 /// Reads the documents of all images, as far as they are whole.
 pub(super) fn of(store: &Store, seen: &Seen) -> Result<Needs> {
     let mut needs = Needs::default();
-    let (records, faults) = store.records().all()?;
-    for fault in faults {
-        needs.bad.push(bad_name(&fault).ok_or(fault)?);
+    let (records, faults) = store.records().each()?;
+    for (file, fault) in faults {
+        let wrong = bad_record(&fault).ok_or(fault)?;
+        needs.bad.insert(Item::Name(String::from_utf8_lossy(&file).into()), wrong);
     }
     for record in records {
         let name = record.name.tag().map_or_else(|| record.root.digest.to_string().into(), Into::into);
@@ -57,12 +58,12 @@ pub(super) fn of(store: &Store, seen: &Seen) -> Result<Needs> {
     Ok(needs)
 }
 
-/// The record that a fault is about; one of a newer form is not damaged.
-fn bad_name(fault: &Fault) -> Option<Item> {
-    let Some(Error::NameDamaged { file } | Error::Damaged { file, .. }) = fault.downcast_ref() else {
-        return None;
-    };
-    Some(Item::Name(file.file_name()?.to_string_lossy().into()))
+/// What is wrong with a record; one of a newer form is not damaged.
+fn bad_record(fault: &Fault) -> Option<Wrong> {
+    match fault.downcast_ref() {
+        Some(Error::NameDamaged { .. } | Error::Damaged { .. }) => Some(Wrong::Damaged),
+        _ => is_unreadable(fault).then_some(Wrong::Unreadable),
+    }
 }
 
 impl Needs {
@@ -102,7 +103,9 @@ impl Needs {
         let blob = Item::Blob(digest.clone());
         let Some(form) = form_of(digest, seen) else {
             return match (digest, self.layers.get(digest)) {
-                (AnyDigest::Known(digest), _) if seen.damaged.contains(&Item::Form(*digest)) => Vec::new(),
+                (AnyDigest::Known(digest), _) if seen.damaged.contains_key(&Item::Form(*digest)) => {
+                    Vec::new()
+                }
                 (AnyDigest::Known(digest), Some(layer)) if seen.layers.contains(layer) => {
                     vec![Item::Form(*digest)]
                 }
@@ -151,7 +154,7 @@ impl Needs {
 }
 
 /// Whether a name is the whole name of an image of a registry: those that were pulled are.
-fn has_host(name: &str) -> bool {
+pub(super) fn has_host(name: &str) -> bool {
     name.split_once('/').is_some_and(|(host, _)| host.contains(['.', ':']) || host == "localhost")
 }
 
@@ -169,6 +172,6 @@ impl Seen {
             Item::Layer(diff_id) => self.layers.contains(diff_id),
             Item::Object(digest) => self.objects.contains(digest),
         };
-        is_whole || self.damaged.contains(item)
+        is_whole || self.damaged.contains_key(item)
     }
 }

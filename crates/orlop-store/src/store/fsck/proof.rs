@@ -3,8 +3,8 @@
 use super::super::Store;
 use super::super::format::{BLOBS, FORMS, LAYERS, OBJECTS};
 use super::super::layer::Held;
-use super::{Item, Seen};
-use crate::error::Error;
+use super::{Item, Seen, Wrong};
+use crate::error::{is_damaged, is_unreadable};
 use crate::take::hash_range;
 use orlop_fs::{Dir, FileKind, temp};
 use orlop_spec::digest::{AnyDigest, DiffId, Digest};
@@ -36,7 +36,7 @@ pub(super) fn of(store: &Store, cx: &Context<'_>) -> Result<Seen> {
             while let Some(piece) = pieces.get(next.fetch_add(1, Ordering::Relaxed)) {
                 cx.cancel.check()?;
                 let before = own.bytes;
-                own.look_at(store, piece, cx.cancel)?;
+                own.look_at(store, piece, cx.cancel).or_else(|fault| own.unless_unreadable(piece, fault))?;
                 cx.observer.event(Event::Advanced { item: shown(store), bytes: own.bytes - before });
             }
             seen.lock().unwrap_or_else(PoisonError::into_inner).add(own);
@@ -122,8 +122,33 @@ impl Seen {
         if is_whole {
             self.blobs.insert(digest.clone(), size);
         } else {
-            self.damaged.insert(Item::Blob(digest.clone()));
+            self.note_damage(Item::Blob(digest.clone()));
         }
+        Ok(())
+    }
+
+    fn note_damage(&mut self, item: Item) {
+        self.damaged.insert(item, Wrong::Damaged);
+    }
+
+    /// One file that the disk does not give is a finding, and not the end of the look.
+    fn unless_unreadable(&mut self, piece: &Piece, fault: Fault) -> Result<()> {
+        let item = match piece {
+            Piece::Blob(digest) => Item::Blob(digest.clone()),
+            Piece::Form(digest) => Item::Form(*digest),
+            Piece::Layer(diff_id) => Item::Layer(*diff_id),
+            // Where a whole folder cannot be read, nobody knows what it held.
+            Piece::Contents(_) => return Err(fault),
+        };
+        self.unless_unreadable_item(item, fault)
+    }
+
+    fn unless_unreadable_item(&mut self, item: Item, fault: Fault) -> Result<()> {
+        if !is_unreadable(&fault) {
+            return Err(fault);
+        }
+        self.files += 1;
+        self.damaged.insert(item, Wrong::Unreadable);
         Ok(())
     }
 
@@ -131,7 +156,7 @@ impl Seen {
         match store.forms().get(digest) {
             Ok(Some(form)) => drop(self.forms.insert(*digest, form)),
             Ok(None) => return Ok(()),
-            Err(fault) if is_damage(&fault) => drop(self.damaged.insert(Item::Form(*digest))),
+            Err(fault) if is_damaged(&fault) => self.note_damage(Item::Form(*digest)),
             Err(fault) => return Err(fault),
         }
         self.files += 1;
@@ -152,7 +177,7 @@ impl Seen {
                 self.wanted.extend(wanted);
             }
             Err(fault) if fault.is_absence() => return Ok(()),
-            Err(fault) if is_damage(&fault) => drop(self.damaged.insert(Item::Layer(*diff_id))),
+            Err(fault) if is_damaged(&fault) => self.note_damage(Item::Layer(*diff_id)),
             Err(fault) => return Err(fault),
         }
         self.files += 1;
@@ -165,10 +190,11 @@ impl Seen {
             let Some(AnyDigest::Known(digest)) = digest(b"sha256", &[folder, name].concat()) else {
                 continue;
             };
-            match self.is_whole(&shard, name, &digest, cancel)? {
-                Some((_, true)) => drop(self.objects.insert(digest)),
-                Some((_, false)) => drop(self.damaged.insert(Item::Object(digest))),
-                None => {}
+            match self.is_whole(&shard, name, &digest, cancel) {
+                Ok(Some((_, true))) => drop(self.objects.insert(digest)),
+                Ok(Some((_, false))) => self.note_damage(Item::Object(digest)),
+                Ok(None) => {}
+                Err(fault) => self.unless_unreadable_item(Item::Object(digest), fault)?,
             }
         }
         Ok(())
@@ -204,9 +230,4 @@ impl Seen {
         self.bytes += other.bytes;
         self.unproven += other.unproven;
     }
-}
-
-/// Whether the file is not what it must be, and not the disk or the caller at fault.
-fn is_damage(fault: &Fault) -> bool {
-    matches!(fault.downcast_ref(), Some(Error::ListDamaged { .. } | Error::FormDamaged { .. }))
 }

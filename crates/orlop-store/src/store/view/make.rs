@@ -6,13 +6,14 @@ use crate::store::Store;
 use crate::store::guard::Shelf;
 use crate::store::layer::Held;
 use crate::store::objects::{self, Object};
+use crate::store::sealed::sealed;
 use crate::store::tree::Rendered;
 use orlop_fs::erofs::{self, Describe, Place};
 use orlop_fs::loss::{LossKind, Losses};
 use orlop_fs::overlay::{self, Flavour};
 use orlop_fs::owner::Owner;
 use orlop_fs::staging::{Apply, Durable, Existing, Source, Staging, Supply};
-use orlop_fs::{Dir, random, stat, temp};
+use orlop_fs::{Dir, Persist, random, stat, temp};
 use orlop_layer::tree::{Content, Inode, InodeKind};
 use orlop_layer::{Device, TreePath, Xattrs};
 use orlop_spec::digest::{DiffId, Digest};
@@ -68,6 +69,26 @@ pub(super) fn image(store: &Store, cx: &Context<'_>, layers: &[DiffId], out: &mu
     Maker { store, cx, rendered: &rendered, backend, owner, observer: &() }.write_image(out)
 }
 
+/// The sample that layers give, in the place of one that is damaged.
+pub(super) fn sample_anew(
+    store: &Store,
+    cx: &Context<'_>,
+    layers: &[DiffId],
+    (view, backend): (&Dir, Backend),
+) -> Result<Option<Sample>> {
+    let rendered = store.rendered(layers, cx.limits)?;
+    let owner = Owner::Exact;
+    let sample = Maker { store, cx, rendered: &rendered, backend, owner, observer: &() }.sample();
+    if view.is_writable() {
+        let mut temp = view.create_temp()?;
+        temp.write_all(&sealed(json::print(&sample))).map_err(|error| Fault::io("write a sample", error))?;
+        temp.file().set_mode(0o444)?;
+        temp.file().sync_data()?;
+        temp.persist(SAMPLE, Persist::Replace)?;
+    }
+    Ok(sample)
+}
+
 struct Maker<'a> {
     store: &'a Store,
     cx: &'a Context<'a>,
@@ -84,8 +105,7 @@ impl Maker<'_> {
             Backend::Erofs => self.image(folder)?,
             Backend::Skeleton | Backend::Checkout => self.folder(folder)?,
         }
-        let sample = self.sample().map(|sample| json::print(&sample)).unwrap_or_default();
-        write(folder, SAMPLE, &sample)
+        write(folder, SAMPLE, &sealed(json::print(&self.sample())))
     }
 
     fn image(&self, folder: &Dir) -> Result<()> {
@@ -223,7 +243,7 @@ impl Observer for Heard<'_> {
 impl Heard<'_> {
     fn write(&self, folder: &Dir) -> Result<()> {
         let losses = self.losses.lock().expect("no holder panics");
-        if losses.is_empty() { Ok(()) } else { write(folder, LOSSES, &json::print(&*losses)) }
+        if losses.is_empty() { Ok(()) } else { write(folder, LOSSES, &sealed(json::print(&*losses))) }
     }
 }
 
