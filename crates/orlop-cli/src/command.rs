@@ -21,6 +21,7 @@ mod logout;
 mod ls;
 mod man;
 mod mount;
+mod ostree;
 mod pull;
 mod push;
 mod reference;
@@ -80,6 +81,7 @@ pub enum Verb {
     Fsck(Deferred<Box<fsck::Arguments>>),
     Index(Deferred<Box<index::Arguments>>),
     Delta(Deferred<delta::Arguments>),
+    Ostree(Deferred<Box<ostree::Arguments>>),
     Completions(Deferred<completions::Arguments>),
     Man(Deferred<man::Arguments>),
     Version(Deferred<version::Arguments>),
@@ -137,6 +139,7 @@ impl Verb {
             Self::Fsck(arguments) => fsck::run(&arguments, shell),
             Self::Index(arguments) => index::run(&arguments, shell),
             Self::Delta(arguments) => delta::run(&arguments, shell),
+            Self::Ostree(arguments) => ostree::run(&arguments, shell),
             Self::Completions(arguments) => completions::run(&arguments, shell),
             Self::Man(arguments) => man::run(&arguments, shell),
             Self::Version(arguments) => version::run(&arguments, shell),

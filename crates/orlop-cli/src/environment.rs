@@ -14,13 +14,13 @@ use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Every variable that is read, and what for; the manual and the reference list them.
-pub const VARIABLES: [(&str, &str); 25] = [
+pub const VARIABLES: [(&str, &str); 26] = [
     ("SOURCE_DATE_EPOCH", "when an image was made, in seconds since 1970; `--created` wins"),
     ("TMPDIR", "folder for temporary files, /var/tmp if it is not set; `--tmpdir` wins"),
     ("ORLOP_ROOT", "folder of the local store; `--root` wins"),
@@ -45,6 +45,10 @@ pub const VARIABLES: [(&str, &str); 25] = [
     ("PATH", "where `run` looks for runc, crun, youki and bwrap"),
     ("SHELL", "what `unshare` starts without a command, /bin/sh if it is not set"),
     ("REQUEST_METHOD", "set by web servers for their programs"),
+    (
+        "OSTREE_REPO",
+        "the repository of `orlop ostree`, where `--repo` is not given and the current folder is none",
+    ),
     ("DEBUG", "as `--debug`; read by the personality sloci-image alone"),
 ];
 
@@ -83,6 +87,14 @@ fn find_store() -> PathBuf {
         None if Privileges::current().chown => of_system(),
         None => of_user().unwrap_or_else(of_system),
     }
+}
+
+/// The repository of OSTree that is meant where none is named: the current folder, `OSTREE_REPO`, or that of a system.
+pub fn ostree_repository() -> PathBuf {
+    if Path::new("objects").is_dir() && Path::new("config").is_file() {
+        return ".".into();
+    }
+    variable("OSTREE_REPO").unwrap_or_else(|| "/ostree/repo".into()).into()
 }
 
 /// The user's shell.

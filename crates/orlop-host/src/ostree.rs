@@ -10,6 +10,7 @@ pub mod identity;
 pub mod kept;
 pub mod keyfile;
 pub mod layers;
+pub mod look;
 pub mod object;
 mod parallel;
 pub mod refname;

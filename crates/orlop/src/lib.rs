@@ -60,4 +60,6 @@ mod web;
 pub use error::Error;
 // What a caller needs to name: it depends on this crate alone.
 pub use orlop_store::store;
-pub use {orlop_fs as fs, orlop_layer as layer, orlop_remote as remote, orlop_spec as spec};
+pub use {
+    orlop_fs as fs, orlop_host as host, orlop_layer as layer, orlop_remote as remote, orlop_spec as spec,
+};

@@ -17,14 +17,19 @@
 mod deflate;
 mod error;
 mod file;
+pub mod fsck;
 mod mode;
 mod objects;
+pub mod prune;
+mod reach;
 mod refs;
+mod summarize;
 mod transaction;
 
 pub use error::RepoError;
 pub use file::{FileObject, FileReader};
 pub use mode::Mode;
+pub use reach::Reach;
 pub use transaction::{Account, Count, FileWriter, Transaction};
 
 use super::id::{ObjectId, ObjectName};

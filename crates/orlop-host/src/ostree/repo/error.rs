@@ -3,7 +3,7 @@
 use crate::ostree::id::{ObjectId, ObjectName};
 use crate::ostree::object::Malformed;
 use orlop_layer::path::printable;
-use orlop_spec::{Cancelled, Diagnose, Kind};
+use orlop_spec::{Cancelled, Diagnose, Fault, Kind};
 use std::path::PathBuf;
 
 /// What can be wrong with a repository.
@@ -132,11 +132,56 @@ pub enum RepoError {
         /// What is there.
         other: Box<str>,
     },
+    /// A commit that a ref leads to is not removed.
+    #[error("the ref `{}` leads to the commit {id}", printable(.name))]
+    Named {
+        /// Which commit.
+        id: ObjectId,
+        /// Which ref.
+        name: Box<str>,
+    },
+    /// The summary is no such.
+    #[error("the summary of the repository is malformed: {why}")]
+    BadSummary {
+        /// Why.
+        #[source]
+        why: Malformed,
+    },
+    /// A summary that would lack what others look for in it.
+    #[error("the repository belongs to the collection {collection:?}; its summary is not made here")]
+    Collection {
+        /// Its id.
+        collection: String,
+    },
     /// Nothing lies at a path of a commit.
     #[error("the commit has no folder `{path}`")]
     NoFolder {
         /// The path.
         path: String,
+    },
+    /// Nothing lies at a path of a commit.
+    #[error("the commit has no `{}`", printable(.path))]
+    NoPath {
+        /// The path.
+        path: Box<str>,
+    },
+    /// A folder or a link, where a file was meant.
+    #[error("`{}` is no regular file", printable(.path))]
+    NotAFile {
+        /// The path.
+        path: Box<str>,
+    },
+    /// Nothing is said under a key.
+    #[error("the commit's metadata has no `{}`", printable(.key))]
+    NoKey {
+        /// The key.
+        key: Box<str>,
+    },
+    /// A ref that was to be new.
+    #[error("the ref `{name}` is there already")]
+    RefExists {
+        /// Its name.
+        name: Box<str>,
     },
     /// Folders within folders, beyond the limit.
     #[error("the folders of the commit are nested more than {most} deep")]
@@ -158,12 +203,17 @@ pub enum RepoError {
 impl Diagnose for RepoError {
     fn kind(&self) -> Kind {
         match self {
-            Self::NoSuchCommit { .. } | Self::NoParent { .. } | Self::NoFolder { .. } => Kind::NotFound,
+            Self::NoSuchCommit { .. }
+            | Self::NoParent { .. }
+            | Self::NoFolder { .. }
+            | Self::NoPath { .. }
+            | Self::NoKey { .. } => Kind::NotFound,
             Self::Missing { .. }
             | Self::Damaged { .. }
             | Self::Malformed { .. }
             | Self::Deflate { .. }
             | Self::BadRef { .. }
+            | Self::BadSummary { .. }
             | Self::WrongSize { .. } => Kind::Integrity,
             Self::TooLarge { .. } | Self::TooDeep { .. } | Self::TooMany { .. } => Kind::Limit,
             Self::Ambiguous { .. } => Kind::Usage,
@@ -178,11 +228,18 @@ impl Diagnose for RepoError {
             Self::Missing { .. } | Self::Damaged { .. } | Self::Malformed { .. } | Self::Deflate { .. } => {
                 Some("find everything that is wrong: orlop ostree fsck".into())
             }
+            Self::RefExists { .. } => Some("let it lead elsewhere with --force".into()),
             Self::NotCanonical { .. } => Some("drop what does not fit: --canonical-permissions".into()),
             Self::UnknownMode { .. } => {
                 Some("the modes are archive, bare, bare-user, bare-user-only and bare-split-xattrs".into())
             }
             _ => None,
         }
+    }
+}
+
+impl From<RepoError> for Fault {
+    fn from(error: RepoError) -> Self {
+        Self::new(error)
     }
 }

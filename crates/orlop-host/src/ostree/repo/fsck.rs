@@ -121,15 +121,13 @@ impl Repo {
                 let read = self.read_whole(object);
                 let mut proven = proven.lock().expect("no holder panics");
                 match read {
-                    Ok(bytes) => {
+                    Ok(Some(bytes)) => {
                         proven.bytes += bytes;
                         cx.observer.event(Event::Advanced { item: item(), bytes });
                     }
+                    Ok(None) => drop(proven.damaged.insert(*object)),
                     // It went since it was listed; whether somebody needs it is asked later.
                     Err(Error::Repo(RepoError::Missing { .. })) => {}
-                    Err(error) if error.kind() == orlop_spec::Kind::Integrity => {
-                        proven.damaged.insert(*object);
-                    }
                     Err(error) => return Err(error),
                 }
             }
@@ -138,23 +136,30 @@ impl Repo {
         std::thread::scope(|scope| {
             let workers: Vec<_> = (1..cx.workers.get()).map(|_| scope.spawn(work)).collect();
             let first = work();
-            workers.into_iter().map(|worker| worker.join().expect("no worker panics")).fold(first, Result::and)
+            workers
+                .into_iter()
+                .map(|worker| worker.join().expect("no worker panics"))
+                .fold(first, Result::and)
         })?;
         cx.observer.event(Event::Finished { item: item() });
         Ok(proven.into_inner().expect("no holder panics"))
     }
 
-    /// Its size, once its bytes are proven.
-    fn read_whole(&self, object: &ObjectName) -> Result<u64, Error> {
-        match object.kind {
+    /// Its size, once its bytes are proven; `None` where they are wrong.
+    fn read_whole(&self, object: &ObjectName) -> Result<Option<u64>, Error> {
+        let size = match object.kind {
             Kind::Commit => self.commit(&object.id).map(|commit| commit.to_bytes().len() as u64),
             Kind::DirTree => self.dirtree(&object.id).map(|tree| tree.to_bytes().len() as u64),
             Kind::DirMeta => self.dirmeta(&object.id).map(|meta| meta.to_bytes().len() as u64),
-            _ => {
-                let file = self.file(&object.id)?;
-                let size = file.size();
-                file.reader().prove().map(|()| size)
-            }
+            _ => self.file(&object.id).and_then(|file| {
+                let failed = |error| orlop_fs::Error::io("read", object.to_string().as_bytes(), error);
+                Ok(io::copy(&mut file.reader(), &mut io::sink()).map_err(failed)?)
+            }),
+        };
+        match size {
+            Err(error) if is_gone(&error) => Err(error),
+            Err(error) if error.kind() == orlop_spec::Kind::Integrity => Ok(None),
+            size => size.map(Some),
         }
     }
 
@@ -203,7 +208,11 @@ impl Repo {
     fn all_refs(&self, findings: &mut Vec<Finding>) -> Result<Vec<(RefSpec, ObjectId)>, Error> {
         match self.refs() {
             Err(Error::Repo(RepoError::BadRef { name })) => {
-                findings.push(Finding { item: Item::Ref(name), wrong: Wrong::Damaged, needed_by: Vec::new() });
+                findings.push(Finding {
+                    item: Item::Ref(name),
+                    wrong: Wrong::Damaged,
+                    needed_by: Vec::new(),
+                });
                 Ok(Vec::new())
             }
             refs => refs,
@@ -275,6 +284,11 @@ impl Repo {
         }
         Ok(found)
     }
+}
+
+/// Also of what an object refers to: it is looked for by who needs it.
+fn is_gone(error: &Error) -> bool {
+    matches!(error, Error::Repo(RepoError::Missing { .. }))
 }
 
 #[derive(Default)]

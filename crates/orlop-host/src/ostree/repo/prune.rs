@@ -154,8 +154,8 @@ impl Repo {
 
     fn remove(&self, cx: &Context<'_>, objects: &[ObjectName]) -> Result<(), Error> {
         let leaves_tombstones = self.config.boolean("core", "tombstone-commits")?.unwrap_or(false);
-        let (commits, rest): (Vec<_>, Vec<_>) = objects.iter().partition(|object| object.kind == Kind::Commit);
-        for object in &commits {
+        let commits = || objects.iter().filter(|object| object.kind == Kind::Commit);
+        for object in commits() {
             if leaves_tombstones {
                 self.leave_tombstone(&object.id)?;
             }
@@ -165,10 +165,10 @@ impl Repo {
                 gone(state.remove_file(format!("{}.commitpartial", object.id)))?;
             }
         }
-        if !commits.is_empty() {
+        if commits().next().is_some() {
             self.dir.sync_fs()?;
         }
-        for object in rest {
+        for object in objects.iter().filter(|object| object.kind != Kind::Commit) {
             cx.cancel.check().map_err(RepoError::from)?;
             self.remove_object(object)?;
         }

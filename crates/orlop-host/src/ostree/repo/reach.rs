@@ -24,7 +24,7 @@ pub struct Reach<'r> {
 
 /// What to do where an object is not there that tells what else is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Gaps {
+enum Gaps {
     /// It is an error.
     Refused,
     /// It was never fetched.

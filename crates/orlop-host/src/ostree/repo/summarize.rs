@@ -25,7 +25,7 @@ impl Repo {
     /// The summary, where there is one.
     pub fn summary(&self) -> Result<Option<Summary>, Error> {
         let parse = |bytes: Vec<u8>| Summary::parse(&bytes).map_err(|why| RepoError::BadSummary { why });
-        Ok(self.summary_bytes()?.map(|bytes| parse(bytes)).transpose()?)
+        Ok(self.summary_bytes()?.map(parse).transpose()?)
     }
 
     /// Makes the summary of all local refs. It says that it was made at this time; or, where none is given, when the newest
