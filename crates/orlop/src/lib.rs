@@ -40,6 +40,7 @@ pub mod made;
 pub mod mount;
 pub mod network;
 pub mod nowhere;
+pub mod ostree;
 pub mod referrers;
 pub mod rendering;
 pub mod run;

@@ -3,6 +3,7 @@
 
 use crate::error::Error;
 use crate::network::{Role, Surroundings};
+use crate::ostree::kept;
 use crate::rendering::{NewFolder, TreeTarget};
 use crate::schema_one::{Converting, Old};
 use crate::stored::Stored;
@@ -211,6 +212,9 @@ fn opened<'a>(reference: &Reference, outside: &Outside<'a>) -> Result<Opened<'a>
         Transport::DockerArchive(File::Stream) => Box::new(DockerArchive::read((outside.stdin)(), &archive)?),
         Transport::Dir(path) => Box::new(Exploded::open(path, outside.cx.limits)?),
         Transport::Store => Box::new(outside.stored()?),
+        Transport::Ostree { repository, name } if kept::is_image(name) => {
+            Box::new(kept::open(repository, name, outside)?)
+        }
         Transport::Rootfs(path) => {
             let folder = FolderTree::open(path)?.with_journal(&outside.tmpdir);
             return Ok(Opened::Tree(Box::new(folder)));
@@ -277,6 +281,9 @@ pub fn create<'a>(reference: &Reference, outside: &Outside<'a>) -> Result<Create
         }
         Transport::Dir(path) => Box::new(Exploded::create(path, outside.cx.limits)?),
         Transport::Store => Box::new(StoreSink::create(&outside.store, &outside.store())?),
+        Transport::Ostree { repository, name } if kept::is_image(name) => {
+            Box::new(kept::create(repository, name, outside)?)
+        }
         Transport::Rootfs(path) => return Ok(Created::Tree(Box::new(NewFolder(path.clone())))),
         Transport::Tar(file) => {
             let (file, tmpdir) = (file.clone(), outside.tmpdir.clone());

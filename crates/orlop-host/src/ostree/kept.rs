@@ -166,10 +166,13 @@ impl Unpacked for Apart<'_> {
         Ok(Box::new(self.repo.layer_export(&self.diff_id, &NEVER)?))
     }
 
-    fn outline<'a>(&'a self, see: See<'a>) -> Result<Box<dyn BufRead + 'a>> {
-        // Objects are no contents by their sha256, so nobody is told of them.
-        let _ = see;
+    fn outline<'a>(&'a self, _: See<'a>) -> Result<Box<dyn BufRead + 'a>> {
         Ok(Box::new(self.repo.layer_outline(&self.diff_id, Box::new(|_, _: &Held| Ok(())))?))
+    }
+
+    /// Objects are named by more than their content, so nobody is told of them.
+    fn has_contents(&self) -> bool {
+        false
     }
 
     fn content(&self, digest: &Digest, _: u64) -> Result<LocalFile> {

@@ -1,0 +1,128 @@
+//! Images that an OSTree repository keeps, through the program.
+
+use testkit::registry::{Guard, Registry, Wire};
+use testkit::{Command, Scratch, orlop, proof, scratch};
+
+fn run(it: &Scratch, words: &[&str]) -> Command {
+    orlop().args(words).current_dir(it.root())
+}
+
+fn out(it: &Scratch, words: &[&str]) -> String {
+    run(it, words).ok().out().trim().to_owned()
+}
+
+/// A repository, and two images in layouts: a base, and one on top of it that removes a file.
+fn world() -> Scratch {
+    let it = scratch();
+    ostree_init(&it, "r");
+    it.folder("lower/d");
+    it.file("lower/d/x", "lower");
+    it.file("lower/big", vec![7; 2 << 20]);
+    it.folder("upper");
+    it.file("upper/y", "upper");
+    out(&it, &["build", "lower", "oci:lay:base", "--created=2001-02-03T04:05:06Z", "--progress=none"]);
+    out(
+        &it,
+        &[
+            "build",
+            "--base=oci:lay:base",
+            "upper",
+            "oci:lay:app",
+            "--created=2001-02-03T04:05:06Z",
+            "--progress=none",
+        ],
+    );
+    it
+}
+
+fn ostree_init(it: &Scratch, name: &str) {
+    for folder in ["objects", "refs/heads", "refs/remotes", "refs/mirrors", "state", "tmp", "extensions"] {
+        it.folder(&format!("{name}/{folder}"));
+    }
+    it.file(&format!("{name}/config"), "[core]\nrepo_version=1\nmode=archive-z2\n");
+}
+
+fn digest(it: &Scratch, place: &str) -> String {
+    out(it, &["digest", place])
+}
+
+#[test]
+fn an_image_goes_through_a_repository_with_its_digest() {
+    let it = world();
+    let name = "ostree:r@docker://h.example/app:1";
+    let published = out(&it, &["copy", "oci:lay:app", name, "--progress=none"]);
+    let expected = digest(&it, "oci:lay:app");
+    assert_eq!(published, format!("{name}@{expected}"));
+    assert_eq!(digest(&it, name), expected);
+    out(&it, &["copy", name, "oci:back:app", "--progress=none"]);
+    assert_eq!(digest(&it, "oci:back:app"), expected);
+    out(&it, &["validate", "oci:back:app"]);
+}
+
+#[test]
+fn looking_and_opening_verbs_take_a_kept_image() {
+    let it = world();
+    let name = "ostree:r@docker://h.example/app:1";
+    out(&it, &["copy", "oci:lay:app", name, "--progress=none"]);
+    assert_eq!(out(&it, &["files", name]), out(&it, &["files", "oci:lay:app"]));
+    assert_eq!(out(&it, &["cat", name, "d/x"]), "lower");
+    assert_eq!(out(&it, &["inspect", "--raw", name]), out(&it, &["inspect", "--raw", "oci:lay:app"]));
+    assert_eq!(out(&it, &["diff", name, "oci:lay:app"]), "");
+    out(&it, &["unpack", name, "root", "--progress=none"]);
+    assert_eq!(std::fs::read_to_string(it.path("root/y")).expect("unpacked"), "upper");
+    out(&it, &["build", &format!("--base={name}"), "upper", "oci:lay:more", "--progress=none"]);
+}
+
+#[test]
+fn an_image_that_is_not_kept_is_not_found_and_its_like_are_named() {
+    let it = world();
+    out(&it, &["copy", "oci:lay:app", "ostree:r@docker://h.example/app:1", "--progress=none"]);
+    let missing = run(&it, &["digest", "ostree:r@docker://h.example/app:2"]).run();
+    assert_eq!(missing.code(), Some(2));
+    assert!(missing.err().contains("docker://h.example/app:1"), "{}", missing.err());
+    let nowhere = run(&it, &["digest", "ostree:lower@docker://h.example/app:1"]).run();
+    assert_eq!(nowhere.code(), Some(2));
+    assert!(nowhere.err().contains("is no repository of OSTree"), "{}", nowhere.err());
+}
+
+#[test]
+fn a_registry_is_not_asked_for_layers_that_are_there() {
+    const PROOF: &str = "ostree: kept layers and a registry";
+    let Some(registry) = Registry::start(Wire::Clear, Guard::Open) else {
+        return proof::skipped(PROOF, "docker-registry is missing");
+    };
+    let it = world();
+    let place = |name: &str| format!("docker://{}/{name}:1", registry.host());
+    let kept = |name: &str| format!("ostree:r@{}", place(name));
+    for (name, tag) in [("base", "base"), ("app", "app")] {
+        out(&it, &["copy", &format!("oci:lay:{tag}"), &place(name), "--progress=none"]);
+    }
+    let blobs = |name: &str| {
+        let of = format!("GET /v2/{name}/blobs/");
+        registry.requests().iter().filter(|line| line.contains(&of)).count()
+    };
+    let fetch = |name: &str| {
+        let before = blobs(name);
+        out(&it, &["copy", &place(name), &kept(name), "--progress=none"]);
+        blobs(name) - before
+    };
+    assert_eq!(fetch("base"), 2, "its config and its layer");
+    assert_eq!(fetch("app"), 2, "its config and the layer that is not the base's");
+    assert_eq!(fetch("app"), 0, "all is there");
+    out(&it, &["copy", &kept("app"), &place("again"), "--progress=none"]);
+    assert_eq!(digest(&it, &place("again")), digest(&it, "oci:lay:app"));
+    proof::ran(PROOF, 4);
+}
+
+#[test]
+fn what_another_program_compressed_comes_back_as_it_was() {
+    let it = world();
+    let layer = testkit::tarball::tar([testkit::tarball::Member::file("a", "content")]);
+    let image = testkit::image::Image::of(&[layer], testkit::image::Packing::Gzip);
+    image.layout().write(&it.path("foreign"));
+    let name = "ostree:r@docker://h.example/foreign:1";
+    out(&it, &["copy", "oci:foreign:latest", name, "--progress=none"]);
+    out(&it, &["copy", name, "oci:back:1", "--progress=none"]);
+    assert_eq!(digest(&it, "oci:back:1"), digest(&it, "oci:foreign:latest"));
+    out(&it, &["validate", "oci:back:1"]);
+}

@@ -1,0 +1,3 @@
+//! Repositories of OSTree as places: what verbs make of them.
+
+pub mod kept;
