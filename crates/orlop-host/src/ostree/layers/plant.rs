@@ -3,23 +3,20 @@
 //! Invariant: a name or a thing that OSTree cannot hold is left out; the list of its layer has it.
 
 use crate::error::Error;
+use crate::ostree::flavour::Flavour;
 use crate::ostree::id::{Kind, ObjectId};
-use crate::ostree::object::{DirMeta, DirTree, FileHeader};
+use crate::ostree::object::{DirTree, FileHeader};
 use crate::ostree::repo::{Mode, Transaction};
 use orlop_layer::Meta;
 use orlop_layer::tree::{Content, InodeId, InodeKind, Tree};
 
-/// The header of a file, as a repository of this mode can hold it.
+/// The header of a file, as a repository of this mode can hold it: one of mode `bare-user-only` must be able to read it.
 pub(in super::super) fn header(mode: Mode, meta: &Meta) -> FileHeader {
-    FileHeader::regular(&fitting(mode, meta))
-}
-
-/// Repositories of mode `bare-user-only` keep neither owners nor attributes, and no rights but the usual ones.
-fn fitting(mode: Mode, meta: &Meta) -> Meta {
-    match mode {
-        Mode::BareUserOnly => Meta { mode: meta.mode & 0o755 | 0o644, ..Meta::default() },
-        _ => meta.clone(),
+    let mut header = Flavour::EXACT.fitting(mode).file(meta);
+    if mode == Mode::BareUserOnly {
+        header.mode |= 0o400;
     }
+    header
 }
 
 /// Puts every folder of a tree; gives the dirtree and the dirmeta of the root. `object` tells where contents are.
@@ -28,7 +25,8 @@ pub(in super::super) fn plant(
     tree: &Tree,
     object: &dyn Fn(&Content) -> Option<ObjectId>,
 ) -> Result<(ObjectId, ObjectId), Error> {
-    let planting = Planting { transaction, mode: transaction.repo().mode(), tree, object };
+    let planting =
+        Planting { transaction, flavour: Flavour::EXACT.fitting(transaction.repo().mode()), tree, object };
     let mut open = vec![Open::new(tree, tree.root(), "")];
     loop {
         let last = open.last_mut().expect("the root ends the loop");
@@ -74,7 +72,7 @@ enum Child {
 
 struct Planting<'p> {
     transaction: &'p Transaction<'p>,
-    mode: Mode,
+    flavour: Flavour,
     tree: &'p Tree,
     object: &'p dyn Fn(&Content) -> Option<ObjectId>,
 }
@@ -86,10 +84,7 @@ impl Planting<'_> {
             InodeKind::Directory { .. } => Child::Folder,
             InodeKind::File(content) => (self.object)(content).map_or(Child::Nothing, Child::File),
             InodeKind::Symlink(target) => match std::str::from_utf8(target) {
-                Ok(target) => {
-                    let header = FileHeader::link(&fitting(self.mode, &inode.meta), target);
-                    Child::File(self.transaction.link(&header)?)
-                }
+                Ok(target) => Child::File(self.transaction.link(&self.flavour.link(&inode.meta, target))?),
                 Err(_) => Child::Nothing,
             },
             _ => Child::Nothing,
@@ -97,11 +92,8 @@ impl Planting<'_> {
     }
 
     fn folder(&self, id: InodeId, made: &DirTree) -> Result<(ObjectId, ObjectId), Error> {
-        let mut meta = fitting(self.mode, &self.tree.inode(id).meta);
-        if self.mode == Mode::BareUserOnly {
-            meta.mode |= 0o755;
-        }
-        let meta = self.transaction.put(Kind::DirMeta, &DirMeta::of(&meta).to_bytes())?;
+        let meta = self.flavour.folder(&self.tree.inode(id).meta);
+        let meta = self.transaction.put(Kind::DirMeta, &meta.to_bytes())?;
         Ok((self.transaction.put(Kind::DirTree, &made.to_bytes())?, meta))
     }
 }
