@@ -10,6 +10,7 @@ mod diff;
 mod digest;
 mod du;
 mod files;
+mod flatpak;
 mod fsck;
 mod gc;
 mod images;
@@ -82,6 +83,7 @@ pub enum Verb {
     Index(Deferred<Box<index::Arguments>>),
     Delta(Deferred<delta::Arguments>),
     Ostree(Deferred<Box<ostree::Arguments>>),
+    Flatpak(Deferred<flatpak::Arguments>),
     Completions(Deferred<completions::Arguments>),
     Man(Deferred<man::Arguments>),
     Version(Deferred<version::Arguments>),
@@ -140,6 +142,7 @@ impl Verb {
             Self::Index(arguments) => index::run(&arguments, shell),
             Self::Delta(arguments) => delta::run(&arguments, shell),
             Self::Ostree(arguments) => ostree::run(&arguments, shell),
+            Self::Flatpak(arguments) => flatpak::run(&arguments, shell),
             Self::Completions(arguments) => completions::run(&arguments, shell),
             Self::Man(arguments) => man::run(&arguments, shell),
             Self::Version(arguments) => version::run(&arguments, shell),

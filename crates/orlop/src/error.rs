@@ -128,6 +128,15 @@ pub enum Error {
         /// The blob.
         digest: AnyDigest,
     },
+    /// A file that is to be replaced by an index, and is none.
+    #[error("{} is no index of images, so it is not replaced by one", .path.display())]
+    NotAnIndex {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: orlop_spec::json::JsonError,
+    },
     /// No such path in the image.
     #[error("the image holds no {path}")]
     NoFile {
@@ -333,6 +342,7 @@ impl Diagnose for Error {
             | Self::TooManyLinks { .. }
             | Self::MayNotMount
             | Self::NotAFile { .. }
+            | Self::NotAnIndex { .. }
             | Self::Settings { .. }
             | Self::NoHost { .. }
             | Self::BadAuthPath(_)
@@ -352,6 +362,7 @@ impl Diagnose for Error {
             Self::ForeignCompression { .. } => {
                 Some("compress it anew, under another digest, with --compress gzip".into())
             }
+            Self::NotAnIndex { .. } => Some("write into another folder, or move that file away".into()),
             Self::NoEntry { .. } => Some("`orlop tree REF` lists what it names".into()),
             Self::NoFile { .. } | Self::NotAFile { .. } | Self::TooManyLinks { .. } => {
                 Some("`orlop files REF` lists what there is".into())

@@ -24,6 +24,7 @@ mod elf;
 pub mod error;
 pub mod family;
 pub mod files;
+pub mod flatpak;
 pub mod fsck;
 pub mod hashed;
 pub mod image;

@@ -329,6 +329,14 @@ pub fn keep<'a>(reference: &Reference, outside: &Outside<'a>) -> Result<Box<dyn 
     }
 }
 
+/// What of which registry a reference names.
+pub fn repository(reference: &Reference) -> Option<&Repository> {
+    match &reference.transport {
+        Transport::Registry(repository) => Some(repository),
+        _ => None,
+    }
+}
+
 const NO_FILE: Error = Error::Unfit {
     what: "only a file of the web has its digest told beside its name",
     hint: "an image is pinned by its own digest: REF@sha256:HEX",

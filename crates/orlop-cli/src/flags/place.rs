@@ -378,7 +378,12 @@ pub struct Image<'a> {
     catalog: Box<dyn Catalog + 'a>,
 }
 
-impl Image<'_> {
+impl<'a> Image<'a> {
+    /// The place alone.
+    pub fn into_catalog(self) -> Box<dyn Catalog + 'a> {
+        self.catalog
+    }
+
     /// The place.
     pub fn source(&self) -> &dyn Source {
         &*self.catalog
