@@ -8,6 +8,7 @@ pub mod flavour;
 pub mod id;
 pub mod identity;
 pub mod kept;
+pub mod import;
 pub mod keyfile;
 pub mod layers;
 pub mod look;
@@ -18,6 +19,7 @@ pub mod repo;
 pub mod summary;
 pub mod tree;
 pub mod variant;
+pub mod write_tree;
 
 pub use id::{Kind, ObjectId, ObjectName};
 pub use object::{Commit, DirMeta, DirTree, FileHasher, FileHeader, Malformed};
