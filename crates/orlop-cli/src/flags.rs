@@ -1,6 +1,7 @@
 //! Flags that several verbs share. A verb takes a group only when it honours every flag in it.
 
 mod bundle;
+mod commit;
 mod config;
 mod dividing;
 mod locked;
@@ -12,6 +13,7 @@ mod target;
 mod tree;
 
 pub use bundle::BundleFlags;
+pub use commit::CommitFlags;
 pub use config::ConfigFlags;
 pub use dividing::Dividing;
 pub use locked::{Locked, Locking, Unlocked};

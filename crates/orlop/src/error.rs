@@ -1,6 +1,8 @@
 //! What can go wrong in a verb.
 
 use orlop_fs::error::Shown;
+use orlop_host::ostree::claim::Difference;
+use orlop_host::ostree::id::ObjectId;
 use orlop_spec::digest::AnyDigest;
 use orlop_spec::lock::LockError;
 use orlop_spec::media_type::MediaType;
@@ -155,6 +157,17 @@ pub enum Error {
         /// The path, escaped.
         path: String,
     },
+    /// An image is not the commit that it claims to be.
+    #[error("the image speaks of the commit {id}, but {difference}")]
+    NotTheCommit {
+        /// The commit.
+        id: ObjectId,
+        /// What differs.
+        difference: Difference,
+    },
+    /// An image claims to be no commit, though it has to.
+    #[error("the labels of the image speak of no commit that could be given back")]
+    NoCommit,
     /// Bytes that were named differ from those that would be copied.
     #[error("the digest would change from {from} to {to}")]
     DigestChanges {
@@ -317,7 +330,11 @@ impl Diagnose for Error {
             | Self::OnNoHost { .. }
             | Self::NotMounted { .. }
             | Self::LayerNowhere { .. } => Kind::NotFound,
-            Self::LayerCount { .. } | Self::DigestChanges { .. } | Self::Tampered { .. } => Kind::Integrity,
+            Self::LayerCount { .. }
+            | Self::DigestChanges { .. }
+            | Self::Tampered { .. }
+            | Self::NotTheCommit { .. }
+            | Self::NoCommit => Kind::Integrity,
             Self::TooManyLayers { .. } => Kind::Limit,
             Self::Unfit { .. }
             | Self::ForeignCompression { .. }
@@ -378,6 +395,9 @@ impl Diagnose for Error {
                 "mount it for one command with `orlop mount NAME -- CMD`, or work in `orlop unshare`".into(),
             ),
             Self::BadComponents { .. } => Some("write NAME PATH on each line, as in: base usr/bin".into()),
+            Self::NotTheCommit { .. } | Self::NoCommit => {
+                Some("take it as a new commit with --verify-id=auto".into())
+            }
             Self::NotMounted { .. } => Some("`orlop mount` lists what is mounted".into()),
             Self::NotLocked { reference, file } => Some(format!("orlop lock --update {file} {reference}")),
             Self::MixedSecurity { host } => Some(format!("allow both with --insecure {host}")),

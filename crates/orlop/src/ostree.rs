@@ -1,3 +1,4 @@
 //! Repositories of OSTree as places: what verbs make of them.
 
 pub mod kept;
+pub mod target;

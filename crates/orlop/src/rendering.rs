@@ -4,6 +4,7 @@
 //! is whole.
 
 use crate::image::Image;
+use crate::ostree::target::{CommitWish, Imported};
 use crate::tar_tree::RootTar;
 use crate::unpack::{Unpack, unpack};
 use orlop_fs::owner::Owner;
@@ -34,6 +35,8 @@ pub enum Wish {
     Owner,
     /// How it is compressed.
     Codec,
+    /// What is said about a commit.
+    Commit,
 }
 
 /// How an image is rendered. What a place does not honour it does not look at.
@@ -43,6 +46,8 @@ pub struct Rendering {
     pub owner: Owner,
     /// How it is compressed; what fits the place where nothing was said.
     pub codec: Option<Codec>,
+    /// What is said about a commit.
+    pub commit: CommitWish,
 }
 
 /// What became of an image.
@@ -50,6 +55,8 @@ pub struct Rendering {
 pub struct Rendered {
     /// What was made, without the end of the line, fit to be printed.
     pub name: String,
+    /// What is known of the commit, where it is one.
+    pub commit: Option<Imported>,
 }
 
 /// A folder that becomes a root filesystem.
@@ -96,6 +103,6 @@ impl Rendered {
     /// The place, and the image that it was made of.
     fn of(transport: &str, path: &Path, image: &Image<'_>) -> Self {
         let digest = &image.manifest().descriptor().digest;
-        Self { name: format!("{transport}:{}@{digest}", printable(&path.to_string_lossy())) }
+        Self { name: format!("{transport}:{}@{digest}", printable(&path.to_string_lossy())), commit: None }
     }
 }

@@ -4,6 +4,7 @@
 use crate::error::Error;
 use crate::network::{Role, Surroundings};
 use crate::ostree::kept;
+use crate::ostree::target::CommitTarget;
 use crate::rendering::{NewFolder, TreeTarget};
 use crate::schema_one::{Converting, Old};
 use crate::stored::Stored;
@@ -288,6 +289,9 @@ pub fn create<'a>(reference: &Reference, outside: &Outside<'a>) -> Result<Create
         Transport::Tar(file) => {
             let (file, tmpdir) = (file.clone(), outside.tmpdir.clone());
             return Ok(Created::Tree(Box::new(RootTar { file, tmpdir, stdout: outside.stdout })));
+        }
+        Transport::Ostree { repository, name } => {
+            return Ok(Created::Tree(Box::new(CommitTarget::parse(repository, name)?)));
         }
         Transport::Local(_) => {
             return Err(Error::Unfit {

@@ -5,7 +5,7 @@ mod convert;
 
 use super::Outcome;
 use crate::error::Error;
-use crate::flags::{self, Dividing, Held, Image, Keeping, Owners, Places, Work, platform};
+use crate::flags::{self, CommitFlags, Dividing, Held, Image, Keeping, Owners, Places, Work, platform};
 use crate::shell::Shell;
 use clap::Args;
 use orlop::copy::Platforms;
@@ -59,6 +59,8 @@ pub struct Copying {
     /// Make hard links of blobs where both places are on one file system
     #[arg(long)]
     link: bool,
+    #[command(flatten)]
+    commits: CommitFlags,
     #[command(flatten)]
     owners: Owners,
     #[command(flatten)]
@@ -141,10 +143,16 @@ fn to_target(
     let places = &arguments.places;
     let made = if arguments.dry_run { places.foresee(target, cx)? } else { places.create_any(target, cx)? };
     match made {
-        Created::Blobs(sink) => blobs::copy(arguments, cx, images, sink, target),
+        Created::Blobs(sink) => {
+            refuse(NO_COMMIT, &arguments.commits.given())?;
+            blobs::copy(arguments, cx, images, sink, target)
+        }
         Created::Tree(tree) => convert::image_to_tree(arguments, cx, images, &*tree),
     }
 }
+
+/// What is being done where no commit is made.
+const NO_COMMIT: &str = "no commit is made of an image";
 
 /// Flags that mean something only where images stay images.
 fn only_for_images(arguments: &Copying) -> [(bool, &'static str); 5] {

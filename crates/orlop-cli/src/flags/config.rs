@@ -100,7 +100,7 @@ fn healthcheck(text: &str) -> Result<Healthcheck, String> {
     Healthcheck::parse(text).map_err(|error| error.to_string())
 }
 
-fn time(text: &str) -> Result<Timestamp, String> {
+pub(super) fn time(text: &str) -> Result<Timestamp, String> {
     text.parse().or_else(|error: orlop::spec::time::TimeError| {
         Timestamp::from_epoch(text).map_err(|_| error.to_string())
     })

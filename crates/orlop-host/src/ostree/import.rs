@@ -10,9 +10,9 @@
 //! Invariant: each content is read once. Nothing is published of a layer that was not proven, and no file that a higher
 //! layer replaced.
 
+use super::flavour::Flavour;
 use super::id::{Kind as ObjectKind, ObjectId, ObjectName};
 use super::repo::{FileWriter, Transaction};
-use super::write_tree::Permissions;
 use crate::error::Error;
 use orlop_layer::decode::Visit;
 use orlop_layer::tree::{Content, InodeKind, Tree};
@@ -24,7 +24,7 @@ use std::sync::Mutex;
 /// Contents on their way into a repository.
 pub struct Arrivals<'t> {
     transaction: &'t Transaction<'t>,
-    permissions: Permissions,
+    flavour: Flavour,
     /// By layer: ordinals and ids, in the order of the ordinals.
     layers: Mutex<BTreeMap<u16, Vec<(u32, ObjectId)>>>,
 }
@@ -39,8 +39,8 @@ pub struct Layer<'a> {
 
 impl<'t> Arrivals<'t> {
     /// None yet.
-    pub fn new(transaction: &'t Transaction<'t>, permissions: Permissions) -> Self {
-        Self { transaction, permissions, layers: Mutex::default() }
+    pub fn new(transaction: &'t Transaction<'t>, flavour: Flavour) -> Self {
+        Self { transaction, flavour, layers: Mutex::default() }
     }
 
     /// What takes the contents of a layer. They count once that was proven.
@@ -95,8 +95,8 @@ impl Visit for Layer<'_> {
     fn entry(&mut self, ordinal: u32, _: u64, entry: &Entry) -> Result<(), LayerError> {
         self.close()?;
         if let Kind::File { size } = entry.kind {
-            let Arrivals { transaction, permissions, .. } = self.arrivals;
-            let writer = transaction.file(&permissions.file(&entry.meta), size).map_err(failed)?;
+            let Arrivals { transaction, flavour, .. } = self.arrivals;
+            let writer = transaction.file(&flavour.file(&entry.meta), size).map_err(failed)?;
             self.open = Some((ordinal, writer));
         }
         Ok(())

@@ -3,49 +3,14 @@
 //! Invariant: what the folders name is what the tree holds, but for what OSTree cannot hold, and all of that is told.
 
 use super::claim::Root;
+use super::flavour::Flavour;
 use super::id::{Kind, ObjectId};
-use super::object::{DirMeta, DirTree, FileHeader};
-use super::repo::Transaction;
+use super::object::DirTree;
+use super::repo::{RepoError, Transaction};
 use crate::error::Error;
 use orlop_layer::tree::{Content, InodeId, InodeKind, Tree};
-use orlop_layer::{Meta, TreePath, Xattrs};
+use orlop_layer::{Meta, TreePath};
 use orlop_spec::{Context, Event};
-
-/// What is written of owners, modes and attributes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Permissions {
-    /// All of them.
-    #[default]
-    Exact,
-    /// What flatpak keeps: everything belongs to root, nobody but root may write, and there are no attributes.
-    Canonical,
-}
-
-impl Permissions {
-    /// A regular file.
-    pub fn file(self, meta: &Meta) -> FileHeader {
-        FileHeader::regular(&self.of(meta))
-    }
-
-    /// A symbolic link.
-    pub fn link(self, meta: &Meta, target: &str) -> FileHeader {
-        FileHeader::link(&self.of(meta), target)
-    }
-
-    /// A folder.
-    pub fn folder(self, meta: &Meta) -> DirMeta {
-        DirMeta::of(&self.of(meta))
-    }
-
-    fn of(self, meta: &Meta) -> Meta {
-        match self {
-            Self::Exact => meta.clone(),
-            Self::Canonical => {
-                Meta { mode: meta.mode & 0o755, uid: 0, gid: 0, mtime: meta.mtime, xattrs: Xattrs::new() }
-            }
-        }
-    }
-}
 
 /// The id of a file by where its content came from; `None` where that is not known, which is an error.
 pub type FileIds<'a> = &'a dyn Fn(&Content) -> Option<ObjectId>;
@@ -56,9 +21,9 @@ pub fn write_tree(
     transaction: &Transaction<'_>,
     tree: &Tree,
     files: FileIds<'_>,
-    permissions: Permissions,
+    flavour: Flavour,
 ) -> Result<Root, Error> {
-    let writing = Writing { cx, transaction, tree, files, permissions };
+    let writing = Writing { cx, transaction, tree, files, flavour };
     let mut open = vec![writing.open(None, TreePath::root(), tree.root())];
     loop {
         let frame = open.last_mut().expect("the root is left last");
@@ -82,7 +47,7 @@ struct Writing<'a> {
     transaction: &'a Transaction<'a>,
     tree: &'a Tree,
     files: FileIds<'a>,
-    permissions: Permissions,
+    flavour: Flavour,
 }
 
 /// A folder under way.
@@ -101,8 +66,8 @@ impl<'a> Writing<'a> {
     }
 
     fn close(&self, frame: &Frame<'_>) -> Result<Root, Error> {
-        self.cx.cancel.check()?;
-        let meta = self.permissions.folder(&self.tree.inode(frame.id).meta);
+        self.cx.cancel.check().map_err(RepoError::from)?;
+        let meta = self.flavour.folder(&self.tree.inode(frame.id).meta);
         Ok(Root {
             tree: self.transaction.put(Kind::DirTree, &frame.folder.to_bytes())?,
             meta: self.transaction.put(Kind::DirMeta, &meta.to_bytes())?,
@@ -138,7 +103,7 @@ impl<'a> Writing<'a> {
 
     fn link(&self, path: &TreePath, meta: &Meta, target: &[u8]) -> Result<Option<ObjectId>, Error> {
         match std::str::from_utf8(target) {
-            Ok(target) => self.transaction.link(&self.permissions.link(meta, target)).map(Some),
+            Ok(target) => self.transaction.link(&self.flavour.link(meta, target)).map(Some),
             Err(_) => Ok(self.lose("link", path, "OSTree holds targets of links in UTF-8 alone")),
         }
     }

@@ -1,18 +1,21 @@
 //! Files become an image, an image becomes files. Both are said.
 
-use super::{Copying, only_for_images, refuse};
+use super::{Copying, NO_COMMIT, only_for_images, refuse};
 use crate::environment;
-use crate::flags::{Dividing, Image, making, name, published};
+use crate::flags::{Dividing, Format, Image, making, name, published};
 use orlop::build::{Form, build};
 use orlop::chunk::Plan;
 use orlop::copy::Platforms;
 use orlop::fs::owner::Owner;
+use orlop::host::ostree::repo::Count;
 use orlop::image::Image as Opened;
-use orlop::rendering::{Rendering, TreeTarget, Wish};
+use orlop::ostree::target::{Imported, Level, Why};
+use orlop::rendering::{Rendered, Rendering, TreeTarget, Wish};
 use orlop::spec::reference::Reference;
 use orlop::spec::{Algorithm, Context, Event, Fault, Platform};
 use orlop::transport::Created;
 use orlop::trees::TreeSource;
+use serde_json::{Value, json};
 
 /// Makes an image of one layer.
 pub fn tree_to_image(
@@ -22,6 +25,7 @@ pub fn tree_to_image(
     target: &Reference,
 ) -> Result<String, Fault> {
     refuse("files become an image", &only_for_images(arguments))?;
+    refuse(NO_COMMIT, &arguments.commits.given())?;
     let making = making(arguments.owners.owner()?, asked_platform(arguments)?)?;
     let Created::Blobs(sink) = arguments.places.create_any(target, cx)? else { return Err(FILES.into()) };
     say(cx, "the files become a new image, without a command");
@@ -51,11 +55,42 @@ pub fn image_to_tree(
         (Wish::Codec, arguments.compress.is_some(), "--compress"),
     ];
     refuse(becomes, &wishes.map(|(wish, is_given, flag)| (is_given && !target.honours(wish), flag)))?;
+    if !target.honours(Wish::Commit) {
+        refuse(becomes, &arguments.commits.given())?;
+    }
     let owner = if target.honours(Wish::Owner) { arguments.owners.owner()? } else { Owner::Exact };
     let image = fetch(arguments, cx, images)?;
-    say(cx, "the image becomes files: its config and history stay behind");
-    let rendered = target.take(cx, &image, &Rendering { owner, codec: arguments.compress })?;
-    Ok(format!("{}\n", rendered.name))
+    if !target.honours(Wish::Commit) {
+        say(cx, "the image becomes files: its config and history stay behind");
+    }
+    let how = Rendering { owner, codec: arguments.compress, commit: arguments.commits.wish()? };
+    let Rendered { name, commit } = target.take(cx, &image, &how)?;
+    Ok(match (commit, arguments.commits.format()) {
+        (Some(commit), Format::Json) => format!("{}\n", told(&name, &commit)),
+        _ => format!("{name}\n"),
+    })
+}
+
+/// What is known of a commit, as JSON.
+fn told(reference: &str, Imported { id, level, account }: &Imported) -> Value {
+    let (claimed, difference) = match level {
+        Level::New(Why::Differs(claimed, difference)) => {
+            (Some(claimed.to_string()), Some(difference.to_string()))
+        }
+        _ => (None, None),
+    };
+    let count =
+        |count: &Count| json!({ "given": count.given, "written": count.written, "bytes": count.bytes });
+    json!({
+        "version": 1,
+        "reference": reference,
+        "commit": id.to_string(),
+        "identity": level.word(),
+        "claimed": claimed,
+        "difference": difference,
+        "metadata": count(&account.metadata),
+        "content": count(&account.content),
+    })
 }
 
 const FILES: orlop::Error = orlop::Error::Unfit {

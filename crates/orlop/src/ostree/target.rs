@@ -1,0 +1,323 @@
+//! An image becomes a commit.
+//!
+//! ```text
+//! layers ──decode, in parallel──► objects, staged          ┐
+//!             └─► trees ──stack──► the merged tree ────────┴─► folders ──► root
+//! labels ──► what commit the image claims to be ──proven over the root──► the commit: itself, rebuilt, or new
+//! ```
+//!
+//! Invariant: the ref names the commit only after every layer was proven and everything that the commit needs is on the
+//! disk. A commit that an image claims to be is never given under another id, nor another commit under its id.
+
+use crate::error::Error;
+use crate::image::Image;
+use crate::layers;
+use crate::rendering::{Rendered, Rendering, TreeTarget, Wish};
+use orlop_host::ostree::claim::{Claim, Difference, Identity, Root};
+use orlop_host::ostree::flavour::Flavour;
+use orlop_host::ostree::id::{Kind, ObjectId};
+use orlop_host::ostree::import::Arrivals;
+use orlop_host::ostree::object::Commit;
+use orlop_host::ostree::refname::RefSpec;
+use orlop_host::ostree::repo::{Account, Repo, Transaction};
+use orlop_host::ostree::variant::{Dict, Variant};
+use orlop_host::ostree::write_tree::write_tree;
+use orlop_host::{Error as HostError, flatpak::labels};
+use orlop_layer::path::printable;
+use orlop_spec::descriptor::Annotations;
+use orlop_spec::port::Result;
+use orlop_spec::time::Timestamp;
+use orlop_spec::{Context, Event};
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// The metadata of a new commit that holds the config of its image.
+pub const CONFIG: &str = "ostree.container.image-config";
+/// The metadata of a new commit that names the manifest of its image.
+pub const MANIFEST: &str = "ostree.manifest-digest";
+
+/// Whether a commit that an image claims to be is given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum VerifyId {
+    /// Where it can be; a new commit else.
+    #[default]
+    Auto,
+    /// It must be.
+    Require,
+    /// Never: a new commit is made.
+    Off,
+}
+
+/// What is said about a commit that is made of an image.
+#[derive(Clone, Debug, Default)]
+pub struct CommitWish {
+    /// What becomes of the commit that the image claims to be.
+    pub verify: VerifyId,
+    /// When a new commit is made.
+    pub time: Option<Timestamp>,
+    /// When, where neither that nor the image says it.
+    pub epoch: Option<Timestamp>,
+    /// One line.
+    pub subject: Option<Box<str>>,
+    /// Further lines.
+    pub body: Option<Box<str>>,
+    /// The commit before it, as a ref or an id.
+    pub parent: Option<Box<str>>,
+}
+
+impl CommitWish {
+    /// Whether anything is said that only a new commit can honour.
+    fn asks_for_a_new_one(&self) -> bool {
+        self.time.is_some() || self.subject.is_some() || self.body.is_some() || self.parent.is_some()
+    }
+}
+
+/// What an image became.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Imported {
+    /// The commit.
+    pub id: ObjectId,
+    /// How it came to its id.
+    pub level: Level,
+    /// What was written.
+    pub account: Account,
+}
+
+/// How a commit came to its id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// It came as it was.
+    Lossless,
+    /// It was put together again from labels of flatpak.
+    Rebuilt,
+    /// It is new.
+    New(Why),
+}
+
+/// Why a commit is new.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// The image claims to be none.
+    Unclaimed,
+    /// The user wants one.
+    Asked,
+    /// The image is not what it claims.
+    Differs(ObjectId, Difference),
+}
+
+/// A ref of a repository, which is to name the commit that an image becomes.
+#[derive(Clone, Debug)]
+pub struct CommitTarget {
+    repository: PathBuf,
+    spec: RefSpec,
+}
+
+impl CommitTarget {
+    /// Parses the name. Nothing is opened.
+    pub fn parse(repository: &Path, name: &str) -> Result<Self> {
+        let spec: RefSpec = name.parse().map_err(HostError::from)?;
+        if spec.name.is_like_commit() {
+            return Err(NOT_A_REF.into());
+        }
+        Ok(Self { repository: repository.into(), spec })
+    }
+}
+
+const NOT_A_REF: Error = Error::Unfit {
+    what: "the id of a commit follows from what it holds, and cannot be chosen",
+    hint: "name a ref, as in ostree:REPO@os/stable",
+};
+
+impl TreeTarget for CommitTarget {
+    fn becomes(&self) -> &'static str {
+        "an image becomes a commit"
+    }
+
+    fn honours(&self, wish: Wish) -> bool {
+        wish == Wish::Commit
+    }
+
+    fn take(&self, cx: &Context<'_>, image: &Image<'_>, how: &Rendering) -> Result<Rendered> {
+        let repo = Repo::open(&self.repository, cx.limits)?;
+        let imported = import(cx, image, &repo, &self.spec, &how.commit)?;
+        cx.observer.event(Event::Warned(imported.to_string()));
+        let name = format!("ostree:{}@{}", printable(&self.repository.to_string_lossy()), imported.id);
+        Ok(Rendered { name, commit: Some(imported) })
+    }
+}
+
+/// Makes a commit of an image, and lets a ref name it.
+pub fn import(
+    cx: &Context<'_>,
+    image: &Image<'_>,
+    repo: &Repo,
+    spec: &RefSpec,
+    how: &CommitWish,
+) -> Result<Imported> {
+    repo.check_clash(spec)?;
+    let labels = labels_of(image);
+    let claim = claim(&labels, how)?;
+    let new = NewCommit { image, labels: &labels, how, parent: parent(repo, how)? };
+    let flavour = Flavour::EXACT.fitting(repo.mode());
+    let transaction = repo.begin(cx)?;
+    let root = take_layers(cx, image, &transaction, flavour)?;
+    let identity = claim.prove(root, cx.workers, cx.cancel)?;
+    if how.verify == VerifyId::Require
+        && let Identity::Differs { id, difference } = identity
+    {
+        return Err(Error::NotTheCommit { id, difference }.into());
+    }
+    let (id, level) = new.put(&transaction, root, identity)?;
+    transaction.set_ref(spec, Some(&id));
+    Ok(Imported { id, level, account: transaction.finish()? })
+}
+
+/// The labels of the config.
+fn labels_of(image: &Image<'_>) -> Annotations {
+    image.config().config.as_ref().map(|config| config.labels.clone()).unwrap_or_default()
+}
+
+fn claim(labels: &Annotations, how: &CommitWish) -> Result<Claim> {
+    match how.verify {
+        VerifyId::Require if how.asks_for_a_new_one() => Err(NEW_AND_OLD.into()),
+        VerifyId::Off => Ok(Claim::None),
+        VerifyId::Auto if how.asks_for_a_new_one() => Ok(Claim::None),
+        VerifyId::Auto => Ok(Claim::of(labels)?),
+        VerifyId::Require => match Claim::of(labels)? {
+            Claim::None => Err(Error::NoCommit.into()),
+            claim => Ok(claim),
+        },
+    }
+}
+
+const NEW_AND_OLD: Error = Error::Unfit {
+    what: "a commit that is given back has its own time, subject, body and parent",
+    hint: "leave --verify-id out, or --timestamp, --subject, --body and --parent",
+};
+
+fn parent(repo: &Repo, how: &CommitWish) -> Result<Option<ObjectId>> {
+    Ok(how.parent.as_deref().map(|parent| repo.resolve(parent)).transpose()?)
+}
+
+/// Decodes the layers into objects, and writes the merged tree.
+fn take_layers(
+    cx: &Context<'_>,
+    image: &Image<'_>,
+    transaction: &Transaction<'_>,
+    flavour: Flavour,
+) -> Result<Root> {
+    let arrivals = Arrivals::new(transaction, flavour);
+    let opened = layers::open(cx, "import", image, &|layer, decode| decode(&mut arrivals.layer(layer)))?;
+    let ids = arrivals.into_ids();
+    let is_stack = opened.trees.len() > 1;
+    let merged = layers::stack(opened.trees)?;
+    if is_stack {
+        ids.forget_losers(transaction, &merged)?;
+    }
+    Ok(write_tree(cx, transaction, &merged, &|content| ids.get(content), flavour)?)
+}
+
+/// A commit that may have to be made.
+struct NewCommit<'a> {
+    image: &'a Image<'a>,
+    labels: &'a Annotations,
+    how: &'a CommitWish,
+    parent: Option<ObjectId>,
+}
+
+impl NewCommit<'_> {
+    /// Puts the commit that came of the claim, or a new one.
+    fn put(
+        &self,
+        transaction: &Transaction<'_>,
+        root: Root,
+        identity: Identity,
+    ) -> Result<(ObjectId, Level), HostError> {
+        let (commit, level) = match identity {
+            Identity::Lossless(carried) => {
+                let id = transaction.put(Kind::Commit, &carried.commit.to_bytes())?;
+                if let Some(detached) = &carried.detached {
+                    transaction.detached(&id, &detached.to_bytes())?;
+                }
+                return Ok((id, Level::Lossless));
+            }
+            Identity::Rebuilt { commit, .. } => (*commit, Level::Rebuilt),
+            Identity::Differs { id, difference } => {
+                (self.commit(root), Level::New(Why::Differs(id, difference)))
+            }
+            Identity::Unclaimed if self.is_claimed() => (self.commit(root), Level::New(Why::Asked)),
+            Identity::Unclaimed => (self.commit(root), Level::New(Why::Unclaimed)),
+        };
+        Ok((transaction.put(Kind::Commit, &commit.to_bytes())?, level))
+    }
+
+    /// Whether the labels speak of a commit at all.
+    fn is_claimed(&self) -> bool {
+        Claim::of(self.labels).map_or(true, |claim| claim != Claim::None)
+    }
+
+    /// Nothing in it comes from this machine or this moment.
+    fn commit(&self, root: Root) -> Commit {
+        let Root { tree, meta } = root;
+        let said = |own: &Option<Box<str>>, label: &str| {
+            own.as_ref().or_else(|| self.labels.get(label)).map_or_else(String::new, ToString::to_string)
+        };
+        Commit {
+            metadata: self.metadata(),
+            parent: self.parent,
+            related: Vec::new(),
+            subject: said(&self.how.subject, labels::SUBJECT),
+            body: said(&self.how.body, labels::BODY),
+            time: self.time(),
+            tree,
+            meta,
+        }
+    }
+
+    fn metadata(&self) -> Dict {
+        // Labels that cannot be read say nothing here: what is claimed by them was looked at before.
+        let mut metadata = labels::commit_metadata(self.labels).unwrap_or_default();
+        if let Ok(config) = std::str::from_utf8(self.image.config().raw()) {
+            metadata.set(CONFIG, Variant::string(config));
+        }
+        let manifest = self.image.manifest().descriptor().digest.to_string();
+        metadata.set(MANIFEST, Variant::string(&manifest));
+        metadata.sorted()
+    }
+
+    /// OSTree knows no time before 1970.
+    fn time(&self) -> u64 {
+        let created = || self.image.config().created.as_deref()?.parse::<Timestamp>().ok();
+        let time = self.how.time.or(self.how.epoch).or_else(created);
+        time.and_then(|time| u64::try_from(time.seconds()).ok()).unwrap_or(0)
+    }
+}
+
+impl Level {
+    /// The word for it in JSON.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Lossless => "lossless",
+            Self::Rebuilt => "rebuilt",
+            Self::New(_) => "new",
+        }
+    }
+}
+
+impl fmt::Display for Imported {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.level {
+            Level::Lossless => write!(out, "the commit came as it was, and has its id"),
+            Level::Rebuilt => {
+                write!(out, "the commit was rebuilt from the labels of flatpak, and has its id")
+            }
+            Level::New(Why::Unclaimed) => write!(out, "the image speaks of no commit: a new one was made"),
+            Level::New(Why::Asked) => {
+                write!(out, "a new commit was made, not the one that the image speaks of")
+            }
+            Level::New(Why::Differs(id, difference)) => {
+                write!(out, "the image speaks of the commit {id}, but {difference}: a new one was made")
+            }
+        }
+    }
+}
