@@ -1,6 +1,7 @@
 //! Repositories of OSTree, read and written without libostree.
 
 pub mod carried;
+pub mod checkout;
 pub mod claim;
 pub mod commit;
 pub mod escape;

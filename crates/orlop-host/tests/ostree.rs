@@ -1,6 +1,9 @@
 //! Repositories of the real `ostree`, and ours before it.
 
 use orlop_fs::{Dir, FileKind};
+use orlop_host::ostree::checkout::{
+    CheckedOut, CheckoutOptions, Existing, Link, Owners, Whiteouts, checkout,
+};
 use orlop_host::ostree::commit::{FolderOptions, write_folder};
 use orlop_host::ostree::flavour::{Attributes, Flavour};
 use orlop_host::ostree::repo::{Mode, Repo};
@@ -12,6 +15,7 @@ use std::num::NonZeroUsize;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::Path;
+use testkit::dump::{Aspect, differences, dump};
 use testkit::peer::{Peer, peer};
 use testkit::proof;
 use testkit::torture::{self, Power};
@@ -296,4 +300,145 @@ fn what_is_left_out_or_changed_by_path_is_so_beneath() {
         let nothing = TreePath::parse(b"keep/none").expect("a path");
         repo.tree(cx, &id, &nothing).expect_err("no such folder");
     });
+}
+
+/// Checks out with our code.
+fn check_out(repo: &Path, target: &Path, options: CheckoutOptions) -> Result<CheckedOut, orlop_host::Error> {
+    with(|cx| {
+        let repo = Repo::open(repo, cx.limits).expect("a repository");
+        let id = repo.resolve("os/stable").expect("a ref");
+        checkout(cx, &repo, &id, &TreePath::root(), target, &options)
+    })
+}
+
+#[test]
+fn a_checkout_is_that_of_the_real_tool() {
+    let proof = "ostree: checkouts equal those of libostree";
+    let Some(ostree) = ostree(proof) else { return };
+    let scratch = testkit::scratch::scratch_in_memory();
+    let tree = scratch.path("tree");
+    torture::make(&tree, power());
+    random_tree(&tree.join("random"), 3);
+    only_what_ostree_holds(&tree);
+    let cases = [
+        (CheckoutOptions::default(), &[][..]),
+        (CheckoutOptions { owners: Owners::User, ..CheckoutOptions::default() }, &["-U"][..]),
+        (CheckoutOptions { link: Link::Never, ..CheckoutOptions::default() }, &["-C"][..]),
+    ];
+    let mut count = 0;
+    for mode in modes() {
+        let repo = scratch.path(mode.word());
+        commit(&repo, mode, &tree, FolderOptions::default());
+        for (options, words) in &cases {
+            let (ours, theirs) = (scratch.path("ours"), scratch.path("theirs"));
+            let done = check_out(&repo, &ours, *options).expect("checked out");
+            let at = format!("--repo={}", repo.display());
+            ostree.command().args(["checkout", &at]).args(*words).arg("os/stable").arg(&theirs).ok();
+            let differences =
+                differences(&dump(&ours), &dump(&theirs), &[Aspect::Time, Aspect::Holes, Aspect::Links]);
+            // The real tool gives files that it shares with a repository of `bare-user` that mode's attribute.
+            let is_shared = mode == Mode::BareUser && options.owners == Owners::User;
+            let differences: Vec<_> = differences
+                .iter()
+                .filter(|found| !is_shared || found.aspect != Some(Aspect::Xattrs))
+                .collect();
+            assert!(differences.is_empty(), "{mode}, {words:?}: {differences:#?}");
+            assert!(done.folders > 1 && done.linked + done.copied > 1);
+            for target in [&ours, &theirs] {
+                std::fs::remove_dir_all(target).expect("removed");
+            }
+            count += 1;
+        }
+    }
+    proof::ran(proof, count);
+}
+
+#[test]
+fn layers_over_layers_are_those_of_the_real_tool() {
+    let proof = "ostree: checkouts over checkouts, whiteouts applied, equal those of libostree";
+    let Some(ostree) = ostree(proof) else { return };
+    let scratch = testkit::scratch::scratch_in_memory();
+    for (file, content) in [
+        ("lower/a", "a"),
+        ("lower/b", "b"),
+        ("lower/d/x", "x"),
+        ("lower/d/e/y", "y"),
+        ("lower/k", "k"),
+        ("upper/.wh.a", ""),
+        ("upper/b", "new"),
+        ("upper/d/.wh..wh..opq", ""),
+        ("upper/d/z", "z"),
+        ("upper/.wh.none", ""),
+        ("upper/n/f", "f"),
+    ] {
+        std::fs::create_dir_all(scratch.path(file).parent().expect("a folder")).expect("made");
+        std::fs::write(scratch.path(file), content).expect("written");
+    }
+    for layer in ["lower", "upper"] {
+        commit(
+            &scratch.path(&format!("{layer}.repo")),
+            Mode::Archive,
+            &scratch.path(layer),
+            FolderOptions::default(),
+        );
+    }
+    let options = CheckoutOptions {
+        existing: Existing::Overwrite,
+        whiteouts: Whiteouts::Apply,
+        ..CheckoutOptions::default()
+    };
+    for layer in ["lower", "upper"] {
+        let repo = scratch.path(&format!("{layer}.repo"));
+        check_out(&repo, &scratch.path("ours"), options).expect("checked out");
+        let at = format!("--repo={}", repo.display());
+        let words = ["checkout", &at, "--union", "--whiteouts", "os/stable"];
+        ostree.command().args(words).arg(scratch.path("theirs")).ok();
+    }
+    let (ours, theirs) = (dump(&scratch.path("ours")), dump(&scratch.path("theirs")));
+    assert_eq!(differences(&ours, &theirs, &[Aspect::Time, Aspect::Holes, Aspect::Links]), []);
+    let names: Vec<_> = ours.keys().map(|path| String::from_utf8_lossy(path).into_owned()).collect();
+    assert_eq!(names, [".", "b", "d", "d/z", "k", "n", "n/f"]);
+    proof::ran(proof, 2);
+}
+
+#[test]
+fn what_is_in_the_way_of_a_checkout_decides_as_asked() {
+    let scratch = testkit::scratch();
+    scratch.folder("tree");
+    scratch.file("tree/f", "of the commit");
+    commit(&scratch.path("repo"), Mode::Archive, &scratch.path("tree"), FolderOptions::default());
+    let target = scratch.folder("target");
+    let file = scratch.file("target/f", "other");
+    let run = |existing| {
+        let options = CheckoutOptions { existing, owners: Owners::User, ..CheckoutOptions::default() };
+        check_out(&scratch.path("repo"), &target, options)
+    };
+    let content = || std::fs::read_to_string(&file).expect("readable");
+    run(Existing::Refuse).expect_err("there is something");
+    run(Existing::Identical).expect_err("there is something else");
+    run(Existing::Keep).expect("kept");
+    assert_eq!(content(), "other");
+    run(Existing::Overwrite).expect("replaced");
+    assert_eq!(content(), "of the commit");
+    run(Existing::Identical).expect("the same");
+    let linked = CheckoutOptions { link: Link::Require, ..CheckoutOptions::default() };
+    check_out(&scratch.path("repo"), &scratch.path("new"), linked)
+        .expect_err("an archive has nothing to link");
+}
+
+#[test]
+fn a_checkout_of_damaged_objects_leaves_nothing() {
+    let scratch = testkit::scratch();
+    scratch.folder("tree");
+    scratch.file("tree/f", "content that will be damaged");
+    commit(&scratch.path("repo"), Mode::BareUser, &scratch.path("tree"), FolderOptions::default());
+    let objects =
+        with(|cx| Repo::open(&scratch.path("repo"), cx.limits)?.list(&[Kind::File])).expect("listed");
+    let object = objects[0];
+    let path = format!("repo/objects/{}/{}.file", object.id.folder(), object.id.rest());
+    std::fs::write(scratch.path(&path), "content that was a damaged one").expect("written");
+    let options = CheckoutOptions { link: Link::Never, ..CheckoutOptions::default() };
+    let error = check_out(&scratch.path("repo"), &scratch.path("new"), options).expect_err("damaged");
+    assert!(error.to_string().contains(&object.id.to_string()), "{error}");
+    assert!(!scratch.path("new").exists());
 }

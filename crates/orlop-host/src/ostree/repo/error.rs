@@ -195,6 +195,18 @@ pub enum RepoError {
         /// The most.
         most: u64,
     },
+    /// Files of the repository are not what the checkout should have.
+    #[error("files of a repository of the mode {mode} cannot be linked into such a checkout")]
+    CannotLink {
+        /// The mode.
+        mode: super::Mode,
+    },
+    /// Something else is there already.
+    #[error("{path} is there already, and is not what the commit has")]
+    InTheWay {
+        /// Where.
+        path: String,
+    },
     /// The user asked to stop.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
@@ -230,6 +242,10 @@ impl Diagnose for RepoError {
             }
             Self::RefExists { .. } => Some("let it lead elsewhere with --force".into()),
             Self::NotCanonical { .. } => Some("drop what does not fit: --canonical-permissions".into()),
+            Self::CannotLink { mode: super::Mode::BareUser } => {
+                Some("check out as yourself: --user-mode".into())
+            }
+            Self::CannotLink { .. } => Some("let the files be copied: leave out --require-hardlinks".into()),
             Self::UnknownMode { .. } => {
                 Some("the modes are archive, bare, bare-user, bare-user-only and bare-split-xattrs".into())
             }

@@ -104,7 +104,7 @@ impl FileObject {
         let mut content = vec![0; usize::try_from(self.size).unwrap_or(usize::MAX)];
         let (mut at, mut reader) = (0, self.reader());
         while at < content.len() {
-            match reader.step(&mut content[at..])? {
+            match reader.next_piece(&mut content[at..])? {
                 0 => break,
                 count => at += count,
             }
@@ -195,7 +195,8 @@ enum Input {
 }
 
 impl FileReader {
-    fn step(&mut self, out: &mut [u8]) -> Result<usize, Error> {
+    /// The next bytes; none at the end, which comes only where the object is what its id says.
+    pub fn next_piece(&mut self, out: &mut [u8]) -> Result<usize, Error> {
         let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(out.len());
         if most == 0 && self.left > 0 {
             return Ok(0);
@@ -238,7 +239,7 @@ impl Read for FileReader {
         if out.is_empty() {
             return Ok(0);
         }
-        self.step(out).map_err(|error| Fault::from(error).into())
+        self.next_piece(out).map_err(|error| Fault::from(error).into())
     }
 }
 

@@ -16,6 +16,15 @@ impl Repo {
         }
     }
 
+    /// The folder of an object, and its name there: for those who give it a further name.
+    pub(in super::super) fn place_of(&self, object: &ObjectName) -> Result<(&orlop_fs::Dir, String), Error> {
+        let name = self.file_name(object);
+        match self.folder(&object.id)? {
+            Some(folder) if folder.try_stat(&name)?.is_some() => Ok((folder, name)),
+            _ => Err(RepoError::Missing { object: *object }.into()),
+        }
+    }
+
     /// The bytes of an object of metadata, which hash to its id.
     pub fn raw(&self, object: &ObjectName) -> Result<Vec<u8>, Error> {
         let bytes = self.read(object)?.ok_or(RepoError::Missing { object: *object })?;
