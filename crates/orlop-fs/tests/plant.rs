@@ -25,6 +25,9 @@ use testkit::{Scratch, is_root, proof, torture};
 /// Contents of more bytes are files of their own.
 const SHORT: usize = 4;
 
+/// More than most trees of these tests have folders.
+const WORKERS: NonZeroUsize = NonZeroUsize::new(7).expect("some");
+
 /// What a tree's files hold, by their ordinals, and the folder that holds the long ones.
 struct Contents {
     bytes: HashMap<u32, Vec<u8>>,
@@ -112,7 +115,7 @@ fn planted(root: &Path, tree: &Tree, contents: &Contents) -> Planted {
     };
     let apply = Apply { layer_of, ..Apply::default() };
     let mut staging = Staging::create(root, Existing::Refuse, apply).expect("staged");
-    let planted = staging.plant(tree, contents).expect("planted");
+    let planted = staging.plant(tree, contents, WORKERS).expect("planted");
     staging.publish(Durable::No).expect("published");
     planted
 }
@@ -267,7 +270,7 @@ impl Supply for Named {
 fn planted_proven(place: &Path, size: u64, digest: Digest) -> Result<Planted> {
     let supply = Named { folder: place.into(), digest };
     let mut staging = Staging::create(place.join("tree"), Existing::Refuse, Apply::default())?;
-    let planted = staging.plant(&two_files(size), &supply)?;
+    let planted = staging.plant(&two_files(size), &supply, WORKERS)?;
     staging.publish(Durable::No)?;
     Ok(planted)
 }
@@ -341,7 +344,7 @@ fn a_content_of_another_size_is_refused() {
         let contents = Contents::new(&scratch, HashMap::from([(1, bytes.to_vec())]), Form::Whole);
         let mut staging =
             Staging::create(scratch.path("tree"), Existing::Refuse, Apply::default()).expect("staged");
-        let refused = staging.plant(&two_files(4), &contents).expect_err("they are not four bytes");
+        let refused = staging.plant(&two_files(4), &contents, WORKERS).expect_err("they are not four bytes");
         assert!(matches!(refused, Error::Changed(_)), "{refused:?}");
     }
 }

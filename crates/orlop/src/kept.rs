@@ -73,7 +73,7 @@ impl KeptImage<'_> {
         cx.observer.event(Event::Planned { phase, items: 1, bytes });
         cx.observer.event(Event::Started { phase, item: item.clone(), total: None });
         let Planted { report, shared, copied } =
-            staging.plant(&self.tree, &Told { cx, image: &self, item: &item })?;
+            staging.plant(&self.tree, &Told { cx, image: &self, item: &item }, cx.workers)?;
         cx.observer.event(Event::Finished { item });
         cx.observer.event(Event::Placed { shared, copied });
         Ok((self.tree, report))

@@ -1,5 +1,6 @@
 //! A tree that is known already is put on the disk from contents that lie elsewhere.
 //!
+//! Folders are made first, by one thread; each is filled by one of several; further names and what folders are come last.
 //! Every file is made where it belongs, so nothing is renamed. A content is written, shared or copied; or the file
 //! stays empty, and its attributes tell an overlay where the content is (see [`crate::overlay`]): such a tree is a
 //! skeleton.
@@ -8,18 +9,25 @@ use super::cursor::Cursor;
 use super::descent::{Descent, Step};
 use super::layer::split;
 use super::meta::{Setter, failed};
-use super::nodes::{Made, finish, join, link, reopen, special, taken};
-use super::{Report, Staging, finish_root};
+use super::nodes::{finish, join, link, reopen, special, taken};
+use super::{Apply, Report, Staging, finish_root};
 use crate::copy::{self, Way};
 use crate::error::Error;
 use crate::file::File;
+use crate::loss::Losses;
 use crate::overlay::{self, Flavour};
 use crate::{Dir, Result, call};
 use orlop_layer::Meta;
 use orlop_layer::tree::{Content, InodeId, InodeKind, Tree};
-use orlop_spec::{Cancel, Digest};
-use rustix::fd::{AsFd as _, BorrowedFd};
+use orlop_spec::{Cancel, Digest, Event, Observer};
+use rustix::fd::AsFd as _;
+use rustix::io::Errno;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 /// Where the bytes of one file are.
 #[derive(Debug)]
@@ -34,8 +42,8 @@ pub enum Source<'a> {
     Elsewhere(Flavour, Vec<u8>),
 }
 
-/// Knows where contents are.
-pub trait Supply {
+/// Knows where contents are, for several threads at once.
+pub trait Supply: Sync {
     /// Where the bytes of a file are; not asked for empty ones.
     fn source(&self, content: &Content) -> Result<Source<'_>>;
 }
@@ -52,102 +60,225 @@ pub struct Planted {
 }
 
 impl Staging<'_> {
-    /// Puts a stacked tree on the disk. May be done once, and instead of [`Staging::assemble`].
+    /// Puts a stacked tree on the disk, by several threads. May be done once, and instead of [`Staging::assemble`].
     ///
     /// # Errors
     /// Where a content has another size than the tree says, too.
-    pub fn plant(&mut self, tree: &Tree, supply: &dyn Supply) -> Result<Planted> {
+    pub fn plant(&mut self, tree: &Tree, supply: &dyn Supply, workers: NonZeroUsize) -> Result<Planted> {
         let top = self.top(tree)?;
         self.folder.make_dir("root", 0o700)?;
         let root = self.folder.open_dir("root")?;
-        let setter = Setter::new(&self.apply);
-        let mut planting =
-            Planting { tree, top, supply, setter, first: HashMap::new(), planted: Planted::default() };
-        planting.grow(&root)?;
-        let Planting { mut setter, mut planted, .. } = planting;
+        let plan = Plan::lay_out(tree, top, &root, supply)?;
+        let (planted, mut losses) = plan.fill(&root, &self.apply, workers)?;
+        let mut setter = Setter::new(&self.apply);
+        plan.link(&root, &mut setter)?;
         finish(tree, top, &root, &mut setter)?;
         let place = (self.folder.try_clone()?, b"root".to_vec());
         self.ready = Some(finish_root(place, root, &tree.inode(top).meta, &mut setter)?);
-        setter.losses.sum_up(self.apply.observer);
-        planted.report = Report { losses: setter.losses };
-        Ok(planted)
+        losses.merge(&setter.losses);
+        losses.sum_up(self.apply.observer);
+        Ok(Planted { report: Report { losses }, ..planted })
     }
 }
 
-struct Planting<'a, 'b> {
+/// What is to be made, when all folders are there.
+struct Plan<'a> {
     tree: &'a Tree,
-    top: InodeId,
     supply: &'a dyn Supply,
-    setter: Setter<'b>,
+    /// Folders in which something else than folders is.
+    folders: Vec<(InodeId, Vec<u8>)>,
     /// Where inodes with several names have their first.
     first: HashMap<InodeId, Vec<u8>>,
-    planted: Planted,
+    /// Their other names.
+    further: Vec<(InodeId, Vec<u8>)>,
 }
 
-impl Planting<'_, '_> {
-    fn grow(&mut self, root: &Dir) -> Result<()> {
+impl<'a> Plan<'a> {
+    /// Makes all folders, which is little work, and lists what is to be made in them.
+    fn lay_out(tree: &'a Tree, top: InodeId, root: &Dir, supply: &'a dyn Supply) -> Result<Self> {
+        let (folders, first, further) = (Vec::new(), HashMap::new(), Vec::new());
+        let mut plan = Self { tree, supply, folders, first, further };
         let mut at = Cursor::new(reopen(root)?, ());
-        let mut links = Cursor::new(reopen(root)?, ());
-        for step in Descent::new(self.tree, self.top) {
+        let mut open = vec![(top, false)];
+        for step in Descent::new(tree, top) {
             match step {
-                Step::Enter(name, _) => {
+                Step::Enter(name, id) => {
                     let path = join(at.path(), name);
                     call::make_dir(at.here(), name, 0o700).map_err(taken("create the folder", &path))?;
                     let handle = call::open_dir(at.here(), name).map_err(failed("open the folder", &path))?;
                     at.enter(name, handle, ());
+                    open.push((id, false));
                 }
-                Step::Leaf(name, id) => self.leaf(&at, &mut links, name, id)?,
-                Step::Leave(id) if id != self.top => drop(at.leave().map_err(failed("leave", at.path()))?),
-                Step::Leave(_) => {}
+                Step::Leaf(name, id) => {
+                    plan.note(join(at.path(), name), id);
+                    open.last_mut().expect("the top is left last").1 = true;
+                }
+                Step::Leave(id) => {
+                    if let Some((folder, true)) = open.pop() {
+                        plan.folders.push((folder, at.path().to_vec()));
+                    }
+                    if id != top {
+                        at.leave().map_err(failed("leave", at.path()))?;
+                    }
+                }
+            }
+        }
+        Ok(plan)
+    }
+
+    fn note(&mut self, path: Vec<u8>, id: InodeId) {
+        if self.tree.names(id) < 2 {
+            return;
+        }
+        match self.first.entry(id) {
+            Entry::Vacant(first) => drop(first.insert(path)),
+            Entry::Occupied(_) => self.further.push((id, path)),
+        }
+    }
+
+    /// Everything but folders and further names. Each folder is filled by one thread.
+    fn fill(&self, root: &Dir, apply: &Apply<'_>, workers: NonZeroUsize) -> Result<(Planted, Losses)> {
+        let held = Held::default();
+        let quiet = Apply { observer: &held, ..apply.clone() };
+        let workers = workers.get().min(self.folders.len()).max(1);
+        let gardener = || {
+            Ok(Gardener {
+                plan: self,
+                at: Cursor::new(reopen(root)?, ()),
+                setter: Setter::new(&quiet),
+                planted: Planted::default(),
+            })
+        };
+        let gardeners = (0..workers).map(|_| gardener()).collect::<Result<Vec<_>>>()?;
+        let next = AtomicUsize::new(0);
+        let outcomes: Vec<Result<(Planted, Losses)>> = thread::scope(|threads| {
+            let mut gardeners = gardeners.into_iter();
+            let own = gardeners.next();
+            let others: Vec<_> = gardeners.map(|one| threads.spawn(|| one.work(&next))).collect();
+            let own = own.into_iter().map(|one| one.work(&next));
+            let join = |other: thread::ScopedJoinHandle<'_, _>| {
+                other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            own.collect::<Vec<_>>().into_iter().chain(others.into_iter().map(join)).collect()
+        });
+        let (mut planted, mut losses) = (Planted::default(), Losses::default());
+        for outcome in outcomes {
+            let (more, lost) = outcome?;
+            planted.shared += more.shared;
+            planted.copied += more.copied;
+            losses.merge(&lost);
+        }
+        held.tell(&losses, apply.observer);
+        Ok((planted, losses))
+    }
+
+    /// Further names, when what they name is there. Of what could not be made, no name is.
+    fn link(&self, root: &Dir, setter: &mut Setter<'_>) -> Result<()> {
+        let open = |at: &Cursor<()>, name: &[u8]| Ok((call::open_dir(at.here(), name)?, ()));
+        let (mut at, mut links) = (Cursor::new(reopen(root)?, ()), Cursor::new(reopen(root)?, ()));
+        for (id, path) in &self.further {
+            setter.apply().cancel.check()?;
+            let ((folder, name), inode) = (split(path), self.tree.inode(*id));
+            at.go(folder, open).map_err(failed("open the folder", folder))?;
+            let (of, target) = split(&self.first[id]);
+            links.go(of, open).map_err(failed("open the folder", of))?;
+            match call::stat_at(links.here(), target) {
+                Err(Errno::NOENT) if !matches!(inode.kind, InodeKind::File(_)) => {
+                    special(setter, (at.here(), name), &inode.kind, &inode.meta, path)?;
+                }
+                _ => link(&mut links, of, target, at.here(), name, path)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One thread that fills folders.
+struct Gardener<'a, 'b> {
+    plan: &'a Plan<'a>,
+    at: Cursor<()>,
+    setter: Setter<'b>,
+    planted: Planted,
+}
+
+impl Gardener<'_, '_> {
+    fn work(mut self, next: &AtomicUsize) -> Result<(Planted, Losses)> {
+        while let Some((folder, path)) = self.plan.folders.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let filled = self.fill(*folder, path);
+            // The others need not go on.
+            filled.inspect_err(|_| next.store(self.plan.folders.len(), Ordering::Relaxed))?;
+        }
+        Ok((self.planted, self.setter.losses))
+    }
+
+    fn fill(&mut self, folder: InodeId, path: &[u8]) -> Result<()> {
+        let plan = self.plan;
+        let open = |at: &Cursor<()>, name: &[u8]| Ok((call::open_dir(at.here(), name)?, ()));
+        self.at.go(path, open).map_err(failed("open the folder", path))?;
+        for (name, id) in plan.tree.children(folder) {
+            if !plan.tree.inode(id).is_directory() {
+                self.leaf(&join(path, name), name, id)?;
             }
         }
         Ok(())
     }
 
-    fn leaf(&mut self, at: &Cursor<()>, links: &mut Cursor<()>, name: &[u8], id: InodeId) -> Result<()> {
+    fn leaf(&mut self, path: &[u8], name: &[u8], id: InodeId) -> Result<()> {
         self.setter.apply().cancel.check()?;
-        let (inode, path) = (self.tree.inode(id), join(at.path(), name));
-        if let Some(first) = self.first.get(&id) {
-            let (folder, target) = split(first);
-            return link(links, folder, target, at.here(), name, &path);
+        if self.plan.first.get(&id).is_some_and(|first| first != path) {
+            return Ok(());
         }
-        let made = match &inode.kind {
-            InodeKind::File(content) => self.file((at.here(), name), content, &inode.meta, &path)?,
-            kind => special(&mut self.setter, (at.here(), name), kind, &inode.meta, &path)?,
-        };
-        if made == Made::Yes && self.tree.names(id) > 1 {
-            self.first.insert(id, path);
+        let inode = self.plan.tree.inode(id);
+        match &inode.kind {
+            InodeKind::File(content) => self.file(name, content, &inode.meta, path),
+            kind => special(&mut self.setter, (self.at.here(), name), kind, &inode.meta, path).map(drop),
         }
-        Ok(())
     }
 
-    fn file(
-        &mut self,
-        (at, name): (BorrowedFd<'_>, &[u8]),
-        content: &Content,
-        meta: &Meta,
-        path: &[u8],
-    ) -> Result<Made> {
-        let source = if content.size == 0 { Source::Bytes(b"") } else { self.supply.source(content)? };
+    fn file(&mut self, name: &[u8], content: &Content, meta: &Meta, path: &[u8]) -> Result<()> {
+        let source = if content.size == 0 { Source::Bytes(b"") } else { self.plan.supply.source(content)? };
         let (mut first, mut mode) = self.setter.file_mode(meta);
         if let Source::Elsewhere(..) = source {
             // Attributes need the mode to let the owner write.
             mode = mode.or(Some(first));
             first = 0o600;
         }
-        let handle = call::create(at, name, first).map_err(taken("create", path))?;
+        let handle = call::create(self.at.here(), name, first).map_err(taken("create", path))?;
         let file = File::new(handle, path.into());
         if let Some(way) = fill(&file, source, content.size, self.setter.apply().cancel)? {
             self.count(way);
         }
-        self.setter.file(file.as_fd(), path, meta, mode)?;
-        Ok(Made::Yes)
+        self.setter.file(file.as_fd(), path, meta, mode)
     }
 
     fn count(&mut self, way: Way) {
         match way {
             Way::Shared => self.planted.shared += 1,
             Way::Copied => self.planted.copied += 1,
+        }
+    }
+}
+
+/// Losses that were heard by several threads, until it is known which of them are told.
+#[derive(Default)]
+struct Held(Mutex<Vec<Event>>);
+
+impl Observer for Held {
+    fn event(&self, event: Event) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+    }
+}
+
+impl Held {
+    fn tell(self, losses: &Losses, observer: &dyn Observer) {
+        for event in self.0.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            let is_told = match &event {
+                Event::Lost { path, .. } => losses.iter().any(|(_, loss)| loss.examples.contains(path)),
+                _ => true,
+            };
+            if is_told {
+                observer.event(event);
+            }
         }
     }
 }

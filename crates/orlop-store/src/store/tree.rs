@@ -17,6 +17,7 @@ use orlop_layer::{Error as LayerError, decode};
 use orlop_spec::Limits;
 use orlop_spec::digest::{Algorithm, DiffId, Digest};
 use orlop_spec::port::Result;
+use std::thread;
 
 /// A root file system that the store can show: its tree, and where its contents are.
 #[derive(Debug, Default)]
@@ -40,17 +41,35 @@ impl Store {
     pub fn rendered(&self, layers: &[DiffId], limits: &Limits) -> Result<Rendered> {
         let mut rendered = Rendered::default();
         let mut entries = 0_u64;
-        for (number, diff_id) in (0..).zip(layers) {
-            let (tree, contents) = self.layer_meaning(diff_id, number, limits)?;
-            entries = entries.saturating_add(tree.len());
-            if entries > limits.entries {
-                let what = "the number of entries of all layers";
-                return Err(LayerError::Limit { what, limit: limits.entries }.into());
+        let numbered: Vec<(u16, &DiffId)> = (0..).zip(layers).collect();
+        // No more trees than threads are held beside the one that they become.
+        for several in numbered.chunks(self.workers.get()) {
+            for meaning in self.meanings(several, limits) {
+                let (tree, contents) = meaning?;
+                entries = entries.saturating_add(tree.len());
+                if entries > limits.entries {
+                    let what = "the number of entries of all layers";
+                    return Err(LayerError::Limit { what, limit: limits.entries }.into());
+                }
+                rendered.tree = std::mem::take(&mut rendered.tree).stack(tree)?;
+                rendered.layers.push(contents);
             }
-            rendered.tree = std::mem::take(&mut rendered.tree).stack(tree)?;
-            rendered.layers.push(contents);
         }
         Ok(rendered)
+    }
+
+    /// What some layers mean, each found out by a thread of its own.
+    fn meanings(&self, layers: &[(u16, &DiffId)], limits: &Limits) -> Vec<Result<(Tree, Contents)>> {
+        let meaning = |(number, diff_id): (u16, &DiffId)| self.layer_meaning(diff_id, number, limits);
+        let [first, others @ ..] = layers else { return Vec::new() };
+        thread::scope(|threads| {
+            let others: Vec<_> = others.iter().map(|layer| threads.spawn(move || meaning(*layer))).collect();
+            let own = meaning(*first);
+            let join = |other: thread::ScopedJoinHandle<'_, _>| {
+                other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            std::iter::once(own).chain(others.into_iter().map(join)).collect()
+        })
     }
 
     fn layer_meaning(&self, diff_id: &DiffId, number: u16, limits: &Limits) -> Result<(Tree, Contents)> {

@@ -141,7 +141,7 @@ impl Maker<'_> {
         };
         let path = stat::real_path(folder.path())?.join(ROOT);
         let mut staging = Staging::create(path, Existing::Refuse, apply)?;
-        staging.plant(&self.rendered.tree, self)?;
+        staging.plant(&self.rendered.tree, self, self.cx.workers)?;
         staging.publish(Durable::Yes)?;
         Ok(())
     }

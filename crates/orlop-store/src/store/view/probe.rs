@@ -20,6 +20,7 @@ use orlop_spec::digest::{Algorithm, Digest};
 use orlop_spec::port::Result;
 use std::borrow::Cow;
 use std::io::Write as _;
+use std::num::NonZeroUsize;
 use std::path::Path;
 
 /// The only file of the tree, and what it holds.
@@ -117,7 +118,7 @@ fn fill(place: &Dir, path: &Path, backend: Backend) -> Result<()> {
     }
     let apply = Apply { layer_of: Some(make::flavour(backend)), ..Apply::default() };
     let mut staging = Staging::create(path.join(ROOT), Existing::Refuse, apply)?;
-    staging.plant(&tree(), &probe)?;
+    staging.plant(&tree(), &probe, NonZeroUsize::MIN)?;
     staging.publish(Durable::No)?;
     Ok(())
 }
