@@ -5,6 +5,7 @@ pub mod checkout;
 pub mod claim;
 pub mod commit;
 pub mod escape;
+pub mod export;
 pub mod flavour;
 pub mod id;
 pub mod identity;

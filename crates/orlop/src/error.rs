@@ -385,7 +385,7 @@ impl Diagnose for Error {
                 Some("`orlop files REF` lists what there is".into())
             }
             Self::NoTransport { .. } => Some(
-                "it opens docker:, oci:, oci-archive:, docker-archive:, dir:, rootfs:, tar: and https:"
+                "it opens docker:, oci:, oci-archive:, docker-archive:, dir:, rootfs:, tar:, ostree: and https:"
                     .into(),
             ),
             Self::Refused { .. } | Self::Unsigned { .. } | Self::BadPolicy { .. } => Some(

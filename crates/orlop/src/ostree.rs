@@ -1,4 +1,5 @@
 //! Repositories of OSTree as places: what verbs make of them.
 
 pub mod kept;
+pub mod source;
 pub mod target;

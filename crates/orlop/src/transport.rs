@@ -4,12 +4,13 @@
 use crate::error::Error;
 use crate::network::{Role, Surroundings};
 use crate::ostree::kept;
+use crate::ostree::source::CommitTree;
 use crate::ostree::target::CommitTarget;
 use crate::rendering::{NewFolder, TreeTarget};
 use crate::schema_one::{Converting, Old};
 use crate::stored::Stored;
 use crate::tar_tree::RootTar;
-use crate::trees::{FolderTree, TarFile, TreeSource};
+use crate::trees::{FolderTree, Profile, TarFile, TreeSource};
 use crate::web;
 use orlop_fs::{Dir, FileKind};
 use orlop_layer::Time;
@@ -56,6 +57,8 @@ pub struct Outside<'a> {
     pub resolve: Resolve,
     /// What images are opened for.
     pub purpose: Purpose,
+    /// What commits of OSTree become.
+    pub profile: Profile,
     /// What becomes of images of Docker's schema 1.
     pub old: Old,
     /// Opens standard input, for `-` as a source.
@@ -221,6 +224,10 @@ fn opened<'a>(reference: &Reference, outside: &Outside<'a>) -> Result<Opened<'a>
             return Ok(Opened::Tree(Box::new(folder)));
         }
         Transport::Tar(file) => return Ok(Opened::Tree(Box::new(TarFile::open(file, outside)?))),
+        Transport::Ostree { repository, name } => {
+            let commit = CommitTree::open(repository, name, outside.profile, outside.cx.limits)?;
+            return Ok(Opened::Tree(Box::new(commit)));
+        }
         Transport::LayoutUrl(address) => Box::new(web::layout(address, outside)?),
         Transport::Web(address) => match web::archive(address, outside)? {
             Archive::Oci(archive) => Box::new(archive),

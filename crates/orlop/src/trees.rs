@@ -44,6 +44,16 @@ impl Reading {
     }
 }
 
+/// What the files of a place become, where the place knows more than files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Profile {
+    /// An image of them.
+    #[default]
+    Plain,
+    /// An image that flatpak installs.
+    Flatpak,
+}
+
 /// What an image begins with that is made of a tree, beside its files.
 #[derive(Clone, Debug, Default)]
 pub struct Says {
@@ -61,6 +71,11 @@ pub struct Says {
 pub trait TreeSource: Send + Sync {
     /// The entries in canonical order. May be called again.
     fn entries<'a>(&'a self, cx: &Context<'a>, how: &'a Reading) -> Result<Box<dyn Entries + Send + 'a>>;
+
+    /// Whether they can become that.
+    fn can_be(&self, profile: Profile) -> bool {
+        profile == Profile::Plain
+    }
 
     /// What the place knows of the image that its files become.
     fn says(&self) -> Result<Says> {

@@ -128,6 +128,7 @@ impl World {
             spools: &self.spools,
             resolve: Resolve::Fetch,
             purpose: Purpose::Use,
+            profile: orlop::trees::Profile::Plain,
             old: orlop::schema_one::Old::Refused,
             stdin: &|| Box::new(std::io::empty()),
             stdout: &|| Box::new(std::io::sink()),

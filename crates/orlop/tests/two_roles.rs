@@ -120,6 +120,7 @@ fn outside(scratch: &Scratch) -> Outside<'static> {
         spools: Box::leak(Box::new(transport::SpoolFolder(scratch.root().into()))),
         resolve: orlop::remote::Resolve::Fetch,
         purpose: Purpose::Use,
+        profile: orlop::trees::Profile::Plain,
         old: orlop::schema_one::Old::Refused,
         tmpdir: scratch.root().into(),
         store: scratch.path("store"),

@@ -96,6 +96,7 @@ impl Copying {
     ) -> Result<Outcome, Fault> {
         let is_one = sources.len() == 1 && !self.all_tags;
         let target = if is_one { flags::target(target)? } else { flags::target_place(target)? };
+        self.places.as_profile(dividing.profile());
         let lines = shell.work(&self.work, |cx| {
             let (mut images, mut trees) = (Vec::new(), Vec::new());
             for text in sources {
@@ -125,8 +126,8 @@ impl Copying {
 }
 
 const DIVIDED: orlop::Error = orlop::Error::Unfit {
-    what: "an image has its layers already: only files are divided",
-    hint: "unpack it first, and copy its files: orlop copy --chunked 64 rootfs:DIR DST",
+    what: "an image is what it is already: only files become one",
+    hint: "leave --chunked and --profile out, or unpack it first and copy its files: orlop copy --chunked 64 rootfs:DIR DST",
 };
 
 const MIXED: orlop::Error = orlop::Error::Unfit {

@@ -1,12 +1,13 @@
-//! `--chunked`: how files are divided among layers.
+//! `--profile`, `--chunked`: what files become, and how they are divided among layers.
 
 use super::Places;
 use crate::environment;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use orlop::chunk::packages::Components;
 use orlop::chunk::{Chunking, previous};
 use orlop::image::Image;
 use orlop::spec::{Context, Fault, Platform};
+use orlop::trees::Profile;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -14,6 +15,9 @@ use std::path::PathBuf;
 #[derive(Args, Debug, Default)]
 #[command(next_help_heading = "Files")]
 pub struct Dividing {
+    /// What a commit of OSTree becomes
+    #[arg(long, value_name = "WHAT")]
+    profile: Option<ProfileChoice>,
     /// Divide files among so many layers at most, so that an update changes few of them: by the packages of dpkg or apk,
     /// else by folders
     #[arg(long, value_name = "LAYERS")]
@@ -26,10 +30,26 @@ pub struct Dividing {
     previous: Option<OsString>,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ProfileChoice {
+    /// An image of its files, which carries the commit.
+    Plain,
+    /// The same, with the labels that flatpak needs to install it.
+    Flatpak,
+}
+
 impl Dividing {
-    /// Whether it was asked for.
+    /// Whether anything was asked for.
     pub fn is_given(&self) -> bool {
-        self.chunked.is_some()
+        self.chunked.is_some() || self.profile.is_some()
+    }
+
+    /// What a commit becomes.
+    pub fn profile(&self) -> Profile {
+        match self.profile {
+            None | Some(ProfileChoice::Plain) => Profile::Plain,
+            Some(ProfileChoice::Flatpak) => Profile::Flatpak,
+        }
     }
 
     /// How files are divided, where they are.

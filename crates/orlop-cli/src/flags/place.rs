@@ -17,7 +17,7 @@ use orlop::spec::reference::{Bare, LoneStream, Reference, Transport};
 use orlop::spec::{AnyDigest, Context, Digest, Event, Fault, Platform};
 use orlop::store::form::KeepBlobs;
 use orlop::transport::{self, Created, Opened, Outside, Purpose, SpoolFolder};
-use orlop::trees::{Reading, TreeSource};
+use orlop::trees::{Profile, Reading, TreeSource};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;
@@ -47,6 +47,8 @@ pub struct Places<L: Locking = Locked> {
     network: Network,
     #[arg(skip)]
     keep_blobs: OnceLock<KeepBlobs>,
+    #[arg(skip)]
+    profile: OnceLock<Profile>,
     #[arg(skip)]
     shared: OnceLock<Shared>,
 }
@@ -88,6 +90,13 @@ impl<L: Locking> Places<L> {
         self
     }
 
+    /// Says what commits of OSTree become, where a verb was told.
+    pub fn as_profile(&self, profile: Profile) -> &Self {
+        // Whoever says it twice says the same.
+        let _first = self.profile.set(profile);
+        self
+    }
+
     /// What the library is handed.
     pub fn outside<'a>(&'a self, cx: &Context<'a>) -> Outside<'a> {
         self.outside_for(cx, Resolve::Fetch, Purpose::Use)
@@ -114,6 +123,7 @@ impl<L: Locking> Places<L> {
             spools: &shared.spools,
             resolve,
             purpose,
+            profile: self.profile.get().copied().unwrap_or_default(),
             old: if self.convert_schema1 { Old::Converted } else { Old::Refused },
             stdin: &environment::stdin,
             stdout: &|| Box::new(environment::Stdout),
@@ -126,8 +136,9 @@ impl<L: Locking> Places<L> {
 
     /// Opens a folder or a tar. A word without a transport is a path, and `-` a tar on standard input.
     pub fn open_tree(&self, text: &OsStr, cx: &Context<'_>) -> Result<Box<dyn TreeSource>, Fault> {
-        let is_said =
-            [&b"rootfs:"[..], b"tar:", b"aci:", b"https:"].iter().any(|it| text.as_bytes().starts_with(it));
+        let is_said = [&b"rootfs:"[..], b"tar:", b"aci:", b"ostree:", b"https:"]
+            .iter()
+            .any(|it| text.as_bytes().starts_with(it));
         let reference = if is_said || text == "-" {
             transport::parse(text, Bare::Registry, LoneStream::Tar)?
         } else {

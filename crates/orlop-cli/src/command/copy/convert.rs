@@ -26,6 +26,9 @@ pub fn tree_to_image(
 ) -> Result<String, Fault> {
     refuse("files become an image", &only_for_images(arguments))?;
     refuse(NO_COMMIT, &arguments.commits.given())?;
+    if !tree.can_be(dividing.profile()) {
+        return Err(NOT_FROM_FILES.into());
+    }
     let making = making(arguments.owners.owner()?, asked_platform(arguments)?)?;
     let Created::Blobs(sink) = arguments.places.create_any(target, cx)? else { return Err(FILES.into()) };
     say(cx, "the files become a new image, without a command");
@@ -92,6 +95,11 @@ fn told(reference: &str, Imported { id, level, account }: &Imported) -> Value {
         "content": count(&account.content),
     })
 }
+
+const NOT_FROM_FILES: orlop::Error = orlop::Error::Unfit {
+    what: "only a commit of OSTree can become that",
+    hint: "leave --profile out, or commit the files first",
+};
 
 const FILES: orlop::Error = orlop::Error::Unfit {
     what: "neither place holds images",

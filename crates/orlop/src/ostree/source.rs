@@ -1,0 +1,156 @@
+//! `ostree:REPOSITORY@REF`: a commit as a place of files, which knows what image it is.
+//!
+//! ```text
+//! plain          the commit itself in labels: whoever imports the image has the same commit again, signatures included
+//! flatpak        the same, and the labels that flatpak needs to install it
+//! ```
+//!
+//! Invariant: the image depends on the commit and what was said beside it alone.
+
+use crate::error::Error;
+use crate::trees::{Profile, Reading, Says, TreeSource};
+use orlop_fs::owner::Owner;
+use orlop_host::flatpak::labels::{Labels, XA_REF};
+use orlop_host::flatpak::refname::Ref;
+use orlop_host::ostree::carried::Carried;
+use orlop_host::ostree::export::{CommitEntries, Folder, folder, split_subpath, time};
+use orlop_host::ostree::object::Commit;
+use orlop_host::ostree::{ObjectId, RefSpec, Repo, Variant};
+use orlop_layer::{Chunk, Entries, Entry, Error as LayerError, Kind, TreePath};
+use orlop_spec::descriptor::Annotations;
+use orlop_spec::edit::Pair;
+use orlop_spec::port::Result;
+use orlop_spec::time::Timestamp;
+use orlop_spec::{Context, Limits, Platform};
+use std::path::Path;
+
+/// Bytes of flatpak's `metadata` that are read.
+const METADATA: u64 = 1 << 20;
+
+/// A commit of a repository, or a folder of it.
+pub struct CommitTree {
+    repo: Repo,
+    id: ObjectId,
+    commit: Commit,
+    /// What is the root of the image.
+    root: Folder,
+    is_whole: bool,
+    /// As it was called.
+    name: Box<str>,
+    profile: Profile,
+}
+
+impl CommitTree {
+    /// Opens what `name` means: a ref, an id, with `:/SUBPATH` behind it where a folder is meant.
+    pub fn open(repository: &Path, name: &str, profile: Profile, limits: &Limits) -> Result<Self> {
+        let (name, path) = split_subpath(name)?;
+        let is_whole = path.is_root();
+        if profile == Profile::Flatpak && !is_whole {
+            return Err(NOT_WHOLE.into());
+        }
+        let repo = Repo::open(repository, limits)?;
+        let id = repo.resolve(name)?;
+        let commit = repo.commit(&id)?;
+        let root = folder(&repo, &commit, &path)?;
+        Ok(Self { repo, id, commit, root, is_whole, name: name.into(), profile })
+    }
+
+    /// What flatpak calls the commit, as the name or the commit says.
+    pub fn flatpak_ref(&self) -> Option<Ref> {
+        let called = self.name.parse::<RefSpec>().ok();
+        let called = called.and_then(|spec| spec.name.as_str().parse().ok());
+        let values = &self.commit.metadata;
+        let said = || values.get(XA_REF)?.as_str()?.parse().ok();
+        let bound = || {
+            let refs = values.get("ostree.ref-binding").and_then(Variant::as_strings)?;
+            refs.into_iter().find_map(|name| name.parse().ok())
+        };
+        called.or_else(said).or_else(bound)
+    }
+
+    fn labels(&self) -> Result<Annotations> {
+        if !self.is_whole {
+            return Ok(Annotations::new());
+        }
+        let detached = self.repo.detached(&self.id)?;
+        let mut labels = Carried { commit: self.commit.clone(), detached }.to_annotations();
+        if self.profile == Profile::Flatpak {
+            let name = self.flatpak_ref().ok_or(NOT_FLATPAK)?;
+            let metadata = self.metadata()?;
+            let of_flatpak = Labels::of_commit(Some(name), &self.id, &self.commit, metadata.as_deref());
+            labels.extend(of_flatpak.to_annotations());
+        }
+        Ok(labels)
+    }
+
+    /// The file `metadata` of the root.
+    fn metadata(&self) -> Result<Option<String>> {
+        let tree = self.repo.dirtree(&self.root.tree)?;
+        let Some(id) = tree.file("metadata") else { return Ok(None) };
+        let file = self.repo.file(id)?;
+        let content = if file.header().is_link() { Vec::new() } else { file.content(METADATA)? };
+        Ok(String::from_utf8(content).ok().filter(|text| !text.is_empty()))
+    }
+}
+
+const NOT_WHOLE: Error = Error::Unfit {
+    what: "flatpak takes whole commits, and a subpath is a part of one",
+    hint: "leave the subpath or --profile flatpak out",
+};
+
+const NOT_FLATPAK: Error = Error::Unfit {
+    what: "neither its name nor the commit says what flatpak calls it",
+    hint: "name it by a ref such as app/org.example.App/x86_64/stable, or leave --profile flatpak out",
+};
+
+impl TreeSource for CommitTree {
+    fn entries<'a>(&'a self, _: &Context<'a>, how: &'a Reading) -> Result<Box<dyn Entries + Send + 'a>> {
+        let inner = CommitEntries::new(&self.repo, self.root, time(&self.commit));
+        Ok(Box::new(Read { inner, how, left_out: None }))
+    }
+
+    fn can_be(&self, _: Profile) -> bool {
+        true
+    }
+
+    fn says(&self) -> Result<Says> {
+        let labels = self.labels()?.into_iter().map(|(key, value)| Pair { key, value }).collect();
+        let created = i64::try_from(self.commit.time).ok();
+        let created = created.and_then(|seconds| Timestamp::new(seconds, 0).ok());
+        let name = self.flatpak_ref();
+        let architecture = name.as_ref().and_then(Ref::architecture);
+        let platform = architecture.map(|name| Platform::new("linux", name, None));
+        Ok(Says { labels, created, platform, annotations: Annotations::new() })
+    }
+}
+
+/// The entries of a commit, as they are to be read.
+struct Read<'a> {
+    inner: CommitEntries<'a>,
+    how: &'a Reading,
+    /// The folder that is passed over.
+    left_out: Option<TreePath>,
+}
+
+impl Entries for Read<'_> {
+    fn next_entry(&mut self) -> Result<Option<Entry>, LayerError> {
+        while let Some(mut entry) = self.inner.next_entry()? {
+            if self.left_out.as_ref().is_some_and(|folder| entry.path.starts_with(folder)) {
+                continue;
+            }
+            if self.how.leaves_out(&entry.path) {
+                self.left_out = matches!(entry.kind, Kind::Directory).then_some(entry.path);
+                continue;
+            }
+            if self.how.owner == Owner::Squash {
+                (entry.meta.uid, entry.meta.gid) = (0, 0);
+            }
+            return Ok(Some(entry));
+        }
+        Ok(None)
+    }
+
+    fn next_chunk(&mut self) -> Result<Option<Chunk<'_>>, LayerError> {
+        self.inner.next_chunk()
+    }
+}
