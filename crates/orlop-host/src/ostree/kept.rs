@@ -13,7 +13,7 @@
 //!
 //! Invariant: documents have the bytes that they came with, so an image has the same digest when it leaves.
 
-mod note;
+pub(super) mod note;
 mod sink;
 
 pub use note::ImageNote;

@@ -20,12 +20,14 @@ mod note;
 pub(super) mod plant;
 pub(super) mod recipe;
 pub mod tarsplit;
+pub mod usage;
 
 pub use error::LayersError;
 pub use note::{Back, Note};
 
 use super::escape::Escape;
 use super::refname::{RefError, RefName};
+use super::variant::Dict;
 use orlop_layer::list::Dialect;
 
 /// Where lists of layers are, by diff id.
@@ -41,6 +43,13 @@ pub const DIALECT: Dialect = Dialect {
     // Every content is a file of the layer's tree anyway.
     short: 0,
 };
+
+/// Whether a commit is one of a layer, a blob or an image, by its metadata.
+pub(super) fn is_ours(metadata: &Dict) -> bool {
+    [note::BACK, recipe::DIFF_ID, recipe::BLOB, super::kept::note::ROOT]
+        .iter()
+        .any(|key| metadata.get(key).is_some())
+}
 
 /// The ref beneath a folder for what a digest names.
 pub fn ref_of(folder: &str, digest: &str) -> Result<RefName, RefError> {

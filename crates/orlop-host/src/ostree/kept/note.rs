@@ -12,7 +12,7 @@ use orlop_spec::{Descriptor, Document, Index, Manifest};
 use std::collections::BTreeMap;
 
 const DOCUMENTS: &str = "orlop.image.documents";
-const ROOT: &str = "orlop.image.root";
+pub(in super::super) const ROOT: &str = "orlop.image.root";
 const CONFIG: &str = "ostree.container.image-config";
 const MANIFEST: &str = "ostree.manifest";
 const MANIFEST_DIGEST: &str = "ostree.manifest-digest";
@@ -131,6 +131,20 @@ impl ImageNote {
             }
         }
         layers
+    }
+
+    /// Every blob that a manifest of the image names, and the manifests.
+    pub fn blobs(&self) -> Vec<AnyDigest> {
+        let documents = self.manifests();
+        let named = documents
+            .iter()
+            .filter_map(|document| self.manifest(document))
+            .flat_map(|manifest| manifest.blobs().map(|blob| blob.digest.clone()).collect::<Vec<_>>());
+        let mut blobs: Vec<_> =
+            named.chain(documents.iter().map(|document| document.digest.clone())).collect();
+        blobs.sort();
+        blobs.dedup();
+        blobs
     }
 
     /// The digest of the config, which names the image for programs that run it; nothing for an index.

@@ -79,6 +79,20 @@ pub enum LayersError {
         /// How many were given.
         count: usize,
     },
+    /// A layer that is to go is needed.
+    #[error("{digest} is used")]
+    InUse {
+        /// Its blob.
+        digest: AnyDigest,
+        /// By whom.
+        users: Names,
+    },
+    /// A layer that is to go is not there.
+    #[error("no layer {digest} is kept there")]
+    NoSuchLayer {
+        /// Its blob.
+        digest: AnyDigest,
+    },
     /// A layer that was there is gone.
     #[error("the layer {digest} was pruned while the image was taken in")]
     Pruned {
@@ -95,14 +109,14 @@ impl Diagnose for LayersError {
             | Self::NoteDamaged { .. }
             | Self::NoImage
             | Self::NotKept { .. } => Kind::Integrity,
-            Self::NoSuchImage { .. } => Kind::NotFound,
+            Self::NoSuchImage { .. } | Self::NoSuchLayer { .. } => Kind::NotFound,
             Self::OtherFraming { .. } | Self::BlobGone { .. } | Self::OneImageOnly { .. } => Kind::Usage,
-            Self::UnknownVersion { .. } | Self::Pruned { .. } => Kind::Other,
+            Self::UnknownVersion { .. } | Self::InUse { .. } | Self::Pruned { .. } => Kind::Other,
         }
     }
 
     fn is_absence(&self) -> bool {
-        matches!(self, Self::NoSuchImage { .. } | Self::NotKept { .. })
+        matches!(self, Self::NoSuchImage { .. } | Self::NoSuchLayer { .. } | Self::NotKept { .. })
     }
 
     fn hint(&self) -> Option<String> {
@@ -113,6 +127,8 @@ impl Diagnose for LayersError {
             Self::OtherFraming { .. } | Self::BlobGone { .. } => {
                 Some("compress the layer anew: --compress gzip".into())
             }
+            Self::InUse { users, .. } => Some(format!("take what uses it away first: {users}")),
+            Self::NoSuchLayer { .. } => Some("list what there is: orlop ostree layers ls".into()),
             Self::NoSuchImage { known, .. } if !known.is_empty() => Some(format!("it has {known}")),
             _ => None,
         }

@@ -14,7 +14,7 @@ use orlop_layer::codec::Recipe;
 use orlop_spec::digest::{AnyDigest, DiffId};
 use std::fmt;
 
-const BACK: &str = "orlop.blob.back";
+pub(super) const BACK: &str = "orlop.blob.back";
 const DIGEST: &str = "orlop.blob.digest";
 const SIZE: &str = "orlop.blob.size";
 const DIFF_ID: &str = "orlop.layer.diff-id";

@@ -34,8 +34,10 @@ use std::collections::HashSet;
 use std::io::{self, Read, Write};
 
 /// The digest of uncompressed bytes, and their number.
-const DIFF_ID: &str = "orlop.layer.diff-id";
+pub(super) const DIFF_ID: &str = "orlop.layer.diff-id";
 const SIZE: &str = "orlop.layer.size";
+/// What a blob is that is kept as it came.
+pub(super) const BLOB: &str = "orlop.blob";
 
 /// What a layer is taken in with.
 #[derive(Clone, Copy)]
@@ -300,7 +302,8 @@ fn put_whole(transaction: &Transaction<'_>, blob: &Descriptor, spool: &File) -> 
     let root = put_root_meta(transaction)?;
     let tree = DirTree { files: vec![("blob".into(), file)], folders: Vec::new() };
     let tree = transaction.put(Kind::DirTree, &tree.to_bytes())?;
-    let id = put_commit(transaction, Dict::new(), (tree, root))?;
+    let metadata = [(BLOB, Variant::string(&blob.digest.to_string()))].into_iter().collect();
+    let id = put_commit(transaction, metadata, (tree, root))?;
     let name = ref_of(WHOLE, &blob.digest.to_string()).map_err(Error::from)?;
     transaction.set_ref(&RefSpec::local(name), Some(&id));
     Ok(())

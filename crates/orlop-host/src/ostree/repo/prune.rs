@@ -147,7 +147,8 @@ impl Repo {
         Ok(())
     }
 
-    fn size_on_disk(&self, object: &ObjectName) -> Result<u64, Error> {
+    /// Bytes of the file of an object.
+    pub(in super::super) fn size_on_disk(&self, object: &ObjectName) -> Result<u64, Error> {
         let Some(folder) = self.folder(&object.id)? else { return Ok(0) };
         Ok(folder.try_stat(self.file_name(object))?.map_or(0, |stat| stat.size))
     }

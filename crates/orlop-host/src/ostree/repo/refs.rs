@@ -12,6 +12,9 @@ use orlop_fs::{Dir, FileKind};
 /// Bytes of the file of a ref, at most.
 const LARGEST: u64 = 1 << 10;
 
+/// How often a folder may go before a ref is in it.
+const TRIES: usize = 16;
+
 impl Repo {
     /// The commit that a ref names; `None` where there is no such ref.
     pub fn find_ref(&self, spec: &RefSpec) -> Result<Option<ObjectId>, Error> {
@@ -120,9 +123,19 @@ impl Repo {
     }
 
     /// Sets a ref, or takes it away.
-    pub(super) fn write_ref(&self, spec: &RefSpec, to: Option<&ObjectId>) -> Result<(), Error> {
+    pub(in super::super) fn write_ref(&self, spec: &RefSpec, to: Option<&ObjectId>) -> Result<(), Error> {
         let (folders, name) = place(spec);
         let Some(id) = to else { return self.remove_ref(&folders, name) };
+        // Another writer may take an empty folder away before this one has a file in it.
+        for _ in 0..TRIES {
+            if unless_gone(self.place_ref(&folders, name, id))?.is_some() {
+                return Ok(());
+            }
+        }
+        self.place_ref(&folders, name, id)
+    }
+
+    fn place_ref(&self, folders: &[&str], name: &str, id: &ObjectId) -> Result<(), Error> {
         let mut at = self.dir.try_clone()?;
         for folder in folders {
             at = at.make_or_open_dir(folder, 0o777)?;
@@ -177,20 +190,33 @@ fn read(folder: &Dir, name: &str, spec: &RefSpec) -> Result<ObjectId, Error> {
     id.ok_or_else(|| RepoError::BadRef { name: spec.to_string().into() }.into())
 }
 
-/// Every ref beneath a folder. Names that cannot be refs are passed over.
+/// Nothing where a file or folder is not there any more.
+fn unless_gone<T>(found: Result<T, Error>) -> Result<Option<T>, Error> {
+    match found {
+        Err(Error::Fs(error)) if error.is_not_found() => Ok(None),
+        found => found.map(Some),
+    }
+}
+
+/// Every ref beneath a folder. Names that cannot be refs are passed over, and so is what goes while it is looked at.
 fn collect(folder: Dir, remote: Option<&str>, refs: &mut Vec<(RefSpec, ObjectId)>) -> Result<(), Error> {
     let mut open = vec![(String::new(), folder)];
     while let Some((path, folder)) = open.pop() {
-        for file in folder.list()? {
+        let Some(files) = unless_gone(folder.list().map_err(Error::from))? else { continue };
+        for file in files {
             let Ok(name) = std::str::from_utf8(&file) else { continue };
             let path = if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
             let Ok(name) = path.parse() else { continue };
-            match folder.stat(&file)?.kind {
-                FileKind::Directory => open.push((path, folder.open_dir(&file)?)),
-                FileKind::File => {
+            match folder.try_stat(&file)?.map(|stat| stat.kind) {
+                Some(FileKind::Directory) => {
+                    let below = unless_gone(folder.open_dir(&file).map_err(Error::from))?;
+                    open.extend(below.map(|below| (path, below)));
+                }
+                Some(FileKind::File) => {
                     let spec = RefSpec { remote: remote.map(Into::into), name };
-                    let id = read(&folder, std::str::from_utf8(&file).unwrap_or_default(), &spec)?;
-                    refs.push((spec, id));
+                    let file = std::str::from_utf8(&file).unwrap_or_default();
+                    let id = unless_gone(read(&folder, file, &spec))?;
+                    refs.extend(id.map(|id| (spec, id)));
                 }
                 _ => {}
             }

@@ -1,38 +1,18 @@
-//! Images that a repository keeps: they leave as they came, their layers once.
+//! Images leave as they came, and have their layers once.
 
+use crate::world::*;
 use orlop_host::ostree::kept::{Kept, KeptSink};
 use orlop_host::ostree::repo::{Mode, Repo};
 use orlop_layer::Codec;
-use orlop_layer::codec::Blocks;
 use orlop_spec::digest::{Algorithm, DiffId, Digest};
-use orlop_spec::media_type::{MediaType, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_LAYER_GZIP, OCI_MANIFEST};
-use orlop_spec::port::{Catalog, Hints, Name, Put, Result, Selector, Sink, Source};
-use orlop_spec::{Cancel, Context, Descriptor, Index, Kind, Limits, Manifest, json};
-use std::io::{Read as _, Write as _};
-use std::num::NonZeroUsize;
+use orlop_spec::media_type::{MediaType, OCI_INDEX, OCI_LAYER, OCI_LAYER_GZIP, OCI_MANIFEST};
+use orlop_spec::port::{Catalog, Name, Put, Result, Sink, Source};
+use orlop_spec::{Descriptor, Index, Kind, json};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
 use testkit::suites::{self, Again, Holds, Place, describe, read};
 use testkit::tarball::{Member, tar};
-use testkit::{Peer, Scratch, proof, scratch};
-
-const NAME: &str = "docker://h.example/a_b/c:1";
-const ONE: NonZeroUsize = NonZeroUsize::MIN;
-
-static CANCEL: Cancel = Cancel::new();
-static LIMITS: LazyLock<Limits> = LazyLock::new(Limits::default);
-
-fn cx() -> Context<'static> {
-    Context { observer: &(), cancel: &CANCEL, limits: &LIMITS, workers: ONE }
-}
-
-fn repo(path: &Path, mode: Mode) -> Repo {
-    Repo::create(path, mode, &LIMITS).expect("a repository")
-}
-
-fn sink(path: &Path, mode: Mode, name: &str) -> KeptSink<'static> {
-    KeptSink::new(repo(path, mode), name, cx()).expect("it opens")
-}
+use testkit::{Scratch, proof, scratch};
 
 struct InRepo(Scratch, Mode);
 
@@ -62,99 +42,6 @@ fn kept_images_keep_the_laws_of_the_ports() {
         laws += suites::source(&fresh) + suites::sink(&fresh);
     }
     proof::ran("ports: image kept by OSTree", laws);
-}
-
-/// An image of layers in some compression, and everything that belongs to it.
-struct Image {
-    root: Descriptor,
-    blobs: Vec<(Descriptor, Vec<u8>)>,
-}
-
-fn image(layers: &[&[u8]], codec: Codec) -> Image {
-    let mut blobs = Vec::new();
-    for layer in layers {
-        let mut blob = Blocks::new(codec, Vec::new());
-        blob.write_all(layer).expect("into memory");
-        let kind = if codec == Codec::None { OCI_LAYER } else { OCI_LAYER_GZIP };
-        let blob = blob.finish().expect("into memory");
-        blobs.push((describe(kind, Algorithm::Sha256, &blob), blob));
-    }
-    of_blobs(layers, blobs)
-}
-
-fn of_blobs(layers: &[&[u8]], mut blobs: Vec<(Descriptor, Vec<u8>)>) -> Image {
-    let ids: Vec<_> = layers.iter().map(|layer| Digest::of(Algorithm::Sha256, layer).to_string()).collect();
-    let config = serde_json::json!({
-        "created": "2001-02-03T04:05:06Z", "architecture": "amd64", "os": "linux",
-        "rootfs": { "type": "layers", "diff_ids": ids },
-    });
-    let config = config.to_string().into_bytes();
-    let config = (describe(OCI_CONFIG, Algorithm::Sha256, &config), config);
-    let descriptors = blobs.iter().map(|(blob, _)| blob.clone()).collect();
-    let manifest = json::print(&Manifest::new(config.0.clone(), descriptors));
-    let root = describe(OCI_MANIFEST, Algorithm::Sha256, &manifest);
-    blobs.extend([config, (root.clone(), manifest)]);
-    Image { root, blobs }
-}
-
-impl Image {
-    fn put(&self, sink: &dyn Sink) -> Vec<Put> {
-        let put =
-            |(blob, bytes): &(Descriptor, Vec<u8>)| sink.put(blob, bytes, &Hints::default()).expect("right");
-        self.blobs.iter().map(put).collect()
-    }
-
-    fn keep(&self, sink: KeptSink<'_>) -> Vec<Put> {
-        let puts = self.put(&sink);
-        Box::new(sink).finish(&[(Name::Untagged, self.root.clone())]).expect("whole");
-        puts
-    }
-
-    fn comes_back(&self, source: &dyn Source) {
-        assert_eq!(source.resolve(&Selector::Only).expect("there"), std::slice::from_ref(&self.root));
-        for (blob, bytes) in &self.blobs {
-            assert!(read(source, blob).expect("there") == *bytes, "{}", blob.media_type);
-        }
-    }
-}
-
-fn kept(path: &Path, name: &str) -> Kept {
-    Kept::open(Repo::open(path, &LIMITS).expect("there"), name, ONE).expect("kept")
-}
-
-/// A base with what is hard to keep: long contents, equal ones, one that is replaced within the layer, links, devices.
-fn base() -> Vec<u8> {
-    let long: Vec<u8> = (0..1_200_000_u32).map(|at| (at % 251) as u8).collect();
-    tar([
-        Member::folder("d"),
-        Member::file("d/x", "lower"),
-        Member::file("empty", ""),
-        Member::file("long", &long),
-        Member::file("twice", "first content, which a later entry replaces"),
-        Member::file("twice", "second"),
-        Member::hard_link("hard", "long"),
-        Member::symlink("soft", "d/x"),
-        Member::device(b'3', "null", 1, 3),
-        Member::fifo("pipe"),
-        Member::file("gone", "soon").owner(7, 8).mode(0o4755),
-    ])
-}
-
-fn upper() -> Vec<u8> {
-    tar([
-        Member::file(".wh.gone", ""),
-        Member::folder("d"),
-        Member::file("d/.wh..wh..opq", ""),
-        Member::file("d/y", "upper"),
-        Member::hard_link("again", "long"),
-    ])
-}
-
-const MODES: [Mode; 4] = [Mode::Bare, Mode::BareUser, Mode::BareUserOnly, Mode::Archive];
-
-fn modes() -> impl Iterator<Item = Mode> {
-    let is_root = testkit::is_root();
-    MODES.into_iter().filter(move |mode| is_root || *mode != Mode::Bare)
 }
 
 #[test]
@@ -188,11 +75,6 @@ fn what_our_codec_made_is_not_kept_twice() {
     let foreign = testkit::image::gzip(layers[0]);
     let blob = describe(OCI_LAYER_GZIP, Algorithm::Sha256, &foreign);
     assert_eq!(whole(&of_blobs(&layers, vec![(blob, foreign)])), 1);
-}
-
-fn refs(repo: &Path) -> Vec<String> {
-    let repo = Repo::open(repo, &LIMITS).expect("there");
-    repo.refs().expect("readable").into_iter().map(|(spec, _)| spec.to_string()).collect()
 }
 
 #[test]
@@ -253,13 +135,6 @@ fn a_config_that_names_another_layer_is_refused() {
     let finished = Box::new(sink).finish(&[(Name::Untagged, image.root.clone())]);
     assert_eq!(finished.map_err(|fault| fault.kind()), Err(Kind::Integrity));
     assert!(refs(&place.path("r")).iter().all(|name| !name.starts_with("ostree/container/image")));
-}
-
-/// Runs the real tool, and gives what it prints.
-fn ran(ostree: &Peer, folder: &Path, arguments: &[&str]) -> String {
-    let done = ostree.command().args(arguments).current_dir(folder).run();
-    assert!(done.success(), "ostree {arguments:?}: {}", done.err());
-    done.out()
 }
 
 fn listing(root: &Path) -> Vec<(PathBuf, String)> {

@@ -1,0 +1,5 @@
+//! Images that an OSTree repository keeps.
+
+mod images;
+mod prune;
+mod world;
