@@ -13,6 +13,7 @@ pub mod disk;
 pub mod dump;
 pub mod engine;
 pub mod fault_server;
+pub mod flatpak;
 pub mod hostile;
 pub mod http;
 pub mod image;
