@@ -129,7 +129,7 @@ pub(crate) fn put<T>(to: &dyn Sink, document: &Document<T>) -> Result<()> {
 }
 
 /// The descriptor of a layer of a Docker image in OCI's words.
-fn as_oci(layer: &Descriptor) -> Descriptor {
+pub(crate) fn as_oci(layer: &Descriptor) -> Descriptor {
     match layer.media_type.role() {
         Role::Layer(form)
             if layer.media_type.as_str().starts_with("application/vnd.docker.image.rootfs.diff") =>

@@ -11,7 +11,7 @@ use super::{
     CONTENT, FROM, IMAGE_CONFIG, IMAGE_MANIFEST, NewSpool, TO, advanced, codec_of, files, from_of, manifests,
     says, target,
 };
-use crate::draft::put;
+use crate::draft::{as_oci, put};
 use crate::error::Error;
 use crate::image::{Image, Layer};
 use orlop_fs::File;
@@ -22,7 +22,7 @@ use orlop_layer::{Error as LayerError, Verified};
 use orlop_spec::config::Config;
 use orlop_spec::digest::DiffId;
 use orlop_spec::manifest::Manifest;
-use orlop_spec::media_type::{MediaType, OCI_MANIFEST, Role};
+use orlop_spec::media_type::{Compression, MediaType, OCI_CONFIG, OCI_MANIFEST, Role};
 use orlop_spec::port::{Hints, Name, Origin, Result, Selector, Sink, Source};
 use orlop_spec::{
     Algorithm, AnyDigest, Context, Descriptor, Diagnose as _, Digest, Document, Event, Fault, Hasher, graph,
@@ -205,9 +205,12 @@ impl Patch<'_> {
         if layers.iter().zip(&manifest.layers).all(|(new, old)| new.names_same_blob(old)) {
             return Ok(manifest.clone());
         }
-        let value = Manifest { layers, ..manifest.clone().into_value() };
+        let layers = layers.iter().map(as_oci).collect();
+        let mut value = Manifest { layers, ..manifest.clone().into_value() };
+        value.media_type = Some(MediaType::new(OCI_MANIFEST));
+        value.config.media_type = MediaType::new(OCI_CONFIG);
         let algorithm = manifest.descriptor().digest.known().map_or(Algorithm::Sha256, Digest::algorithm);
-        Ok(Document::print(value, manifest.descriptor().media_type.clone(), algorithm))
+        Ok(Document::print(value, MediaType::new(OCI_MANIFEST), algorithm))
     }
 
     fn way<'s>(&'s self, blob: &Descriptor, diff_id: DiffId, old: &[Layer<'s>]) -> Result<Way<'s>> {
@@ -308,14 +311,15 @@ impl Patch<'_> {
         known: Option<Codec>,
         plain: &mut dyn Read,
     ) -> Result<Descriptor> {
-        let is_plain = matches!(blob.media_type.role(), Role::Layer(form) if form.compression == orlop_spec::media_type::Compression::None);
+        let is_plain =
+            matches!(blob.media_type.role(), Role::Layer(form) if form.compression == Compression::None);
         let known = known.or(is_plain.then_some(Codec::None));
         let Some(codec) = known.or(self.how.codec) else {
             return Err(Error::ForeignCompression { digest: blob.digest.clone() }.into());
         };
         let encode = Encode {
             codec,
-            algorithm: blob.digest.known().map_or(Algorithm::Sha256, Digest::algorithm),
+            algorithm: diff_id.0.algorithm(),
             workers: self.cx.workers,
             limits: self.cx.limits,
             cancel: self.cx.cancel,
@@ -323,7 +327,7 @@ impl Patch<'_> {
         };
         let mut out = self.to.begin(&Hints { algorithm: encode.algorithm, ..Hints::default() })?;
         let made = recompress(plain, &encode, &mut out)?;
-        if made.diff_id.0.algorithm() == diff_id.0.algorithm() && made.diff_id != diff_id {
+        if made.diff_id != diff_id {
             let (found, expected) = (Box::new(made.diff_id.0), Box::new(diff_id.0));
             return Err(LayerError::WrongDiffId { found, expected }.into());
         }
