@@ -121,6 +121,27 @@ fn an_image_carries_its_commit_to_the_byte() {
 }
 
 #[test]
+fn a_commit_comes_back_with_its_id_and_what_was_said_beside_it() {
+    let Some(ostree) = ostree() else { return };
+    let it = fixture(&ostree);
+    let id = with(&it, &ostree, &["rev-parse", "--repo=archive", "test/branch"]);
+    for (number, further) in ["--compress=zstd", "--chunked=3"].into_iter().enumerate() {
+        let image = format!("oci:img:{number}");
+        ok(&it, &["copy", "ostree:bare@test/branch", &image, further]);
+        let repo = format!("back-{number}");
+        with(&it, &ostree, &["init", &format!("--repo={repo}"), "--mode=archive"]);
+        ok(&it, &["copy", "--verify-id=require", &image, &format!("ostree:{repo}@test")]);
+        assert_eq!(with(&it, &ostree, &["rev-parse", &format!("--repo={repo}"), "test"]), id);
+        with(&it, &ostree, &["fsck", &format!("--repo={repo}")]);
+        let id = id.trim();
+        let beside = format!("objects/{}/{}.commitmeta", &id[..2], &id[2..]);
+        let read = |repo: &str| fs::read(it.path(&format!("{repo}/{beside}"))).expect("detached metadata");
+        assert_eq!(read(&repo), read("archive"));
+    }
+    proof::ran("ostree: a commit comes back out of an image with its id", 2);
+}
+
+#[test]
 fn a_commit_is_looked_at_as_an_image_is() {
     let Some(ostree) = ostree() else { return };
     let it = fixture(&ostree);
@@ -225,5 +246,14 @@ fn flatpak_imports_what_is_exported_for_it() {
     flatpak(&["build-import-bundle", "--oci", "other", "img"]);
     let listed = |repo: &str| with(&it, &ostree, &["ls", &format!("--repo={repo}"), "-R", "-C", HELLO]);
     assert_eq!(listed("repo"), listed("other"));
+    ok(&it, &["flatpak", "export", "repo", HELLO, "oci:bundle"]);
+    assert_eq!(ok(&it, &["digest", &format!("oci:bundle:{HELLO}")]), ok(&it, &["digest", &to]));
+    with(&it, &ostree, &["init", "--repo=same", "--mode=archive"]);
+    ok(&it, &["copy", &to, "ostree:same@test"]);
+    assert_eq!(
+        with(&it, &ostree, &["rev-parse", "--repo=same", "test"]),
+        id,
+        "what flatpak itself does not keep"
+    );
     proof::ran(PROOF, 1);
 }

@@ -1,5 +1,6 @@
-//! `orlop flatpak lint|index|serve`
+//! `orlop flatpak export|lint|index|serve`
 
+mod export;
 mod index;
 mod lint;
 mod serve;
@@ -20,6 +21,7 @@ pub struct Arguments {
 
 #[derive(Subcommand)]
 enum Verb {
+    Export(Deferred<export::Arguments>),
     Lint(Deferred<lint::Arguments>),
     Index(Deferred<index::Arguments>),
     Serve(Deferred<serve::Arguments>),
@@ -27,6 +29,7 @@ enum Verb {
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     match &arguments.verb {
+        Verb::Export(arguments) => export::run(arguments, shell),
         Verb::Lint(arguments) => lint::run(arguments, shell),
         Verb::Index(arguments) => index::run(arguments, shell),
         Verb::Serve(arguments) => serve::run(arguments, shell),
