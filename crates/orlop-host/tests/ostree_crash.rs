@@ -1,0 +1,237 @@
+//! Every changing file operation of a commit is hit once: the process dies before it, it fails with EIO, or the disk is full
+//! from there on. Afterwards every ref names a whole commit, and the same work, done again, succeeds.
+//!
+//! A work that is to die runs in a child process of this test program.
+
+use orlop_fs::Dir;
+use orlop_fs::seam::{self, Verdict};
+use orlop_host::Error;
+use orlop_host::ostree::checkout::{CheckoutOptions, Existing, Owners, checkout};
+use orlop_host::ostree::commit::{FolderOptions, write_folder};
+use orlop_host::ostree::repo::{Mode, Repo};
+use orlop_host::ostree::{Commit, Dict, Kind, ObjectName, RefSpec};
+use orlop_layer::TreePath;
+use orlop_spec::{Cancel, Context, Limits};
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use testkit::scratch::scratch_in_memory;
+use testkit::{Command, proof};
+
+/// Tells a child what to do: `WORK|FAULT|FOLDER`.
+const CHILD: &str = "ORLOP_OSTREE_CRASH";
+
+/// Something that changes a place.
+struct Work {
+    name: &'static str,
+    mode: Mode,
+    /// What is there before.
+    prepare: fn(&Path, Mode),
+    run: fn(&Path, Mode) -> Result<(), Error>,
+    after: fn(&Path),
+}
+
+const WORKS: [Work; 4] = [
+    Work {
+        name: "the first commit of an archive",
+        mode: Mode::Archive,
+        prepare: trees,
+        run: new,
+        after: has_new,
+    },
+    Work {
+        name: "the first commit, bare-user",
+        mode: Mode::BareUser,
+        prepare: trees,
+        run: new,
+        after: has_new,
+    },
+    Work { name: "a second commit", mode: Mode::BareUser, prepare: old, run: new, after: has_both },
+    Work { name: "a checkout", mode: Mode::Archive, prepare: old, run: out, after: is_out },
+];
+
+/// The seam is one for the whole process, so one test has it at a time.
+static SEAM: Mutex<()> = Mutex::new(());
+
+#[test]
+fn a_killed_commit_leaves_whole_commits_and_succeeds_again() {
+    let _alone = SEAM.lock().unwrap_or_else(PoisonError::into_inner);
+    proof::ran("crash: commits of OSTree killed at every file operation", hit("kill", &killed));
+}
+
+#[test]
+fn a_failing_disk_leaves_whole_commits_and_a_commit_succeeds_again() {
+    let _alone = SEAM.lock().unwrap_or_else(PoisonError::into_inner);
+    let cases = hit("eio", &failed) + hit("enospc", &failed);
+    proof::ran("crash: commits of OSTree failed at every file operation with EIO and ENOSPC", cases);
+}
+
+/// Whether a work under a fault was hit by it.
+type Run = dyn Fn(&Work, &str, &Path) -> bool;
+
+fn hit(fault: &str, run: &Run) -> usize {
+    WORKS.iter().map(|work| hit_every_step(work, fault, run)).sum()
+}
+
+/// Hits the first operation, then the second, until the work ends before it is hit; how many there were.
+fn hit_every_step(work: &Work, fault: &str, run: &Run) -> usize {
+    for step in 1.. {
+        let (scratch, what) = (scratch_in_memory(), format!("{}: {fault} {step}", work.name));
+        let place = scratch.root();
+        (work.prepare)(place, work.mode);
+        if !run(work, &format!("{fault}:{step}"), place) {
+            assert!(step > 5, "{what}: the seam saw too little");
+            (work.after)(place);
+            return step - 1;
+        }
+        whole(place, &what);
+        if step % 4 == 1 || testkit::full() {
+            real_fsck(place, &what);
+        }
+        // A checkout that was killed has left a target, which it does not take for its own.
+        std::fs::remove_dir_all(place.join("out")).ok();
+        (work.run)(place, work.mode).unwrap_or_else(|error| panic!("{what}, again: {error}"));
+        (work.after)(place);
+        whole(place, &what);
+        let left = std::fs::read_dir(place.join("repo/tmp")).expect("listed").count();
+        assert_eq!(left, 1, "{what}: only the cache is left");
+    }
+    unreachable!("a work ends")
+}
+
+fn failed(work: &Work, fault: &str, place: &Path) -> bool {
+    let (hook, hits) = (seam::from_text(fault).expect("a known fault"), Arc::new(AtomicU64::new(0)));
+    let count = Arc::clone(&hits);
+    seam::install(Box::new(move |operation, name| {
+        let verdict = hook(operation, name);
+        count.fetch_add(u64::from(verdict != Verdict::Go), Ordering::Relaxed);
+        verdict
+    }));
+    let outcome = (work.run)(place, work.mode);
+    seam::clear();
+    let was_hit = hits.load(Ordering::Relaxed) > 0;
+    assert!(outcome.is_ok() || was_hit, "{} fails by itself: {outcome:?}", work.name);
+    was_hit
+}
+
+/// The same in a process of its own, which dies.
+fn killed(work: &Work, fault: &str, place: &Path) -> bool {
+    let task = format!("{}|{fault}|{}", work.name, place.display());
+    let this = std::env::current_exe().expect("a test program knows its path");
+    !Command::new(this).args(["--exact", "child"]).env(CHILD, task).run().success()
+}
+
+/// Not a test of its own: what a child process does.
+#[test]
+fn child() {
+    let Ok(task) = std::env::var(CHILD) else { return };
+    let [work, fault, place] = task.splitn(3, '|').collect::<Vec<_>>()[..] else { panic!("{task}") };
+    let work = WORKS.iter().find(|known| known.name == work).expect("a known work");
+    seam::install(seam::from_text(fault).expect("a known fault"));
+    (work.run)(Path::new(place), work.mode).expect("whoever lives has done its work");
+    seam::clear();
+}
+
+fn with<T>(work: impl FnOnce(&Context<'_>) -> T) -> T {
+    let (cancel, limits) = (Cancel::new(), Limits::default());
+    work(&Context { observer: &(), cancel: &cancel, limits: &limits, workers: NonZeroUsize::MIN })
+}
+
+/// Every ref names a commit that is whole.
+fn whole(place: &Path, what: &str) {
+    let repo = place.join("repo");
+    if !repo.join("config").exists() {
+        return;
+    }
+    with(|cx| {
+        let repo = Repo::open(&repo, cx.limits).expect(what);
+        for (spec, id) in repo.refs().expect(what) {
+            for ObjectName { id, kind } in
+                repo.reach(cx, &id).unwrap_or_else(|error| panic!("{what}: {spec}: {error}"))
+            {
+                match kind {
+                    Kind::File => drop(repo.file(&id).and_then(|file| file.content(1 << 30)).expect(what)),
+                    kind => drop(repo.raw(&ObjectName::new(id, kind)).expect(what)),
+                }
+            }
+        }
+    });
+}
+
+fn real_fsck(place: &Path, what: &str) {
+    let repo = place.join("repo");
+    if let Some(ostree) = testkit::peer::peer("ostree").filter(|_| repo.join("config").exists()) {
+        let done = ostree.command().args(["fsck", "-q", &format!("--repo={}", repo.display())]).run();
+        assert!(done.success(), "{what}: {}{}", done.out(), done.err());
+    }
+}
+
+fn trees(place: &Path, _: Mode) {
+    for tree in ["old.tree", "new.tree"] {
+        std::fs::create_dir_all(place.join(tree).join("d")).expect("made");
+        std::fs::write(place.join(tree).join("same"), "the same").expect("written");
+        std::fs::write(place.join(tree).join("d/f"), tree).expect("written");
+        std::os::unix::fs::symlink("f", place.join(tree).join("d/l")).expect("linked");
+    }
+    // Beyond what is held in memory, and soon compressed.
+    let large = b"large ".repeat(175_000);
+    std::fs::write(place.join("new.tree/large"), large).expect("written");
+}
+
+fn commit(place: &Path, mode: Mode, name: &str) -> Result<(), Error> {
+    with(|cx| {
+        let repo = Repo::create(&place.join("repo"), mode, cx.limits)?;
+        let transaction = repo.begin(cx)?;
+        let folder = Dir::open(place.join(format!("{name}.tree")))?;
+        let root = write_folder(cx, &transaction, &folder, FolderOptions::default())?.root;
+        let (subject, body) = (name.to_owned(), String::new());
+        let (metadata, tree, meta) = (Dict::new(), root.tree, root.meta);
+        let commit = Commit { metadata, parent: None, related: vec![], subject, body, time: 1, tree, meta };
+        let id = transaction.put(Kind::Commit, &commit.to_bytes())?;
+        transaction.detached(&id, &Dict::new().to_bytes())?;
+        transaction.set_ref(&format!("os/{name}").parse::<RefSpec>()?, Some(&id));
+        transaction.finish().map(drop)
+    })
+}
+
+fn old(place: &Path, mode: Mode) {
+    trees(place, mode);
+    commit(place, mode, "old").expect("committed");
+}
+
+fn new(place: &Path, mode: Mode) -> Result<(), Error> {
+    commit(place, mode, "new")
+}
+
+fn out(place: &Path, _: Mode) -> Result<(), Error> {
+    with(|cx| {
+        let repo = Repo::open(&place.join("repo"), cx.limits)?;
+        let id = repo.resolve("os/old")?;
+        let options = CheckoutOptions {
+            owners: Owners::User,
+            existing: Existing::Refuse,
+            ..CheckoutOptions::default()
+        };
+        checkout(cx, &repo, &id, &TreePath::root(), &place.join("out"), &options).map(drop)
+    })
+}
+
+fn has(place: &Path, names: &[&str]) {
+    let repo = with(|cx| Repo::open(&place.join("repo"), cx.limits)).expect("a repository");
+    let refs = repo.refs().expect("listed").into_iter().map(|(spec, _)| spec.to_string()).collect::<Vec<_>>();
+    assert_eq!(refs, names);
+}
+
+fn has_new(place: &Path) {
+    has(place, &["os/new"]);
+}
+
+fn has_both(place: &Path) {
+    has(place, &["os/new", "os/old"]);
+}
+
+fn is_out(place: &Path) {
+    let read = |name: &str| std::fs::read_to_string(place.join("out").join(name)).expect("readable");
+    assert_eq!((read("same").as_str(), read("d/f").as_str()), ("the same", "old.tree"));
+}
