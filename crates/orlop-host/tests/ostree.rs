@@ -7,7 +7,7 @@ use orlop_host::ostree::checkout::{
 use orlop_host::ostree::commit::{FolderOptions, write_folder};
 use orlop_host::ostree::flavour::{Attributes, Flavour};
 use orlop_host::ostree::repo::{Mode, Repo};
-use orlop_host::ostree::{Commit, Dict, Kind, ObjectId, RefSpec};
+use orlop_host::ostree::{Commit, Dict, DirMeta, DirTree, Kind, ObjectId, RefSpec};
 use orlop_layer::TreePath;
 use orlop_layer::tree::InodeKind;
 use orlop_spec::{Cancel, Context, Limits};
@@ -403,7 +403,7 @@ fn layers_over_layers_are_those_of_the_real_tool() {
 
 #[test]
 fn what_is_in_the_way_of_a_checkout_decides_as_asked() {
-    let scratch = testkit::scratch();
+    let scratch = testkit::scratch::scratch_in_memory();
     scratch.folder("tree");
     scratch.file("tree/f", "of the commit");
     commit(&scratch.path("repo"), Mode::Archive, &scratch.path("tree"), FolderOptions::default());
@@ -428,7 +428,7 @@ fn what_is_in_the_way_of_a_checkout_decides_as_asked() {
 
 #[test]
 fn a_checkout_of_damaged_objects_leaves_nothing() {
-    let scratch = testkit::scratch();
+    let scratch = testkit::scratch::scratch_in_memory();
     scratch.folder("tree");
     scratch.file("tree/f", "content that will be damaged");
     commit(&scratch.path("repo"), Mode::BareUser, &scratch.path("tree"), FolderOptions::default());
@@ -441,4 +441,72 @@ fn a_checkout_of_damaged_objects_leaves_nothing() {
     let error = check_out(&scratch.path("repo"), &scratch.path("new"), options).expect_err("damaged");
     assert!(error.to_string().contains(&object.id.to_string()), "{error}");
     assert!(!scratch.path("new").exists());
+}
+
+/// Puts a commit whose root is made by hand.
+fn odd_commit(
+    repo: &Repo,
+    make: impl FnOnce(&orlop_host::ostree::Transaction<'_>, ObjectId) -> ObjectId,
+) -> ObjectId {
+    with(|cx| {
+        let transaction = repo.begin(cx).expect("begun");
+        let meta = DirMeta { uid: 0, gid: 0, mode: 0o040_755, xattrs: orlop_layer::Xattrs::new() };
+        let meta = transaction.put(Kind::DirMeta, &meta.to_bytes()).expect("put");
+        let tree = make(&transaction, meta);
+        let (subject, body) = (String::new(), String::new());
+        let commit = Commit {
+            metadata: Dict::new(),
+            parent: None,
+            related: vec![],
+            subject,
+            body,
+            time: 0,
+            tree,
+            meta,
+        };
+        let id = transaction.put(Kind::Commit, &commit.to_bytes()).expect("put");
+        transaction.finish().expect("published");
+        id
+    })
+}
+
+/// Folders that hold the one beneath under two names each: 2^64 paths in 64 objects.
+#[test]
+fn d1_a_commit_of_more_paths_than_objects_is_bounded() {
+    let scratch = testkit::scratch::scratch_in_memory();
+    let repo = Repo::create(&scratch.path("repo"), Mode::Archive, &Limits::default()).expect("made");
+    let id = odd_commit(&repo, |transaction, meta| {
+        (0..64).fold(DirTree::default().id(), |below, _| {
+            transaction.put(Kind::DirTree, &DirTree::default().to_bytes()).expect("put");
+            let folders = vec![("a".into(), below, meta), ("b".into(), below, meta)];
+            transaction.put(Kind::DirTree, &DirTree { files: vec![], folders }.to_bytes()).expect("put")
+        })
+    });
+    let (cancel, limits) = (Cancel::new(), Limits { entries: 10_000, ..Limits::default() });
+    let cx = Context { observer: &(), cancel: &cancel, limits: &limits, workers: NonZeroUsize::MIN };
+    let error = repo.tree(&cx, &id, &TreePath::root()).expect_err("bounded");
+    assert_eq!(orlop_spec::Diagnose::kind(&error), orlop_spec::Kind::Limit, "{error}");
+    let target = scratch.path("out");
+    checkout(&cx, &repo, &id, &TreePath::root(), &target, &CheckoutOptions::default()).expect_err("bounded");
+    assert!(!target.exists());
+    assert_eq!(repo.reach(&cx, &id).expect("few objects").len(), 67);
+}
+
+#[test]
+fn d1_a_commit_that_is_nested_too_deeply_is_refused() {
+    let scratch = testkit::scratch::scratch_in_memory();
+    let repo = Repo::create(&scratch.path("repo"), Mode::Archive, &Limits::default()).expect("made");
+    let nested = |depth: usize| {
+        odd_commit(&repo, |transaction, meta| {
+            let bottom = transaction.put(Kind::DirTree, &DirTree::default().to_bytes()).expect("put");
+            (0..depth).fold(bottom, |below, _| {
+                let folders = vec![("a".into(), below, meta)];
+                transaction.put(Kind::DirTree, &DirTree { files: vec![], folders }.to_bytes()).expect("put")
+            })
+        })
+    };
+    let read = |id: &ObjectId| with(|cx| repo.tree(cx, id, &TreePath::root()).map(|found| found.tree.len()));
+    assert_eq!(read(&nested(255)).expect("as deep as it may be"), 256);
+    let error = read(&nested(256)).expect_err("too deep");
+    assert_eq!(orlop_spec::Diagnose::kind(&error), orlop_spec::Kind::Limit, "{error}");
 }

@@ -83,7 +83,7 @@ fn content(repo: &Repo, id: &ObjectId) -> Result<Vec<u8>, Error> {
 
 #[test]
 fn every_mode_gives_back_what_it_was_given() {
-    let (scratch, large) = (testkit::scratch(), large());
+    let (scratch, large) = (testkit::scratch::scratch_in_memory(), large());
     let mut ids = Vec::new();
     for mode in WRITABLE {
         let repo = repo(&scratch, mode);
@@ -110,7 +110,7 @@ fn every_mode_gives_back_what_it_was_given() {
 
 #[test]
 fn what_is_there_is_not_written_again() {
-    let (scratch, large) = (testkit::scratch(), large());
+    let (scratch, large) = (testkit::scratch::scratch_in_memory(), large());
     let repo = repo(&scratch, Mode::Archive);
     fill(&repo, "one", &large);
     let before = repo.list(&Kind::ALL).expect("listed");
@@ -126,7 +126,7 @@ fn what_is_there_is_not_written_again() {
 
 #[test]
 fn nothing_is_seen_of_a_transaction_that_is_dropped() {
-    let scratch = testkit::scratch();
+    let scratch = testkit::scratch::scratch_in_memory();
     let repo = repo(&scratch, Mode::Bare);
     let transaction = begin(&repo);
     let id = transaction.put_file(&header(REGULAR | 0o644, ""), b"content").expect("put");
@@ -139,7 +139,7 @@ fn nothing_is_seen_of_a_transaction_that_is_dropped() {
 
 #[test]
 fn what_killed_writers_left_goes_with_the_next_one_and_living_ones_stay() {
-    let scratch = testkit::scratch();
+    let scratch = testkit::scratch::scratch_in_memory();
     let repo = repo(&scratch, Mode::Bare);
     scratch.folder("bare/tmp/orlop-abcdefgh2345/00");
     scratch.file("bare/tmp/orlop-abcdefgh2345/00/object.file", "left");
@@ -154,7 +154,7 @@ fn what_killed_writers_left_goes_with_the_next_one_and_living_ones_stay() {
 
 #[test]
 fn writers_share_the_lock_and_whoever_removes_has_it_alone() {
-    let scratch = testkit::scratch();
+    let scratch = testkit::scratch::scratch_in_memory();
     let repo = repo(&scratch, Mode::Bare);
     let (one, two) = (begin(&repo), begin(&repo));
     assert!(repo.lock(Share::Exclusive, Wait::No).expect("asked").is_none());
@@ -164,7 +164,7 @@ fn writers_share_the_lock_and_whoever_removes_has_it_alone() {
 
 #[test]
 fn a_file_of_another_size_than_announced_is_refused() {
-    let scratch = testkit::scratch();
+    let scratch = testkit::scratch::scratch_in_memory();
     let repo = repo(&scratch, Mode::Bare);
     let transaction = begin(&repo);
     for announced in [10, 2 << 20] {
@@ -179,7 +179,7 @@ fn a_file_of_another_size_than_announced_is_refused() {
 
 #[test]
 fn bare_user_only_refuses_what_it_cannot_show() {
-    let scratch = testkit::scratch();
+    let scratch = testkit::scratch::scratch_in_memory();
     let repo = repo(&scratch, Mode::BareUserOnly);
     let transaction = begin(&repo);
     let with_xattr = [(b"user.a"[..].into(), b"v"[..].into())].into_iter().collect();
@@ -198,7 +198,7 @@ fn bare_user_only_refuses_what_it_cannot_show() {
 
 #[test]
 fn refs_name_what_is_there_and_are_no_folders_of_others() {
-    let scratch = testkit::scratch();
+    let scratch = testkit::scratch::scratch_in_memory();
     let repo = repo(&scratch, Mode::Archive);
     let id = fill(&repo, "a/b", b"");
     let set = |name: &str, id: &ObjectId| {
@@ -225,7 +225,7 @@ fn refs_name_what_is_there_and_are_no_folders_of_others() {
 
 #[test]
 fn commits_have_many_names() {
-    let scratch = testkit::scratch();
+    let scratch = testkit::scratch::scratch_in_memory();
     let repo = repo(&scratch, Mode::Archive);
     let id = fill(&repo, "a", b"");
     let hex = id.to_string();
@@ -244,7 +244,7 @@ fn commits_have_many_names() {
 
 #[test]
 fn a_changed_byte_of_an_object_is_named() {
-    let scratch = testkit::scratch();
+    let scratch = testkit::scratch::scratch_in_memory();
     for mode in WRITABLE {
         let repo = repo(&scratch, mode);
         fill(&repo, "a", &large()[..100_000]);
@@ -288,7 +288,7 @@ fn a_changed_byte_of_an_object_is_named() {
 
 #[test]
 fn a_folder_that_is_no_repository_is_told() {
-    let scratch = testkit::scratch();
+    let scratch = testkit::scratch::scratch_in_memory();
     let open = |name: &str| Repo::open(&scratch.path(name), &limits()).map(drop).expect_err(name);
     scratch.folder("empty");
     assert!(matches!(open("empty"), Error::NotARepository { missing: "objects", .. }));
