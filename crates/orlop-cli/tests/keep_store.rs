@@ -90,3 +90,24 @@ fn one_image_of_the_store_is_not_swept() {
     assert_eq!(refused.code(), Some(64), "{}", refused.err());
     assert!(refused.err().contains("orlop rm NAME"), "{}", refused.err());
 }
+
+/// What our compressor wrote straight into the store is not kept, and comes out again to the bit.
+#[test]
+fn whatever_is_built_into_the_store_is_made_again_by_what_made_it() {
+    let it = scratch();
+    it.folder("tree");
+    it.file("tree/large", testkit::noise(5, 700_000));
+    it.file("tree/text", "text ".repeat(40_000));
+    for codec in ["none", "gzip:1", "gzip:6", "gzip:9", "zstd:1", "zstd:3", "zstd:12"] {
+        let (stored, there) = (format!("store:{codec}"), format!("oci:l:{codec}"));
+        let built = ["build", "tree", &stored, "--compress", codec, "--progress=none"];
+        run(&it, &built).ok();
+        run(&it, &["copy", &stored, &there, "--progress=none"]).ok();
+        run(&it, &["validate", &there]).ok();
+        let layer = &told(&it, &["images"])["images"];
+        let layers =
+            layer.as_array().expect("a list").iter().map(|image| &image["manifests"][0]["layers"][0]);
+        assert!(layers.clone().all(|layer| layer["bytes"] != "kept"), "{codec}: {layer}");
+    }
+    assert_eq!(part(&it, "kept blobs").0, 0);
+}

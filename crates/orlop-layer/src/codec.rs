@@ -25,6 +25,7 @@ pub(crate) use workers::Workers;
 use crate::error::Error;
 use orlop_spec::Limits;
 use orlop_spec::media_type::Compression;
+use orlop_spec::port::MadeBy;
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
 use std::str::FromStr;
@@ -64,12 +65,31 @@ impl Codec {
         }
     }
 
+    /// As a place is told of it that blobs are written to.
+    pub fn made_by(self) -> MadeBy {
+        let level = match self {
+            Self::None => 0,
+            Self::Gzip { level } | Self::Zstd { level } => level,
+        };
+        MadeBy { compression: self.compression(), level }
+    }
+
     /// Bytes of input that make one block.
     pub(crate) fn block(self) -> usize {
         match self {
             Self::None => BUFFER,
             Self::Gzip { .. } => 512 << 10,
             Self::Zstd { .. } => 4 << 20,
+        }
+    }
+}
+
+impl From<MadeBy> for Codec {
+    fn from(MadeBy { compression, level }: MadeBy) -> Self {
+        match compression {
+            Compression::None => Self::None,
+            Compression::Gzip => Self::Gzip { level },
+            Compression::Zstd => Self::Zstd { level },
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::error::Error;
 use crate::tar;
 use crate::tree::{Builder, Tree};
 use orlop_spec::digest::{Algorithm, DiffId};
+use orlop_spec::port::Hints;
 use orlop_spec::{Cancel, Descriptor, Limits};
 use std::io::{ErrorKind, Read, Write};
 use std::num::NonZeroUsize;
@@ -37,6 +38,13 @@ pub struct Encode<'a> {
     pub cancel: &'a Cancel,
     /// Told how many uncompressed bytes were made since the last call.
     pub progress: &'a (dyn Fn(u64) + Sync),
+}
+
+impl Encode<'_> {
+    /// What a place that the blob goes to is told of it.
+    pub fn hints(&self) -> Hints {
+        Hints { algorithm: self.algorithm, made_by: Some(self.codec.made_by()), ..Hints::default() }
+    }
 }
 
 /// What was learned about a layer while it was written.

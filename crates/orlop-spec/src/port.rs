@@ -14,6 +14,7 @@
 use crate::descriptor::Descriptor;
 use crate::diagnose::Fault;
 use crate::digest::{Algorithm, AnyDigest, DiffId, Digest};
+use crate::media_type::Compression;
 use crate::wire::Site;
 use std::fmt;
 use std::io::{self, BufRead, Read, Write};
@@ -258,6 +259,17 @@ pub struct Hints {
     pub transfer: Transfer,
     /// By which algorithm a blob that is begun will be named; another one costs a second pass.
     pub algorithm: Algorithm,
+    /// Which compressor of ours writes a blob that is begun: a place that makes blobs again need not find out.
+    pub made_by: Option<MadeBy>,
+}
+
+/// A compressor of this program, in the form that it writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MadeBy {
+    /// What it writes.
+    pub compression: Compression,
+    /// How hard it tries; 0 where nothing is compressed.
+    pub level: u8,
 }
 
 /// What a sink did with a blob.

@@ -19,7 +19,7 @@ use orlop_spec::graph::Node;
 use orlop_spec::index::Index;
 use orlop_spec::media_type::{MediaType, OCI_INDEX};
 use orlop_spec::platform::Platform;
-use orlop_spec::port::{Hints, Name, Result, Sink, Transfer};
+use orlop_spec::port::{Name, Result, Sink, Transfer};
 use orlop_spec::time::Timestamp;
 use orlop_spec::{Algorithm, Context, Descriptor, Document, Event};
 
@@ -179,7 +179,6 @@ fn put_layer(
     let Input { name, entries, annotations } = input;
     cx.observer.event(Event::Started { phase: "build", item: name.clone(), total: None });
     let mut entries = ElfWatch::new(entries, platform, cx.observer);
-    let mut out = to.begin(&Hints::default())?;
     let progress = |bytes| cx.observer.event(Event::Advanced { item: name.clone(), bytes });
     let how = Encode {
         codec: form.codec,
@@ -189,6 +188,7 @@ fn put_layer(
         cancel: cx.cancel,
         progress: &progress,
     };
+    let mut out = to.begin(&how.hints())?;
     let mut encoded = encode(&mut entries, &how, &mut out)?;
     out.commit(&encoded.blob)?;
     encoded.blob.annotations = annotations;

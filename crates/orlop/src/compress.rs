@@ -14,7 +14,7 @@ use orlop_spec::graph::{self, Node};
 use orlop_spec::index::Index;
 use orlop_spec::manifest::Manifest;
 use orlop_spec::media_type::{Distribution, MediaType, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Role};
-use orlop_spec::port::{Hints, Name, Result, Sink, Source};
+use orlop_spec::port::{Name, Result, Sink, Source};
 use orlop_spec::{Algorithm, AnyDigest, Context, Descriptor, Document, Event};
 use std::collections::HashMap;
 
@@ -196,7 +196,7 @@ impl Work<'_> {
             cancel: self.cx.cancel,
             progress: &progress,
         };
-        let mut out = self.to.begin(&Hints { algorithm: encode.algorithm, ..Hints::default() })?;
+        let mut out = self.to.begin(&encode.hints())?;
         let compressed = recompress(&mut *plain, &encode, &mut out)?;
         if compressed.diff_id != diff_id {
             let (found, expected) = (Box::new(compressed.diff_id.0), Box::new(diff_id.0));

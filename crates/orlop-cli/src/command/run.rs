@@ -9,7 +9,7 @@ use crate::flags::{OnePlatform, Places, Work};
 use crate::shell::Shell;
 use crate::{environment, report};
 use clap::{Args, ValueEnum};
-use fetch::Pull;
+use fetch::{Pull, Stay};
 use options::Options;
 use orlop::fs::stat;
 use orlop::image::Image;
@@ -83,7 +83,7 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
         }
         let runtime = runtime?;
         let Arguments { places, platform, .. } = arguments;
-        let manifest = fetch::stored(reference, arguments.pull, places, platform, cx)?;
+        let (manifest, stay) = fetch::stored(reference, arguments.pull, places, platform, cx)?;
         let options_of_store =
             StoreOptions { limits: cx.limits.clone(), workers: cx.workers, ..StoreOptions::default() };
         let store = Store::open(places.store.folder(), &options_of_store)?;
@@ -95,6 +95,9 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
         let config = String::from_utf8_lossy(image.config().raw()).into();
         let root = stat::real_path(store.path())?;
         let place = Place::create(store, &manifest)?;
+        if stay == Stay::Passing {
+            place.let_go(&manifest)?;
+        }
         let backend = arguments.backend.map(Into::into);
         Plan { id: place.id().into(), store: root, image: config, backend, options, runtime }
             .write(&place)?;

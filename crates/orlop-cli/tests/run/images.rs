@@ -51,10 +51,26 @@ fn an_image_of_any_place_runs_and_one_for_another_machine_does_not() {
         .args(["build", "tree", "oci:l:foreign", "--platform", "linux/s390x", "--cmd", "/bin/sh"])
         .current_dir(world.scratch.root())
         .ok();
+    let part = |part: &str| fs::read_dir(world.store().join(part)).expect("a store").count();
+    world.verb(&["gc", "store:", "--grace", "0"]).ok();
+    let before = (part("names"), part("forms/sha256"), part("blobs/sha256"));
     for place in ["oci:l:box", "oci-archive:box.tar", "store:box", "./box.tar"] {
         let done = world.command(&[], &[place, "sh", "-c", "echo $OF"]).run();
         assert_eq!(done.out(), "image\n", "{place}: {done}");
+        assert_eq!(part("names"), before.0, "{place}");
     }
+    fs::write(world.scratch.path("tree/passing"), "x".repeat(1000)).expect("written");
+    orlop()
+        .args(["build", "tree", "oci:l:passing", "--cmd", "/bin/sh"])
+        .current_dir(world.scratch.root())
+        .ok();
+    let script = "cat /passing | wc -c";
+    let done = world.command(&[], &["oci:l:passing", "sh", "-c", script]).run();
+    assert_eq!(done.out().trim(), "1000", "{done}");
+    assert!(part("forms/sha256") > before.1, "it was taken in");
+    world.verb(&["gc", "store:", "--grace", "0"]).ok();
+    let after = (part("names"), part("forms/sha256"), part("blobs/sha256"));
+    assert_eq!(after, before, "nothing is left of an image that was run from elsewhere");
     let emulated = Path::new("/proc/sys/fs/binfmt_misc/qemu-s390x").exists();
     let foreign = world.command(&[], &["oci:l:foreign", "true"]).run();
     if !emulated {

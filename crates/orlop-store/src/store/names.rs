@@ -110,6 +110,11 @@ impl Names {
         self.read(file_of(name).as_bytes())
     }
 
+    /// The record by which an image without a name is kept.
+    pub fn nameless(&self, digest: &AnyDigest) -> Result<Option<Record>> {
+        self.get(&format!("{UNTAGGED}{digest}"))
+    }
+
     /// Says that the image is used now.
     pub fn touch(&self, name: &Name) -> Result<()> {
         let Some(name) = name.tag() else { return Ok(()) };

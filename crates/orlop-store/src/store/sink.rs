@@ -18,11 +18,11 @@ use crate::error::{Error, said_by_the_system};
 use crate::reach::{self, Damage};
 use crate::take::Writing;
 use orlop_layer::verified::Damaged;
-use orlop_layer::{Budget, Decode, Stages, Verified};
+use orlop_layer::{Budget, Codec, Decode, Stages, Verified};
 use orlop_spec::diagnose::IoFailed;
 use orlop_spec::digest::DiffId;
 use orlop_spec::media_type::{Compression, Role};
-use orlop_spec::port::{BlobWriter, Depth, Hints, Lender, Name, Origin, Put, Result, Sink, Unnamed};
+use orlop_spec::port::{BlobWriter, Depth, Hints, Lender, MadeBy, Name, Origin, Put, Result, Sink, Unnamed};
 use orlop_spec::{AnyDigest, Cancel, Descriptor, Digest, Fault, Index, Kind, Manifest, graph};
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
@@ -85,7 +85,7 @@ impl StoreSink {
     fn put_any(&self, blob: &Descriptor, origin: &dyn Origin, hints: &Hints) -> Result<Put> {
         self.note(blob, origin);
         if let (Role::Layer(form), AnyDigest::Known(digest)) = (blob.media_type.role(), &blob.digest) {
-            return self.put_layer((blob, digest), form.compression, origin);
+            return self.put_layer((blob, digest), (form.compression, hints.made_by), origin);
         }
         loop {
             let put = self.store.blobs.put(blob, origin, hints)?;
@@ -122,7 +122,7 @@ impl StoreSink {
     fn put_layer(
         &self,
         (blob, digest): (&Descriptor, &Digest),
-        compression: Compression,
+        form: (Compression, Option<MadeBy>),
         origin: &dyn Origin,
     ) -> Result<Put> {
         if self.store.holds_layer(blob)? {
@@ -130,19 +130,19 @@ impl StoreSink {
             self.has_layers.store(true, Ordering::Relaxed);
             return Ok(Put::Held);
         }
-        self.take_layer((blob, digest), compression, origin).map(|()| Put::Copied)
+        self.take_layer((blob, digest), form, origin).map(|()| Put::Copied)
     }
 
     /// Takes a layer in, whatever is here of it.
     pub(super) fn take_layer(
         &self,
         (blob, digest): (&Descriptor, &Digest),
-        compression: Compression,
+        (compression, made_by): (Compression, Option<MadeBy>),
         origin: &dyn Origin,
     ) -> Result<()> {
         let arrival = Arrival::open(&self.store.blobs, (blob, digest), origin)?;
         let diff_id = arrival.read(&mut |read| self.import(blob, compression, read))?;
-        self.keep((blob, digest), diff_id, compression, arrival)
+        self.keep((blob, digest), diff_id, (compression, made_by), arrival)
     }
 
     /// Takes the layer apart; nothing where it is the blob that was named, but no layer that can be.
@@ -178,12 +178,12 @@ impl StoreSink {
         &self,
         (blob, digest): (&Descriptor, &Digest),
         diff_id: Option<DiffId>,
-        compression: Compression,
+        form: (Compression, Option<MadeBy>),
         arrival: Arrival<'_>,
     ) -> Result<()> {
         self.has_layers.store(true, Ordering::Relaxed);
         let Some(diff_id) = diff_id else { return self.persist(digest, arrival) };
-        let how = self.how((blob, &diff_id), compression, &arrival)?;
+        let how = self.how((blob, &diff_id), form, &arrival)?;
         match how {
             How::Kept => self.persist(digest, arrival)?,
             How::Made(_) | How::Gone => arrival.discard(),
@@ -205,12 +205,16 @@ impl StoreSink {
     fn how(
         &self,
         made: (&Descriptor, &DiffId),
-        compression: Compression,
+        (compression, made_by): (Compression, Option<MadeBy>),
         arrival: &Arrival<'_>,
     ) -> Result<How> {
         let keep = self.store.keep_blobs;
         if keep == KeepBlobs::All {
             return Ok(How::Kept);
+        }
+        // Whoever says so has just compressed these very bytes, and hashed what came of it.
+        if let Some(made_by) = made_by.filter(|made_by| made_by.compression == compression) {
+            return Ok(How::Made(Codec::from(made_by).into()));
         }
         let mut head = FileOrigin::whole(arrival.file().try_clone()?).into_reader(0);
         let made_by = match form::guess(&mut head, compression, made.0.size)? {
@@ -288,7 +292,8 @@ impl Sink for StoreSink {
 
     fn begin(&self, hints: &Hints) -> Result<Box<dyn BlobWriter + '_>> {
         let temp = self.store.root.create_temp().map_err(|error| self.full(error.into()))?;
-        Ok(Box::new(Begun { sink: self, writing: Writing::new(temp, hints.algorithm) }))
+        let writing = Writing::new(temp, hints.algorithm);
+        Ok(Box::new(Begun { sink: self, writing, made_by: hints.made_by }))
     }
 
     fn finish(self: Box<Self>, roots: &[(Name, Descriptor)]) -> Result<()> {
@@ -332,6 +337,7 @@ impl Sink for Unmade {
 struct Begun<'a> {
     sink: &'a StoreSink,
     writing: Writing<'a>,
+    made_by: Option<MadeBy>,
 }
 
 impl Write for Begun<'_> {
@@ -351,11 +357,11 @@ impl Write for Begun<'_> {
 
 impl BlobWriter for Begun<'_> {
     fn commit(self: Box<Self>, blob: &Descriptor) -> Result<()> {
-        let Self { sink, writing } = *self;
+        let Self { sink, writing, made_by } = *self;
         // Whoever takes it from its file proves it, whether it was proven or not.
         let (temp, _) = writing.end(blob).map_err(|fault| sink.full(fault))?;
         let spooled = FileOrigin::whole(temp.file().try_clone()?);
-        sink.put(blob, &spooled, &Hints::default()).map(drop)
+        sink.put(blob, &spooled, &Hints { made_by, ..Hints::default() }).map(drop)
     }
 }
 

@@ -325,7 +325,7 @@ impl Patch<'_> {
             cancel: self.cx.cancel,
             progress: &|_| (),
         };
-        let mut out = self.to.begin(&Hints { algorithm: encode.algorithm, ..Hints::default() })?;
+        let mut out = self.to.begin(&encode.hints())?;
         let made = recompress(plain, &encode, &mut out)?;
         if made.diff_id != diff_id {
             let (found, expected) = (Box::new(made.diff_id.0), Box::new(diff_id.0));

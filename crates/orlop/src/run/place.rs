@@ -21,8 +21,8 @@ use orlop_fs::privilege;
 use orlop_fs::{Dir, File, Persist, random, stat};
 use orlop_spec::Descriptor;
 use orlop_spec::port::Result;
-use orlop_store::Store;
 use orlop_store::store::roots::Roots;
+use orlop_store::{Error as StoreError, Store};
 use serde::{Deserialize, Serialize};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -73,6 +73,17 @@ impl Place {
     /// The store.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// Takes away the record by which an image without a name is kept: the run relies on the image by itself.
+    pub fn let_go(&self, manifest: &Descriptor) -> Result<()> {
+        let names = self.store.records();
+        let Some(record) = names.nameless(&manifest.digest)? else { return Ok(()) };
+        match names.remove(&record) {
+            // Another run of the image was quicker.
+            Err(fault) if matches!(fault.downcast_ref(), Some(StoreError::Moved { .. })) => Ok(()),
+            outcome => outcome,
+        }
     }
 
     /// The name of the run.

@@ -22,32 +22,63 @@ pub enum Pull {
     Never,
 }
 
+/// How long the store has an image that is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stay {
+    /// Until somebody forgets it.
+    Kept,
+    /// As long as it runs; then the next sweep takes it.
+    Passing,
+}
+
 /// The manifest of an image that is in the store from now on. A name without a transport is one of the store, and then one
-/// of a registry; an image of any other place gets no name in the store.
+/// of a registry, which the image is called by there; an image of any other place gets no name in the store.
 pub fn stored(
     text: &OsStr,
     pull: Pull,
     places: &Places,
     platform: &OnePlatform,
     cx: &Context<'_>,
-) -> Result<Descriptor, Fault> {
+) -> Result<(Descriptor, Stay), Fault> {
     let is_bare = transport::parse(text, Bare::Store, LoneStream::Refused)?
         != transport::parse(text, Bare::Registry, LoneStream::Refused)?;
     if !is_bare {
-        let from = places.open(text, cx)?;
-        let manifest = manifest(&from, platform, cx)?;
-        into_store(&from, &[(Name::Untagged, manifest.clone())], Platforms::All, places, cx)?;
-        return Ok(manifest);
+        let reference = transport::parse(text, Bare::Registry, LoneStream::Refused)?;
+        if reference.transport == flags::store().transport {
+            return Ok((manifest(&places.open_stored(text, cx)?, platform, cx)?, Stay::Kept));
+        }
+        if flags::in_full(&reference, reference.tag()).is_some() {
+            return Ok((fetched(text, places, platform, cx)?, Stay::Kept));
+        }
+        return passing(text, places, platform, cx);
     }
     if pull != Pull::Always {
         match places.open_stored(text, cx).and_then(|image| manifest(&image, platform, cx)) {
             Err(fault) if fault.is_absence() && pull == Pull::Missing => {}
-            found => return found,
+            found => return Ok((found?, Stay::Kept)),
         }
     }
     let not_stored = |source| Error::NotStored { name: text.to_string_lossy().into(), source }.into();
     let fetched = fetched(text, places, platform, cx);
-    if pull == Pull::Always { fetched } else { fetched.map_err(not_stored) }
+    let fetched = if pull == Pull::Always { fetched } else { fetched.map_err(not_stored) };
+    Ok((fetched?, Stay::Kept))
+}
+
+/// An image of a place that is no registry. It is kept by its digest until the run relies on it, unless it was before.
+fn passing(
+    text: &OsStr,
+    places: &Places,
+    platform: &OnePlatform,
+    cx: &Context<'_>,
+) -> Result<(Descriptor, Stay), Fault> {
+    let from = places.open(text, cx)?;
+    let manifest = manifest(&from, platform, cx)?;
+    let is_kept = match places.store.open_if_any(cx)? {
+        Some(store) => store.records().nameless(&manifest.digest)?.is_some(),
+        None => false,
+    };
+    into_store(&from, &[(Name::Untagged, manifest.clone())], Platforms::All, places, cx)?;
+    Ok((manifest, if is_kept { Stay::Kept } else { Stay::Passing }))
 }
 
 /// An image of a registry, in the store under its whole name.

@@ -210,7 +210,7 @@ impl StoreSink {
     pub(in super::super) fn renew(&self, blob: &Descriptor, origin: &dyn Origin) -> Result<()> {
         match (blob.media_type.role(), &blob.digest) {
             (Role::Layer(form), AnyDigest::Known(digest)) => {
-                self.take_layer((blob, digest), form.compression, origin)
+                self.take_layer((blob, digest), (form.compression, None), origin)
             }
             _ => self.store().blobs.put(blob, origin, &Hints::default()).map(drop),
         }
