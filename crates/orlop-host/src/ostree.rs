@@ -14,6 +14,7 @@ pub mod kept;
 pub mod keyfile;
 pub mod layers;
 pub mod look;
+pub mod make;
 pub mod object;
 mod parallel;
 pub mod refname;

@@ -1,13 +1,18 @@
 //! `orlop ostree …`
 
 mod cat;
+mod checkout;
+mod commit;
 mod diff;
+mod fsck;
 mod init;
 mod log;
 mod ls;
+mod prune;
 mod refs;
 mod rev_parse;
 mod show;
+mod summary;
 
 use super::Outcome;
 use crate::deferred::Deferred;
@@ -33,6 +38,8 @@ pub struct Arguments {
 #[derive(Subcommand)]
 enum Verb {
     Init(Deferred<init::Arguments>),
+    Commit(Deferred<Box<commit::Arguments>>),
+    Checkout(Deferred<Box<checkout::Arguments>>),
     Log(Deferred<log::Arguments>),
     Ls(Deferred<ls::Arguments>),
     Refs(Deferred<refs::Arguments>),
@@ -40,11 +47,16 @@ enum Verb {
     Show(Deferred<show::Arguments>),
     Diff(Deferred<diff::Arguments>),
     Cat(Deferred<cat::Arguments>),
+    Fsck(Deferred<Box<fsck::Arguments>>),
+    Prune(Deferred<Box<prune::Arguments>>),
+    Summary(Deferred<summary::Arguments>),
 }
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     match &arguments.verb {
         Verb::Init(arguments) => init::run(arguments, shell),
+        Verb::Commit(arguments) => commit::run(arguments, shell),
+        Verb::Checkout(arguments) => checkout::run(arguments, shell),
         Verb::Log(arguments) => log::run(arguments, shell),
         Verb::Ls(arguments) => ls::run(arguments, shell),
         Verb::Refs(arguments) => refs::run(arguments, shell),
@@ -52,6 +64,9 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
         Verb::Show(arguments) => show::run(arguments, shell),
         Verb::Diff(arguments) => diff::run(arguments, shell),
         Verb::Cat(arguments) => cat::run(arguments, shell),
+        Verb::Fsck(arguments) => fsck::run(arguments, shell),
+        Verb::Prune(arguments) => prune::run(arguments, shell),
+        Verb::Summary(arguments) => summary::run(arguments, shell),
     }
 }
 

@@ -147,6 +147,9 @@ pub enum RepoError {
         #[source]
         why: Malformed,
     },
+    /// There is no summary.
+    #[error("the repository has no summary")]
+    NoSummary,
     /// A summary that would lack what others look for in it.
     #[error("the repository belongs to the collection {collection:?}; its summary is not made here")]
     Collection {
@@ -176,6 +179,15 @@ pub enum RepoError {
     NoKey {
         /// The key.
         key: Box<str>,
+    },
+    /// No tree was given.
+    #[error("a commit needs a folder or another commit")]
+    NothingToCommit,
+    /// Trees that do not lie over each other.
+    #[error("{} is a folder in one of the trees and a file in another", printable(.path))]
+    FileOverFolder {
+        /// Where.
+        path: String,
     },
     /// A ref that was to be new.
     #[error("the ref `{name}` is there already")]
@@ -219,7 +231,8 @@ impl Diagnose for RepoError {
             | Self::NoParent { .. }
             | Self::NoFolder { .. }
             | Self::NoPath { .. }
-            | Self::NoKey { .. } => Kind::NotFound,
+            | Self::NoKey { .. }
+            | Self::NoSummary => Kind::NotFound,
             Self::Missing { .. }
             | Self::Damaged { .. }
             | Self::Malformed { .. }
@@ -228,7 +241,7 @@ impl Diagnose for RepoError {
             | Self::BadSummary { .. }
             | Self::WrongSize { .. } => Kind::Integrity,
             Self::TooLarge { .. } | Self::TooDeep { .. } | Self::TooMany { .. } => Kind::Limit,
-            Self::Ambiguous { .. } => Kind::Usage,
+            Self::Ambiguous { .. } | Self::NothingToCommit => Kind::Usage,
             Self::Cancelled(_) => Kind::Interrupted,
             _ => Kind::Other,
         }
@@ -240,6 +253,7 @@ impl Diagnose for RepoError {
             Self::Missing { .. } | Self::Damaged { .. } | Self::Malformed { .. } | Self::Deflate { .. } => {
                 Some("find everything that is wrong: orlop ostree fsck".into())
             }
+            Self::NoSummary => Some("make it: orlop ostree summary --update".into()),
             Self::RefExists { .. } => Some("let it lead elsewhere with --force".into()),
             Self::NotCanonical { .. } => Some("drop what does not fit: --canonical-permissions".into()),
             Self::CannotLink { mode: super::Mode::BareUser } => {

@@ -45,16 +45,24 @@ impl Repo {
         }
         summary.refs.sort_by(|one, other| one.name.cmp(&other.name));
         let tombstones = self.config.boolean("core", "tombstone-commits")?.unwrap_or(false);
-        let indexed = self.config.boolean("core", "indexed-deltas")?.unwrap_or(false);
         summary.metadata.push(MODE, Variant::string(mode_word(self.mode)));
         summary.metadata.push(LAST_MODIFIED, Variant::u64_swapped(time.unwrap_or(newest)));
         summary.metadata.push(TOMBSTONES, Variant::bool(tombstones));
-        if indexed {
+        if self.knows_its_deltas()? {
             summary.metadata.push(INDEXED_DELTAS, Variant::bool(true));
         }
         super::prune::gone(self.dir.remove_file("summary.sig"))?;
         super::replace(self.dir.try_clone()?, FILE, &summary.to_bytes())?;
         Ok(summary)
+    }
+
+    /// Whether an index tells of all static deltas: there is none, or the config says so.
+    fn knows_its_deltas(&self) -> Result<bool, Error> {
+        let has_any = match self.subfolder(&["deltas"])? {
+            Some(deltas) => !deltas.is_empty()?,
+            None => false,
+        };
+        Ok(!has_any || self.config.boolean("core", "indexed-deltas")?.unwrap_or(false))
     }
 }
 
