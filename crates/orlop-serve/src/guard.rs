@@ -132,7 +132,12 @@ mod tests {
         assert!(guard.holds(&token));
         assert!(guard.admits(&asked(&format!("bearer {token}"))));
         assert!(!guard.admits(&asked(&format!("Basic {token}"))));
-        assert!(!guard.holds(&guard.token("alice", Duration::ZERO)));
+        let older = Guard {
+            began: Instant::now().checked_sub(Duration::from_secs(10)).expect("it is later"),
+            ..Guard::new([7; 32], [])
+        };
+        assert!(older.holds(&older.token("alice", Duration::from_secs(60))));
+        assert!(!older.holds(&older.token("alice", Duration::from_secs(9))));
         assert!(!Guard::new([8; 32], []).holds(&token));
         let later = token.replacen("300", "900", 1);
         for bad in ["", ".", "..", &later, &token[1..], &token[..token.len() - 1]] {
