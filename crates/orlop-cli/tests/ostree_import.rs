@@ -352,5 +352,43 @@ fn an_image_of_flatpak_becomes_the_commit_that_it_was_made_of() {
             assert!(theirs(&it, &ostree, &["fsck", "--repo", &repo]).contains("no errors found"));
         }
     }
-    proof::ran(PROOF, 2 * MODES.len());
+    theirs(&it, &ostree, &["init", "--repo=last", "--mode=archive"]);
+    let done = orlop().args(["flatpak", "import", "oci:old", "last"]).current_dir(it.root()).ok();
+    let id = theirs(&it, &ostree, &["rev-parse", "--repo=last", "app/org.test.Hello/x86_64/old"]);
+    assert_eq!(done.out().trim(), format!("ostree:last@{id}"));
+    assert_eq!(id, theirs(&it, &ostree, &["rev-parse", "--repo=r", "app/org.test.Hello/x86_64/old"]));
+    proof::ran(PROOF, 2 * MODES.len() + 1);
+}
+
+/// From repository to repository, and through an image: the same commit, with what was said of it later.
+#[test]
+fn a_commit_goes_from_repository_to_repository() {
+    const PROOF: &str = "ostree: commits from repository to repository";
+    let Some(ostree) = judge(PROOF) else { return };
+    let it = scratch();
+    it.folder("t/d");
+    it.file("t/d/f", "content");
+    theirs(&it, &ostree, &["init", "--repo=r", "--mode=archive"]);
+    let said = ["-s", "s", "--add-metadata-string=z=1", "--add-metadata-string=a=2", "--timestamp=@1000"];
+    let later = ["--add-detached-metadata-string=later=on", "t"];
+    theirs(&it, &ostree, &[&["commit", "--repo=r", "-b", "x"][..], &said, &later].concat());
+    let shown = |repo: &str| theirs(&it, &ostree, &["show", "--raw", "--repo", repo, "x"]);
+    for repo in ["straight", "through"] {
+        theirs(&it, &ostree, &["init", "--repo", repo, "--mode=archive"]);
+    }
+    imported(&it, &["--verify-id=require", "ostree:r@x", "ostree:straight@x"]);
+    let done = copy(&it, &["ostree:r@x", "oci:lay:x"]);
+    assert!(done.success(), "{done}");
+    imported(&it, &["--verify-id=require", "oci:lay:x", "ostree:through@x"]);
+    for repo in ["straight", "through"] {
+        assert_eq!(shown(repo), shown("r"), "{repo}");
+        let later = ["show", "--print-detached-metadata-key=later", "--repo", repo, "x"];
+        assert_eq!(theirs(&it, &ostree, &later), "'on'", "{repo}");
+        assert!(theirs(&it, &ostree, &["fsck", "--repo", repo]).contains("no errors found"));
+    }
+    // Files that are no commit become a new one.
+    let told = imported(&it, &["--timestamp=5", "rootfs:t", "ostree:through@files"]);
+    assert_eq!(told["identity"], json!("new"));
+    assert!(theirs(&it, &ostree, &["ls", "-R", "--repo=through", "files"]).contains("/d/f"));
+    proof::ran(PROOF, 3);
 }

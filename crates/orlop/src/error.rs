@@ -165,6 +165,12 @@ pub enum Error {
         /// What differs.
         difference: Difference,
     },
+    /// An image without a label that is needed.
+    #[error("the image has no label {label}")]
+    NoLabel {
+        /// Which.
+        label: &'static str,
+    },
     /// An image claims to be no commit, though it has to.
     #[error("the labels of the image speak of no commit that could be given back")]
     NoCommit,
@@ -359,6 +365,7 @@ impl Diagnose for Error {
             | Self::TooManyLinks { .. }
             | Self::MayNotMount
             | Self::NotAFile { .. }
+            | Self::NoLabel { .. }
             | Self::NotAnIndex { .. }
             | Self::Settings { .. }
             | Self::NoHost { .. }
@@ -395,6 +402,7 @@ impl Diagnose for Error {
                 "mount it for one command with `orlop mount NAME -- CMD`, or work in `orlop unshare`".into(),
             ),
             Self::BadComponents { .. } => Some("write NAME PATH on each line, as in: base usr/bin".into()),
+            Self::NoLabel { .. } => Some("name the ref with --branch; orlop flatpak lint REF tells what else is missing".into()),
             Self::NotTheCommit { .. } | Self::NoCommit => {
                 Some("take it as a new commit with --verify-id=auto".into())
             }

@@ -5,6 +5,7 @@
 //! image ──► lint: labels, layers, tree ──► findings
 //! ```
 
+pub mod import;
 pub mod index;
 pub mod lint;
 mod listing;

@@ -83,6 +83,20 @@ pub trait TreeSource: Send + Sync {
     }
 }
 
+impl<T: TreeSource + ?Sized> TreeSource for &T {
+    fn entries<'a>(&'a self, cx: &Context<'a>, how: &'a Reading) -> Result<Box<dyn Entries + Send + 'a>> {
+        (**self).entries(cx, how)
+    }
+
+    fn can_be(&self, profile: Profile) -> bool {
+        (**self).can_be(profile)
+    }
+
+    fn says(&self) -> Result<Says> {
+        (**self).says()
+    }
+}
+
 /// A folder.
 pub struct FolderTree {
     folder: Dir,

@@ -3,6 +3,8 @@
 mod blobs;
 mod convert;
 
+pub use convert::commit_of;
+
 use super::Outcome;
 use crate::error::Error;
 use crate::flags::{self, CommitFlags, Dividing, Held, Image, Keeping, Owners, Places, Work, platform};

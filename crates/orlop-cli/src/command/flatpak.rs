@@ -1,6 +1,7 @@
-//! `orlop flatpak export|lint|index|serve`
+//! `orlop flatpak export|import|lint|index|serve`
 
 mod export;
+mod import;
 mod index;
 mod lint;
 mod serve;
@@ -22,6 +23,7 @@ pub struct Arguments {
 #[derive(Subcommand)]
 enum Verb {
     Export(Deferred<export::Arguments>),
+    Import(Deferred<import::Arguments>),
     Lint(Deferred<lint::Arguments>),
     Index(Deferred<index::Arguments>),
     Serve(Deferred<serve::Arguments>),
@@ -30,6 +32,7 @@ enum Verb {
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     match &arguments.verb {
         Verb::Export(arguments) => export::run(arguments, shell),
+        Verb::Import(arguments) => import::run(arguments, shell),
         Verb::Lint(arguments) => lint::run(arguments, shell),
         Verb::Index(arguments) => index::run(arguments, shell),
         Verb::Serve(arguments) => serve::run(arguments, shell),

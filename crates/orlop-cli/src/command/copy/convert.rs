@@ -9,8 +9,10 @@ use orlop::copy::Platforms;
 use orlop::fs::owner::Owner;
 use orlop::host::ostree::repo::Count;
 use orlop::image::Image as Opened;
+use orlop::made::{MadeImage, Making};
 use orlop::ostree::target::{Imported, Level, Why};
 use orlop::rendering::{Rendered, Rendering, TreeTarget, Wish};
+use orlop::spec::port::Selector;
 use orlop::spec::reference::Reference;
 use orlop::spec::{Algorithm, Context, Event, Fault, Platform};
 use orlop::transport::Created;
@@ -25,12 +27,18 @@ pub fn tree_to_image(
     target: &Reference,
 ) -> Result<String, Fault> {
     refuse("files become an image", &only_for_images(arguments))?;
-    refuse(NO_COMMIT, &arguments.commits.given())?;
     if !tree.can_be(dividing.profile()) {
         return Err(NOT_FROM_FILES.into());
     }
     let making = making(arguments.owners.owner()?, asked_platform(arguments)?)?;
-    let Created::Blobs(sink) = arguments.places.create_any(target, cx)? else { return Err(FILES.into()) };
+    let sink = match arguments.places.create_any(target, cx)? {
+        Created::Blobs(sink) => sink,
+        Created::Tree(to) if to.honours(Wish::Commit) => {
+            return tree_to_commit(arguments, cx, tree, making, &*to);
+        }
+        Created::Tree(_) => return Err(FILES.into()),
+    };
+    refuse(NO_COMMIT, &arguments.commits.given())?;
     say(cx, "the files become a new image, without a command");
     let chunking = dividing.chunking(&arguments.places, cx, making.platform.as_ref())?;
     let plan = chunking.map(|how| Plan::new(cx, tree, &making.reading, &how)).transpose()?;
@@ -67,11 +75,30 @@ pub fn image_to_tree(
         say(cx, "the image becomes files: its config and history stay behind");
     }
     let how = Rendering { owner, codec: arguments.compress, commit: arguments.commits.wish()? };
-    let Rendered { name, commit } = target.take(cx, &image, &how)?;
-    Ok(match (commit, arguments.commits.format()) {
-        (Some(commit), Format::Json) => format!("{}\n", told(&name, &commit)),
+    Ok(commit_of(&target.take(cx, &image, &how)?, arguments.commits.format()))
+}
+
+/// Makes a commit of files: of the image that they would become.
+fn tree_to_commit(
+    arguments: &Copying,
+    cx: &Context<'_>,
+    tree: &dyn TreeSource,
+    making: Making,
+    target: &dyn TreeTarget,
+) -> Result<String, Fault> {
+    refuse(target.becomes(), &[(arguments.compress.is_some(), "--compress")])?;
+    let made = MadeImage::new(Box::new(tree), cx, making);
+    let image = Opened::fetch(cx, &made, &Selector::Only, &one_platform(arguments)?)?;
+    let how = Rendering { owner: Owner::Exact, codec: None, commit: arguments.commits.wish()? };
+    Ok(commit_of(&target.take(cx, &image, &how)?, arguments.commits.format()))
+}
+
+/// What is told of a commit that was made.
+pub fn commit_of(Rendered { name, commit }: &Rendered, format: Format) -> String {
+    match (commit, format) {
+        (Some(commit), Format::Json) => format!("{}\n", told(name, commit)),
         _ => format!("{name}\n"),
-    })
+    }
 }
 
 /// What is known of a commit, as JSON.
