@@ -143,12 +143,13 @@ impl<'r> CommitEntries<'r> {
 
 impl Entries for CommitEntries<'_> {
     fn next_entry(&mut self) -> Result<Option<Entry>, LayerError> {
-        self.count += 1;
+        let entry = self.advance().map_err(|error| LayerError::Read(Fault::from(error).into()))?;
         let limit = self.repo.limits().entries;
-        if self.count > limit.saturating_add(1) {
+        self.count += u64::from(entry.is_some());
+        if self.count > limit {
             return Err(LayerError::Limit { what: "the number of entries", limit });
         }
-        self.advance().map_err(|error| LayerError::Read(Fault::from(error).into()))
+        Ok(entry)
     }
 
     fn next_chunk(&mut self) -> Result<Option<Chunk<'_>>, LayerError> {
