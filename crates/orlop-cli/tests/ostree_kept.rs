@@ -126,3 +126,71 @@ fn what_another_program_compressed_comes_back_as_it_was() {
     assert_eq!(digest(&it, "oci:back:1"), digest(&it, "oci:foreign:latest"));
     out(&it, &["validate", "oci:back:1"]);
 }
+
+#[test]
+fn images_and_their_layers_are_listed_and_pruned() {
+    let it = world();
+    for tag in ["base", "app"] {
+        let name = format!("ostree:r@docker://h.example/{tag}:1");
+        out(&it, &["copy", &format!("oci:lay:{tag}"), &name, "--progress=none"]);
+    }
+    let json = |words: &[&str]| -> serde_json::Value {
+        let words = [&["ostree"], words, &["--repo=r", "--format=json"]].concat();
+        serde_json::from_str(&out(&it, &words)).expect("a document")
+    };
+    let images = json(&["images"])["images"].clone();
+    let of = |at: usize, key: &str| images[at][key].as_str().expect("a text").to_owned();
+    assert_eq!(of(0, "name"), "docker://h.example/app:1");
+    assert_eq!(of(0, "digest"), digest(&it, "oci:lay:app"));
+    let commit = out(
+        &it,
+        &[
+            "ostree",
+            "rev-parse",
+            "--repo=r",
+            "ostree/container/image/docker_3A__2F__2F_h_2E_example/app_3A_1",
+        ],
+    );
+    assert_eq!(of(0, "commit"), commit);
+    assert_eq!(
+        (images[0]["layers"].as_array().map(Vec::len), images[0]["layers"][0].clone()),
+        (Some(2), images[1]["layers"][0].clone())
+    );
+    let table = out(&it, &["ostree", "images", "--repo=r", "--layers"]);
+    assert_eq!(table.lines().count(), 4, "{table}");
+
+    let layers = json(&["layers", "ls"])["layers"].clone();
+    let shared = layers
+        .as_array()
+        .expect("a list")
+        .iter()
+        .find(|layer| layer["digest"] == images[1]["layers"][0]["digest"]);
+    let shared = shared.expect("kept");
+    assert_eq!(
+        shared["used_by"],
+        serde_json::json!(["docker://h.example/app:1", "docker://h.example/base:1"])
+    );
+    let refused =
+        run(&it, &["ostree", "layers", "rm", "--repo=r", shared["digest"].as_str().expect("a text")]).run();
+    assert_eq!(refused.code(), Some(1));
+    assert!(refused.err().contains("docker://h.example/base:1"), "{}", refused.err());
+
+    out(
+        &it,
+        &[
+            "ostree",
+            "refs",
+            "--repo=r",
+            "--delete",
+            "ostree/container/image/docker_3A__2F__2F_h_2E_example/app_3A_1",
+        ],
+    );
+    let upper = images[0]["layers"][1]["digest"].clone();
+    let foreseen = json(&["layers", "prune", "--dry-run"]);
+    assert_eq!(foreseen["layers"][0]["digest"], upper);
+    assert_eq!(json(&["layers", "ls"])["layers"].as_array().map(Vec::len), Some(2), "nothing was removed");
+    assert_eq!(json(&["layers", "prune"]), foreseen);
+    assert_eq!(json(&["layers", "ls"])["layers"].as_array().map(Vec::len), Some(1));
+    assert_eq!(out(&it, &["ostree", "layers", "prune", "--repo=r"]), "layers: 0, objects: 0, bytes: 0 B");
+    assert_eq!(digest(&it, "ostree:r@docker://h.example/base:1"), digest(&it, "oci:lay:base"));
+}

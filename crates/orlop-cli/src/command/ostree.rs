@@ -5,7 +5,9 @@ mod checkout;
 mod commit;
 mod diff;
 mod fsck;
+mod images;
 mod init;
+mod layers;
 mod log;
 mod ls;
 mod prune;
@@ -50,6 +52,8 @@ enum Verb {
     Fsck(Deferred<Box<fsck::Arguments>>),
     Prune(Deferred<Box<prune::Arguments>>),
     Summary(Deferred<summary::Arguments>),
+    Images(Deferred<images::Arguments>),
+    Layers(Deferred<layers::Arguments>),
 }
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
@@ -67,6 +71,8 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
         Verb::Fsck(arguments) => fsck::run(arguments, shell),
         Verb::Prune(arguments) => prune::run(arguments, shell),
         Verb::Summary(arguments) => summary::run(arguments, shell),
+        Verb::Images(arguments) => images::run(arguments, shell),
+        Verb::Layers(arguments) => layers::run(arguments, shell),
     }
 }
 

@@ -17,7 +17,6 @@
 mod error;
 mod look;
 mod note;
-pub(super) mod plant;
 pub(super) mod recipe;
 pub mod tarsplit;
 pub mod usage;

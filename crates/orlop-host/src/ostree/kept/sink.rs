@@ -5,14 +5,16 @@
 
 use super::ImageNote;
 use crate::error::Error;
+use crate::ostree::claim::Root;
 use crate::ostree::escape::{Escape, IMAGES};
+use crate::ostree::flavour::Flavour;
 use crate::ostree::id::{Kind, ObjectId};
 use crate::ostree::layers::LayersError;
-use crate::ostree::layers::plant::plant;
 use crate::ostree::layers::recipe::{Files, Taking, put_root_meta};
 use crate::ostree::object::{Commit, DirTree};
 use crate::ostree::refname::RefSpec;
 use crate::ostree::repo::{Repo, Transaction};
+use crate::ostree::write_tree::write_tree;
 use orlop_fs::File;
 use orlop_fs::lock::{Lock, Share, Wait};
 use orlop_layer::tree::{Content, Tree};
@@ -144,12 +146,12 @@ impl<'a> KeptSink<'a> {
         manifest: &Document<Manifest>,
     ) -> Result<(ObjectId, ObjectId)> {
         if let Some(layers) = self.diff_ids(note, manifest)? {
-            return Merged::of(&self.repo, &layers, &self.cx)?.write(transaction);
+            return Merged::of(&self.repo, &layers, &self.cx)?.write(&self.cx, transaction);
         }
         let digest = &manifest.descriptor().digest;
         let what = format!("{digest} is no image of files: it is kept, and its tree is empty");
         self.cx.observer.event(Event::Warned(what));
-        Merged::default().write(transaction)
+        Merged::default().write(&self.cx, transaction)
     }
 
     /// What the layers of an image are, where each of them was taken apart.
@@ -220,8 +222,11 @@ impl Merged {
     }
 
     /// Puts dirtrees and dirmetas; the files are there.
-    pub fn write(&self, transaction: &Transaction<'_>) -> Result<(ObjectId, ObjectId)> {
-        Ok(plant(transaction, &self.tree, &|content| self.object(content))?)
+    pub fn write(&self, cx: &Context<'_>, transaction: &Transaction<'_>) -> Result<(ObjectId, ObjectId)> {
+        let flavour = Flavour::EXACT.fitting(transaction.repo().mode());
+        let files = |content: &Content| self.object(content);
+        let Root { tree, meta } = write_tree(cx, transaction, &self.tree, &files, flavour)?;
+        Ok((tree, meta))
     }
 }
 

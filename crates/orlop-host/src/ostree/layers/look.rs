@@ -1,7 +1,6 @@
 //! Layers of a repository, looked up and put together.
 
-use super::plant::header;
-use super::recipe::Files;
+use super::recipe::{Files, header};
 use super::{Back, DIALECT, LISTS, LayersError, Note, WHOLE, ref_of};
 use crate::error::Error;
 use crate::ostree::escape::BLOBS;

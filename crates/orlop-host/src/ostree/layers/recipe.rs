@@ -11,15 +11,17 @@
 //! Invariant: a layer has its refs when all that it needs is on the disk. What is no layer, but the blob that was named, is
 //! kept as it came.
 
-use super::plant::{header, plant};
 use super::{Back, DIALECT, LISTS, Note, WHOLE, ref_of};
 use crate::error::Error;
+use crate::ostree::claim::Root;
 use crate::ostree::escape::BLOBS;
+use crate::ostree::flavour::Flavour;
 use crate::ostree::id::{Kind, ObjectId};
 use crate::ostree::object::{Commit, DirMeta, DirTree, FileHeader};
 use crate::ostree::refname::RefSpec;
-use crate::ostree::repo::{FileWriter, Repo, Transaction};
+use crate::ostree::repo::{FileWriter, Mode, Repo, Transaction};
 use crate::ostree::variant::{Dict, Variant};
+use crate::ostree::write_tree::write_tree;
 use orlop_fs::File;
 use orlop_layer::codec::{Blocks, Recipe, first_block};
 use orlop_layer::list::{Held, Intake, Object, Recorder, Writer};
@@ -77,7 +79,7 @@ impl Repo {
         match take_apart(&transaction, (blob, &digest), compression, arrival, taking) {
             Ok(apart) => {
                 let diff_id = apart.decoded.diff_id;
-                apart.keep(&transaction, blob, &spool)?;
+                apart.keep(&taking.cx, &transaction, blob, &spool)?;
                 transaction.finish()?;
                 Ok(Taken::Apart(diff_id))
             }
@@ -207,11 +209,23 @@ fn writing(error: io::Error) -> Fault {
 
 impl Apart {
     /// Puts everything but the contents, and sets the refs.
-    fn keep(mut self, transaction: &Transaction<'_>, blob: &Descriptor, spool: &File) -> Result<()> {
+    fn keep(
+        mut self,
+        cx: &Context<'_>,
+        transaction: &Transaction<'_>,
+        blob: &Descriptor,
+        spool: &File,
+    ) -> Result<()> {
         let shown = self.decoded.tree.shown()?;
         let marker = FileHeader::regular(&Meta { mode: 0o644, ..Meta::default() });
-        self.files.0.push((WHITEOUT, transaction.put_file(&marker, &[])?));
-        let (tree, meta) = plant(transaction, &shown, &|content| self.files.get(content))?;
+        if contents(&shown).any(|content| content.ordinal == WHITEOUT) {
+            transaction.put_file(&marker, &[])?;
+        }
+        self.files.0.push((WHITEOUT, marker.id()));
+        let silent = Context { observer: &(), ..*cx };
+        let flavour = Flavour::EXACT.fitting(transaction.repo().mode());
+        let files = |content: &Content| self.files.get(content);
+        let Root { tree, meta } = write_tree(&silent, transaction, &shown, &files, flavour)?;
         let list = put_file(transaction, &self.list)?;
         let diff_id = self.decoded.diff_id;
         let lists = self.commit_of_list(transaction, (tree, meta), list, &shown)?;
@@ -251,19 +265,21 @@ impl Apart {
 
     /// Contents that no name of the layer leads to: of entries that later ones replaced.
     fn more(&self, shown: &Tree) -> DirTree {
-        let named: HashSet<u32> = shown
-            .walk()
-            .filter_map(|(_, id)| match &shown.inode(id).kind {
-                InodeKind::File(content) => Some(content.ordinal),
-                _ => None,
-            })
-            .collect();
+        let named: HashSet<u32> = contents(shown).map(|content| content.ordinal).collect();
         let rest =
             self.files.0.iter().filter(|(ordinal, _)| !named.contains(ordinal) && *ordinal != WHITEOUT);
         // All have ten digits, so that their order is that of the numbers.
         let files = rest.map(|(ordinal, id)| (format!("{ordinal:010}").into(), *id)).collect();
         DirTree { files, folders: Vec::new() }
     }
+}
+
+/// The contents of all files.
+fn contents(tree: &Tree) -> impl Iterator<Item = &Content> {
+    tree.walk().filter_map(|(_, id)| match &tree.inode(id).kind {
+        InodeKind::File(content) => Some(content),
+        _ => None,
+    })
 }
 
 /// Mode 0755, owned by root.
@@ -324,6 +340,15 @@ fn put_file(transaction: &Transaction<'_>, from: &File) -> Result<ObjectId> {
         at += count as u64;
     }
     Ok(writer.finish()?)
+}
+
+/// The header of a file, as a repository of this mode can hold it: one of mode `bare-user-only` must be able to read it.
+pub(super) fn header(mode: Mode, meta: &Meta) -> FileHeader {
+    let mut header = Flavour::EXACT.fitting(mode).file(meta);
+    if mode == Mode::BareUserOnly {
+        header.mode |= 0o400;
+    }
+    header
 }
 
 /// Makes objects of the files of a layer.

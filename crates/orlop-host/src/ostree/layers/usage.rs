@@ -16,7 +16,7 @@ use crate::ostree::escape::{BLOBS, Escape, IMAGES};
 use crate::ostree::id::{Kind, ObjectId};
 use crate::ostree::kept::ImageNote;
 use crate::ostree::refname::RefSpec;
-use crate::ostree::repo::prune::{PruneOptions, Pruned};
+use crate::ostree::repo::prune::{KINDS, PruneOptions, Pruned};
 use crate::ostree::repo::{Reach, Repo, RepoError};
 use orlop_fs::lock::{Share, Wait};
 use orlop_spec::Context;
@@ -109,19 +109,18 @@ impl Repo {
     pub fn foresee_removal(&self, cx: &Context<'_>, which: Which<'_>) -> Result<Removed> {
         let (layers, refs) = self.removable(which)?;
         let gone = self.unnamed_after(&refs)?;
-        let (mut stays, mut goes) = (Reach::new(self), Reach::new(self));
-        for commit in self.list(&[Kind::Commit])? {
-            let reach = if gone.contains(&commit.id) { &mut goes } else { &mut stays };
-            reach.commit(cx, &commit.id)?;
+        let mut stays = Reach::new(self);
+        for commit in self.list(&[Kind::Commit])?.iter().filter(|commit| !gone.contains(&commit.id)) {
+            stays.commit(cx, &commit.id)?;
         }
         let mut objects = Pruned::default();
-        for object in goes.met().difference(stays.met()) {
-            if self.has(object)? {
+        for object in self.list(&KINDS)? {
+            objects.objects += 1;
+            if !stays.met().contains(&object) {
                 objects.removed += 1;
-                objects.bytes += self.size_on_disk(object)?;
+                objects.bytes += self.size_on_disk(&object)?;
             }
         }
-        objects.objects = stays.met().union(goes.met()).count() as u64;
         Ok(Removed { layers, refs, objects })
     }
 

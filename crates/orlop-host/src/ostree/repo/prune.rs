@@ -66,7 +66,7 @@ pub struct Pruned {
 }
 
 /// Kinds that are counted, and removed where nothing needs them: commits first.
-const KINDS: [Kind; 7] = [
+pub(in super::super) const KINDS: [Kind; 7] = [
     Kind::Commit,
     Kind::DirTree,
     Kind::DirMeta,

@@ -1,0 +1,123 @@
+//! `orlop ostree images`
+
+use super::{Outcome, Repository};
+use crate::flags::{Format, Show};
+use crate::output::{Align, Table, size};
+use crate::shell::Shell;
+use clap::Args;
+use orlop::host::ostree::Repo;
+use orlop::host::ostree::kept::{self, ImageNote};
+use orlop::host::ostree::layers::Note;
+use orlop::spec::{Descriptor, Fault};
+use serde_json::{Value, json};
+
+/// List the images that the repository keeps: their names elsewhere, ids, digests, commits and layers.
+///
+/// IMAGE is the digest of the config, DIGEST that of the manifest or index, COMMIT the merged tree.
+#[derive(Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    repository: Repository,
+    /// List the layers of each image, by blob and by what is uncompressed
+    #[arg(long)]
+    layers: bool,
+    #[command(flatten)]
+    show: Show,
+}
+
+/// One image.
+struct Listed {
+    name: Box<str>,
+    commit: String,
+    note: ImageNote,
+    layers: Vec<(Descriptor, Option<Note>)>,
+}
+
+pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
+    let listed = shell.look(|cx| list(&arguments.repository.open(cx)?))?;
+    shell.print(match (arguments.show.format, arguments.layers) {
+        (Format::Json, _) => {
+            let images: Vec<Value> = listed.iter().map(value).collect();
+            format!("{}\n", json!({ "version": 1, "images": images }))
+        }
+        (Format::Human, false) => table(&listed),
+        (Format::Human, true) => table_of_layers(&listed),
+    })?;
+    Ok(Outcome::Done)
+}
+
+fn list(repo: &Repo) -> Result<Vec<Listed>, Fault> {
+    let mut listed = Vec::new();
+    for (name, commit) in kept::images(repo)? {
+        let note = ImageNote::of(&commit.metadata)?;
+        let mut layers = Vec::new();
+        for layer in note.layers() {
+            let known = repo.layer_note(&layer.digest)?;
+            layers.push((layer, known));
+        }
+        listed.push(Listed { name, commit: commit.id().to_string(), note, layers });
+    }
+    Ok(listed)
+}
+
+/// As much of a digest as tells it from others among few.
+fn short(hex: &str) -> String {
+    hex.get(..12).unwrap_or(hex).to_owned()
+}
+
+fn table(listed: &[Listed]) -> String {
+    let left = |title| (title, Align::Left);
+    let columns = [left("NAME"), left("IMAGE"), left("DIGEST"), left("COMMIT"), ("LAYERS", Align::Right)];
+    let mut table = Table::new(&columns);
+    for one in listed {
+        table.row([
+            one.name.to_string(),
+            one.note.image_id().map_or_else(|| "-".into(), |id| short(&id.hex())),
+            short(&one.note.root.digest.encoded()),
+            short(&one.commit),
+            one.layers.len().to_string(),
+        ]);
+    }
+    table.print()
+}
+
+fn table_of_layers(listed: &[Listed]) -> String {
+    let left = |title| (title, Align::Left);
+    let columns = [left("NAME"), left("BLOB"), left("LAYER"), ("SIZE", Align::Right), left("BYTES")];
+    let mut table = Table::new(&columns);
+    for one in listed {
+        for (blob, note) in &one.layers {
+            table.row([
+                one.name.to_string(),
+                blob.digest.to_string(),
+                note.as_ref().map_or_else(|| "-".into(), |note| note.diff_id.to_string()),
+                size(blob.size),
+                note.as_ref().map_or_else(|| "-".into(), |note| note.back.to_string()),
+            ]);
+        }
+    }
+    table.print()
+}
+
+fn value(one: &Listed) -> Value {
+    let layers: Vec<Value> = one
+        .layers
+        .iter()
+        .map(|(blob, note)| {
+            json!({
+                "digest": blob.digest,
+                "size": blob.size,
+                "diff_id": note.as_ref().map(|note| note.diff_id.to_string()),
+                "back": note.as_ref().map(|note| note.back.to_string()),
+            })
+        })
+        .collect();
+    json!({
+        "name": one.name,
+        "image_id": one.note.image_id().map(|id| id.to_string()),
+        "digest": one.note.root.digest,
+        "media_type": one.note.root.media_type,
+        "commit": one.commit,
+        "layers": layers,
+    })
+}
