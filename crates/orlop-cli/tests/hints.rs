@@ -110,7 +110,9 @@ fn is_typable(
             continue;
         }
         let inner = format!("{verb} {}", words.next().unwrap_or_default());
-        let known = verbs.get(&inner).or(verbs.get(verb)).ok_or(format!("no verb {verb}"))?;
+        let inmost = format!("{inner} {}", words.next().unwrap_or_default());
+        let known = verbs.get(&inmost).or(verbs.get(&inner)).or(verbs.get(verb));
+        let known = known.ok_or(format!("no verb {verb}"))?;
         let flags = flags(command.split(['`', ';']).next().unwrap_or_default());
         if let Some(flag) = flags.iter().find(|flag| *flag != "--help" && !known.contains(*flag)) {
             return Err(format!("{verb} lacks {flag}"));

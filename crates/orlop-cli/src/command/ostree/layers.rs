@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use orlop::host::ostree::layers::usage::{KeptLayer, Removed, Which};
 use orlop::spec::{AnyDigest, Fault};
 use serde_json::{Value, json};
+use std::fmt::Write as _;
 
 /// List the layers that the repository keeps, and remove those that no image needs.
 #[derive(Args)]
@@ -115,6 +116,7 @@ fn value(layer: &KeptLayer) -> Value {
 }
 
 /// Whether anything is changed.
+#[derive(Clone, Copy)]
 enum Run {
     Real,
     Dry,
@@ -155,8 +157,11 @@ fn remove(
 }
 
 fn account(Removed { layers, objects, .. }: &Removed) -> String {
-    let mut lines: String = layers.iter().map(|layer| format!("{}\n", layer.blob)).collect();
-    let (removed, bytes) = (objects.removed, size(objects.bytes));
-    lines += &format!("layers: {}, objects: {removed}, bytes: {bytes}\n", layers.len());
+    let (removed, bytes, mut lines) = (objects.removed, size(objects.bytes), String::new());
+    for layer in layers {
+        writeln!(lines, "{}", layer.blob).expect("a string takes everything");
+    }
+    writeln!(lines, "layers: {}, objects: {removed}, bytes: {bytes}", layers.len())
+        .expect("a string takes everything");
     lines
 }
