@@ -1,5 +1,6 @@
 //! What flatpak's own client makes of what orlop lists and serves.
 
+mod deltas;
 mod labels;
 mod remote;
 mod site;
