@@ -237,7 +237,7 @@ pub fn layers(trees: &[Tree]) -> Vec<Finding> {
             "several-layers",
             "",
             format!(
-                "the image has {} layers; clients take each whole, and keep no order between them",
+                "the image has {} layers; clients lay one over the other, and nothing of a lower one can be hidden",
                 trees.len()
             ),
             FLATTEN,
