@@ -117,3 +117,50 @@ fn a_run_that_lives_is_not_taken_for_dead() {
         proof::ran(PROOF, worlds.len());
     }
 }
+
+/// `roots` in the folder of a run says by itself what is in use: the lease of its supervisor is not asked.
+#[test]
+fn what_a_run_uses_is_not_swept_though_its_lease_is_lost() {
+    const PROOF: &str = "run: what runs is a root of sweeps by itself";
+    let worlds = worlds(PROOF);
+    for world in &worlds {
+        let folder = world.scratch.folder("go");
+        fs::set_permissions(&folder, std::os::unix::fs::PermissionsExt::from_mode(0o777)).expect("ours");
+        let volume = format!("{}:/v", folder.display());
+        thread::scope(|scope| {
+            let script = "touch /v/ready; while ! test -e /v/go; do sleep 0.05; done; cat /etc/motd";
+            let long = scope.spawn(|| world.sh(&["-v", &volume], script));
+            while !folder.join("ready").exists() && !long.is_finished() {
+                thread::sleep(Duration::from_millis(10));
+            }
+            let parts = ["objects", "layers", "forms", "blobs", "trees"];
+            let before = parts.map(|part| below(&world.store().join(part)));
+            for name in fs::read_dir(world.store().join("names")).expect("a store").flatten() {
+                fs::remove_file(name.path()).expect("forgotten");
+            }
+            for lease in fs::read_dir(world.store().join("leases")).expect("a store").flatten() {
+                fs::remove_file(lease.path()).expect("lost");
+            }
+            thread::sleep(Duration::from_millis(20));
+            world.verb(&["gc", "store:", "--grace", "0"]).ok();
+            let after = parts.map(|part| below(&world.store().join(part)));
+            fs::write(folder.join("go"), "").expect("written");
+            let done = long.join().expect("it ends");
+            assert!(done.success(), "{world}: {done}");
+            assert_eq!(after[..4], before[..4], "{world}: a sweep took what runs");
+            assert!(after[4] > 0, "{world}: a sweep took what is mounted");
+        });
+        thread::sleep(Duration::from_millis(20));
+        world.verb(&["gc", "store:", "--grace", "0"]).ok();
+        assert_eq!(below(&world.store().join("objects")), 0, "{world}: nothing kept it but the run");
+    }
+    if !worlds.is_empty() {
+        proof::ran(PROOF, worlds.len());
+    }
+}
+
+/// Files below a folder.
+fn below(folder: &Path) -> usize {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| if entry.path().is_dir() { below(&entry.path()) } else { 1 }).sum()
+}
