@@ -37,11 +37,11 @@ fn beside(store: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 
 /// What may become of a file: bits anywhere in it, a part of it, nothing of it, another file's bytes.
 fn damages(bytes: &[u8], other: &[u8]) -> Vec<Option<Vec<u8>>> {
-    let flips = if full() { 64 } else { 2 };
+    let flips = if full() { 64 } else { 3 };
     let mut all: Vec<Option<Vec<u8>>> = (0..flips.min(bytes.len()))
         .map(|number| {
             let mut rotten = bytes.to_vec();
-            let at = (bytes.len() - 1) * number / (flips - 1);
+            let at = bytes.len() * (2 * number + 1) / (2 * flips);
             rotten[at] ^= 1 << (number % 8);
             Some(rotten)
         })
