@@ -2,8 +2,10 @@
 
 mod stored;
 
+use orlop_fs::seam::{self, Glance, Operation, Verdict};
 use orlop_spec::port::Source as _;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 use stored::{files, forget, holds, image, image_of, open, publish, settle, sweep};
@@ -24,8 +26,51 @@ fn longest(done: &AtomicBool, mut work: impl FnMut(usize)) -> (Duration, usize) 
     (longest, count)
 }
 
+/// The seam is one for the whole process.
+static SEAM: Mutex<()> = Mutex::new(());
+
+/// What is removed under one lock takes a few milliseconds, however much a folder holds.
+#[test]
+fn no_lock_is_held_for_more_than_a_few_removals() {
+    const FEW: usize = 32;
+    let _alone = SEAM.lock().unwrap_or_else(PoisonError::into_inner);
+    let scratch = scratch_in_memory();
+    let place = scratch.path("store");
+    let images: usize = 60;
+    for number in 0..images {
+        let content = [&number.to_le_bytes()[..], &[7; 92]].concat();
+        publish(&place, "old", &image_of(&[tar([Member::file("file", content)])]));
+    }
+    forget(&place, "old");
+    settle();
+    let counts = Arc::new(Mutex::new((0, 0, 0)));
+    let (locked, removed) = (counts.clone(), counts.clone());
+    seam::watch(Box::new(move |glance, _| {
+        if glance == Glance::Lock {
+            locked.lock().unwrap_or_else(PoisonError::into_inner).0 = 0;
+        }
+        Verdict::Go
+    }));
+    seam::install(Box::new(move |operation, _| {
+        if operation == Operation::Remove {
+            let mut counts = removed.lock().unwrap_or_else(PoisonError::into_inner);
+            counts.0 += 1;
+            counts.1 = counts.1.max(counts.0);
+            counts.2 += 1;
+        }
+        Verdict::Go
+    }));
+    sweep(&place);
+    seam::clear();
+    let (_, most, all) = *counts.lock().unwrap_or_else(PoisonError::into_inner);
+    assert!(all >= 5 * images, "{all} removals");
+    assert!((2..=FEW).contains(&most), "{most} of {all} removals under one lock");
+    proof::ran("store: few removals under one lock", all);
+}
+
 #[test]
 fn nobody_waits_long_for_a_sweep_of_many_contents() {
+    let _alone = SEAM.lock().unwrap_or_else(PoisonError::into_inner);
     let objects = if full() { 100_000 } else { 5000 };
     let scratch = scratch_in_memory();
     let place = scratch.path("store");
