@@ -8,7 +8,7 @@
 //!
 //! Invariant: a commit is given back only where its id is the one that was said, over the tree that the image holds.
 
-use super::carried::Carried;
+use super::carried::{self, Carried};
 use super::id::ObjectId;
 use super::identity::{self, Sought};
 use super::object::Commit;
@@ -31,6 +31,8 @@ pub enum Claim {
         /// What the labels say.
         commit: Box<Commit>,
     },
+    /// Its id alone: ostree-ext lays the commit into the layers, as objects of a repository.
+    Named(ObjectId),
     /// Nothing.
     None,
 }
@@ -91,6 +93,8 @@ pub enum Difference {
         /// Orders that were tried.
         tried: u64,
     },
+    /// The commit is not in the labels but in the layers, as objects, and those are not looked into.
+    Encapsulated,
     /// Not known: the metadata has too many orders.
     Unknown {
         /// Entries of the metadata.
@@ -104,8 +108,9 @@ impl Claim {
         if let Some(carried) = Carried::parse(labels)? {
             return Ok(Self::Carried(Box::new(carried)));
         }
+        let named = labels.get(carried::COMMIT).and_then(|id| id.parse().ok());
         let labels = Labels::parse(labels)?;
-        let Some(id) = labels.commit else { return Ok(Self::None) };
+        let Some(id) = labels.commit else { return Ok(named.map_or(Self::None, Self::Named)) };
         let unknown = ObjectId([0; 32]);
         let text = |text: Option<Box<str>>| text.map(String::from).unwrap_or_default();
         let commit = Commit {
@@ -125,7 +130,7 @@ impl Claim {
     pub fn id(&self) -> Option<ObjectId> {
         match self {
             Self::Carried(carried) => Some(carried.commit.id()),
-            Self::Labelled { id, .. } => Some(*id),
+            Self::Labelled { id, .. } | Self::Named(id) => Some(*id),
             Self::None => None,
         }
     }
@@ -134,6 +139,7 @@ impl Claim {
     pub fn prove(self, root: Root, workers: NonZeroUsize, cancel: &Cancel) -> Result<Identity, Cancelled> {
         match self {
             Self::None => Ok(Identity::Unclaimed),
+            Self::Named(id) => Ok(Identity::Differs { id, difference: Difference::Encapsulated }),
             Self::Carried(carried) => Ok(match difference(&carried.commit, root) {
                 Some(difference) => Identity::Differs { id: carried.commit.id(), difference },
                 None => Identity::Lossless(carried),
@@ -175,6 +181,9 @@ impl fmt::Display for Difference {
                 out,
                 "no order of the labels gives its id over the content {found} of the image ({tried} were tried)"
             ),
+            Self::Encapsulated => {
+                write!(out, "it lies in the layers as objects of a repository, which are taken as files")
+            }
             Self::Unknown { entries } => {
                 write!(out, "its metadata has {entries} entries, too many to try their orders")
             }
@@ -225,6 +234,14 @@ mod tests {
         assert!(
             matches!(differs, Identity::Differs { id, difference: Difference::Something { .. } } if id == commit().id())
         );
+    }
+
+    #[test]
+    fn a_commit_that_lies_in_the_layers_is_not_taken_for_restored() {
+        let mut labels = Carried { commit: commit(), detached: None }.to_annotations();
+        labels.remove(carried::OBJECT);
+        let (id, difference) = (commit().id(), Difference::Encapsulated);
+        assert_eq!(prove(&labels, ROOT), Identity::Differs { id, difference });
     }
 
     #[test]
