@@ -175,7 +175,7 @@ fn trees(place: &Path, _: Mode) {
         std::os::unix::fs::symlink("f", place.join(tree).join("d/l")).expect("linked");
     }
     // Beyond what is held in memory, and soon compressed.
-    let large = b"large ".repeat(175_000);
+    let large = b"large ".repeat(750_000);
     std::fs::write(place.join("new.tree/large"), large).expect("written");
 }
 

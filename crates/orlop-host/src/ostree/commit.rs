@@ -28,7 +28,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 /// Names of one job.
 const BATCH: usize = 32;
 /// Bytes that are read at once of a file that is not held as a whole.
-const PIECE: usize = 1 << 20;
+const PIECE: usize = 4 << 20;
 
 /// Whether a name becomes part of the tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -74,7 +74,7 @@ fn large() -> Vec<u8> {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (state >> 24).to_le_bytes()[0] & 15
     };
-    (0..3_000_000).map(|_| next()).collect()
+    (0..4_500_000).map(|_| next()).collect()
 }
 
 fn content(repo: &Repo, id: &ObjectId) -> Result<Vec<u8>, Error> {
@@ -167,7 +167,7 @@ fn a_file_of_another_size_than_announced_is_refused() {
     let scratch = testkit::scratch::scratch_in_memory();
     let repo = repo(&scratch, Mode::Bare);
     let transaction = begin(&repo);
-    for announced in [10, 2 << 20] {
+    for announced in [10, 5 << 20] {
         let mut short = transaction.file(&header(REGULAR | 0o644, ""), announced).expect("begun");
         short.take(b"123456789").expect("fits");
         let error = short.finish().expect_err("short");

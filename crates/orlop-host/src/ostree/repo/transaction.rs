@@ -35,7 +35,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Contents up to this size are held in memory until their id is known.
-pub(super) const SMALL: u64 = 1 << 20;
+pub(super) const SMALL: u64 = 4 << 20;
 
 /// Writes objects, from as many threads as there are. Dropping it leaves nothing.
 pub struct Transaction<'r> {
