@@ -2,7 +2,11 @@
 //! for a whole image at every moment, and nobody meets an error.
 //!
 //! Steps are what the seam sees: looks, lists, locks and changes. All orders are tried in which a run that could go on is
-//! made to wait once, or twice, each state once; the grace is nothing, so that everything that is not relied on is old.
+//! made to wait once, in a full run up to three times, each state once; the grace is nothing, so that everything that is not relied on is old.
+//!
+//! All orders are out of reach, though each state is had once. An import of one small content beside a sweep has 4390 states
+//! with one switch and 541919 with three, which take two and a half minutes of CPU; two imports beside a sweep have 42997
+//! with one, and did not end in five minutes with two. Each switch is about eleven times the states of the one before.
 
 mod orders;
 mod stored;
@@ -26,7 +30,7 @@ static SEAM: Mutex<()> = Mutex::new(());
 const FILES: &str = "a";
 
 /// What the gate tries of a scene, and what a full run does.
-const TWO: [Switches; 2] = [Switches(1), Switches(2)];
+const TWO: [Switches; 2] = [Switches(1), Switches(3)];
 const THREE: [Switches; 2] = [Switches(1), Switches(1)];
 const MANY: [Switches; 2] = [Switches(0), Switches(1)];
 
