@@ -6,7 +6,7 @@ use orlop::fs::fakeroot::{self, Environment, Fakeroot, LINKAGE};
 use orlop::fs::machine::machine;
 use orlop::fs::privilege::Privileges;
 use orlop::fs::stream::{self, Stream};
-use orlop::fs::sys;
+use orlop::fs::{FileKind, stat, sys};
 use orlop::layer::Time;
 use orlop::spec::time::Timestamp;
 use orlop::spec::{Fault, Platform};
@@ -91,7 +91,8 @@ fn find_store() -> PathBuf {
 
 /// The repository of OSTree that is meant where none is named: the current folder, `OSTREE_REPO`, or that of a system.
 pub fn ostree_repository() -> PathBuf {
-    if Path::new("objects").is_dir() && Path::new("config").is_file() {
+    let is_there = |name: &str, kind| stat::at(Path::new(name)).is_ok_and(|found| found.kind == kind);
+    if is_there("objects", FileKind::Directory) && is_there("config", FileKind::File) {
         return ".".into();
     }
     variable("OSTREE_REPO").unwrap_or_else(|| "/ostree/repo".into()).into()
