@@ -94,4 +94,6 @@ fn a_registry_that_is_not_there_is_unreachable() {
     tells(&done, 6, "looking up the name failed", "no.such.host.invalid");
     let done = orlop().args(["inspect", "ocl:layout:latest"]).current_dir(scratch.root()).run();
     tells(&done, 64, "is no tag", "oci:");
+    let done = orlop().args(["inspect", "ostre:repo@app/x"]).current_dir(scratch.root()).run();
+    tells(&done, 64, "is no name of an image", "ostree:");
 }

@@ -215,6 +215,11 @@ impl Error {
         self.io_kind() == Some(io::ErrorKind::NotFound)
     }
 
+    /// Whether something is there that is no folder, where one was to be opened.
+    pub fn is_no_folder(&self) -> bool {
+        self.io_kind() == Some(io::ErrorKind::NotADirectory)
+    }
+
     /// Whether permission was missing.
     pub fn is_denied(&self) -> bool {
         self.io_kind() == Some(io::ErrorKind::PermissionDenied)

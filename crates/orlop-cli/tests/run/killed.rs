@@ -59,6 +59,23 @@ fn is_mounted(store: &Path) -> bool {
     mounts.contains(&*store.to_string_lossy())
 }
 
+/// Does `work` while a container of the image waits, which then goes on with `script`; the end of its run.
+fn beside_a_run(world: &World, script: &str, work: impl FnOnce()) -> Finished {
+    let folder = world.scratch.folder("go");
+    fs::set_permissions(&folder, std::os::unix::fs::PermissionsExt::from_mode(0o777)).expect("ours");
+    let volume = format!("{}:/v", folder.display());
+    let script = format!("touch /v/ready; while ! test -e /v/go; do sleep 0.05; done; {script}");
+    thread::scope(|scope| {
+        let long = scope.spawn(|| world.sh(&["-v", &volume], &script));
+        while !folder.join("ready").exists() && !long.is_finished() {
+            thread::sleep(Duration::from_millis(10));
+        }
+        work();
+        fs::write(folder.join("go"), "").expect("ours");
+        long.join().expect("a run")
+    })
+}
+
 /// Folders of cgroups of containers.
 fn cgroups(name: &str) -> usize {
     let found = testkit::Command::new("find").args(["/sys/fs/cgroup", "-type", "d", "-name", name]).run();
@@ -98,20 +115,11 @@ fn a_run_that_lives_is_not_taken_for_dead() {
     const PROOF: &str = "run: the folder of a living run stays";
     let worlds = worlds(PROOF);
     for world in &worlds {
-        let folder = world.scratch.folder("go");
-        fs::set_permissions(&folder, std::os::unix::fs::PermissionsExt::from_mode(0o777)).expect("ours");
-        let volume = format!("{}:/v", folder.display());
-        thread::scope(|scope| {
-            let script = "touch /v/ready; while ! test -e /v/go; do sleep 0.05; done; cat /etc/motd; echo x >/x; cat /x";
-            let long = scope.spawn(|| world.sh(&["-v", &volume], script));
-            while !folder.join("ready").exists() && !long.is_finished() {
-                thread::sleep(Duration::from_millis(10));
-            }
+        let done = beside_a_run(world, "cat /etc/motd; echo x >/x; cat /x", || {
             assert!(world.run(&[], &["true"]).success(), "{world}");
             assert_eq!(world.runs().len(), 1, "{world}");
-            fs::write(folder.join("go"), "").expect("ours");
-            assert_eq!(long.join().expect("a run").out(), "of the image\nx\n", "{world}");
         });
+        assert_eq!(done.out(), "of the image\nx\n", "{world}");
     }
     if !worlds.is_empty() {
         proof::ran(PROOF, worlds.len());
@@ -124,32 +132,24 @@ fn what_a_run_uses_is_not_swept_though_its_lease_is_lost() {
     const PROOF: &str = "run: what runs is a root of sweeps by itself";
     let worlds = worlds(PROOF);
     for world in &worlds {
-        let folder = world.scratch.folder("go");
-        fs::set_permissions(&folder, std::os::unix::fs::PermissionsExt::from_mode(0o777)).expect("ours");
-        let volume = format!("{}:/v", folder.display());
-        thread::scope(|scope| {
-            let script = "touch /v/ready; while ! test -e /v/go; do sleep 0.05; done; cat /etc/motd";
-            let long = scope.spawn(|| world.sh(&["-v", &volume], script));
-            while !folder.join("ready").exists() && !long.is_finished() {
-                thread::sleep(Duration::from_millis(10));
-            }
-            let parts = ["objects", "layers", "forms", "blobs", "trees"];
-            let before = parts.map(|part| below(&world.store().join(part)));
-            for name in fs::read_dir(world.store().join("names")).expect("a store").flatten() {
-                fs::remove_file(name.path()).expect("forgotten");
-            }
-            for lease in fs::read_dir(world.store().join("leases")).expect("a store").flatten() {
-                fs::remove_file(lease.path()).expect("lost");
+        let parts = ["objects", "layers", "forms", "blobs", "trees"];
+        let count = || parts.map(|part| below(&world.store().join(part)));
+        let mut counted = None;
+        let done = beside_a_run(world, "cat /etc/motd", || {
+            let before = count();
+            for part in ["names", "leases"] {
+                for record in fs::read_dir(world.store().join(part)).expect("a store").flatten() {
+                    fs::remove_file(record.path()).expect("forgotten, or lost");
+                }
             }
             thread::sleep(Duration::from_millis(20));
             world.verb(&["gc", "store:", "--grace", "0"]).ok();
-            let after = parts.map(|part| below(&world.store().join(part)));
-            fs::write(folder.join("go"), "").expect("written");
-            let done = long.join().expect("it ends");
-            assert!(done.success(), "{world}: {done}");
-            assert_eq!(after[..4], before[..4], "{world}: a sweep took what runs");
-            assert!(after[4] > 0, "{world}: a sweep took what is mounted");
+            counted = Some((before, count()));
         });
+        assert!(done.success(), "{world}: {done}");
+        let (before, after) = counted.expect("it was counted");
+        assert_eq!(after[..4], before[..4], "{world}: a sweep took what runs");
+        assert!(after[4] > 0, "{world}: a sweep took what is mounted");
         thread::sleep(Duration::from_millis(20));
         world.verb(&["gc", "store:", "--grace", "0"]).ok();
         assert_eq!(below(&world.store().join("objects")), 0, "{world}: nothing kept it but the run");

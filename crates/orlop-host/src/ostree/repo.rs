@@ -84,7 +84,8 @@ impl Repo {
         };
         let objects = dir.open_dir("objects").map_err(lacks("objects"))?;
         let config = dir.open_file("config").map_err(lacks("config"))?.read_to_limit(MOST_BYTES as u64)?;
-        let config = KeyFile::parse(&config)?;
+        let config = KeyFile::parse(&config)
+            .map_err(|source| RepoError::BadConfig { place: dir.path().to_path_buf(), source })?;
         let mode = mode_of(&config, &dir)?;
         let folders = (0..=255u8).map(|_| OnceLock::new()).collect();
         Ok(Self { objects, folders, mode, config, limits: limits.clone(), dir })
@@ -170,7 +171,7 @@ impl Repo {
         for name in path {
             at = match at.open_dir(name) {
                 Ok(next) => next,
-                Err(error) if error.is_not_found() => return Ok(None),
+                Err(error) if error.is_not_found() || error.is_no_folder() => return Ok(None),
                 Err(error) => return Err(error.into()),
             };
         }

@@ -85,6 +85,10 @@ pub enum ReferenceError {
     StreamIsNoFolder(&'static str),
 }
 
+/// What a name of a place may begin with, as a hint lists it.
+const PLACES: &str =
+    "oci:, oci-archive:, docker-archive:, dir:, docker://, store:, ostree:, rootfs:, tar: or https:";
+
 impl Diagnose for ReferenceError {
     fn kind(&self) -> Kind {
         Kind::Usage
@@ -111,12 +115,15 @@ impl Diagnose for ReferenceError {
             Self::PlainHttp(address) => format!("write https{}", address.trim_start_matches("http")),
             Self::LoneStream => "write oci-archive:-, docker-archive:- or tar:-".into(),
             Self::StreamIsNoFolder(transport) => format!("write {transport}:./- for a folder of that name"),
+            Self::BadRepository(text) if text.contains(':') => {
+                format!(
+                    "a place begins with {PLACES}; for a file or folder write a path that begins with ./ or /: ./{text}"
+                )
+            }
             Self::BadRepository(text) => {
                 format!("for a file or folder write a path that begins with ./ or /: ./{text}")
             }
-            Self::BadTag(text) if text.contains(':') => {
-                "a place begins with oci:, oci-archive:, docker-archive:, dir:, docker:// or https:".into()
-            }
+            Self::BadTag(text) if text.contains([':', '@', '/']) => format!("a place begins with {PLACES}"),
             Self::NoTag(text) => format!("write {}, or a tag behind the colon", text.trim_end_matches(':')),
             _ => return None,
         })

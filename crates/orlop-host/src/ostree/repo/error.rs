@@ -1,6 +1,7 @@
 //! What can be wrong with a repository.
 
 use crate::ostree::id::{ObjectId, ObjectName};
+use crate::ostree::keyfile::KeyFileError;
 use crate::ostree::object::Malformed;
 use orlop_layer::path::printable;
 use orlop_spec::{Cancelled, Diagnose, Fault, Kind};
@@ -10,6 +11,15 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RepoError {
+    /// The config is no key file.
+    #[error("the config of the repository {} is damaged", .place.display())]
+    BadConfig {
+        /// Where.
+        place: PathBuf,
+        /// Why.
+        #[source]
+        source: KeyFileError,
+    },
     /// The config names a mode that is unknown, or none.
     #[error("the repository {} has the mode {mode:?}, which is unknown", .place.display())]
     UnknownMode {
@@ -227,6 +237,7 @@ pub enum RepoError {
 impl Diagnose for RepoError {
     fn kind(&self) -> Kind {
         match self {
+            Self::BadConfig { source, .. } => source.kind(),
             Self::NoSuchCommit { .. }
             | Self::NoParent { .. }
             | Self::NoFolder { .. }
@@ -249,11 +260,11 @@ impl Diagnose for RepoError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::NoSuchCommit { .. } => Some("list what there is: orlop ostree refs".into()),
+            Self::NoSuchCommit { .. } => Some("list what there is: orlop ostree refs --repo=REPO".into()),
             Self::Missing { .. } | Self::Damaged { .. } | Self::Malformed { .. } | Self::Deflate { .. } => {
-                Some("find everything that is wrong: orlop ostree fsck".into())
+                Some("find everything that is wrong: orlop ostree fsck --repo=REPO".into())
             }
-            Self::NoSummary => Some("make it: orlop ostree summary --update".into()),
+            Self::NoSummary => Some("make it: orlop ostree summary --update --repo=REPO".into()),
             Self::RefExists { .. } => Some("let it lead elsewhere with --force".into()),
             Self::NotCanonical { .. } => Some("drop what does not fit: --canonical-permissions".into()),
             Self::CannotLink { mode: super::Mode::BareUser } => {

@@ -141,8 +141,7 @@ impl Repo {
             at = at.make_or_open_dir(folder, 0o777)?;
         }
         if at.try_stat(name)?.is_some_and(|stat| stat.kind == FileKind::Directory) {
-            // No ref is beneath it, or there would be a clash: only folders that were left empty.
-            at.remove_all(name)?;
+            remove_hollow(&at, name)?;
         }
         replace(at, name, format!("{id}\n").as_bytes())
     }
@@ -181,6 +180,21 @@ fn place(spec: &RefSpec) -> (Vec<&str>, &str) {
     folders.extend(spec.name.fragments());
     let name = folders.pop().expect("a name has a fragment");
     (folders, name)
+}
+
+/// Removes a folder that was left with nothing but such folders in it. A ref that somebody has put there since stays,
+/// and is the error.
+fn remove_hollow(at: &Dir, name: &str) -> Result<(), Error> {
+    let mut folders = vec![(at.try_clone()?, name.as_bytes().into())];
+    let mut next = 0;
+    while let Some((parent, name)) = folders.get(next) {
+        let folder = parent.open_dir(name)?;
+        for below in folder.list()? {
+            folders.push((folder.try_clone()?, below));
+        }
+        next += 1;
+    }
+    folders.iter().rev().try_for_each(|(parent, name): &(Dir, Box<[u8]>)| Ok(parent.remove_dir(name)?))
 }
 
 fn read(folder: &Dir, name: &str, spec: &RefSpec) -> Result<ObjectId, Error> {

@@ -209,6 +209,7 @@ fn refs_name_what_is_there_and_are_no_folders_of_others() {
     for clash in ["a", "a/b/c"] {
         assert!(matches!(set(clash, &id), Err(Error::Repo(RepoError::Clash { .. }))), "{clash}");
     }
+    assert_eq!(repo.find_ref(&spec("a/b/c")).expect("looked for"), None, "a ref is no folder");
     let missing = set("c", &ObjectId::of(b"nothing")).expect_err("not there");
     assert!(matches!(missing, Error::Repo(RepoError::Missing { .. })));
     set("far:a", &id).expect("set");
@@ -221,6 +222,22 @@ fn refs_name_what_is_there_and_are_no_folders_of_others() {
     transaction.set_ref(&spec("a"), Some(&id));
     transaction.finish().expect("one goes, the other comes");
     assert_eq!(names(), ["a", "c", "far:a"]);
+}
+
+#[test]
+fn a_ref_takes_the_place_of_empty_folders_only() {
+    let scratch = testkit::scratch::scratch_in_memory();
+    let repo = repo(&scratch, Mode::Archive);
+    let id = fill(&repo, "x", b"");
+    let heads = scratch.path(Mode::Archive.word()).join("refs/heads");
+    std::fs::create_dir_all(heads.join("a/b/c")).expect("made");
+    repo.write_ref(&spec("a"), Some(&id)).expect("nothing is in the way");
+    assert_eq!(repo.find_ref(&spec("a")).expect("read"), Some(id));
+
+    std::fs::create_dir_all(heads.join("d/e")).expect("made");
+    std::fs::write(heads.join("d/e/f"), format!("{id}\n")).expect("another writer was faster");
+    repo.write_ref(&spec("d"), Some(&id)).expect_err("a ref is in the way");
+    assert_eq!(repo.find_ref(&spec("d/e/f")).expect("read"), Some(id));
 }
 
 #[test]
