@@ -109,10 +109,12 @@ impl Route {
         if let Some(name) = path.strip_suffix("/tags/list") {
             return Ok(Self::Tags { repository: repository(name)? });
         }
-        if let Some((name, _)) = path.split_once("/blobs/uploads") {
+        let (rest, last) = path.rsplit_once('/').ok_or(NoRoute::Elsewhere)?;
+        // An upload goes by a name, or by none yet.
+        let start = if last == "uploads" { rest.strip_suffix("/blobs") } else { None };
+        if let Some(name) = start.or_else(|| rest.strip_suffix("/blobs/uploads")) {
             return Ok(Self::Upload { repository: repository(name)? });
         }
-        let (rest, last) = path.rsplit_once('/').ok_or(NoRoute::Elsewhere)?;
         let (name, what) = rest.rsplit_once('/').ok_or(NoRoute::Elsewhere)?;
         let digest = || last.parse::<AnyDigest>().map_err(|_| NoRoute::Digest);
         match what {
@@ -241,7 +243,16 @@ mod tests {
                 Route::Referrers { repository: repository.clone(), digest },
             ),
             ("/v2/team/app/blobs/uploads/".into(), Route::Upload { repository: repository.clone() }),
-            ("/v2/team/app/blobs/uploads/7".into(), Route::Upload { repository }),
+            ("/v2/team/app/blobs/uploads/7".into(), Route::Upload { repository: repository.clone() }),
+            ("/v2/team/app/blobs/uploads".into(), Route::Upload { repository }),
+            (
+                "/v2/app/blobs/uploads-y/manifests/1".into(),
+                Route::Manifest { repository: "app/blobs/uploads-y".into(), name: Named::Tag("1".into()) },
+            ),
+            (
+                "/v2/app/blobs/uploads/x/tags/list".into(),
+                Route::Tags { repository: "app/blobs/uploads/x".into() },
+            ),
         ];
         for (path, route) in cases {
             assert_eq!(Route::parse(&path), Ok(route), "{path}");
