@@ -4,8 +4,8 @@
 //! HTTP/1.1 206 Partial Content ⏎ Content-Range: … ⏎ Content-Length: … ⏎ ⏎ bytes
 //! ```
 //!
-//! Invariant: what follows the head is as long as the head says, or the connection ends. The last bytes of a blob
-//! that is sent whole leave only when all of it was what its digest says.
+//! Invariant: what follows the head is as long as the head says, or the connection ends. No head promises a blob that
+//! cannot be opened. The last bytes of a blob that is sent whole leave only when all of it was what its digest says.
 
 use crate::error::Error;
 use crate::request::{After, Asked, Method};
@@ -14,9 +14,9 @@ use orlop_spec::port::{Catalog, Origin, Result};
 use orlop_spec::wire::Headers;
 use orlop_spec::wire::failure::Code;
 use orlop_spec::wire::header::{self, Sought};
-use orlop_spec::{AnyDigest, Descriptor, Fault, json};
+use orlop_spec::{AnyDigest, Descriptor, Diagnose as _, Fault, json};
 use serde_json::json;
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
 
 /// Bytes that are sent at once, and held back at the end of a blob until it is proven.
@@ -42,10 +42,17 @@ pub(crate) enum Body<'a> {
 /// A part of a blob.
 pub(crate) struct Part<'a> {
     origin: Box<dyn Origin + 'a>,
+    digest: AnyDigest,
     first: u64,
     count: u64,
-    /// What all of it must be, where all of it is sent.
-    proof: Option<AnyDigest>,
+    whole: Whole,
+}
+
+/// Whether a part of a blob is all of it, which can be proven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whole {
+    Yes,
+    No,
 }
 
 impl<'a> Answer<'a> {
@@ -93,13 +100,14 @@ impl<'a> Answer<'a> {
             Some(tag) if tag.trim() != format!("\"{digest}\"") => Sought::All,
             _ => header::sought(&asked.headers, *size),
         };
-        let part = |first, count, proof| -> Result<Body<'a>> {
-            Ok(Body::Blob(Part { origin: place.origin(blob)?, first, count, proof }))
+        let part = |first, count, whole| -> Result<Body<'a>> {
+            let origin = place.origin(blob)?;
+            Ok(Body::Blob(Part { origin, digest: digest.clone(), first, count, whole }))
         };
         let answer = match sought {
-            Sought::All => Self { body: part(0, *size, Some(digest.clone()))?, ..Self::new(200) },
+            Sought::All => Self { body: part(0, *size, Whole::Yes)?, ..Self::new(200) },
             Sought::Part { first, last } => {
-                let answer = Self { body: part(first, last - first + 1, None)?, ..Self::new(206) };
+                let answer = Self { body: part(first, last - first + 1, Whole::No)?, ..Self::new(206) };
                 answer.with("Content-Range", &format!("bytes {first}-{last}/{size}"))
             }
             Sought::Beyond => Self::refused(416, &Code::SizeInvalid, "the range lies beyond the end")
@@ -116,15 +124,27 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// Sends it. An error ends the connection.
+    /// Sends it, or says that the blob is not there. An error ends the connection.
     pub(crate) fn send(self, method: Method, after: After, out: &mut dyn Write) -> io::Result<()> {
-        out.write_all(self.head(after).as_bytes())?;
+        let head = self.head(after);
+        let mut send = |body: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>| {
+            out.write_all(head.as_bytes())?;
+            if method != Method::Head {
+                body(out)?;
+            }
+            out.flush()
+        };
         match self.body {
-            Body::Bytes(bytes) if method != Method::Head => out.write_all(&bytes)?,
-            Body::Blob(part) if method != Method::Head => part.send(out)?,
-            _ => {}
+            Body::None => send(&mut |_| Ok(())),
+            Body::Bytes(bytes) => send(&mut |out| out.write_all(&bytes)),
+            Body::Blob(part) => match part.origin.open(part.first) {
+                Ok(mut read) => send(&mut |out| part.pour(&mut *read, out)),
+                Err(fault) => {
+                    unopened(&fault).send(method, after, out)?;
+                    if fault.is_absence() { Ok(()) } else { Err(io::Error::other(fault)) }
+                }
+            },
         }
-        out.flush()
     }
 
     fn head(&self, after: After) -> String {
@@ -151,38 +171,42 @@ fn is_known(asked: &Asked, tag: &str) -> bool {
     known.any(|it| matches!(it.trim(), "*") || it.trim().trim_start_matches("W/") == tag)
 }
 
+/// What is said of a blob that its manifest promised.
+fn unopened(fault: &Fault) -> Answer<'static> {
+    if fault.is_absence() {
+        return Answer::refused(404, &Code::BlobUnknown, "blob unknown to registry");
+    }
+    Answer::refused(500, &Code::Unknown, "the server cannot read what it offers")
+}
+
 impl Part<'_> {
-    fn send(self, out: &mut dyn Write) -> io::Result<()> {
-        let mut read = self.origin.open(self.first)?.take(self.count);
-        let proof = self.proof.as_ref().and_then(|digest| digest.known().ok());
+    fn pour(&self, from: &mut dyn Read, out: &mut dyn Write) -> io::Result<()> {
+        let proof = self.digest.known().ok().filter(|_| self.whole == Whole::Yes);
         let mut hasher = proof.map(|digest| Hasher::new(digest.algorithm()));
         let mut left = self.count;
         let mut buffer = vec![0; BUFFER];
         while left > 0 {
-            let count = fill(&mut read, &mut buffer, left)?;
+            let count = usize::try_from(left).unwrap_or(BUFFER).min(BUFFER);
+            let piece = &mut buffer[..count];
+            from.read_exact(piece).map_err(|error| match error.kind() {
+                ErrorKind::UnexpectedEof => self.damaged(),
+                _ => error,
+            })?;
             left -= count as u64;
             if let Some(hasher) = &mut hasher {
-                hasher.update(&buffer[..count]);
+                hasher.update(piece);
             }
             if left == 0 && hasher.take().is_some_and(|hasher| Some(&hasher.finish()) != proof) {
-                return Err(damaged(self.proof.as_ref()).into());
+                return Err(self.damaged());
             }
-            out.write_all(&buffer[..count])?;
+            out.write_all(piece)?;
         }
         Ok(())
     }
-}
 
-/// As many bytes as there is room for, or are left; fewer are an error.
-fn fill(read: &mut dyn Read, buffer: &mut [u8], left: u64) -> io::Result<usize> {
-    let count = usize::try_from(left).unwrap_or(BUFFER).min(BUFFER);
-    read.read_exact(&mut buffer[..count])?;
-    Ok(count)
-}
-
-fn damaged(digest: Option<&AnyDigest>) -> Fault {
-    let digest = digest.map(ToString::to_string).unwrap_or_default();
-    Error::Damaged { digest: digest.into() }.into()
+    fn damaged(&self) -> io::Error {
+        io::Error::other(Fault::from(Error::Damaged { digest: self.digest.to_string().into() }))
+    }
 }
 
 fn reason(status: u16) -> &'static str {

@@ -83,9 +83,7 @@ impl<'a> Registry<'a> {
         match &route {
             Route::Manifest { name, .. } => self.manifest(asked, repository, name),
             Route::Blob { digest, .. } => self.blob(asked, repository, digest),
-            Route::Referrers { digest, .. } => {
-                Ok(listing::referrers(asked, repository.referrers.get(digest).cloned().unwrap_or_default()))
-            }
+            Route::Referrers { digest, .. } => Ok(listing::referrers(asked, repository.referrers(digest))),
             _ => Ok(tags(asked, name, repository)),
         }
     }
@@ -95,10 +93,10 @@ impl<'a> Registry<'a> {
             Named::Tag(tag) => repository.tags.get(tag),
             Named::Digest(digest) => Some(digest),
         };
-        let Some(Held { blob, place }) = digest.and_then(|digest| repository.manifests.get(digest)) else {
+        let Some(Held { blob, place }) = digest.and_then(|digest| repository.manifest(digest)) else {
             return Ok(Answer::refused(404, &Code::ManifestUnknown, "manifest unknown"));
         };
-        let raw = graph::read_raw(self.cx.limits, self.offer.place(*place), blob)?;
+        let raw = graph::read_raw(self.cx.limits, self.offer.place(place), blob)?;
         prove(&raw, blob)?;
         let caching = if matches!(name, Named::Tag(_)) { "no-cache" } else { FOREVER };
         let answer = Answer::document(200, blob.media_type.as_str(), raw);
@@ -106,11 +104,10 @@ impl<'a> Registry<'a> {
     }
 
     fn blob(&self, asked: &Asked, repository: &Repository, digest: &AnyDigest) -> Result<Answer<'_>> {
-        let held = repository.blobs.get(digest).or_else(|| repository.manifests.get(digest));
-        let Some(Held { blob, place }) = held else {
+        let Some(Held { blob, place }) = repository.blob(digest) else {
             return Ok(Answer::refused(404, &Code::BlobUnknown, "blob unknown to registry"));
         };
-        let answer = Answer::blob(asked, self.offer.place(*place), blob)?;
+        let answer = Answer::blob(asked, self.offer.place(place), blob)?;
         if answer.status == 416 {
             return Ok(answer);
         }

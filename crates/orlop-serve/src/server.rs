@@ -23,6 +23,8 @@ use std::time::{Duration, Instant};
 const SLICE: Duration = Duration::from_millis(25);
 /// What is read of a body that nobody wants, so that the refusal arrives.
 const LINGER: usize = 256 << 10;
+/// For how long.
+const LINGER_FOR: Duration = Duration::from_millis(500);
 
 /// What clients may cost.
 #[derive(Clone, Debug)]
@@ -80,13 +82,14 @@ impl Server {
                 while let Some(stream) = self.accept(&lobby) {
                     let host = self.address.to_string();
                     match lobby.enter(&stream, options.connections) {
-                        Some(guest) => {
+                        Entered::As(guest) => {
                             scope.spawn(move || {
                                 Conversation { stream: &stream, registry, options, host }.hold();
                                 drop(guest);
                             });
                         }
-                        None => turn_away(&stream),
+                        Entered::Full => turn_away(&stream),
+                        Entered::Closed => return,
                     }
                 }
             });
@@ -144,18 +147,31 @@ struct Lobby {
 /// A connection that is counted for as long as this lives.
 struct Guest<'l>(&'l Lobby, u64);
 
+/// What became of who came.
+enum Entered<'l> {
+    As(Guest<'l>),
+    /// Too many are here, or the system has no handles left.
+    Full,
+    /// The server ends.
+    Closed,
+}
+
 impl Lobby {
-    /// Keeps a second handle, by which the connection is ended from outside.
-    fn enter(&self, stream: &TcpStream, most: usize) -> Option<Guest<'_>> {
-        let second = stream.try_clone().ok()?;
+    /// Keeps a second handle, by which the connection is ended from outside. Whoever ends them says so before it takes the
+    /// lock: so nobody enters behind its back.
+    fn enter(&self, stream: &TcpStream, most: usize) -> Entered<'_> {
+        let Ok(second) = stream.try_clone() else { return Entered::Full };
         let mut guests = self.guests();
+        if self.is_over.load(Ordering::SeqCst) {
+            return Entered::Closed;
+        }
         if guests.1.len() >= most {
-            return None;
+            return Entered::Full;
         }
         guests.0 += 1;
         let number = guests.0;
         guests.1.insert(number, second);
-        Some(Guest(self, number))
+        Entered::As(Guest(self, number))
     }
 
     fn shut(&self, how: Shutdown) {
@@ -180,11 +196,12 @@ impl Drop for Guest<'_> {
     }
 }
 
-/// Says that there are too many already, to whoever listens.
+/// Says that there are too many already, to whoever listens. It is done where everybody has to pass, so it is short.
 fn turn_away(stream: &TcpStream) {
     let answer = Answer::refused(503, &Code::Unavailable, "too many connections").with("Retry-After", "1");
     let _is_sent = stream.set_write_timeout(Some(SLICE));
     let _is_sent = answer.send(Method::Get, After::Close, &mut { stream });
+    linger(stream, SLICE);
 }
 
 /// One connection.
@@ -210,7 +227,7 @@ impl Conversation<'_> {
                 break;
             }
         }
-        self.linger();
+        linger(self.stream, LINGER_FOR);
     }
 
     /// The next request; nothing at the end.
@@ -253,19 +270,22 @@ impl Conversation<'_> {
         let answer = Answer::refused(status, &Code::Unsupported, "this is no request that is understood");
         answer.send(Method::Get, After::Close, &mut { self.stream })
     }
+}
 
-    /// Lets the client read what was said before it sees the end: bytes of its own that nobody read would reset the
-    /// connection.
-    fn linger(&self) {
-        let _is_over = self.stream.shutdown(Shutdown::Write);
-        let _is_set = self.stream.set_read_timeout(Some(SLICE * 4));
-        let mut piece = [0; 4096];
-        let mut left = LINGER;
-        while let Ok(count) = { self.stream }.read(&mut piece) {
-            if count == 0 || left < count {
-                return;
-            }
-            left -= count;
+/// Lets the client read what was said before it sees the end: bytes of its own that nobody read would reset the connection.
+fn linger(stream: &TcpStream, most: Duration) {
+    let _is_over = stream.shutdown(Shutdown::Write);
+    let end = Instant::now() + most;
+    let mut piece = [0; 4096];
+    let mut left = LINGER;
+    loop {
+        let rest = end.saturating_duration_since(Instant::now());
+        if rest.is_zero() || stream.set_read_timeout(Some(rest)).is_err() {
+            return;
+        }
+        match { stream }.read(&mut piece) {
+            Ok(count) if count > 0 && count <= left => left -= count,
+            _ => return,
         }
     }
 }
@@ -282,5 +302,25 @@ impl Registry<'_> {
             self.observer().event(Event::Warned(format!("{path}: {fault}")));
         }
         error
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_enters_once_the_end_was_said() {
+        let socket = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
+        let stream = TcpStream::connect(socket.local_addr().expect("bound")).expect("it listens");
+        let lobby = Lobby::default();
+        let first = lobby.enter(&stream, 1);
+        assert!(matches!(first, Entered::As(_)));
+        assert!(matches!(lobby.enter(&stream, 1), Entered::Full));
+        drop(first);
+        lobby.is_over.store(true, Ordering::SeqCst);
+        lobby.shut(Shutdown::Read);
+        assert!(matches!(lobby.enter(&stream, 1), Entered::Closed), "it would stay open until it idles");
+        assert!(lobby.is_empty());
     }
 }

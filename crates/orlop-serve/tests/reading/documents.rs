@@ -1,8 +1,7 @@
 //! Manifests, blobs and lists.
 
 use super::*;
-use orlop_spec::port::{Origin, Result, Selector, Source};
-use orlop_spec::{AnyDigest, Fault};
+use crate::ailing::{Ailing, Ails};
 
 #[test]
 fn item_103_a_manifest_is_had_by_tag_and_by_digest() {
@@ -184,66 +183,94 @@ fn what_changes_at_a_place_shows_at_once() {
     });
 }
 
-/// A place of which one blob is another one by now.
-struct Damaged {
-    memory: Memory,
-    which: AnyDigest,
+type Places = Vec<(Box<str>, Box<dyn Catalog>)>;
+
+fn ailing(images: &Images, which: &Descriptor, how: Ails) -> (Places, Ailing) {
+    let place = Ailing::new(&images.memory, which, how);
+    (vec![("app".into(), Box::new(place.clone()))], place)
 }
 
-impl Source for Damaged {
-    fn resolve(&self, selector: &Selector) -> Result<Vec<Descriptor>> {
-        self.memory.resolve(selector)
-    }
-
-    fn origin(&self, blob: &Descriptor) -> Result<Box<dyn Origin + '_>> {
-        if blob.digest != self.which {
-            return self.memory.origin(blob);
-        }
-        let mut bytes = Vec::new();
-        self.memory
-            .origin(blob)?
-            .open(0)?
-            .read_to_end(&mut bytes)
-            .map_err(|error| Fault::io("read", error))?;
-        bytes[0] ^= 1;
-        Ok(Box::new(bytes))
-    }
-}
-
-impl Catalog for Damaged {
-    fn names(&self) -> Result<Vec<(Name, Descriptor)>> {
-        self.memory.names()
-    }
-
-    fn referrers(&self, digest: &AnyDigest) -> Result<Vec<Descriptor>> {
-        self.memory.referrers(digest)
-    }
+/// Everything that comes back until the connection ends.
+fn all_of(address: SocketAddr, path: &str) -> Vec<u8> {
+    let mut stream = connect(address);
+    let head = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+    stream.get_mut().write_all(head.as_bytes()).expect("it reads");
+    let mut all = Vec::new();
+    stream.read_to_end(&mut all).expect("an end");
+    all
 }
 
 #[test]
 fn item_12_a_damaged_blob_never_arrives_whole_and_is_told() {
     let images = Images::new();
-    let which = images.layer.digest.clone();
-    let place: Box<dyn Catalog> = Box::new(Damaged { memory: images.memory.clone(), which: which.clone() });
-    let warned = serving(&vec![("app".into(), place)], None, &Options::default(), |address| {
+    for how in [Ails::Damaged, Ails::Cut] {
+        let (offer, _) = ailing(&images, &images.layer, how);
+        let which = &images.layer.digest;
+        let warned = serving(&offer, None, &Options::default(), |address| {
+            let all = all_of(address, &format!("/v2/app/blobs/{which}"));
+            assert!(all.starts_with(b"HTTP/1.1 200") && all.ends_with(b"\r\n\r\n"), "no byte of it: {all:?}");
+        });
+        assert!(warned.len() == 1 && warned[0].contains(&which.to_string()), "{how:?}: {warned:?}");
+    }
+}
+
+#[test]
+fn item_103_a_blob_that_is_gone_is_not_promised() {
+    let images = Images::new();
+    let (offer, _) = ailing(&images, &images.layer, Ails::Missing);
+    let warned = serving(&offer, None, &Options::default(), |address| {
+        let path = format!("/v2/app/blobs/{}", images.layer.digest);
         let mut stream = connect(address);
-        let head = format!("GET /v2/app/blobs/{which} HTTP/1.1\r\nHost: x\r\n\r\n");
-        stream.get_mut().write_all(head.as_bytes()).expect("it reads");
-        let mut all = Vec::new();
-        stream.read_to_end(&mut all).expect("an end");
-        assert!(all.starts_with(b"HTTP/1.1 200") && all.ends_with(b"\r\n\r\n"), "no byte of it: {all:?}");
+        for (method, fields) in [("GET", ""), ("HEAD", ""), ("GET", "Range: bytes=2-4\r\n")] {
+            let got = ask_on(&mut stream, method, &path, fields);
+            assert_eq!((got.status, got.header("ETag")), (404, ""), "{method} {fields}");
+            if method == "GET" {
+                assert_eq!(got.code(), "BLOB_UNKNOWN");
+            }
+        }
+        assert_eq!(
+            ask_on(&mut stream, "GET", "/v2/app/manifests/1", "").status,
+            200,
+            "the connection goes on"
+        );
     });
-    assert!(warned.len() == 1 && warned[0].contains(&which.to_string()), "{warned:?}");
+    assert_eq!(warned, Vec::<String>::new());
+    let (offer, _) = ailing(&images, &images.layer, Ails::Unreadable);
+    let warned = serving(&offer, None, &Options::default(), |address| {
+        let all = all_of(address, &format!("/v2/app/blobs/{}", images.layer.digest));
+        assert!(all.starts_with(b"HTTP/1.1 500"), "{}", String::from_utf8_lossy(&all));
+    });
+    assert_eq!(warned.len(), 1, "{warned:?}");
 }
 
 #[test]
 fn a_damaged_manifest_is_not_offered_and_the_rest_is() {
     let images = Images::new();
-    let which = images.index.descriptor().digest.clone();
-    let place: Box<dyn Catalog> = Box::new(Damaged { memory: images.memory.clone(), which });
-    let warned = serving(&vec![("app".into(), place)], None, &Options::default(), |address| {
+    let (offer, _) = ailing(&images, images.index.descriptor(), Ails::Damaged);
+    let warned = serving(&offer, None, &Options::default(), |address| {
         assert_eq!(get(address, "/v2/app/manifests/many").status, 404);
         assert_eq!(get(address, "/v2/app/manifests/1").status, 200);
+        std::thread::sleep(Duration::from_millis(1100));
+        assert_eq!(get(address, "/v2/app/manifests/many").status, 404);
     });
-    assert!(warned.len() == 1 && warned[0].contains("damaged"), "{warned:?}");
+    assert!(warned.len() == 1 && warned[0].contains("damaged"), "told once: {warned:?}");
+}
+
+#[test]
+fn what_was_not_there_is_looked_for_again() {
+    for how in [Ails::Missing, Ails::Damaged, Ails::Unreadable] {
+        let images = Images::new();
+        let (offer, place) = ailing(&images, images.manifest.descriptor(), how);
+        serving(&offer, None, &Options::default(), |address| {
+            assert_eq!(get(address, "/v2/app/manifests/many").status, 200);
+            let path = format!("/v2/app/manifests/{}", images.manifest.descriptor().digest);
+            assert_eq!(get(address, &path).status, 404, "{how:?}");
+            place.mend();
+            let end = std::time::Instant::now() + Duration::from_secs(10);
+            while get(address, &path).status != 200 {
+                assert!(std::time::Instant::now() < end, "{how:?}: it is there by now");
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        });
+    }
 }

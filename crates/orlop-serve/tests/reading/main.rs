@@ -2,6 +2,7 @@
 //!
 //! Its images lie in memory: a manifest of two layers as `1`, an index over it as `many`, and a signature of it.
 
+mod ailing;
 mod documents;
 mod sockets;
 mod tokens;

@@ -86,6 +86,12 @@ fn who_comes_beyond_the_number_is_told_to_come_again() {
         let mut fifth = connect(address);
         let got = receive(&mut fifth, "GET");
         assert_eq!((got.status, got.header("Retry-After")), (503, "1"));
+        // One who asked already reads the same, and then an end, not a connection that is reset.
+        let mut sixth = connect(address);
+        sixth.get_mut().write_all(b"GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n").expect("it is taken");
+        let mut all = Vec::new();
+        sixth.read_to_end(&mut all).expect("a clean end");
+        assert!(all.starts_with(b"HTTP/1.1 503"), "{}", String::from_utf8_lossy(&all));
         drop(guests.pop());
         let end = Instant::now() + Duration::from_secs(10);
         while ask(address, "GET", "/v2/", "").status != 200 {
