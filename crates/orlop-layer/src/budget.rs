@@ -3,26 +3,31 @@
 use crate::error::Error;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Uncompressed bytes that are taken from one sum, by whichever thread comes to them.
+/// Uncompressed bytes, or entries, that are taken from one sum by whichever thread comes to them.
 ///
 /// Invariant: no byte is handed on that was not taken from the sum before.
 #[derive(Debug)]
 pub struct Budget {
     spent: AtomicU64,
     limit: u64,
+    what: &'static str,
 }
 
 impl Budget {
     /// So many bytes for all that share it.
     pub fn new(limit: u64) -> Self {
-        Self { spent: AtomicU64::new(0), limit }
+        Self { spent: AtomicU64::new(0), limit, what: "the size of all layers" }
+    }
+
+    /// So many entries for all trees that share it.
+    pub fn of_entries(limit: u64) -> Self {
+        Self { what: "the number of entries of all layers", ..Self::new(limit) }
     }
 
     /// Takes some.
-    pub fn take(&self, bytes: usize) -> Result<(), Error> {
-        let bytes = bytes as u64;
-        if self.spent.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) > self.limit {
-            return Err(Error::Limit { what: "the size of all layers", limit: self.limit });
+    pub fn take(&self, count: u64) -> Result<(), Error> {
+        if self.spent.fetch_add(count, Ordering::Relaxed).saturating_add(count) > self.limit {
+            return Err(Error::Limit { what: self.what, limit: self.limit });
         }
         Ok(())
     }

@@ -29,6 +29,9 @@ use orlop_spec::media_type::Compression;
 use orlop_spec::{Cancel, Fault, Limits};
 use std::io::{self, BufRead, Read};
 
+/// Entries that a thread takes from the sum of all at once.
+const TAKEN_AT_ONCE: u64 = 1024;
+
 /// Sees the entries of a layer in their order. The layer is not proven while it is seen.
 pub trait Visit {
     /// The next entry: the `ordinal`th, beginning at `offset` of the uncompressed bytes.
@@ -197,14 +200,30 @@ fn walk_all(
 
 /// The tree of an uncompressed layer that was proven before, by whoever gives it; contents are passed over.
 pub fn tree(input: impl BufRead, layer: u16, limits: &Limits) -> Result<Tree, Error> {
+    tree_within(&Budget::of_entries(u64::MAX), input, layer, limits)
+}
+
+/// As [`tree`], of one of several layers, whose entries are limited together while they are read.
+pub fn tree_within(
+    entries: &Budget,
+    input: impl BufRead,
+    layer: u16,
+    limits: &Limits,
+) -> Result<Tree, Error> {
     let mut reader = tar::Reader::new(input, limits);
     let mut tree = Builder::new(layer, limits);
-    let mut ordinal = 0;
+    let (mut ordinal, mut taken) = (0, 0);
     while let Some(entry) = reader.next_entry()? {
         tree.add(ordinal, reader.offset(), &entry)?;
         ordinal = next_ordinal(ordinal)?;
+        if tree.len() >= taken + TAKEN_AT_ONCE {
+            entries.take(TAKEN_AT_ONCE)?;
+            taken += TAKEN_AT_ONCE;
+        }
     }
-    Ok(tree.finish())
+    let tree = tree.finish();
+    entries.take(tree.len().saturating_sub(taken))?;
+    Ok(tree)
 }
 
 /// Trees count entries in 32 bits.

@@ -13,6 +13,7 @@ use orlop_spec::{Cancel, Descriptor, Fault, Limits};
 use std::io::{self, Read};
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
+use testkit::tarball::{Member, tar};
 
 const CODECS: [Codec; 5] = [
     Codec::None,
@@ -475,4 +476,16 @@ impl Read for Trickle<'_> {
         self.0 = &self.0[count..];
         Ok(count)
     }
+}
+
+/// What is one too many for all is not read, whichever layer it is of.
+#[test]
+fn layers_that_are_read_at_once_share_the_sum_of_entries() {
+    let layer = tar((0..10_000).map(|number| Member::file(format!("f{number}"), "")));
+    let (sum, limits) = (Budget::of_entries(12_000), Limits::default());
+    assert_eq!(decode::tree_within(&sum, &layer[..], 0, &limits).expect("it fits").len(), 10_001);
+    let mut rest = &layer[..];
+    let refused = decode::tree_within(&sum, &mut rest, 1, &limits).expect_err("too many for both");
+    assert!(matches!(refused, Error::Limit { limit: 12_000, .. }), "{refused}");
+    assert!(rest.len() > layer.len() / 2, "{} of {} bytes are left", rest.len(), layer.len());
 }

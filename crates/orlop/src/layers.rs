@@ -212,7 +212,7 @@ impl<R: BufRead> BufRead for Counted<'_, R> {
         let bytes = self.inner.fill_buf()?;
         let seen = self.size + bytes.len() as u64;
         if seen > self.taken {
-            self.budget.take(usize::try_from(seen - self.taken).unwrap_or(usize::MAX))?;
+            self.budget.take(seen - self.taken)?;
             self.taken = seen;
         }
         Ok(bytes)

@@ -108,7 +108,7 @@ fn inflate(
 ) -> Result<(), Error> {
     let pool = Pool::new(BUFFER);
     while let Some(piece) = pool.piece(|out| decoder.fill(out))? {
-        budget.take(piece.len())?;
+        budget.take(piece.len() as u64)?;
         if to_hash.send(piece.clone()).is_err() || to_walk.send(piece).is_err() {
             break;
         }

@@ -52,7 +52,7 @@ impl<'a, B: BufRead> Stream<'a, B> {
         self.cancel.check().map_err(Error::cancelled)?;
         (self.at, self.length) = (0, 0);
         let length = self.decoder.fill(&mut self.buffer)?;
-        self.budget.take(length)?;
+        self.budget.take(length as u64)?;
         self.length = length;
         self.hashed.update(&self.buffer[..self.length]);
         Ok(())

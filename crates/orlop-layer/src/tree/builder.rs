@@ -65,6 +65,11 @@ impl Builder {
         self.set(folder, name, Inode::new(entry.meta.clone(), kind))
     }
 
+    /// How many paths the tree holds by now, the root included.
+    pub(crate) fn len(&self) -> u64 {
+        self.tree.len()
+    }
+
     /// The layer's tree.
     pub fn finish(mut self) -> Tree {
         self.tree.reclaim();

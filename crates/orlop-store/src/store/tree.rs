@@ -13,11 +13,14 @@ use super::Store;
 use super::objects::Object;
 use orlop_layer::list::{Held, Hollow};
 use orlop_layer::tree::{Content, Tree};
-use orlop_layer::{Error as LayerError, decode};
+use orlop_layer::{Budget, Error as LayerError, decode};
 use orlop_spec::Limits;
 use orlop_spec::digest::{Algorithm, DiffId, Digest};
 use orlop_spec::port::Result;
 use std::thread;
+
+/// What one layer may cost, and all of them together.
+type Within<'a> = (&'a Limits, &'a Budget);
 
 /// A root file system that the store can show: its tree, and where its contents are.
 #[derive(Debug, Default)]
@@ -34,23 +37,18 @@ impl Store {
     /// The list is proven by its own sha256. The layer's bytes were proven when they came in; they are not put together
     /// here, so a lost object is not noticed.
     pub fn layer_tree(&self, diff_id: &DiffId, number: u16, limits: &Limits) -> Result<Tree> {
-        Ok(self.layer_meaning(diff_id, number, limits)?.0)
+        Ok(self.layer_meaning(diff_id, number, (limits, &Budget::of_entries(u64::MAX)))?.0)
     }
 
     /// What layers mean together, base first. As [`Store::layer_tree`] it opens no object.
     pub fn rendered(&self, layers: &[DiffId], limits: &Limits) -> Result<Rendered> {
         let mut rendered = Rendered::default();
-        let mut entries = 0_u64;
+        let entries = Budget::of_entries(limits.entries);
         let numbered: Vec<(u16, &DiffId)> = (0..).zip(layers).collect();
         // No more trees than threads are held beside the one that they become.
         for several in numbered.chunks(self.workers.get()) {
-            for meaning in self.meanings(several, limits) {
+            for meaning in self.meanings(several, (limits, &entries)) {
                 let (tree, contents) = meaning?;
-                entries = entries.saturating_add(tree.len());
-                if entries > limits.entries {
-                    let what = "the number of entries of all layers";
-                    return Err(LayerError::Limit { what, limit: limits.entries }.into());
-                }
                 rendered.tree = std::mem::take(&mut rendered.tree).stack(tree)?;
                 rendered.layers.push(contents);
             }
@@ -59,8 +57,8 @@ impl Store {
     }
 
     /// What some layers mean, each found out by a thread of its own.
-    fn meanings(&self, layers: &[(u16, &DiffId)], limits: &Limits) -> Vec<Result<(Tree, Contents)>> {
-        let meaning = |(number, diff_id): (u16, &DiffId)| self.layer_meaning(diff_id, number, limits);
+    fn meanings(&self, layers: &[(u16, &DiffId)], within: Within<'_>) -> Vec<Result<(Tree, Contents)>> {
+        let meaning = |(number, diff_id): (u16, &DiffId)| self.layer_meaning(diff_id, number, within);
         let [first, others @ ..] = layers else { return Vec::new() };
         thread::scope(|threads| {
             let others: Vec<_> = others.iter().map(|layer| threads.spawn(move || meaning(*layer))).collect();
@@ -72,10 +70,16 @@ impl Store {
         })
     }
 
-    fn layer_meaning(&self, diff_id: &DiffId, number: u16, limits: &Limits) -> Result<(Tree, Contents)> {
+    fn layer_meaning(
+        &self,
+        diff_id: &DiffId,
+        number: u16,
+        (limits, entries): Within<'_>,
+    ) -> Result<(Tree, Contents)> {
         let mut contents = Contents::default();
         let see = Box::new(|ordinal, held: &Held| contents.push(ordinal, held));
-        let tree = decode::tree(Hollow::new(self.list(diff_id)?, *diff_id, see), number, limits)?;
+        let list = Hollow::new(self.list(diff_id)?, *diff_id, see);
+        let tree = decode::tree_within(entries, list, number, limits)?;
         contents.slots.shrink_to_fit();
         contents.bytes.shrink_to_fit();
         Ok((tree, contents))
