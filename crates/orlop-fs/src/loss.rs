@@ -55,13 +55,34 @@ pub struct Loss {
     pub count: u64,
     /// The first paths, escaped.
     pub examples: Vec<String>,
+    untold: Vec<Untold>,
+}
+
+/// An example that was not told yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Untold {
+    /// Of which part of the work it is.
+    part: usize,
+    what: String,
+    path: String,
+    why: String,
 }
 
 /// Everything that could not be kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Losses(BTreeMap<LossKind, Loss>);
+pub struct Losses {
+    kinds: BTreeMap<LossKind, Loss>,
+    /// The part of the work, where several threads work: then nothing is told before all of it is known.
+    part: Option<usize>,
+}
 
 impl Losses {
+    /// What is lost from now on is of this part of a work whose parts are done in any order. It is told by
+    /// [`Losses::tell`], when the losses of all parts were merged: the first of them, whoever came first.
+    pub fn begin_part(&mut self, part: usize) {
+        self.part = Some(part);
+    }
+
     /// Counts one loss; the first few of a kind are told at once.
     pub fn add(&mut self, kind: LossKind, path: &[u8], why: &str, observer: &dyn Observer) {
         self.add_named(kind, kind.word(), path, why, observer);
@@ -80,12 +101,27 @@ impl Losses {
     }
 
     fn add_named(&mut self, kind: LossKind, what: &str, path: &[u8], why: &str, observer: &dyn Observer) {
-        let loss = self.0.entry(kind).or_default();
+        let loss = self.kinds.entry(kind).or_default();
         loss.count += 1;
-        if loss.examples.len() < EXAMPLES {
-            let path = if path.is_empty() { "/".into() } else { escape(path) };
-            loss.examples.push(path.clone());
-            observer.event(Event::Lost { what: what.into(), path, why: why.into() });
+        if loss.examples.len() + loss.untold.len() >= EXAMPLES {
+            return;
+        }
+        let path = if path.is_empty() { "/".into() } else { escape(path) };
+        let (what, why) = (what.into(), why.into());
+        if let Some(part) = self.part {
+            return loss.untold.push(Untold { part, what, path, why });
+        }
+        loss.examples.push(path.clone());
+        observer.event(Event::Lost { what, path, why });
+    }
+
+    /// Tells what was kept back.
+    pub fn tell(&mut self, observer: &dyn Observer) {
+        for loss in self.kinds.values_mut() {
+            for Untold { what, path, why, .. } in std::mem::take(&mut loss.untold) {
+                loss.examples.push(path.clone());
+                observer.event(Event::Lost { what, path, why });
+            }
         }
     }
 
@@ -99,26 +135,29 @@ impl Losses {
 
     /// By kind.
     pub fn iter(&self) -> impl Iterator<Item = (LossKind, &Loss)> {
-        self.0.iter().map(|(kind, loss)| (*kind, loss))
+        self.kinds.iter().map(|(kind, loss)| (*kind, loss))
     }
 
     /// How many of a kind.
     pub fn count(&self, kind: LossKind) -> u64 {
-        self.0.get(&kind).map_or(0, |loss| loss.count)
+        self.kinds.get(&kind).map_or(0, |loss| loss.count)
     }
 
     /// Whether everything was kept.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.kinds.is_empty()
     }
 
-    /// Adds the losses of another part of the work; they were told already.
+    /// Adds the losses of another part of the work; they were told already, or are told together.
     pub fn merge(&mut self, other: &Self) {
         for (kind, loss) in other.iter() {
-            let sum = self.0.entry(kind).or_default();
+            let sum = self.kinds.entry(kind).or_default();
             sum.count += loss.count;
             let room = EXAMPLES.saturating_sub(sum.examples.len());
             sum.examples.extend(loss.examples.iter().take(room).cloned());
+            sum.untold.extend_from_slice(&loss.untold);
+            sum.untold.sort_by_key(|untold| untold.part);
+            sum.untold.truncate(EXAMPLES.saturating_sub(sum.examples.len()));
         }
     }
 }
@@ -134,6 +173,34 @@ mod tests {
         fn event(&self, event: Event) {
             self.0.lock().expect("one thread").push(event);
         }
+    }
+
+    #[test]
+    fn what_is_told_does_not_depend_on_who_was_first() {
+        let told = |orders: &[&[usize]]| {
+            let heard = Heard(Mutex::default());
+            let mut all = Losses::default();
+            for parts in orders {
+                let mut losses = Losses::default();
+                for part in *parts {
+                    losses.begin_part(*part);
+                    for number in 0..3 {
+                        losses.add(LossKind::Time, format!("{part}/{number}").as_bytes(), "why", &heard);
+                    }
+                    losses.add(LossKind::Owner, format!("{part}").as_bytes(), "why", &heard);
+                }
+                assert!(heard.0.lock().expect("one thread").is_empty(), "nothing is told too early");
+                all.merge(&losses);
+            }
+            all.tell(&heard);
+            let examples = all.iter().map(|(_, loss)| loss.examples.clone()).collect::<Vec<_>>();
+            (all.count(LossKind::Time), examples, heard.0.into_inner().expect("one thread"))
+        };
+        let one = told(&[&[0, 1, 2, 3, 4, 5]]);
+        assert_eq!((one.0, one.2.len()), (18, 6 + EXAMPLES));
+        assert_eq!(one.1[1], ["0/0", "0/1", "0/2", "1/0", "1/1", "1/2", "2/0", "2/1"]);
+        assert_eq!(told(&[&[1, 3, 5], &[0, 2, 4]]), one);
+        assert_eq!(told(&[&[4, 5], &[2], &[0, 1, 3]]), one);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Trees from contents that lie elsewhere: whole, as a skeleton that the kernel's overlay fills, and as an EROFS image.
 
+mod scratch;
+
 use orlop_fs::erofs::{self, Describe, Place};
 use orlop_fs::mount::{InUse, Mount, Overlay, unmount};
 use orlop_fs::overlay::{self, Flavour};
@@ -10,7 +12,8 @@ use orlop_layer::codec::Codec;
 use orlop_layer::tar::Reader;
 use orlop_layer::tree::{Builder, Content, Inode, InodeKind};
 use orlop_layer::{Chunk, Encode, Entries as _, Entry, Kind, Meta, Tree, TreePath, Xattrs, encode};
-use orlop_spec::{Algorithm, Cancel, Diagnose as _, Digest, Limits};
+use orlop_spec::{Algorithm, Cancel, Diagnose as _, Digest, Event, Limits, Observer};
+use scratch::{Who, again_as};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -18,6 +21,7 @@ use std::io::Cursor;
 use std::num::NonZeroUsize;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use testkit::disk::{LoopDisk, Missing};
 use testkit::dump::dump;
 use testkit::{Scratch, is_root, proof, torture};
@@ -334,6 +338,78 @@ fn a_proven_content_shares_its_blocks_where_the_file_system_can() {
         let refused = planted_proven(place, content.len() as u64, digest).expect_err("another");
         assert!(matches!(refused, Error::Unproven { .. }), "{refused:?}");
         proof::ran(&name, 2);
+    }
+}
+
+/// Folders within folders, each with a file that holds `content`.
+fn deep(branches: usize, depth: usize) -> Vec<Entry> {
+    let folders = (0..branches)
+        .flat_map(|branch| (0..depth).map(move |depth| format!("{branch}{}", "/d".repeat(depth))));
+    folders
+        .flat_map(|path| {
+            let file = entry(&format!("{path}/file"), Kind::File { size: 7 }, []);
+            [entry(&path, Kind::Directory, []), file]
+        })
+        .collect()
+}
+
+/// However many threads there may be, and however deep the tree is.
+#[test]
+fn many_threads_need_few_handles() {
+    if !again_as(Who::Few, "many_threads_need_few_handles") {
+        return;
+    }
+    let scratch = testkit::scratch();
+    let content = scratch.file("content", b"content");
+    let digest = Digest::of(Algorithm::Sha256, b"content");
+    let supply = Named { folder: content.parent().expect("a folder").into(), digest };
+    let tree = stacked(deep(64, 40));
+    let mut staging =
+        Staging::create(scratch.path("tree"), Existing::Refuse, Apply::default()).expect("staged");
+    let workers = NonZeroUsize::new(64).expect("some");
+    let made = staging.plant(&tree, &supply, workers).expect("with 160 handles");
+    staging.publish(Durable::No).expect("published");
+    assert_eq!(made.shared + made.copied, 64 * 40);
+    let last = format!("tree/63{}/file", "/d".repeat(39));
+    assert_eq!(fs::read(scratch.path(&last)).expect("there"), b"content");
+}
+
+/// Each file of the tree loses an attribute, and only a few are told: the same whoever is quicker.
+#[test]
+fn which_losses_are_told_does_not_depend_on_threads() {
+    let scratch = testkit::scratch();
+    let lossy = |path: String| entry(&path, Kind::File { size: 0 }, [("trusted.overlay.opaque", "y")]);
+    let folders = (0..40).map(|number| format!("{number:02}"));
+    let tree = stacked(folders.flat_map(|path| {
+        let files = (0..3).map(move |file| format!("{path}/{file}"));
+        files.map(lossy).collect::<Vec<_>>()
+    }));
+    let contents = Contents::new(&scratch, HashMap::new(), Form::Whole);
+    let told = |workers: usize, number: usize| {
+        let heard = Heard::default();
+        let apply = Apply { observer: &heard, ..Apply::default() };
+        let root = scratch.path(&format!("tree{workers}-{number}"));
+        let mut staging = Staging::create(root, Existing::Refuse, apply).expect("staged");
+        let workers = NonZeroUsize::new(workers).expect("some");
+        let planted = staging.plant(&tree, &contents, workers).expect("planted");
+        staging.publish(Durable::No).expect("published");
+        let examples: Vec<_> =
+            planted.report.losses.iter().map(|(_, loss)| (loss.count, loss.examples.clone())).collect();
+        (examples, heard.0.into_inner().expect("no holder panics"))
+    };
+    let expected = told(1, 0);
+    assert_eq!((expected.0[0].0, expected.0[0].1.len(), expected.1.len()), (120, 8, 9));
+    for number in 0..20 {
+        assert_eq!(told(8, number), expected);
+    }
+}
+
+#[derive(Default)]
+struct Heard(Mutex<Vec<Event>>);
+
+impl Observer for Heard {
+    fn event(&self, event: Event) {
+        self.0.lock().expect("no holder panics").push(event);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where the work stands in a tree of folders: a stack of open handles.
 //!
-//! Only the deepest [`OPEN`] handles are kept, so that no tree is too deep; the others are opened again by `..`
+//! Only the deepest handles are kept, [`OPEN`] where nothing else is said, so that no tree is too deep; the others are opened again by `..`
 //! on the way back. That is safe within a staging folder: nobody but its owner can enter it, and no folder is
 //! moved while the cursor is below.
 
@@ -8,7 +8,7 @@ use crate::call;
 use rustix::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use rustix::io::Result;
 
-/// Handles kept at once. Few trees are deeper, and there are several cursors.
+/// Handles kept at once by a cursor. Few trees are deeper.
 const OPEN: usize = 32;
 
 /// A place in a tree; `T` is what the user of the cursor knows about each folder.
@@ -16,6 +16,8 @@ pub(super) struct Cursor<T> {
     levels: Vec<Level<T>>,
     /// The path of the deepest folder.
     path: Vec<u8>,
+    /// How many handles are kept beside the root's.
+    open: usize,
 }
 
 struct Level<T> {
@@ -27,7 +29,12 @@ struct Level<T> {
 
 impl<T: Copy> Cursor<T> {
     pub(super) fn new(root: OwnedFd, about: T) -> Self {
-        Self { levels: vec![Level { handle: Some(root), about, length: 0 }], path: Vec::new() }
+        Self { levels: vec![Level { handle: Some(root), about, length: 0 }], path: Vec::new(), open: OPEN }
+    }
+
+    /// A cursor that is one of many: it keeps so many handles.
+    pub(super) fn keeping(self, open: usize) -> Self {
+        Self { open: open.max(1), ..self }
     }
 
     /// The folder where the cursor stands.
@@ -73,7 +80,7 @@ impl<T: Copy> Cursor<T> {
         self.path.extend_from_slice(name);
         self.levels.push(Level { handle: Some(handle), about, length: self.path.len() });
         // The root is never given up: there may be nothing above it to come back by.
-        if let Some(far) = self.levels.len().checked_sub(OPEN + 1).filter(|far| *far > 0) {
+        if let Some(far) = self.levels.len().checked_sub(self.open + 1).filter(|far| *far > 0) {
             self.levels[far].handle = None;
         }
     }

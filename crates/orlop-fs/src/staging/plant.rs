@@ -19,15 +19,19 @@ use crate::overlay::{self, Flavour};
 use crate::{Dir, Result, call};
 use orlop_layer::Meta;
 use orlop_layer::tree::{Content, InodeId, InodeKind, Tree};
-use orlop_spec::{Cancel, Digest, Event, Observer};
+use orlop_spec::{Cancel, Digest};
 use rustix::fd::AsFd as _;
 use rustix::io::Errno;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::thread;
+
+/// Threads that make files at once: more of them wait for each other in the kernel.
+const MOST_GARDENERS: usize = 16;
+/// Handles of folders that all of them keep together: a process may have but 256 of all kinds.
+const HANDLES: usize = 64;
 
 /// Where the bytes of one file are.
 #[derive(Debug)]
@@ -138,14 +142,12 @@ impl<'a> Plan<'a> {
 
     /// Everything but folders and further names. Each folder is filled by one thread.
     fn fill(&self, root: &Dir, apply: &Apply<'_>, workers: NonZeroUsize) -> Result<(Planted, Losses)> {
-        let held = Held::default();
-        let quiet = Apply { observer: &held, ..apply.clone() };
-        let workers = workers.get().min(self.folders.len()).max(1);
+        let workers = workers.get().min(self.folders.len()).clamp(1, MOST_GARDENERS);
         let gardener = || {
             Ok(Gardener {
                 plan: self,
-                at: Cursor::new(reopen(root)?, ()),
-                setter: Setter::new(&quiet),
+                at: Cursor::new(reopen(root)?, ()).keeping(HANDLES / workers),
+                setter: Setter::new(apply),
                 planted: Planted::default(),
             })
         };
@@ -168,7 +170,7 @@ impl<'a> Plan<'a> {
             planted.copied += more.copied;
             losses.merge(&lost);
         }
-        held.tell(&losses, apply.observer);
+        losses.tell(apply.observer);
         Ok((planted, losses))
     }
 
@@ -182,11 +184,12 @@ impl<'a> Plan<'a> {
             at.go(folder, open).map_err(failed("open the folder", folder))?;
             let (of, target) = split(&self.first[id]);
             links.go(of, open).map_err(failed("open the folder", of))?;
-            match call::stat_at(links.here(), target) {
-                Err(Errno::NOENT) if !matches!(inode.kind, InodeKind::File(_)) => {
-                    special(setter, (at.here(), name), &inode.kind, &inode.meta, path)?;
-                }
-                _ => link(&mut links, of, target, at.here(), name, path)?,
+            // Files are always made.
+            let is_file = matches!(inode.kind, InodeKind::File(_));
+            if !is_file && call::stat_at(links.here(), target).is_err_and(|error| error == Errno::NOENT) {
+                special(setter, (at.here(), name), &inode.kind, &inode.meta, path)?;
+            } else {
+                link(&mut links, of, target, at.here(), name, path)?;
             }
         }
         Ok(())
@@ -203,7 +206,10 @@ struct Gardener<'a, 'b> {
 
 impl Gardener<'_, '_> {
     fn work(mut self, next: &AtomicUsize) -> Result<(Planted, Losses)> {
-        while let Some((folder, path)) = self.plan.folders.get(next.fetch_add(1, Ordering::Relaxed)) {
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some((folder, path)) = self.plan.folders.get(number) else { break };
+            self.setter.losses.begin_part(number);
             let filled = self.fill(*folder, path);
             // The others need not go on.
             filled.inspect_err(|_| next.store(self.plan.folders.len(), Ordering::Relaxed))?;
@@ -255,30 +261,6 @@ impl Gardener<'_, '_> {
         match way {
             Way::Shared => self.planted.shared += 1,
             Way::Copied => self.planted.copied += 1,
-        }
-    }
-}
-
-/// Losses that were heard by several threads, until it is known which of them are told.
-#[derive(Default)]
-struct Held(Mutex<Vec<Event>>);
-
-impl Observer for Held {
-    fn event(&self, event: Event) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(event);
-    }
-}
-
-impl Held {
-    fn tell(self, losses: &Losses, observer: &dyn Observer) {
-        for event in self.0.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            let is_told = match &event {
-                Event::Lost { path, .. } => losses.iter().any(|(_, loss)| loss.examples.contains(path)),
-                _ => true,
-            };
-            if is_told {
-                observer.event(event);
-            }
         }
     }
 }
