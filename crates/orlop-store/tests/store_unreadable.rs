@@ -162,6 +162,12 @@ fn a_record_is_written_anew_only_where_somebody_knows_what_it_said() {
             assert_eq!((&*mended, &*left), (&[][..], &expected[..]), "{name}");
         }
     }
+    // Nobody used the other algorithm yet, so its blobs have no folder.
+    let other = format!("names/%40sha512%3A{}", "0".repeat(128));
+    fs::write(place.join(&other), "rotten").expect("written");
+    let mended = with_context(|cx| store.restore(cx, &supply)).expect("looked at");
+    assert!(mended.faults.is_empty(), "{:?}", mended.faults);
+    assert!(told(&mended.checked.findings).contains(&(other.clone(), Wrong::Damaged)));
     assert!(holds(&place, NAME, &supply.0));
     let root = store.resolve(&by_tag(NAME)).expect("named");
     assert_eq!(root, std::slice::from_ref(&supply.0.root));

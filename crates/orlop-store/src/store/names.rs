@@ -157,8 +157,9 @@ impl Names {
     /// there. One that somebody else has written meanwhile stays. Whether it can be read now.
     pub(super) fn mend(&self, file: &str, mend: &dyn Fn(&[u8]) -> Option<Vec<u8>>) -> Result<bool> {
         let _alone = self.folder.lock(Share::Exclusive, Wait::Yes)?;
-        if self.read(file.as_bytes()).is_ok() {
-            return Ok(true);
+        // One that is gone was taken away by somebody: it is not made again.
+        if let Ok(found) = self.read(file.as_bytes()) {
+            return Ok(found.is_some());
         }
         let read = self.folder.open_file(file).and_then(|mut it| it.read_to_limit(self.limits.document));
         let Some(bytes) = mend(&read.unwrap_or_default()) else { return Ok(false) };
@@ -293,6 +294,14 @@ mod tests {
             assert_eq!(name_in(&file_of(name)).as_deref(), Some(*name));
         }
         assert_eq!(["%", "%4", "%zz", "%61", &file_of(&long)].map(name_in), [const { None }; 5]);
+    }
+
+    #[test]
+    fn a_record_that_somebody_took_away_is_not_put_in_order() {
+        let scratch = testkit::scratch();
+        let names = Names::new(Dir::open(scratch.folder("names")).expect("a folder"), Limits::default());
+        assert!(!names.mend("a", &|_| panic!("there is nothing to mend")).expect("looked at"));
+        assert!(!scratch.path("names/a").exists());
     }
 
     #[test]
