@@ -288,7 +288,9 @@ pub fn create<'a>(reference: &Reference, outside: &Outside<'a>) -> Result<Create
             Box::new(DockerArchive::write((outside.stdout)(), &archive)?)
         }
         Transport::Dir(path) => Box::new(Exploded::create(path, outside.cx.limits)?),
-        Transport::Store => Box::new(StoreSink::create(&outside.store, &outside.store())?),
+        Transport::Store => {
+            Box::new(StoreSink::create(&outside.store, &outside.store())?.heeding(outside.cx.cancel))
+        }
         Transport::Ostree { repository, name } if kept::is_image(name) => {
             Box::new(kept::create(repository, name, outside)?)
         }

@@ -31,21 +31,25 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+/// Nobody stops what was not told whom to heed.
+static NEVER: Cancel = Cancel::new();
+
 /// Writes images into a store.
 #[derive(Debug)]
-pub struct StoreSink {
+pub struct StoreSink<'a> {
     store: Store,
+    cancel: &'a Cancel,
     /// Where blobs can be fetched from again.
     lenders: Mutex<HashMap<AnyDigest, Lender>>,
-    /// What all layers together may cost.
-    budget: Budget,
+    /// How many bytes the layers are that were taken, uncompressed.
+    sizes: Mutex<HashMap<AnyDigest, u64>>,
     /// How many layers are taken at this moment.
     under_way: AtomicUsize,
     /// Whether a layer was taken or found, which is many files.
     has_layers: AtomicBool,
 }
 
-impl StoreSink {
+impl StoreSink<'static> {
     /// Opens the store in a folder for writing, and makes it where there is none.
     pub fn create(root: impl AsRef<Path>, options: &Options) -> Result<Self> {
         let root = root.as_ref();
@@ -65,12 +69,21 @@ impl StoreSink {
 
     fn of(store: Store) -> Self {
         Self {
-            budget: Budget::new(store.limits.size),
             store,
+            cancel: &NEVER,
             lenders: Mutex::default(),
+            sizes: Mutex::default(),
             under_way: AtomicUsize::new(0),
             has_layers: AtomicBool::new(false),
         }
+    }
+}
+
+impl StoreSink<'_> {
+    /// Stops at this flag also where no bytes come: in the holes of a file, and where a layer is compressed again.
+    #[must_use]
+    pub fn heeding(self, cancel: &Cancel) -> StoreSink<'_> {
+        StoreSink { cancel, ..self }
     }
 
     /// The store.
@@ -89,11 +102,25 @@ impl StoreSink {
         }
         loop {
             let put = self.store.blobs.put(blob, origin, hints)?;
+            self.limit(blob)?;
             // One that was there, or was given its name by a quicker run, may be swept away before it is touched.
             if self.store.touch_blob(&blob.digest)? {
                 return Ok(put);
             }
         }
+    }
+
+    /// The layers of one image are limited together: each was by itself.
+    fn limit(&self, blob: &Descriptor) -> Result<()> {
+        let sizes = || self.sizes.lock().unwrap_or_else(PoisonError::into_inner);
+        if blob.media_type.role() != Role::Manifest || sizes().is_empty() {
+            return Ok(());
+        }
+        let manifest = graph::read::<Manifest>(&self.store.limits, &self.store, blob)?;
+        let all = Budget::new(self.store.limits.size);
+        let sizes = sizes();
+        let layers = manifest.layers.iter().filter_map(|layer| sizes.get(&layer.digest));
+        Ok(layers.copied().try_for_each(|size| all.take(size))?)
     }
 
     fn publish(&self, roots: &[(Name, Descriptor)]) -> Result<()> {
@@ -158,16 +185,19 @@ impl StoreSink {
             expected: None,
             layer: 0,
             limits: &self.store.limits,
-            budget: &self.budget,
-            // Who hands the bytes over looks whether to stop.
-            cancel: &Cancel::new(),
+            budget: &Budget::new(self.store.limits.size),
+            cancel: self.cancel,
             stages: if alone { Stages::Pipelined } else { Stages::One },
             progress: &|_| (),
         };
         let imported = Verified::new(read, blob).and_then(|mut read| self.store.import(&mut read, &how));
         self.under_way.fetch_sub(1, Ordering::Relaxed);
         match imported {
-            Ok(decoded) => Ok(Some(decoded.diff_id)),
+            Ok(decoded) => {
+                let mut sizes = self.sizes.lock().unwrap_or_else(PoisonError::into_inner);
+                sizes.insert(blob.digest.clone(), decoded.size);
+                Ok(Some(decoded.diff_id))
+            }
             Err(fault) if is_about_the_layer(&fault) => Ok(None),
             Err(fault) => Err(fault),
         }
@@ -218,7 +248,7 @@ impl StoreSink {
         }
         let mut head = FileOrigin::whole(arrival.file().try_clone()?).into_reader(0);
         let made_by = match form::guess(&mut head, compression, made.0.size)? {
-            Some(codec) if self.store.prove(made, codec, self.store.workers, &Cancel::new())? => Some(codec),
+            Some(codec) if self.store.prove(made, codec, self.store.workers, self.cancel)? => Some(codec),
             _ => None,
         };
         Ok(match made_by {
@@ -267,7 +297,7 @@ fn is_full(kind: io::ErrorKind) -> bool {
     matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
-impl Sink for StoreSink {
+impl Sink for StoreSink<'_> {
     fn put(&self, blob: &Descriptor, origin: &dyn Origin, hints: &Hints) -> Result<Put> {
         self.put_any(blob, origin, hints).map_err(|fault| self.full(fault))
     }
@@ -335,7 +365,7 @@ impl Sink for Unmade {
 
 /// A blob that is written here.
 struct Begun<'a> {
-    sink: &'a StoreSink,
+    sink: &'a StoreSink<'a>,
     writing: Writing<'a>,
     made_by: Option<MadeBy>,
 }

@@ -84,7 +84,7 @@ impl Look {
     ) -> Result<usize> {
         let options =
             Options { limits: store.limits.clone(), workers: cx.workers, keep_blobs: store.keep_blobs };
-        let sink = StoreSink::create(store.path(), &options)?;
+        let sink = StoreSink::create(store.path(), &options)?.heeding(cx.cancel);
         sink.store().objects.distrust(self.bad_objects());
         let mut left: HashSet<&Item> = self.checked.findings.iter().map(|finding| &finding.item).collect();
         let mut renewed = 0;
@@ -139,7 +139,7 @@ impl Look {
     }
 
     /// Takes a blob in anew; `false` where nobody has it.
-    fn renew_one(&self, sink: &StoreSink, blob: &Descriptor, supply: &dyn Supply) -> Result<bool> {
+    fn renew_one(&self, sink: &StoreSink<'_>, blob: &Descriptor, supply: &dyn Supply) -> Result<bool> {
         let is_kept = self.seen.blobs.contains_key(&blob.digest);
         if let (true, Role::Layer(_)) = (is_kept, blob.media_type.role())
             && let Some(file) = sink.store().blobs.open(blob)?
@@ -205,7 +205,7 @@ fn codecs(compression: Compression, levels: Try) -> Vec<Codec> {
     }
 }
 
-impl StoreSink {
+impl StoreSink<'_> {
     /// Takes a blob whatever is here of it.
     pub(in super::super) fn renew(&self, blob: &Descriptor, origin: &dyn Origin) -> Result<()> {
         match (blob.media_type.role(), &blob.digest) {
