@@ -133,6 +133,7 @@ impl Display {
             Self::Quiet => warn(event, report::warn),
             Self::Plain { last } => {
                 warn(event, report::warn);
+                note(event, report::note);
                 if let Some(line) = plain(event, account, goal, now, last) {
                     report::say(&printable_lines(&format!("{line}\n")));
                 }
@@ -140,6 +141,7 @@ impl Display {
             Self::Json { last } => show_json(last, event, account, now),
             Self::Bars(bars) => {
                 warn(event, |text| bars.aside(|| report::warn(text)));
+                note(event, |text| bars.aside(|| report::note(text)));
                 bars.show(event, account, now);
             }
         }
@@ -159,6 +161,12 @@ fn plain(event: &Event, account: &Account, goal: Goal, now: Instant, last: &mut 
 
 fn warn(event: &Event, say: impl FnOnce(&str)) {
     if let Event::Warned(text) = event {
+        say(text);
+    }
+}
+
+fn note(event: &Event, say: impl FnOnce(&str)) {
+    if let Event::Told(text) = event {
         say(text);
     }
 }
@@ -199,6 +207,7 @@ fn json_event(event: &Event, account: &Account) -> Option<serde_json::Value> {
         Event::Retried { what, why, again } => {
             json!({ "version": 1, "event": "retried", "what": what, "why": why, "bytes": again })
         }
+        Event::Told(text) => json!({ "version": 1, "event": "told", "text": text }),
         Event::Warned(text) => json!({ "version": 1, "event": "warned", "text": text }),
         Event::Lost { what, path, why } => {
             json!({ "version": 1, "event": "lost", "what": what, "path": path, "why": why })

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 use testkit::image::{Image, Packing};
-use testkit::tarball::{Member, tar};
+use testkit::tarball::{self, Member, tar};
 use testkit::{Finished, Peer, Scratch, orlop, peer, proof, scratch};
 
 const MODES: [&str; 4] = ["archive", "bare", "bare-user", "bare-user-only"];
@@ -118,7 +118,98 @@ fn what_higher_layers_replace_is_not_kept() {
     imported(&it, &["oci:img:latest", "ostree:r@x"]);
     let objects = names(&it, "r/objects");
     assert_eq!(objects.keys().filter(|name| name.contains(".filez")).count(), 2, "{:?}", objects.keys());
-    proof::ran("ostree: no losers are kept", 1);
+    // A layer may replace its own files.
+    let layer = [Member::file("f", "loses"), Member::file("f", "wins")];
+    layout(&it, "one", Image::of(&[tar(layer)], Packing::Gzip));
+    theirs(&it, &ostree, &["init", "--repo=one-r", "--mode=archive"]);
+    let told = imported(&it, &["oci:one:latest", "ostree:one-r@x"]);
+    let objects = names(&it, "one-r/objects");
+    assert_eq!(objects.keys().filter(|name| name.contains(".filez")).count(), 1, "{:?}", objects.keys());
+    assert_eq!(told["content"], json!({ "given": 2, "written": 1, "bytes": 4 }));
+    proof::ran("ostree: no losers are kept", 2);
+}
+
+/// Contents that are handed over in batches and in pieces, from several layers at once.
+#[test]
+fn any_number_of_threads_makes_the_same_commit() {
+    const PROOF: &str = "ostree: imports by several threads";
+    let Some(ostree) = judge(PROOF) else { return };
+    let it = scratch();
+    let layer = |layer: u64| {
+        let large = [Member::file(format!("{layer}/large"), testkit::noise(layer, 4_300_000))];
+        let small = (0..300u64).map(|number| {
+            let size = usize::try_from(number * number % 9000).expect("small");
+            Member::file(format!("{layer}/{number}"), testkit::noise(100 * layer + number, size))
+        });
+        let limit = [Member::file(format!("{layer}/limit"), vec![7; 4 << 20])];
+        tar([Member::folder(layer.to_string())].into_iter().chain(large).chain(small).chain(limit))
+    };
+    layout(&it, "img", Image::of(&[layer(0), layer(1)], Packing::Gzip));
+    let mut ids = std::collections::BTreeSet::new();
+    for mode in ["archive", "bare"] {
+        for jobs in ["1", "3"] {
+            let repo = format!("{mode}-{jobs}");
+            theirs(&it, &ostree, &["init", "--repo", &repo, "--mode", mode]);
+            let told = imported(&it, &["--jobs", jobs, "oci:img:latest", &format!("ostree:{repo}@x")]);
+            assert_eq!(told["content"]["given"], json!(2 * 302), "{repo}");
+            ids.insert(told["commit"].to_string());
+            assert!(theirs(&it, &ostree, &["fsck", "--repo", &repo]).contains("no errors found"));
+        }
+    }
+    assert_eq!(ids.len(), 1, "{ids:?}");
+    proof::ran(PROOF, 4);
+}
+
+/// What comes of it is no warning, but where an id was promised that the commit does not have.
+#[test]
+fn how_the_commit_came_to_its_id_is_told() {
+    const PROOF: &str = "ostree: the level of identity is told";
+    let Some(ostree) = judge(PROOF) else { return };
+    let it = scratch();
+    carried(&it, &ostree, |_| {});
+    layout(&it, "plain", Image::of(&layers(), Packing::Gzip));
+    let said = |words: &[&str]| orlop().arg("copy").args(words).current_dir(it.root()).ok().err();
+    let cases = [
+        (&["oci:img:latest", "ostree:r@back"][..], "the commit came as it was, and has its id"),
+        (&["oci:plain:latest", "ostree:r@plain"], "the image speaks of no commit: a new one was made"),
+        (
+            &["--verify-id=off", "oci:img:latest", "ostree:r@off"],
+            "a new commit was made, not the one that the image speaks of",
+        ),
+    ];
+    for (words, line) in cases {
+        let told = said(&[words, &["--progress=plain"]].concat());
+        assert!(told.lines().any(|said| said == line) && !told.contains("warning"), "{told}");
+        let told = said(&[words, &["--progress=json"]].concat());
+        let mut events = told.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+        assert!(
+            events.any(|event| (&event["event"], &event["text"]) == (&json!("told"), &json!(line))),
+            "{told}"
+        );
+        assert_eq!(said(&[words, &["--progress=none"]].concat()), "", "{words:?}");
+    }
+    let it = scratch();
+    carried(&it, &ostree, |carried| carried.commit.tree = ObjectId([7; 32]));
+    let done = copy(&it, &["oci:img:latest", "ostree:r@x"]);
+    assert!(done.success() && done.err().starts_with("warning: the image speaks of the commit"), "{done}");
+    proof::ran(PROOF, cases.len() + 1);
+}
+
+/// Holes cost an archive nothing, but whoever hashes them.
+#[test]
+fn t4_holes_count_against_the_limit_of_size() {
+    let Some(ostree) = judge("ostree: holes are bounded") else { return };
+    let it = scratch();
+    let size = tarball::Field(483, 12);
+    let sparse = Member::new(b'S', "f", b"").set(tarball::MAGIC, b"ustar  \0").number(size, 1 << 32);
+    layout(&it, "img", Image::of(&[tar([sparse])], Packing::Gzip));
+    theirs(&it, &ostree, &["init", "--repo=r", "--mode=bare"]);
+    for jobs in ["1", "2"] {
+        let refused = copy(&it, &["--max-size=1M", "--jobs", jobs, "oci:img:latest", "ostree:r@x"]);
+        assert!(refused.code() == Some(9) && refused.err().contains("the limit of 1048576"), "{refused}");
+    }
+    assert!(names(&it, "r/objects").values().all(Option::is_none), "nothing is left");
+    proof::ran("ostree: holes are bounded", 2);
 }
 
 #[test]

@@ -99,7 +99,8 @@ impl Diagnose for Error {
                 Some("name everything that is wrong with the labels: orlop flatpak lint REF".into())
             }
             Self::DeltaWants { .. } => Some("a delta fits the image alone that it was made from".into()),
-            Self::NotADelta | Self::BadDelta { .. } | Self::Carried(_) => None,
+            Self::Carried(_) => Some("take it as a new commit with --verify-id=off".into()),
+            Self::NotADelta | Self::BadDelta { .. } => None,
             Self::Layers(error) => error.hint(),
             Self::Repo(error) => error.hint(),
             Self::Fs(error) => error.hint(),

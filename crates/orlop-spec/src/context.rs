@@ -102,6 +102,8 @@ pub enum Event {
         /// Bytes that moved a second time for it.
         again: u64,
     },
+    /// What came of it, which is as it should be.
+    Told(String),
     /// Something that the user should know; never an error.
     Warned(String),
     /// Something could not be kept; counted and reported at the end.

@@ -30,6 +30,7 @@ pub use error::RepoError;
 pub use file::{FileObject, FileReader};
 pub use mode::Mode;
 pub use reach::Reach;
+pub(super) use transaction::SMALL;
 pub use transaction::{Account, Count, FileWriter, Transaction};
 
 use super::id::{ObjectId, ObjectName};

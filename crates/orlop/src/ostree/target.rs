@@ -16,7 +16,7 @@ use crate::rendering::{Rendered, Rendering, TreeTarget, Wish};
 use orlop_host::ostree::claim::{Claim, Difference, Identity, Root};
 use orlop_host::ostree::flavour::Flavour;
 use orlop_host::ostree::id::{Kind, ObjectId};
-use orlop_host::ostree::import::Arrivals;
+use orlop_host::ostree::import;
 use orlop_host::ostree::object::Commit;
 use orlop_host::ostree::refname::RefSpec;
 use orlop_host::ostree::repo::{Account, Repo, Transaction};
@@ -139,15 +139,15 @@ impl TreeTarget for CommitTarget {
 
     fn take(&self, cx: &Context<'_>, image: &Image<'_>, how: &Rendering) -> Result<Rendered> {
         let repo = Repo::open(&self.repository, cx.limits)?;
-        let imported = import(cx, image, &repo, &self.spec, &how.commit)?;
-        cx.observer.event(Event::Warned(imported.to_string()));
+        let imported = commit(cx, image, &repo, &self.spec, &how.commit)?;
+        cx.observer.event(imported.event());
         let name = format!("ostree:{}@{}", printable(&self.repository.to_string_lossy()), imported.id);
         Ok(Rendered { name, commit: Some(imported) })
     }
 }
 
 /// Makes a commit of an image, and lets a ref name it.
-pub fn import(
+pub fn commit(
     cx: &Context<'_>,
     image: &Image<'_>,
     repo: &Repo,
@@ -206,14 +206,11 @@ fn take_layers(
     transaction: &Transaction<'_>,
     flavour: Flavour,
 ) -> Result<Root> {
-    let arrivals = Arrivals::new(transaction, flavour);
-    let opened = layers::open(cx, "import", image, &|layer, decode| decode(&mut arrivals.layer(layer)))?;
-    let ids = arrivals.into_ids();
-    let is_stack = opened.trees.len() > 1;
+    let (opened, ids) = import::take(cx, transaction, flavour, |arrivals| {
+        layers::open(cx, "import", image, &|layer, decode| decode(&mut arrivals.layer(layer)))
+    })?;
     let merged = layers::stack(opened.trees)?;
-    if is_stack {
-        ids.forget_losers(transaction, &merged)?;
-    }
+    ids.forget_losers(transaction, &merged)?;
     Ok(write_tree(cx, transaction, &merged, &|content| ids.get(content), flavour)?)
 }
 
@@ -300,6 +297,18 @@ impl Level {
             Self::Lossless => "lossless",
             Self::Rebuilt => "rebuilt",
             Self::New(_) => "new",
+        }
+    }
+}
+
+impl Imported {
+    /// Which id the commit has. A warning only where another one was promised.
+    fn event(&self) -> Event {
+        match &self.level {
+            Level::New(Why::Differs(..)) => Event::Warned(self.to_string()),
+            Level::Lossless | Level::Rebuilt | Level::New(Why::Unclaimed | Why::Asked) => {
+                Event::Told(self.to_string())
+            }
         }
     }
 }

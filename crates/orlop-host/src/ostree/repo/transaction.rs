@@ -29,20 +29,20 @@ use orlop_fs::{Dir, File, privilege};
 use orlop_layer::Time;
 use orlop_spec::Context;
 use staging::Staging;
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::io::Write as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Contents up to this size are held in memory until their id is known.
-pub(super) const SMALL: u64 = 4 << 20;
+pub(in super::super) const SMALL: u64 = 4 << 20;
 
 /// Writes objects, from as many threads as there are. Dropping it leaves nothing.
 pub struct Transaction<'r> {
     repo: &'r Repo,
     staging: Staging,
-    /// Objects that this transaction has met.
-    met: Mutex<HashSet<ObjectName>>,
+    /// Objects that this transaction has met, and their bytes.
+    met: Mutex<HashMap<ObjectName, u64>>,
     refs: Mutex<Vec<(RefSpec, Option<ObjectId>)>>,
     compressors: Compressors,
     caller: (u32, u32),
@@ -173,23 +173,26 @@ impl Transaction<'_> {
     /// Takes back a file that turned out not to be needed, unless the repository has it already.
     pub fn forget(&self, object: &ObjectName) -> Result<(), Error> {
         let was_met = self.met.lock().expect("no holder panics").remove(object);
-        if !was_met || object.kind != Kind::File || self.repo.has(object)? {
+        let Some(bytes) = was_met.filter(|_| object.kind == Kind::File) else { return Ok(()) };
+        if self.repo.has(object)? {
             return Ok(());
         }
         self.content.written.fetch_sub(1, Ordering::Relaxed);
+        self.content.bytes.fetch_sub(bytes, Ordering::Relaxed);
         Ok(self.staging.folder(&object.id)?.remove_file(self.repo.file_name(object))?)
     }
 
     /// Whether an object is in the repository, or will be.
     pub fn has(&self, object: &ObjectName) -> Result<bool, Error> {
-        let is_met = self.met.lock().expect("no holder panics").contains(object);
+        let is_met = self.met.lock().expect("no holder panics").contains_key(object);
         Ok(is_met || self.repo.has(object)?)
     }
 
     /// Whether the object has to be written, by whoever asks first.
     fn claim(&self, object: &ObjectName, counter: &Counter, bytes: u64) -> Result<bool, Error> {
         counter.given.fetch_add(1, Ordering::Relaxed);
-        let is_new = self.met.lock().expect("no holder panics").insert(*object) && !self.repo.has(object)?;
+        let was_met = self.met.lock().expect("no holder panics").insert(*object, bytes).is_some();
+        let is_new = !was_met && !self.repo.has(object)?;
         if is_new {
             counter.written.fetch_add(1, Ordering::Relaxed);
             counter.bytes.fetch_add(bytes, Ordering::Relaxed);
