@@ -9,6 +9,7 @@ mod network;
 mod owner;
 mod place;
 mod store;
+mod tags;
 mod target;
 mod tree;
 
@@ -21,9 +22,10 @@ pub use network::{Network, Reach};
 pub use owner::Owners;
 pub use place::{
     Held, Image, Kept, MAKES_A_TREE, OnePlatform, Place, Places, in_full, making, name, platform, published,
-    store, target, target_place,
+    store, target, target_place, told,
 };
 pub use store::{Keeping, StorePlace};
+pub use tags::{TagFlags, glob};
 pub use target::Target;
 pub use tree::TreeFlags;
 

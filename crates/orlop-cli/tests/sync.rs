@@ -46,6 +46,29 @@ fn what_is_meant_is_copied_once() {
 }
 
 #[test]
+fn ls_lists_versions_of_a_range_the_newest_first() {
+    let it = scratch();
+    it.folder("root");
+    command(&it, &["build", "root", "oci:from:1.2.0"]).ok();
+    for tag in ["1.10.0", "v1.9.1", "1.9", "2.0.0", "1.11.0-rc1", "1", "latest", "1.2.3.4"] {
+        command(&it, &["tag", "oci:from:1.2.0", tag]).ok();
+    }
+    let listed = |words: &[&str]| -> Vec<String> {
+        let text = command(&it, &[&["ls", "oci:from", "--format=json"], words].concat()).ok().out();
+        let value: Value = serde_json::from_str(&text).expect("JSON");
+        let images = value["images"].as_array().expect("a list").iter();
+        images.map(|image| image["tag"].as_str().expect("a tag").to_owned()).collect()
+    };
+    assert_eq!(listed(&["--semver=^1"]), ["1.10.0", "v1.9.1", "1.9", "1.2.0", "1"]);
+    assert_eq!(listed(&["--semver=^1", "--exclude=1.10*"])[0], "v1.9.1");
+    assert_eq!(listed(&["--semver=~1.9"]), ["v1.9.1", "1.9"]);
+    assert_eq!(listed(&["--semver=>=1.11.0-rc0, <2"]), ["1.11.0-rc1"]);
+    assert_eq!(listed(&["--semver=^3"]), [""; 0]);
+    assert_eq!(listed(&["--include=late*"]), ["latest"]);
+    assert_eq!(command(&it, &["ls", "oci:from", "--semver=latest"]).run().code(), Some(64));
+}
+
+#[test]
 fn a_tag_that_moved_is_moved() {
     let it = fixture();
     command(&it, &["sync", "oci:from", "oci:to"]).ok();

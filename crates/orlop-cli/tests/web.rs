@@ -102,6 +102,10 @@ fn archives_and_tars_of_the_web_are_what_they_are_as_files() {
             server.run(&it, &[verb, &place]).ok();
         }
         let pin = format!("--sha256={}", sha256(&it.path("www").join(file)));
+        for place in [server.at(file), it.path(&format!("www/{file}")).display().to_string()] {
+            let told = server.run(&it, &["digest", "--file", &place]).ok().out();
+            assert_eq!(told.trim(), format!("sha256:{}", sha256(&it.path("www").join(file))));
+        }
         let target = format!("oci:copied:{cases}");
         server.run(&it, &["copy", &place, &target, &pin, "--progress=none"]).ok();
         assert_eq!(server.run(&it, &["digest", &target]).ok().out(), digest);
@@ -184,9 +188,11 @@ fn a_file_that_is_another_one_is_refused_and_leaves_nothing() {
     }
     let told = server.run(&it, &["digest", "oci:www/layout:1", &other]).run();
     assert_eq!(told.code(), Some(64), "{}", told.err());
+    let told = server.run(&it, &["digest", "--file", "oci:www/layout:1"]).run();
+    assert_eq!(told.code(), Some(64), "a layout is no file: {}", told.err());
     let stranger = orlop().args(["digest", &server.at("a.oci")]).run();
     assert_eq!(stranger.code(), Some(4), "nobody vouches for it: {}", stranger.err());
-    proof::ran(PROOF, 10);
+    proof::ran(PROOF, 11);
 }
 
 /// The connection breaks in the middle of the file: the rest is asked for, and every byte comes once.

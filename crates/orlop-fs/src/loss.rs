@@ -17,6 +17,8 @@ pub enum LossKind {
     SetId,
     /// A device that the caller cannot make.
     Device,
+    /// A named pipe that was not asked for.
+    Fifo,
     /// A socket, which no image can hold.
     Socket,
     /// A name that an image cannot hold.
@@ -38,6 +40,7 @@ impl LossKind {
             Self::Owner => "owner",
             Self::SetId => "setuid bit",
             Self::Device => "device",
+            Self::Fifo => "fifo",
             Self::Socket => "socket",
             Self::Name => "name",
             Self::Xattr => "xattr",

@@ -8,7 +8,7 @@ use crate::ostree::target::{CommitWish, Imported};
 use crate::tar_tree::RootTar;
 use crate::unpack::{Unpack, unpack};
 use orlop_fs::owner::Owner;
-use orlop_fs::staging::{Durable, Existing};
+use orlop_fs::staging::{Detail, Durable, Existing};
 use orlop_layer::TreePath;
 use orlop_layer::codec::Codec;
 use orlop_layer::path::printable;
@@ -75,6 +75,7 @@ impl TreeTarget for NewFolder {
     fn take(&self, cx: &Context<'_>, image: &Image<'_>, how: &Rendering) -> Result<Rendered> {
         let how = Unpack {
             owner: how.owner,
+            detail: Detail::Full,
             existing: Existing::Refuse,
             sync: Durable::No,
             subdir: TreePath::root(),

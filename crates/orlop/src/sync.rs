@@ -19,13 +19,13 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 /// Which tags are meant: every one that passes all three.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tags {
     /// One of these matches; every tag passes where there is none.
     pub include: Vec<Glob>,
     /// None of these matches.
     pub exclude: Vec<Glob>,
-    /// The tag is a version, with or without `v` before it, and lies in the range.
+    /// The tag is a version, as [`version`] reads it, and lies in the range.
     pub versions: Option<VersionReq>,
 }
 
@@ -33,13 +33,19 @@ impl Tags {
     /// Whether a tag is meant.
     pub fn take(&self, tag: &str) -> bool {
         let matches = |glob: &Glob| glob.matches(tag.as_bytes());
-        let is_in_range = |range: &VersionReq| {
-            Version::parse(tag.strip_prefix('v').unwrap_or(tag)).is_ok_and(|version| range.matches(&version))
-        };
+        let is_in_range = |range: &VersionReq| version(tag).is_some_and(|version| range.matches(&version));
         (self.include.is_empty() || self.include.iter().any(matches))
             && !self.exclude.iter().any(matches)
             && self.versions.as_ref().is_none_or(is_in_range)
     }
+}
+
+/// The version that a tag is, with or without `v` before it. Numbers that are not written are zero: `12.5` is `12.5.0`.
+pub fn version(tag: &str) -> Option<Version> {
+    let text = tag.strip_prefix('v').unwrap_or(tag);
+    let (numbers, rest) = text.split_at(text.find(['-', '+']).unwrap_or(text.len()));
+    let zeros = ["", ".0", ".0.0"].get(2_usize.checked_sub(numbers.matches('.').count())?)?;
+    Version::parse(&format!("{numbers}{zeros}{rest}")).ok()
 }
 
 /// What is wished.

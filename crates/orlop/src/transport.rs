@@ -342,6 +342,20 @@ pub fn keep<'a>(reference: &Reference, outside: &Outside<'a>) -> Result<Box<dyn 
     }
 }
 
+/// The sha256 of the file that a reference names, whatever that holds: what `--sha256` asks for.
+pub fn file_digest(reference: &Reference, outside: &Outside<'_>) -> Result<Digest> {
+    match &reference.transport {
+        Transport::Web(address) => web::digest(address, outside),
+        Transport::OciArchive(File::Path(path))
+        | Transport::DockerArchive(File::Path(path))
+        | Transport::Tar(File::Path(path))
+        | Transport::Local(path) => {
+            web::sha256(outside.cx, orlop_fs::File::open(path)?, &path.display().to_string())
+        }
+        _ => Err(NO_ONE_FILE.into()),
+    }
+}
+
 /// What of which registry a reference names.
 pub fn repository(reference: &Reference) -> Option<&Repository> {
     match &reference.transport {
@@ -349,6 +363,11 @@ pub fn repository(reference: &Reference) -> Option<&Repository> {
         _ => None,
     }
 }
+
+const NO_ONE_FILE: Error = Error::Unfit {
+    what: "only an archive, a tar or a file of the web is one file with a digest of its own",
+    hint: "leave --file away: the digest of the image names it everywhere",
+};
 
 const NO_FILE: Error = Error::Unfit {
     what: "only a file of the web has its digest told beside its name",

@@ -16,7 +16,7 @@ use crate::run::{ACCOUNTS, warn_of_lost_groups};
 use orlop_fs::Dir;
 use orlop_fs::owner::Owner;
 use orlop_fs::rooted::read_small;
-use orlop_fs::staging::{Apply, Durable, Existing, Report, Staging, Written};
+use orlop_fs::staging::{Apply, Detail, Durable, Existing, Report, Staging, Written};
 use orlop_layer::TreePath;
 use orlop_layer::tree::{InodeKind, Tree};
 use orlop_spec::Context;
@@ -35,6 +35,8 @@ pub const CONFIG: &str = "config.json";
 pub struct Unpack {
     /// What is done about owners.
     pub owner: Owner,
+    /// How much of what entries say comes to be.
+    pub detail: Detail,
     /// What to do with a target that is there.
     pub existing: Existing,
     /// Whether the tree survives a loss of power.
@@ -79,7 +81,14 @@ pub fn bundle(
 
 fn apply<'a>(cx: &Context<'a>, how: &Unpack) -> Apply<'a> {
     let Context { observer, cancel, .. } = *cx;
-    Apply { owner: how.owner, subdir: how.subdir.clone(), layer_of: None, observer, cancel }
+    Apply {
+        owner: how.owner,
+        detail: how.detail,
+        subdir: how.subdir.clone(),
+        layer_of: None,
+        observer,
+        cancel,
+    }
 }
 
 /// Puts the merged tree together: out of contents that the place keeps as files, else of layers that are decoded.

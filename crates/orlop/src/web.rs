@@ -13,9 +13,14 @@ use crate::transport::Outside;
 use orlop_remote::{Pinned, WebFile, WebFolder};
 use orlop_spec::port::{Origin, Result};
 use orlop_spec::wire::Address;
+use orlop_spec::{Algorithm, Context, Digest, Fault, Hasher};
 use orlop_store::archive::{self, Archive};
 use orlop_store::layout::FarLayout;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
+
+/// Bytes that are hashed at once.
+const BUFFER: usize = 1 << 16;
 
 /// The layout in a folder.
 pub(crate) fn layout<'a>(address: &str, outside: &Outside<'a>) -> Result<FarLayout<'a>> {
@@ -35,6 +40,27 @@ pub(crate) fn archive(address: &str, outside: &Outside<'_>) -> Result<Archive> {
     // What is not the file that was named may be damaged in any way: that it is another one is what counts.
     pinned.end(options.limits.tail)?;
     found
+}
+
+/// The file itself, whatever it holds.
+pub(crate) fn digest(address: &str, outside: &Outside<'_>) -> Result<Digest> {
+    let file = WebFile::new(outside.client(Role::Source), parse(address)?, outside.cx.limits.size);
+    sha256(outside.cx, file.get(0)?.read, address)
+}
+
+/// The sha256 of all that `read` gives, which messages call `name`.
+pub(crate) fn sha256(cx: Context<'_>, mut read: impl Read, name: &str) -> Result<Digest> {
+    let mut hasher = Hasher::new(Algorithm::Sha256);
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        cx.cancel.check()?;
+        match read.read(&mut buffer) {
+            Ok(0) => return Ok(hasher.finish()),
+            Ok(count) => hasher.update(&buffer[..count]),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(Fault::io(format!("read {name}"), error)),
+        }
+    }
 }
 
 fn parse(address: &str) -> Result<Address> {

@@ -6,7 +6,7 @@ use orlop::copy::{Copy, copy, foresee};
 use orlop::family::family;
 use orlop::fs::owner::Owner;
 use orlop::fs::privilege::Privileges;
-use orlop::fs::staging::{Durable, Existing};
+use orlop::fs::staging::{Detail, Durable, Existing};
 use orlop::fs::{Dir, File};
 use orlop::hashed::Hashed;
 use orlop::image::Image;
@@ -180,8 +180,13 @@ fn become_equal(cx: &Context<'_>, memory: &Memory) {
 fn open(cx: &Context<'_>, scratch: &Scratch, memory: &Memory) {
     let catalog = memory.catalog().expect("memory is there");
     let image = Image::fetch(cx, &*catalog, &selector(), &platform()).expect("it was copied");
-    let how =
-        Unpack { owner: owner(), existing: Existing::Refuse, sync: Durable::No, subdir: TreePath::root() };
+    let how = Unpack {
+        owner: owner(),
+        detail: Detail::Full,
+        existing: Existing::Refuse,
+        sync: Durable::No,
+        subdir: TreePath::root(),
+    };
     unpack(cx, &image, &scratch.path("root"), &how).expect("there is room");
     assert_eq!(std::fs::read(scratch.path("root/bin/sh")).expect("unpacked"), b"not a shell");
     bundle(cx, &image, &scratch.path("bundle"), &how, &runtime::Options::default()).expect("there is room");

@@ -3,7 +3,9 @@
 mod plan;
 
 use super::Outcome;
-use crate::flags::{self, ConfigFlags, Keeping, Places, TreeFlags, Work, name, published};
+use crate::flags::{
+    self, ConfigFlags, Format, Keeping, Places, Show, TreeFlags, Work, name, published, told,
+};
 use crate::shell::Shell;
 use clap::Args;
 use orlop::build::{Build, Form, Input, build};
@@ -14,6 +16,7 @@ use orlop::nowhere::Nowhere;
 use orlop::spec::{Algorithm, Context, Fault};
 use orlop::trees::Reading;
 use plan::{ForPlatform, Plan, Prepared};
+use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
 
@@ -52,6 +55,8 @@ pub struct Arguments {
     #[command(flatten)]
     keeping: Keeping,
     #[command(flatten)]
+    show: Show,
+    #[command(flatten)]
     places: Places,
     #[command(flatten)]
     work: Work,
@@ -65,7 +70,7 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
             let prepared = plan.prepare(&arguments.places, cx)?;
             check(arguments, cx, &prepared, &reading)
         })?;
-        return tell(parting, shell);
+        return tell(parting, arguments.show.format, shell);
     }
     let target = flags::target(target)?;
     let name = name(&target)?;
@@ -74,7 +79,10 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
         let images = images(arguments, cx, &prepared, &reading)?;
         let sink = arguments.places.keeping(&arguments.keeping).create(&target, cx)?;
         let built = build(cx, images, &form(arguments), sink, std::slice::from_ref(&name))?;
-        Ok(published(&target, name.tag(), &built.root.digest))
+        Ok(match arguments.show.format {
+            Format::Human => published(&target, name.tag(), &built.root.digest),
+            Format::Json => document(json!({ "built": told(&target, name.tag(), &built.root) })),
+        })
     })?;
     shell.published(&target, &line)?;
     Ok(Outcome::Done)
@@ -145,8 +153,20 @@ fn kept(
     image.inputs(cx, reading)?.into_iter().map(keep).collect()
 }
 
-fn tell(parting: Option<Parting>, shell: &Shell) -> Result<Outcome, Fault> {
-    let Some(Parting { path, field, first, second }) = parting else { return Ok(Outcome::Done) };
-    shell.print(format!("{}\n", printable(&format!("{path}: {field}: {first}, then {second}"))))?;
-    Ok(Outcome::Found)
+fn tell(parting: Option<Parting>, format: Format, shell: &Shell) -> Result<Outcome, Fault> {
+    let outcome = if parting.is_some() { Outcome::Found } else { Outcome::Done };
+    let line = |Parting { path, field, first, second }: Parting| {
+        format!("{}\n", printable(&format!("{path}: {field}: {first}, then {second}")))
+    };
+    let value = |Parting { path, field, first, second }: Parting| json!({ "path": path, "field": field, "first": first, "second": second });
+    shell.print(match format {
+        Format::Human => parting.map(line).unwrap_or_default(),
+        Format::Json => document(json!({ "differs": parting.map(value) })),
+    })?;
+    Ok(outcome)
+}
+
+fn document(mut value: Value) -> String {
+    value["version"] = 1.into();
+    format!("{value}\n")
 }

@@ -4,6 +4,7 @@ use super::Outcome;
 use crate::flags::{BundleFlags, OnePlatform, Owners, Place, Target, Work};
 use crate::shell::Shell;
 use clap::Args;
+use orlop::fs::staging::Detail;
 use orlop::image::Image;
 use orlop::layer::TreePath;
 use orlop::spec::Fault;
@@ -34,6 +35,7 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     let options = arguments.runtime.options();
     let how = Unpack {
         owner: arguments.owners.owner()?,
+        detail: Detail::Full,
         existing: arguments.target.existing(),
         sync: arguments.target.sync(),
         subdir: TreePath::root(),

@@ -7,15 +7,19 @@ pub use convert::commit_of;
 
 use super::Outcome;
 use crate::error::Error;
-use crate::flags::{self, CommitFlags, Dividing, Held, Image, Keeping, Owners, Places, Work, platform};
+use crate::flags::{
+    self, CommitFlags, Dividing, Format, Held, Image, Keeping, Owners, Places, Work, platform, published,
+    told,
+};
 use crate::shell::Shell;
 use clap::Args;
 use orlop::copy::Platforms;
 use orlop::layer::codec::Codec;
 use orlop::referrers::Referrers;
 use orlop::spec::reference::Reference;
-use orlop::spec::{Context, Fault, MediaType};
+use orlop::spec::{Context, Descriptor, Fault, MediaType};
 use orlop::transport::Created;
+use serde_json::{Value, json};
 use std::ffi::{OsStr, OsString};
 
 /// Copy images from place to place; no byte of them changes.
@@ -151,6 +155,18 @@ fn to_target(
             blobs::copy(arguments, cx, images, sink, target)
         }
         Created::Tree(tree) => convert::image_to_tree(arguments, cx, images, &*tree),
+    }
+}
+
+/// What was copied: a line for each image, or one document.
+fn copied(target: &Reference, made: &[(Option<&str>, &Descriptor)], format: Format) -> String {
+    let line = |(tag, root): &(Option<&str>, &Descriptor)| published(target, *tag, &root.digest);
+    match format {
+        Format::Human => made.iter().map(line).collect(),
+        Format::Json => {
+            let copied: Vec<Value> = made.iter().map(|(tag, root)| told(target, *tag, root)).collect();
+            format!("{}\n", json!({ "version": 1, "copied": copied }))
+        }
     }
 }
 

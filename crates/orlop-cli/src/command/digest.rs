@@ -10,18 +10,25 @@ use serde_json::json;
 
 /// Print the digest that a name points at.
 ///
-/// Of an index it is the index's own; with `--platform` that of the platform's manifest.
+/// Of an index it is the index's own; with `--platform` that of the platform's manifest; with `--file` that of the file
+/// that the image is in, as `--sha256` takes it.
 #[derive(Args)]
 pub struct Arguments {
     #[command(flatten)]
     place: Place,
     #[command(flatten)]
     platform: OnePlatform,
+    /// Print the sha256 of the archive, tar or file of the web itself
+    #[arg(long, conflicts_with = "platform")]
+    file: bool,
     #[command(flatten)]
     show: Show,
 }
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
+    if arguments.file {
+        return of_file(arguments, shell);
+    }
     let found = shell.look(|cx| {
         let place = arguments.place.look(cx)?;
         let wanted = arguments.platform.platform();
@@ -39,6 +46,15 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
             });
             format!("{value}\n")
         }
+    })?;
+    Ok(Outcome::Done)
+}
+
+fn of_file(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
+    let digest = shell.look(|cx| arguments.place.file_digest(cx))?;
+    shell.print(match arguments.show.format {
+        Format::Human => format!("{digest}\n"),
+        Format::Json => format!("{}\n", json!({ "version": 1, "digest": digest })),
     })?;
     Ok(Outcome::Done)
 }

@@ -1,20 +1,26 @@
 //! `orlop ls PLACE`
 
 use super::Outcome;
-use crate::flags::{Format, Place, Show, Unlocked};
+use crate::flags::{Format, Place, Show, TagFlags, Unlocked};
 use crate::output::{Align, Table, short_type, size};
 use crate::report;
 use crate::shell::Shell;
 use clap::Args;
 use orlop::spec::port::Name;
 use orlop::spec::{Descriptor, Event, Fault};
+use orlop::sync::{Tags, version};
 use serde_json::{Value, json};
+use std::cmp::Reverse;
 
 /// List the names of a place.
+///
+/// With --semver the newest version comes first.
 #[derive(Args)]
 pub struct Arguments {
     #[command(flatten)]
     place: Place<Unlocked>,
+    #[command(flatten)]
+    tags: TagFlags,
     #[command(flatten)]
     show: Show,
 }
@@ -25,7 +31,8 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
         for bad in place.catalog().unreadable()? {
             cx.observer.event(Event::Warned(report::line(&bad)));
         }
-        place.catalog().list()
+        let names = place.catalog().list()?;
+        Ok(meant(names, &arguments.tags.tags()))
     })?;
     shell.print(match arguments.show.format {
         Format::Human => table(&names),
@@ -35,6 +42,17 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
         }
     })?;
     Ok(Outcome::Done)
+}
+
+/// The names that are meant, in the order of the place; of a range of versions the newest first.
+fn meant(mut names: Vec<(Name, Option<Descriptor>)>, tags: &Tags) -> Vec<(Name, Option<Descriptor>)> {
+    if *tags != Tags::default() {
+        names.retain(|(name, _)| name.tag().is_some_and(|tag| tags.take(tag)));
+    }
+    if tags.versions.is_some() {
+        names.sort_by_key(|(name, _)| Reverse(name.tag().and_then(version)));
+    }
+    names
 }
 
 /// A registry tells its tags alone.

@@ -5,22 +5,20 @@ mod plan;
 use super::Outcome;
 use super::copy::{platforms, which_referrers};
 use crate::error::Error;
-use crate::flags::{self, Format, Places, Show, Work, name, published};
+use crate::flags::{self, Format, Places, Show, TagFlags, Work, name, published};
 use crate::output::size;
 use crate::report;
 use crate::shell::Shell;
 use clap::Args;
 use orlop::copy::{Copy, Platforms};
-use orlop::fs::glob::Glob;
 use orlop::layer::path::printable;
 use orlop::referrers::Referrers;
 use orlop::spec::port::{Depth, Keeper, Name, Selector, Sink};
 use orlop::spec::reference::Reference;
 use orlop::spec::{Context, Fault, Kind};
-use orlop::sync::{Failure, Mode, Surplus, Sync, Synced, Tags, Target, sync};
+use orlop::sync::{Failure, Mode, Surplus, Sync, Synced, Target, sync};
 use orlop::transport::Created;
 use plan::Pair;
-use semver::VersionReq;
 use serde_json::{Value, json};
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -42,15 +40,8 @@ pub struct Arguments {
     /// A file that lists pairs of places, and what is wished for each
     #[arg(long, value_name = "FILE", conflicts_with_all = ["source", "include", "exclude", "semver"])]
     plan: Option<PathBuf>,
-    /// Tags to take, as patterns such as 'v*'; all where none is given
-    #[arg(long, value_name = "GLOB", value_parser = glob)]
-    include: Vec<Glob>,
-    /// Tags to leave out, as patterns
-    #[arg(long, value_name = "GLOB", value_parser = glob)]
-    exclude: Vec<Glob>,
-    /// Tags to take, as a range of versions such as '>=1.2, <2'
-    #[arg(long, value_name = "RANGE")]
-    semver: Option<VersionReq>,
+    #[command(flatten)]
+    tags: TagFlags,
     /// Platforms of an index: `all`, `host`, or a list
     #[arg(long, value_name = "LIST", default_value = "all", value_parser = platforms)]
     platform: Platforms,
@@ -87,9 +78,8 @@ impl Arguments {
     }
 
     fn wish(&self) -> Sync {
-        let (include, exclude) = (self.include.clone(), self.exclude.clone());
         Sync {
-            tags: Tags { include, exclude, versions: self.semver.clone() },
+            tags: self.tags.tags(),
             copy: Copy {
                 platforms: self.platform.clone(),
                 referrers: self.referrers.clone(),
@@ -250,8 +240,4 @@ fn value(done: &[Done], is_dry: bool) -> Value {
         })
     };
     json!({ "version": 1, "dry_run": is_dry, "places": done.iter().map(place).collect::<Vec<_>>() })
-}
-
-fn glob(text: &str) -> Result<Glob, String> {
-    Glob::parse(text.as_bytes()).map_err(|error| error.to_string())
 }

@@ -1,13 +1,16 @@
 //! `orlop unpack REF DIR`
 
 use super::Outcome;
-use crate::flags::{OnePlatform, Owners, Place, Target, Work};
+use crate::flags::{Format, OnePlatform, Owners, Place, Show, Target, Work};
 use crate::shell::Shell;
 use clap::Args;
+use orlop::fs::owner::Owner;
+use orlop::fs::staging::Detail;
 use orlop::image::Image;
 use orlop::layer::TreePath;
 use orlop::spec::Fault;
-use orlop::unpack::{Unpack, unpack};
+use orlop::unpack::{Unpack, Unpacked, unpack};
+use serde_json::json;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
 
@@ -26,16 +29,29 @@ pub struct Arguments {
     subdir: OsString,
     #[command(flatten)]
     owners: Owners,
+    /// Make only what any place can hold: files with their contents and whether they can be run, folders and symbolic
+    /// links; all of it the caller's to read and change. Devices and fifos, owners, other bits of modes and extended
+    /// attributes are left out
+    #[arg(long, conflicts_with = "owner")]
+    reduced: bool,
     #[command(flatten)]
     platform: OnePlatform,
+    #[command(flatten)]
+    show: Show,
     #[command(flatten)]
     work: Work,
 }
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     let subdir = TreePath::parse(arguments.subdir.as_bytes()).map_err(orlop::layer::Error::from)?;
+    let (owner, detail) = if arguments.reduced {
+        (Owner::Squash, Detail::Reduced)
+    } else {
+        (arguments.owners.owner()?, Detail::Full)
+    };
     let how = Unpack {
-        owner: arguments.owners.owner()?,
+        owner,
+        detail,
         existing: arguments.target.existing(),
         sync: arguments.target.sync(),
         subdir,
@@ -43,9 +59,26 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     let line = shell.work(&arguments.work, |cx| {
         let place = arguments.place.open(cx)?;
         let image = Image::fetch(cx, place.source(), place.selector(), &arguments.platform.platform())?;
-        unpack(cx, &image, arguments.target.path(), &how)?;
-        Ok(arguments.target.line(&image))
+        let unpacked = unpack(cx, &image, arguments.target.path(), &how)?;
+        Ok(match arguments.show.format {
+            Format::Human => arguments.target.line(&image),
+            Format::Json => told(&image, &unpacked),
+        })
     })?;
     shell.print(line)?;
     Ok(Outcome::Done)
+}
+
+fn told(image: &Image<'_>, unpacked: &Unpacked) -> String {
+    let lost: serde_json::Map<_, _> = unpacked
+        .report
+        .losses
+        .iter()
+        .map(|(kind, loss)| {
+            (kind.word().to_owned(), json!({ "count": loss.count, "examples": loss.examples }))
+        })
+        .collect();
+    let digest = &image.manifest().descriptor().digest;
+    let value = json!({ "version": 1, "digest": digest, "entries": unpacked.entries, "lost": lost });
+    format!("{value}\n")
 }

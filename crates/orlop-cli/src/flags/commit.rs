@@ -28,7 +28,7 @@ pub struct CommitFlags {
     /// Commit before a new one, as a ref or an id [default: none]
     #[arg(long, value_name = "COMMIT")]
     parent: Option<Box<str>>,
-    /// Form of what is told about a commit [default: human]
+    /// Form of the result, and of an error [default: human]
     #[arg(long, value_name = "FORM")]
     format: Option<Format>,
 }
@@ -61,20 +61,19 @@ impl CommitFlags {
         })
     }
 
-    /// The form of what is told.
+    /// The form of the result.
     pub fn format(&self) -> Format {
         self.format.unwrap_or(Format::Human)
     }
 
-    /// The flags, and whether they were given.
-    pub fn given(&self) -> [(bool, &'static str); 6] {
+    /// The flags that only a commit can honour, and whether they were given.
+    pub fn given(&self) -> [(bool, &'static str); 5] {
         [
             (self.verify_id.is_some(), "--verify-id"),
             (self.timestamp.is_some(), "--timestamp"),
             (self.subject.is_some(), "--subject"),
             (self.body.is_some(), "--body"),
             (self.parent.is_some(), "--parent"),
-            (self.format.is_some(), "--format"),
         ]
     }
 }

@@ -14,10 +14,11 @@ use orlop::schema_one::Old;
 use orlop::short_name::qualified;
 use orlop::spec::port::{Catalog, Keeper, Name, Selector, Sink, Source};
 use orlop::spec::reference::{Bare, LoneStream, Reference, Transport};
-use orlop::spec::{AnyDigest, Context, Digest, Event, Fault, Platform};
+use orlop::spec::{AnyDigest, Context, Descriptor, Digest, Event, Fault, Platform};
 use orlop::store::form::KeepBlobs;
 use orlop::transport::{self, Created, Opened, Outside, Purpose, SpoolFolder};
 use orlop::trees::{Profile, Reading, TreeSource};
+use serde_json::{Value, json};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;
@@ -355,6 +356,12 @@ impl<L: Locking> Place<L> {
         self.places.open_made(&self.reference, reference, cx, Resolve::Fetch, Purpose::Look)
     }
 
+    /// The sha256 of the file that the image is in.
+    pub fn file_digest(&self, cx: &Context<'_>) -> Result<Digest, Fault> {
+        let reference = transport::parse(&self.reference, Bare::Registry, LoneStream::Refused)?;
+        transport::file_digest(&reference, &self.places.outside(cx))
+    }
+
     /// A file without a name, for bytes that must wait.
     pub fn spool(&self, cx: &Context<'_>) -> Result<File, Fault> {
         self.places.outside(cx).spool()
@@ -429,6 +436,17 @@ pub fn published(reference: &Reference, tag: Option<&str>, digest: &AnyDigest) -
     let selector = Selector::Digest(digest.clone());
     let named = Reference { transport: reference.transport.clone(), selector, tag: tag.map(Into::into) };
     format!("{}\n", printable(&named.to_string()))
+}
+
+/// What was written, for programs.
+pub fn told(reference: &Reference, tag: Option<&str>, root: &Descriptor) -> Value {
+    json!({
+        "name": published(reference, tag, &root.digest).trim_end(),
+        "tag": tag,
+        "digest": root.digest,
+        "media_type": root.media_type,
+        "size": root.size,
+    })
 }
 
 /// For verbs that need one platform of an index.

@@ -3,7 +3,7 @@
 //! Law: the owner comes first, because a change of owner takes setuid bits and capabilities away; then
 //! attributes, while the mode still lets the owner write; then the mode; the time last.
 
-use super::Apply;
+use super::{Apply, Detail};
 use crate::call;
 use crate::error::Error;
 use crate::loss::{LossKind, Losses};
@@ -13,10 +13,14 @@ use crate::privilege;
 use crate::stat::Stat;
 use crate::xattr::{self, Belongs};
 use crate::{Dir, Result};
+use orlop_layer::tree::InodeKind;
 use orlop_layer::{Meta, Time};
 use rustix::fd::BorrowedFd;
 use rustix::fs;
 use rustix::io::Errno;
+
+/// Why something is left out that could be kept.
+const REDUCED: &str = "only files, folders and links were asked for";
 
 /// Sets what entries say about files; counts what cannot be set.
 pub(super) struct Setter<'a> {
@@ -28,9 +32,18 @@ pub(super) struct Setter<'a> {
     umask: u16,
 }
 
+/// What a mode is reduced to: that of folders and of what can be run, and that of the rest.
+const OPEN: (u16, u16) = (0o755, 0o644);
+/// Whether the owner may run a file.
+const OWNER_RUNS: u16 = 0o100;
+
 impl<'a> Setter<'a> {
     pub(super) fn new(apply: &Apply<'a>) -> Self {
-        Self { apply: apply.clone(), losses: Losses::default(), caller: privilege::ids(), umask: umask() }
+        let mut apply = apply.clone();
+        if apply.detail == Detail::Reduced {
+            apply.owner = Owner::Squash;
+        }
+        Self { apply, losses: Losses::default(), caller: privilege::ids(), umask: umask() }
     }
 
     pub(super) fn apply(&self) -> &Apply<'a> {
@@ -42,15 +55,43 @@ impl<'a> Setter<'a> {
         // Attributes of the `user.` kind need the mode to let the owner write.
         let is_recorded = self.apply.owner == Owner::Record && self.takes_set_id(meta);
         let has_xattrs = !meta.xattrs.is_empty() || self.record(meta).is_some() || is_recorded;
-        let first = if has_xattrs { 0o600 } else { meta.mode & 0o777 };
         let mode = self.last_mode(meta);
+        let first = match self.apply.detail {
+            Detail::Reduced => mode,
+            Detail::Full if has_xattrs => 0o600,
+            Detail::Full => meta.mode & 0o777,
+        };
         let last = if first & !self.umask == mode { None } else { Some(mode) };
         (first, last)
     }
 
     /// The mode that a file has when it is whole.
     pub(super) fn last_mode(&self, meta: &Meta) -> u16 {
-        if self.takes_set_id(meta) { meta.mode & !SET_ID } else { meta.mode }
+        match self.apply.detail {
+            Detail::Reduced if meta.mode & OWNER_RUNS != 0 => OPEN.0,
+            Detail::Reduced => OPEN.1,
+            Detail::Full if self.takes_set_id(meta) => meta.mode & !SET_ID,
+            Detail::Full => meta.mode,
+        }
+    }
+
+    /// The mode that a folder has at the end.
+    pub(super) fn folder_mode(&self, meta: &Meta) -> u16 {
+        match self.apply.detail {
+            Detail::Reduced => OPEN.0,
+            Detail::Full => meta.mode,
+        }
+    }
+
+    /// Whether an entry of this kind comes to be; where not, that is counted.
+    pub(super) fn wants(&mut self, kind: &InodeKind, path: &[u8]) -> bool {
+        let lost = match (self.apply.detail, kind) {
+            (Detail::Reduced, InodeKind::CharDevice(_) | InodeKind::BlockDevice(_)) => LossKind::Device,
+            (Detail::Reduced, InodeKind::Fifo) => LossKind::Fifo,
+            _ => return true,
+        };
+        self.losses.add(lost, path, REDUCED, self.apply.observer);
+        false
     }
 
     /// Whether a file must not run as its owner: that would be the caller, of whom the image knows nothing.
@@ -90,8 +131,9 @@ impl<'a> Setter<'a> {
             set_owner(path, meta, |uid, gid| call::chown(folder, uid, gid))?;
         }
         self.xattrs(path, meta, &Handle::Open(folder))?;
-        if is.mode != meta.mode {
-            call::chmod(folder, meta.mode).map_err(failed("set the mode of", path))?;
+        let mode = self.folder_mode(meta);
+        if is.mode != mode {
+            call::chmod(folder, mode).map_err(failed("set the mode of", path))?;
         }
         self.time(path, meta.mtime, |time| call::set_mtime(folder, time), || fs::fstat(folder))
     }
@@ -136,6 +178,10 @@ impl<'a> Setter<'a> {
             self.xattr(path, owner::RECORD, &record, handle)?;
         }
         for (name, value) in &meta.xattrs {
+            if self.apply.detail == Detail::Reduced {
+                self.losses.add_xattr(LossKind::Xattr, name, path, REDUCED, self.apply.observer);
+                continue;
+            }
             if self.apply.owner == Owner::Record && [owner::RECORD, owner::MODE].contains(&&**name) {
                 continue;
             }

@@ -76,11 +76,24 @@ pub enum Durable {
     Yes,
 }
 
+/// How much of what entries say comes to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Detail {
+    /// All of it.
+    #[default]
+    Full,
+    /// Contents, names, links, times, and whether a file can be run. Everybody may read everything, the caller may
+    /// write it, and whatever is no file, folder or symbolic link is left out.
+    Reduced,
+}
+
 /// How a tree is put on the disk.
 #[derive(Clone)]
 pub struct Apply<'a> {
     /// What is done about owners.
     pub owner: Owner,
+    /// How much comes to be; owners are the caller's where it is reduced.
+    pub detail: Detail,
     /// The folder of the tree that becomes the root; all of it where this is the root.
     pub subdir: TreePath,
     /// Whose attributes an overlay will read that has the tree as a layer: those of the image are escaped. Else they are
@@ -97,7 +110,8 @@ static NEVER: Cancel = Cancel::new();
 
 impl Default for Apply<'_> {
     fn default() -> Self {
-        Self { owner: Owner::Exact, subdir: TreePath::root(), layer_of: None, observer: &(), cancel: &NEVER }
+        let (owner, detail) = (Owner::Exact, Detail::Full);
+        Self { owner, detail, subdir: TreePath::root(), layer_of: None, observer: &(), cancel: &NEVER }
     }
 }
 
@@ -232,9 +246,10 @@ impl<'a> Staging<'a> {
 
 /// The root gets everything that it should have but, where that would keep it from being renamed, its mode.
 fn finish_root(place: (Dir, Vec<u8>), root: Dir, meta: &Meta, setter: &mut Setter<'_>) -> Result<Ready> {
-    let movable = Meta { mode: meta.mode | 0o700, ..meta.clone() };
+    let mode = setter.folder_mode(meta);
+    let movable = Meta { mode: mode | 0o700, ..meta.clone() };
     setter.folder(root.as_fd(), b"", &movable)?;
-    Ok(Ready { place, root, mode: meta.mode, mtime: meta.mtime, outer: None })
+    Ok(Ready { place, root, mode, mtime: meta.mtime, outer: None })
 }
 
 impl Drop for Staging<'_> {

@@ -28,6 +28,9 @@ pub(super) fn special(
     meta: &Meta,
     path: &[u8],
 ) -> Result<Made> {
+    if !setter.wants(kind, path) {
+        return Ok(Made::No);
+    }
     let none = Device { major: 0, minor: 0 };
     let (node, device) = match kind {
         InodeKind::Symlink(target) => {

@@ -4,7 +4,7 @@ use crate::layers::{Layer, at, fitting, stage, stage_looking, unpack};
 use crate::scratch::{Scratch, Who, again_as};
 use orlop_fs::loss::LossKind;
 use orlop_fs::owner::Owner;
-use orlop_fs::staging::{Apply, Durable, Existing, MARKER, Staging};
+use orlop_fs::staging::{Apply, Detail, Durable, Existing, MARKER, Staging};
 use orlop_fs::{Dir, Error};
 use orlop_layer::{Kind, Meta, Time};
 use std::os::unix::fs::MetadataExt as _;
@@ -410,6 +410,34 @@ fn an_ordinary_user_unpacks_below_a_parent_that_it_cannot_write() {
     outcome.expect("unpacked");
     assert_eq!(listing(&scratch), ["closed/ 500", "closed/f 644 \"x\""]);
     scratch.mode("root/closed", 0o700);
+}
+
+#[test]
+fn a_reduced_tree_is_files_folders_and_links_that_the_caller_can_read_and_change() {
+    let scratch = Scratch::new();
+    let own = |meta: &mut Meta, mode: u16| (meta.mode, meta.uid, meta.gid) = (mode, 1000, 100);
+    let layer = Layer::new()
+        .with("", Kind::Directory, |meta| own(meta, 0o500))
+        .with("closed", Kind::Directory, |meta| own(meta, 0o1000))
+        .file_with("closed/none", "a", |meta| own(meta, 0o000))
+        .file_with("tool", "b", |meta| own(meta, 0o4711))
+        .file_with("others", "c", |meta| {
+            own(meta, 0o655);
+            meta.xattrs.insert((*b"user.a").into(), (*b"b").into());
+        })
+        .with("link", Kind::Symlink { target: (*b"tool").into() }, |meta| own(meta, 0o777))
+        .with("fifo", Kind::Fifo, |meta| own(meta, 0o644))
+        .device("null", 1, 3);
+    let apply = Apply { detail: Detail::Reduced, ..fitting() };
+    let (_, report) = unpack(scratch.dir(), &[layer], apply).expect("unpacked");
+    let expected =
+        ["closed/ 755", "closed/none 644 \"a\"", "link -> tool", "others 644 \"c\"", "tool 755 \"b\""];
+    assert_eq!(listing(&scratch), expected);
+    assert_eq!(std::fs::metadata(scratch.at("root")).expect("there").mode() & 0o7777, 0o755);
+    let (uid, _) = orlop_fs::privilege::ids();
+    assert_eq!(std::fs::metadata(scratch.at("root/tool")).expect("there").uid(), uid);
+    let lost = [LossKind::Device, LossKind::Fifo, LossKind::SetId, LossKind::Xattr];
+    assert_eq!(lost.map(|kind| report.losses.count(kind)), [1, 1, 1, 1], "{report:?}");
 }
 
 #[test]

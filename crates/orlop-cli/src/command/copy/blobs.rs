@@ -1,7 +1,7 @@
 //! Images to a place that holds images.
 
-use super::{Copying, refuse};
-use crate::flags::{Image, in_full, name, published};
+use super::{Copying, copied, refuse};
+use crate::flags::{Format, Image, in_full, name};
 use crate::output::size;
 use orlop::compress::copy_compressed;
 use orlop::copy::{self, Account, Copy, Platforms, Subset, Tally};
@@ -10,6 +10,7 @@ use orlop::several::Several;
 use orlop::spec::port::{Depth, Name, Selector, Sink, Transfer, Unnamed};
 use orlop::spec::reference::Reference;
 use orlop::spec::{Context, Descriptor, Fault};
+use serde_json::json;
 
 pub fn copy(
     arguments: &Copying,
@@ -40,15 +41,14 @@ pub fn copy(
     let from = Several { first: first.catalog(), others };
     let how = how(arguments);
     if arguments.dry_run {
-        return Ok(foreseen(&copy::foresee(cx, &from, &roots, &*to, &how)?));
+        return Ok(foreseen(&copy::foresee(cx, &from, &roots, &*to, &how)?, arguments.commits.format()));
     }
-    let copied = match arguments.compress {
+    let done = match arguments.compress {
         Some(codec) => copy_compressed(cx, &from, &roots, to, &how, codec)?,
         None => copy::copy(cx, &from, &roots, to, &how)?,
     };
-    let line =
-        |((name, _), root): (&(Name, Descriptor), &Descriptor)| published(target, name.tag(), &root.digest);
-    Ok(roots.iter().zip(&copied.roots).map(line).collect())
+    let made: Vec<_> = roots.iter().zip(&done.roots).map(|((name, _), root)| (name.tag(), root)).collect();
+    Ok(copied(target, &made, arguments.commits.format()))
 }
 
 /// What is copied, and under which name.
@@ -96,13 +96,20 @@ fn tagged(image: &Image<'_>, to: &dyn Sink, target: &Reference) -> Result<Vec<(N
 }
 
 /// `fetch: 248.1 MB in 5` and so on, one line for each fate.
-fn foreseen(account: &Account) -> String {
+fn foreseen(account: &Account, format: Format) -> String {
     let fates = [
         ("move", account.copied),
         ("link", account.linked),
         ("mount", account.mounted),
         ("reuse", account.held),
     ];
+    if format == Format::Json {
+        let tally = |(fate, tally): (&str, Tally)| {
+            (fate.to_owned(), json!({ "items": tally.blobs, "bytes": tally.bytes }))
+        };
+        let foreseen: serde_json::Map<_, _> = fates.into_iter().map(tally).collect();
+        return format!("{}\n", json!({ "version": 1, "foreseen": foreseen }));
+    }
     let line =
         |(fate, tally): (&str, Tally)| format!("{fate:<6} {:>10} in {}\n", size(tally.bytes), tally.blobs);
     fates.into_iter().filter(|(_, tally)| tally.blobs > 0).map(line).collect()

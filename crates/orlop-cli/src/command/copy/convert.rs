@@ -1,8 +1,8 @@
 //! Files become an image, an image becomes files. Both are said.
 
-use super::{Copying, NO_COMMIT, only_for_images, refuse};
+use super::{Copying, NO_COMMIT, copied, only_for_images, refuse};
 use crate::environment;
-use crate::flags::{Dividing, Format, Image, making, name, published};
+use crate::flags::{Dividing, Format, Image, making, name};
 use orlop::build::{Form, build};
 use orlop::chunk::Plan;
 use orlop::copy::Platforms;
@@ -49,7 +49,7 @@ pub fn tree_to_image(
     let form = Form { codec: arguments.compress.unwrap_or_default(), algorithm: Algorithm::default() };
     let name = name(target)?;
     let built = build(cx, vec![image], &form, sink, std::slice::from_ref(&name))?;
-    Ok(published(target, name.tag(), &built.root.digest))
+    Ok(copied(target, &[(name.tag(), &built.root)], arguments.commits.format()))
 }
 
 /// Renders the image.

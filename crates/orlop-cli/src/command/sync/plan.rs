@@ -13,8 +13,9 @@
 //!
 //! Invariant: a key that nobody knows is an error, so that a slip of the pen mirrors nothing by accident.
 
-use super::{glob, platforms, which_referrers};
+use super::{platforms, which_referrers};
 use crate::error::Error;
+use crate::flags::glob;
 use orlop::fs::File;
 use orlop::fs::glob::Glob;
 use orlop::spec::Fault;

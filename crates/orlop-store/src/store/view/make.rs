@@ -12,7 +12,7 @@ use orlop_fs::erofs::{self, Describe, Place};
 use orlop_fs::loss::{LossKind, Losses};
 use orlop_fs::overlay::{self, Flavour};
 use orlop_fs::owner::Owner;
-use orlop_fs::staging::{Apply, Durable, Existing, Source, Staging, Supply};
+use orlop_fs::staging::{Apply, Detail, Durable, Existing, Source, Staging, Supply};
 use orlop_fs::{Dir, Persist, random, stat, temp};
 use orlop_layer::tree::{Content, Inode, InodeKind};
 use orlop_layer::{Device, TreePath, Xattrs};
@@ -134,6 +134,7 @@ impl Maker<'_> {
     fn folder(&self, folder: &Dir) -> Result<()> {
         let apply = Apply {
             owner: self.owner,
+            detail: Detail::Full,
             subdir: TreePath::root(),
             layer_of: (self.backend == Backend::Skeleton).then_some(flavour(self.backend)),
             observer: self.observer,

@@ -8,7 +8,7 @@ use crate::store::layer::Held;
 use crate::store::tree::Rendered;
 use orlop_fs::Dir;
 use orlop_fs::owner::Owner;
-use orlop_fs::staging::{Apply, Repaired, Source, Supply, repair};
+use orlop_fs::staging::{Apply, Detail, Repaired, Source, Supply, repair};
 use orlop_fs::verify::Difference;
 use orlop_layer::TreePath;
 use orlop_layer::tree::Content;
@@ -53,7 +53,8 @@ impl Store {
         let rendered = self.rendered(layers, cx.limits)?;
         let layer_of = (backend == Backend::Skeleton).then_some(make::flavour(backend));
         let subdir = TreePath::root();
-        let apply = Apply { owner, subdir, layer_of, observer: cx.observer, cancel: cx.cancel };
+        let (detail, observer, cancel) = (Detail::Full, cx.observer, cx.cancel);
+        let apply = Apply { owner, detail, subdir, layer_of, observer, cancel };
         let supply = Objects { store: self, rendered: &rendered, backend };
         Ok(repair(folder, &rendered.tree, differences, &supply, &apply)?)
     }
