@@ -2,6 +2,7 @@
 //! every backend.
 
 mod disk;
+mod large;
 mod matrix;
 mod use_of;
 mod world;

@@ -6,7 +6,7 @@ use std::fs;
 use testkit::dump::dump;
 use testkit::{proof, torture};
 
-const BACKENDS: [&str; 3] = ["erofs", "skeleton", "checkout"];
+pub(crate) const BACKENDS: [&str; 3] = ["erofs", "skeleton", "checkout"];
 
 /// Writes down what a tree is for the programs within it, contents too.
 const LIST: &str = r"set -e
@@ -52,7 +52,7 @@ fn on(disk: Disk, user: User) -> usize {
 }
 
 /// Whether a refusal says that the kernel does not offer the backend.
-fn is_not_offered(code: Option<i32>, said: &str) -> bool {
+pub(crate) fn is_not_offered(code: Option<i32>, said: &str) -> bool {
     let is_said = said.contains("cannot be shown as") || said.contains("another content than it should");
     assert!(code == Some(1) && is_said, "{said}");
     true

@@ -3,7 +3,7 @@
 use crate::disk::Disk;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use testkit::command::orlop_path;
 use testkit::torture::{self, Feature, Power};
 use testkit::{Command, Finished, is_root};
@@ -43,20 +43,14 @@ pub(crate) fn lacks() -> Option<&'static str> {
 }
 
 impl World {
-    /// On a disk, everything the user's own: `tree`, and an image of it in `store`.
+    /// On a disk, everything the user's own: `tree`, which is the torture tree, and an image of it in `store`.
     pub(crate) fn new(disk: Disk, user: User) -> Self {
-        let tree = disk.path("tree");
-        let power = if user == User::Root { Power::Root } else { Power::User };
-        let features = torture::make(&tree, power);
-        // What no image holds, so that lists can be compared.
-        fs::remove_file(tree.join("sock")).expect("removed");
-        fs::remove_file(tree.join(".wh.literal")).expect("removed");
-        let bin = tree.join("bin");
-        fs::create_dir(&bin).expect("made");
-        fs::copy("/bin/busybox", bin.join("busybox")).expect("copied");
-        for name in ["sh", "cat", "echo"] {
-            symlink("busybox", bin.join(name)).expect("linked");
-        }
+        Self::of(disk, user, torture)
+    }
+
+    /// As [`World::new`], of another tree.
+    pub(crate) fn of(disk: Disk, user: User, make: impl FnOnce(&Path, User) -> Vec<Feature>) -> Self {
+        let features = make(&disk.path("tree"), user);
         fs::set_permissions(disk.path("."), fs::Permissions::from_mode(0o755)).expect("set");
         let world = Self { disk, features, user };
         fs::write(world.disk.path("ranges"), format!("{NOBODY}:100000:65536\n")).expect("written");
@@ -108,4 +102,20 @@ impl Drop for World {
             self.run("$ORLOP umount --all --lazy || :");
         }
     }
+}
+
+/// The torture tree, with busybox.
+fn torture(tree: &Path, user: User) -> Vec<Feature> {
+    let power = if user == User::Root { Power::Root } else { Power::User };
+    let features = torture::make(tree, power);
+    // What no image holds, so that lists can be compared.
+    fs::remove_file(tree.join("sock")).expect("removed");
+    fs::remove_file(tree.join(".wh.literal")).expect("removed");
+    let bin = tree.join("bin");
+    fs::create_dir(&bin).expect("made");
+    fs::copy("/bin/busybox", bin.join("busybox")).expect("copied");
+    for name in ["sh", "cat", "echo"] {
+        symlink("busybox", bin.join(name)).expect("linked");
+    }
+    features
 }
