@@ -90,7 +90,7 @@ fn write(
     how: &Encode<'_>,
     out: &mut dyn Write,
 ) -> Result<(Tree, Option<Time>), Error> {
-    let mut writer = tar::Writer::new(out);
+    let mut writer = tar::Writer::in_order(out, entries.order());
     let mut tree = Builder::new(0, how.limits);
     let mut newest = None;
     let mut ordinal = 0;

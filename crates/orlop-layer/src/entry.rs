@@ -101,6 +101,15 @@ pub enum Chunk<'a> {
     Hole(u64),
 }
 
+/// In which order entries come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// The one of a canonical layer.
+    Canonical,
+    /// Whoever gives them has one of its own.
+    Callers,
+}
+
 /// A stream of entries, each file followed by its content. Tar readers and folder scans are such streams.
 pub trait Entries {
     /// The next entry; what is left of the last file's content is skipped. `None` at the end.
@@ -115,6 +124,11 @@ pub trait Entries {
     fn offset(&self) -> u64 {
         0
     }
+
+    /// In which order the entries come.
+    fn order(&self) -> Order {
+        Order::Canonical
+    }
 }
 
 impl<E: Entries + ?Sized> Entries for Box<E> {
@@ -128,5 +142,9 @@ impl<E: Entries + ?Sized> Entries for Box<E> {
 
     fn offset(&self) -> u64 {
         (**self).offset()
+    }
+
+    fn order(&self) -> Order {
+        (**self).order()
     }
 }

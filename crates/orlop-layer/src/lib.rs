@@ -24,7 +24,7 @@ pub use budget::Budget;
 pub use codec::Codec;
 pub use decode::{Decode, Decoded, Stages, Visit, decode};
 pub use encode::{Encode, Encoded, encode};
-pub use entry::{Chunk, Device, Entries, Entry, Kind, Meta, Time, Xattrs};
+pub use entry::{Chunk, Device, Entries, Entry, Kind, Meta, Order, Time, Xattrs};
 pub use error::Error;
 pub use manifest::TreeManifest;
 pub use path::TreePath;

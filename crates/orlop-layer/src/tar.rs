@@ -20,8 +20,9 @@ mod sparse;
 mod spelling;
 mod writer;
 
+pub use crate::entry::Order;
 pub use reader::{Ending, Reader};
-pub use writer::{Order, Writer};
+pub use writer::Writer;
 
 /// Every header, and every content with its padding, is a multiple of this.
 const BLOCK: usize = 512;

@@ -1,6 +1,6 @@
 //! Warns where programs in a tree are not for the machine that the image names.
 
-use orlop_layer::{Chunk, Entries, Entry, Error, Kind};
+use orlop_layer::{Chunk, Entries, Entry, Error, Kind, Order};
 use orlop_spec::platform::{self, Platform};
 use orlop_spec::{Event, Observer};
 
@@ -59,5 +59,9 @@ impl<E: Entries> Entries for ElfWatch<'_, E> {
 
     fn offset(&self) -> u64 {
         self.inner.offset()
+    }
+
+    fn order(&self) -> Order {
+        self.inner.order()
     }
 }

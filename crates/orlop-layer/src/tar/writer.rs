@@ -4,7 +4,7 @@
 //! makes of the bytes is what was written.
 
 use super::{BLOCK, padding};
-use crate::entry::{Device, Entry, Kind, Meta, Time};
+use crate::entry::{Device, Entry, Kind, Meta, Order, Time};
 use crate::error::Error;
 use crate::path::TreePath;
 use crate::whiteout;
@@ -33,22 +33,14 @@ pub struct Writer<W> {
     order: Order,
 }
 
-/// In which order entries come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// The one of a layer; another is refused.
-    Canonical,
-    /// The caller's. Archives of images have one of their own: names come last.
-    Callers,
-}
-
 impl<W: Write> Writer<W> {
     /// Writes to `out`, which should buffer.
     pub fn new(out: W) -> Self {
         Self::in_order(out, Order::Canonical)
     }
 
-    /// Writes to `out` in an order that may be the caller's.
+    /// Writes to `out`. What comes in another order than the canonical one is refused, unless it is the caller's: archives
+    /// of images have one of their own, where names come last.
     pub fn in_order(out: W, order: Order) -> Self {
         let (last, next) = (Vec::new(), Vec::new());
         Self { out, offset: 0, path: TreePath::root(), missing: 0, padding: 0, last, next, order }
