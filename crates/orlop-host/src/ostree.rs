@@ -4,6 +4,7 @@ pub mod carried;
 pub mod checkout;
 pub mod claim;
 pub mod commit;
+pub mod encapsulated;
 pub mod escape;
 pub mod export;
 pub mod flavour;

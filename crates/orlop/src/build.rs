@@ -11,7 +11,7 @@ use crate::layers;
 use orlop_layer::Entries;
 use orlop_layer::codec::Codec;
 use orlop_layer::encode::{Encode, Encoded, encode};
-use orlop_spec::config::{Config, History};
+use orlop_spec::config::History;
 use orlop_spec::descriptor::Annotations;
 use orlop_spec::digest::DiffId;
 use orlop_spec::edit::Edit;
@@ -35,9 +35,12 @@ pub struct Build<'a> {
     pub edit: Edit,
     /// Annotations of the manifest.
     pub annotations: Annotations,
-    /// The last word on the config, once its layers and history are there: for other tools' dialects.
-    pub dialect: Option<&'a dyn Fn(&mut Config)>,
+    /// The last word on the image, once its layers and history are there: for other tools' dialects.
+    pub dialect: Option<Dialect<'a>>,
 }
+
+/// Changes an image as another tool would have it.
+pub type Dialect<'a> = Box<dyn Fn(&mut Draft) + 'a>;
 
 /// One layer to be.
 pub struct Input<'a> {
@@ -147,7 +150,7 @@ fn build_one(
     }
     draft.annotations().extend(image.annotations);
     if let Some(dialect) = image.dialect {
-        dialect(draft.config());
+        dialect(&mut draft);
     }
     draft.write(to, form.algorithm)
 }

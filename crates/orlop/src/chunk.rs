@@ -119,6 +119,17 @@ impl Plan {
         Ok(Self { layers, groups: groups.into_iter().map(|group| group.units).collect() })
     }
 
+    /// Annotations of the layers, base first, but for the one on top.
+    pub fn annotations(&self) -> impl Iterator<Item = Annotations> {
+        let said = |units: &Pinned| Annotations::from([(COMPONENTS.into(), units.join(",").into())]);
+        self.groups.iter().map(said)
+    }
+
+    /// In which layer an entry is, by its number and its path; `None` where it was none of those that were divided.
+    pub fn layer(&self, at: usize, path: &TreePath) -> Option<usize> {
+        self.layers.get(at).filter(|(known, _)| *known == mark(path)).map(|(_, layer)| usize::from(*layer))
+    }
+
     /// The layers, base first.
     pub fn inputs<'a>(
         &'a self,
@@ -127,18 +138,15 @@ impl Plan {
         reading: &'a Reading,
     ) -> Vec<Input<'a>> {
         let top = self.groups.len();
-        let input = |number: usize| {
-            let (name, annotations) = match self.groups.get(number) {
-                Some(units) => (
-                    format!("layer {} of {}", number + 1, top + 1),
-                    Annotations::from([(COMPONENTS.into(), units.join(",").into())]),
-                ),
-                None => ("folders".into(), Annotations::new()),
+        let input = |(number, annotations): (usize, Annotations)| {
+            let name = match number {
+                number if number == top => "folders".into(),
+                number => format!("layer {} of {}", number + 1, top + 1),
             };
             let entries = Filtered::new(cx, (tree, reading), &self.layers, (number, top));
             Input { name, entries: Box::new(entries), annotations }
         };
-        (0..=top).map(input).collect()
+        self.annotations().chain([Annotations::new()]).enumerate().map(input).collect()
     }
 }
 

@@ -10,13 +10,14 @@
 
 mod stream;
 
-use crate::build::{Build, Form, Input, build};
+use crate::build::{Build, Dialect, Form, Input, build};
+use crate::chunk::Plan;
 use crate::error::Error;
 use crate::nowhere::Nowhere;
 use crate::trees::{Reading, Says, TreeSource};
 use orlop_layer::codec::Codec;
 use orlop_layer::tree::{Builder, Tree};
-use orlop_layer::{Chunk, Entries, Entry, Error as LayerError};
+use orlop_layer::{Chunk, Entries, Entry, Error as LayerError, Order};
 use orlop_spec::digest::{DiffId, Digest};
 use orlop_spec::edit::Edit;
 use orlop_spec::port::{
@@ -48,12 +49,27 @@ impl Making {
         self.image_of(tree, vec![Input::new("files".into(), entries)])
     }
 
+    /// The image that the files become where they are divided, or where the place has a form of its own for them.
+    pub fn divide<'a>(
+        &'a self,
+        cx: &Context<'a>,
+        tree: &'a dyn TreeSource,
+        plan: Option<&'a Plan>,
+    ) -> Result<Build<'a>> {
+        match (tree.layers(cx, &self.reading, plan)?, plan) {
+            (Some(layers), _) => self.image_of(tree, layers),
+            (None, Some(plan)) => self.image_of(tree, plan.inputs(cx, tree, &self.reading)),
+            (None, None) => self.build(cx, tree),
+        }
+    }
+
     /// The image that `layers` become, which were made of the files.
-    pub fn image_of<'a>(&self, tree: &dyn TreeSource, inputs: Vec<Input<'a>>) -> Result<Build<'a>> {
-        let Says { labels, created, platform, annotations } = tree.says()?;
+    fn image_of<'a>(&self, tree: &dyn TreeSource, inputs: Vec<Input<'a>>) -> Result<Build<'a>> {
+        let Says { labels, created, platform, annotations, command, finish } = tree.says()?;
         let platform = self.platform.clone().or(platform).unwrap_or_else(|| self.host.clone());
-        let edit = Edit { created: created.or(self.created), labels, ..Edit::default() };
-        Ok(Build { base: None, platform, inputs, edit, annotations, dialect: None })
+        let edit = Edit { created: created.or(self.created), labels, cmd: command, ..Edit::default() };
+        let dialect = finish.map(|finish| -> Dialect<'a> { Box::new(finish) });
+        Ok(Build { base: None, platform, inputs, edit, annotations, dialect })
     }
 }
 
@@ -231,6 +247,10 @@ impl Entries for Planting<'_> {
 
     fn offset(&self) -> u64 {
         self.inner.offset()
+    }
+
+    fn order(&self) -> Order {
+        self.inner.order()
     }
 }
 

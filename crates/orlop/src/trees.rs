@@ -1,5 +1,8 @@
 //! Places that hold a tree and no manifest: inputs of a draft.
 
+use crate::build::Input;
+use crate::chunk::Plan;
+use crate::draft::Draft;
 use crate::tar_tree::{self, TarTree};
 use crate::transport::Outside;
 use orlop_fs::glob::Glob;
@@ -52,6 +55,8 @@ pub enum Profile {
     Plain,
     /// An image that flatpak installs.
     Flatpak,
+    /// An image that bootc and ostree-ext take a commit from.
+    Encapsulated,
 }
 
 /// What an image begins with that is made of a tree, beside its files.
@@ -65,6 +70,10 @@ pub struct Says {
     pub platform: Option<Platform>,
     /// Annotations of the manifest.
     pub annotations: Annotations,
+    /// The command of a container.
+    pub command: Option<Vec<Box<str>>>,
+    /// The last word on the image, once its layers are there.
+    pub finish: Option<fn(&mut Draft)>,
 }
 
 /// A place that holds a tree.
@@ -81,6 +90,17 @@ pub trait TreeSource: Send + Sync {
     fn says(&self) -> Result<Says> {
         Ok(Says::default())
     }
+
+    /// The layers that they become, base first, where the place has a form of its own for them. `plan` says how the user
+    /// wants them divided.
+    fn layers<'a>(
+        &'a self,
+        _: &Context<'a>,
+        _: &'a Reading,
+        _: Option<&'a Plan>,
+    ) -> Result<Option<Vec<Input<'a>>>> {
+        Ok(None)
+    }
 }
 
 impl<T: TreeSource + ?Sized> TreeSource for &T {
@@ -94,6 +114,15 @@ impl<T: TreeSource + ?Sized> TreeSource for &T {
 
     fn says(&self) -> Result<Says> {
         (**self).says()
+    }
+
+    fn layers<'a>(
+        &'a self,
+        cx: &Context<'a>,
+        how: &'a Reading,
+        plan: Option<&'a Plan>,
+    ) -> Result<Option<Vec<Input<'a>>>> {
+        (**self).layers(cx, how, plan)
     }
 }
 

@@ -19,12 +19,11 @@ use crate::hint;
 use crate::report::{self, Code, Style};
 use crate::shell::Shell;
 use options::{Form, Options, Request};
-use orlop::build::{self, Build, Built, Input};
+use orlop::build::{self, Build, Built, Dialect, Input};
 use orlop::fs::Dir;
 use orlop::fs::machine::machine;
 use orlop::fs::stat::{self, FileKind};
 use orlop::layer::path::{escape, printable};
-use orlop::spec::config::Config;
 use orlop::spec::descriptor::Annotations;
 use orlop::spec::edit::Edit;
 use orlop::spec::port::Name;
@@ -97,14 +96,14 @@ fn build_image(options: &Options, cx: &Context<'_>, reading: &Reading) -> Result
     let Created::Blobs(sink) = transport::create(&target(options, &machine)?, &outside)? else {
         unreachable!("layouts and archives hold images");
     };
-    let dialect = |config: &mut Config| options.configure(config);
+    let dialect: Dialect<'_> = Box::new(|draft| options.configure(draft.config()));
     let image = Build {
         base: None,
         platform: options.platform(&machine),
         inputs: vec![input],
         edit: Edit { created: environment::source_date_epoch()?, ..Edit::default() },
         annotations: Annotations::new(),
-        dialect: Some(&dialect),
+        dialect: Some(dialect),
     };
     build::build(cx, vec![image], &build::Form::default(), sink, &[Name::Tag(options.tag.as_str().into())])
 }

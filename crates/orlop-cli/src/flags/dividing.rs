@@ -36,12 +36,19 @@ enum ProfileChoice {
     Plain,
     /// The same, with the labels that flatpak needs to install it.
     Flatpak,
+    /// The objects of the commit, for bootc and ostree-ext.
+    Encapsulated,
 }
 
 impl Dividing {
     /// Whether anything was asked for.
     pub fn is_given(&self) -> bool {
-        self.chunked.is_some() || self.profile.is_some()
+        self.given().iter().any(|(is_given, _)| *is_given)
+    }
+
+    /// What was asked for.
+    pub fn given(&self) -> [(bool, &'static str); 2] {
+        [(self.chunked.is_some(), "--chunked"), (self.profile.is_some(), "--profile")]
     }
 
     /// What a commit becomes.
@@ -49,6 +56,7 @@ impl Dividing {
         match self.profile {
             None | Some(ProfileChoice::Plain) => Profile::Plain,
             Some(ProfileChoice::Flatpak) => Profile::Flatpak,
+            Some(ProfileChoice::Encapsulated) => Profile::Encapsulated,
         }
     }
 

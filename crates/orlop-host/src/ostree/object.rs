@@ -112,7 +112,8 @@ fn parse_xattrs(view: View<'_>) -> Result<Xattrs, Malformed> {
     Ok(xattrs)
 }
 
-fn print_xattrs(xattrs: &Xattrs) -> Vec<u8> {
+/// The attributes of a file, as they are in an object.
+pub(super) fn print_xattrs(xattrs: &Xattrs) -> Vec<u8> {
     let mut array = Writer::new("a(ayay)");
     for (name, value) in xattrs {
         array.push(&Writer::new("(ayay)").push(&[name, &b"\0"[..]].concat()).push(value).finish());

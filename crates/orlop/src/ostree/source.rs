@@ -3,16 +3,23 @@
 //! ```text
 //! plain          the commit itself in labels: whoever imports the image has the same commit again, signatures included
 //! flatpak        the same, and the labels that flatpak needs to install it
+//! encapsulated   the objects themselves in the layers, in the form of bootc and ostree-ext
 //! ```
 //!
 //! Invariant: the image depends on the commit and what was said beside it alone.
 
+use crate::build::Input;
+use crate::chunk::Plan;
+use crate::draft::Draft;
 use crate::error::Error;
 use crate::trees::{Profile, Reading, Says, TreeSource};
 use orlop_fs::owner::Owner;
 use orlop_host::flatpak::labels::{Labels, XA_REF};
 use orlop_host::flatpak::refname::Ref;
 use orlop_host::ostree::carried::Carried;
+use orlop_host::ostree::encapsulated;
+use orlop_host::ostree::encapsulated::entries::LayerEntries;
+use orlop_host::ostree::encapsulated::outline::Outline;
 use orlop_host::ostree::export::{CommitEntries, Folder, folder, split_subpath, time};
 use orlop_host::ostree::object::Commit;
 use orlop_host::ostree::{ObjectId, RefSpec, Repo, Variant};
@@ -23,6 +30,7 @@ use orlop_spec::port::Result;
 use orlop_spec::time::Timestamp;
 use orlop_spec::{Context, Limits, Platform};
 use std::path::Path;
+use std::sync::Arc;
 
 /// Bytes of flatpak's `metadata` that are read.
 const METADATA: u64 = 1 << 20;
@@ -45,7 +53,7 @@ impl CommitTree {
     pub fn open(repository: &Path, name: &str, profile: Profile, limits: &Limits) -> Result<Self> {
         let (name, path) = split_subpath(name)?;
         let is_whole = path.is_root();
-        if profile == Profile::Flatpak && !is_whole {
+        if profile != Profile::Plain && !is_whole {
             return Err(NOT_WHOLE.into());
         }
         let repo = Repo::open(repository, limits)?;
@@ -72,6 +80,9 @@ impl CommitTree {
         if !self.is_whole {
             return Ok(Annotations::new());
         }
+        if self.profile == Profile::Encapsulated {
+            return Ok(encapsulated::labels(&self.id, &self.commit));
+        }
         let detached = self.repo.detached(&self.id)?;
         let mut labels = Carried { commit: self.commit.clone(), detached }.to_annotations();
         if self.profile == Profile::Flatpak {
@@ -81,6 +92,24 @@ impl CommitTree {
             labels.extend(of_flatpak.to_annotations());
         }
         Ok(labels)
+    }
+
+    /// The layers of its objects: first the one on top of a plan, with the folders, then the groups.
+    fn encapsulated<'a>(&'a self, cx: &Context<'a>, plan: Option<&Plan>) -> Result<Vec<Input<'a>>> {
+        let groups: Vec<Annotations> = plan.into_iter().flat_map(Plan::annotations).collect();
+        let (mut at, count) = (0, groups.len());
+        let mut layer_of = |path: &TreePath| {
+            let layer = plan.and_then(|plan| plan.layer(at, path)).filter(|layer| *layer < count);
+            at += 1;
+            layer.map_or(0, |layer| layer + 1)
+        };
+        let commit = (&self.id, &self.commit);
+        let outline = Arc::new(Outline::new(cx, &self.repo, commit, (count + 1, &mut layer_of))?);
+        let input = |(number, annotations)| {
+            let entries = Box::new(LayerEntries::new(&self.repo, Arc::clone(&outline), number));
+            Input { name: format!("layer {} of {}", number + 1, count + 1), entries, annotations }
+        };
+        Ok([Annotations::new()].into_iter().chain(groups).enumerate().map(input).collect())
     }
 
     /// The file `metadata` of the root.
@@ -94,8 +123,8 @@ impl CommitTree {
 }
 
 const NOT_WHOLE: Error = Error::Unfit {
-    what: "flatpak takes whole commits, and a subpath is a part of one",
-    hint: "leave the subpath or --profile flatpak out",
+    what: "flatpak and bootc take whole commits, and a subpath is a part of one",
+    hint: "leave the subpath or --profile out",
 };
 
 const NOT_FLATPAK: Error = Error::Unfit {
@@ -114,14 +143,48 @@ impl TreeSource for CommitTree {
     }
 
     fn says(&self) -> Result<Says> {
-        let labels = self.labels()?.into_iter().map(|(key, value)| Pair { key, value }).collect();
+        let labels = self.labels()?;
         let created = i64::try_from(self.commit.time).ok();
         let created = created.and_then(|seconds| Timestamp::new(seconds, 0).ok());
         let name = self.flatpak_ref();
         let architecture = name.as_ref().and_then(Ref::architecture);
         let platform = architecture.map(|name| Platform::new("linux", name, None));
-        Ok(Says { labels, created, platform, annotations: Annotations::new() })
+        let mut says = Says { created, platform, ..Says::default() };
+        if self.profile == Profile::Encapsulated {
+            says.annotations.clone_from(&labels);
+            says.command = encapsulated::command(&self.commit);
+            says.finish = Some(name_last_layer);
+        }
+        says.labels = labels.into_iter().map(|(key, value)| Pair { key, value }).collect();
+        Ok(says)
     }
+
+    fn layers<'a>(
+        &'a self,
+        cx: &Context<'a>,
+        how: &'a Reading,
+        plan: Option<&'a Plan>,
+    ) -> Result<Option<Vec<Input<'a>>>> {
+        match self.profile {
+            Profile::Encapsulated if how.owner == Owner::Squash => Err(SQUASHED.into()),
+            Profile::Encapsulated => self.encapsulated(cx, plan).map(Some),
+            Profile::Plain | Profile::Flatpak => Ok(None),
+        }
+    }
+}
+
+const SQUASHED: Error = Error::Unfit {
+    what: "a commit is encapsulated with the owners that it has",
+    hint: "leave --owner out, or --profile encapsulated",
+};
+
+/// Says where the layers of the commit end: what is put above them later is not part of it.
+fn name_last_layer(draft: &mut Draft) {
+    let Some(last) = draft.config().rootfs.diff_ids.last() else { return };
+    let last: Box<str> = last.to_string().into();
+    let execution = draft.config().config.get_or_insert_default();
+    execution.labels.insert(encapsulated::LAST_LAYER.into(), last.clone());
+    draft.annotations().insert(encapsulated::LAST_LAYER.into(), last);
 }
 
 /// The entries of a commit, as they are to be read.

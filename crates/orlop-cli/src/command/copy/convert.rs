@@ -34,18 +34,19 @@ pub fn tree_to_image(
     let sink = match arguments.places.create_any(target, cx)? {
         Created::Blobs(sink) => sink,
         Created::Tree(to) if to.honours(Wish::Commit) => {
+            refuse(to.becomes(), &dividing.given())?;
             return tree_to_commit(arguments, cx, tree, making, &*to);
         }
         Created::Tree(_) => return Err(FILES.into()),
     };
     refuse(NO_COMMIT, &arguments.commits.given())?;
-    say(cx, "the files become a new image, without a command");
+    match tree.says()?.command {
+        Some(_) => say(cx, "the files become a new image"),
+        None => say(cx, "the files become a new image, without a command"),
+    }
     let chunking = dividing.chunking(&arguments.places, cx, making.platform.as_ref())?;
     let plan = chunking.map(|how| Plan::new(cx, tree, &making.reading, &how)).transpose()?;
-    let image = match &plan {
-        Some(plan) => making.image_of(tree, plan.inputs(cx, tree, &making.reading))?,
-        None => making.build(cx, tree)?,
-    };
+    let image = making.divide(cx, tree, plan.as_ref())?;
     let form = Form { codec: arguments.compress.unwrap_or_default(), algorithm: Algorithm::default() };
     let name = name(target)?;
     let built = build(cx, vec![image], &form, sink, std::slice::from_ref(&name))?;

@@ -223,6 +223,12 @@ pub enum RepoError {
         /// The mode.
         mode: super::Mode,
     },
+    /// An image has its repository where the commit has something else.
+    #[error("the commit has `{path}`, and there an encapsulated image has its repository")]
+    Taken {
+        /// Where.
+        path: String,
+    },
     /// Something else is there already.
     #[error("{path} is there already, and is not what the commit has")]
     InTheWay {
@@ -264,6 +270,7 @@ impl Diagnose for RepoError {
             Self::Missing { .. } | Self::Damaged { .. } | Self::Malformed { .. } | Self::Deflate { .. } => {
                 Some("find everything that is wrong: orlop ostree fsck --repo=REPO".into())
             }
+            Self::Taken { .. } => Some("carry it in labels: leave out --profile encapsulated".into()),
             Self::NoSummary => Some("make it: orlop ostree summary --update --repo=REPO".into()),
             Self::RefExists { .. } => Some("let it lead elsewhere with --force".into()),
             Self::NotCanonical { .. } => Some("drop what does not fit: --canonical-permissions".into()),
