@@ -312,7 +312,10 @@ impl Writing<'_> {
     ) -> Result<ObjectId, Error> {
         let header = self.options.flavour.file(meta);
         let most = usize::try_from(size).unwrap_or(usize::MAX).min(PIECE);
-        buffer.resize(most, 0);
+        if buffer.len() < most {
+            buffer.resize(most, 0);
+        }
+        let buffer = &mut buffer[..most];
         if size <= PIECE as u64 {
             let count = fill(file, buffer)?;
             return self.transaction.put_file(&header, &buffer[..count]);

@@ -1,7 +1,7 @@
 //! Contents of archives: raw deflate (RFC 1951).
 //!
-//! Small contents are compressed as a whole by libdeflate, which is faster and makes less; others pass through zlib. Any
-//! deflate of a content is legal: its id is that of what comes out.
+//! Contents that are held in memory are compressed as a whole by libdeflate, which takes half the time and makes as little;
+//! others pass through zlib. Any deflate of a content is legal: its id is that of what comes out.
 
 use super::file::read_some;
 use crate::Error;
@@ -78,15 +78,18 @@ impl Compressors {
         Self { level: level.clamp(1, 9), idle: Mutex::default() }
     }
 
-    /// A whole content, deflated behind what `out` holds.
-    pub(super) fn deflate(&self, content: &[u8], out: &mut Vec<u8>) {
+    /// What is in `front`, and behind it a whole content, deflated.
+    pub(super) fn deflate(&self, front: &[u8], content: &[u8]) -> Vec<u8> {
         let mut compressor = self.take();
-        let start = out.len();
-        out.resize(start + compressor.deflate_compress_bound(content.len()), 0);
+        let start = front.len();
+        // Zeros of the kernel: what is not needed of a large bound costs no memory.
+        let mut out = vec![0; start + compressor.deflate_compress_bound(content.len())];
+        out[..start].copy_from_slice(front);
         let length =
             compressor.deflate_compress(content, &mut out[start..]).expect("the bound has room for all");
         out.truncate(start + length);
         self.idle.lock().expect("no holder panics").push(compressor);
+        out
     }
 
     /// A compressor for a content that passes.

@@ -66,6 +66,18 @@ impl Repo {
         FileObject::open(self, id)
     }
 
+    /// Which folders of objects there are, by their first byte.
+    pub(super) fn object_folders(&self) -> Result<Box<[bool; 256]>, Error> {
+        let mut found = Box::new([false; 256]);
+        for name in self.objects.list()? {
+            let number = std::str::from_utf8(&name).ok().filter(|name| name.len() == 2);
+            if let Some(number) = number.and_then(|number| u8::from_str_radix(number, 16).ok()) {
+                found[usize::from(number)] = true;
+            }
+        }
+        Ok(found)
+    }
+
     /// Every object that is there, in no order: names that are none are passed over.
     pub fn list(&self, kinds: &[Kind]) -> Result<Vec<ObjectName>, Error> {
         let mut found = Vec::new();

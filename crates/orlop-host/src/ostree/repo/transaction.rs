@@ -11,6 +11,7 @@
 //! forced to the disk; the same with the commits; then the refs, one by one. Whatever stops it leaves objects that nothing
 //! names, at worst, and no ref to anything that is not whole.
 
+mod held;
 mod publish;
 mod staging;
 mod writer;
@@ -24,6 +25,7 @@ use crate::Error;
 use crate::ostree::id::{Kind, ObjectId, ObjectName};
 use crate::ostree::object::{FileHasher, FileHeader, LARGEST_METADATA};
 use crate::ostree::refname::RefSpec;
+use held::Held;
 use orlop_fs::lock::{Lock, Share, Wait};
 use orlop_fs::{Dir, File, privilege};
 use orlop_layer::Time;
@@ -45,6 +47,9 @@ pub struct Transaction<'r> {
     met: Mutex<HashMap<ObjectName, u64>>,
     refs: Mutex<Vec<(RefSpec, Option<ObjectId>)>>,
     compressors: Compressors,
+    held: Held,
+    /// Which folders of objects there are, by their first byte.
+    folders: Box<[bool; 256]>,
     caller: (u32, u32),
     is_synced: bool,
     metadata: Counter,
@@ -94,6 +99,8 @@ impl Repo {
             met: Mutex::default(),
             refs: Mutex::default(),
             compressors: Compressors::new(level.unwrap_or(6)),
+            held: Held::new(cx.workers),
+            folders: self.object_folders()?,
             caller: privilege::ids(),
             is_synced: self.config.boolean("core", "fsync")?.unwrap_or(true),
             metadata: Counter::default(),
@@ -192,7 +199,9 @@ impl Transaction<'_> {
     fn claim(&self, object: &ObjectName, counter: &Counter, bytes: u64) -> Result<bool, Error> {
         counter.given.fetch_add(1, Ordering::Relaxed);
         let was_met = self.met.lock().expect("no holder panics").insert(*object, bytes).is_some();
-        let is_new = !was_met && !self.repo.has(object)?;
+        // What another writer brings meanwhile is written once more, and takes the place of what is the same.
+        let may_be_there = self.folders[usize::from(object.id.0[0])];
+        let is_new = !(was_met || may_be_there && self.repo.has(object)?);
         if is_new {
             counter.written.fetch_add(1, Ordering::Relaxed);
             counter.bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -219,11 +228,10 @@ impl Transaction<'_> {
         let file = folder.create_file(&name, 0o600)?;
         match self.repo.mode {
             Mode::Archive => {
-                let mut bytes = header.to_archived(content.len() as u64);
-                if !header.is_link() {
-                    self.compressors.deflate(content, &mut bytes);
-                }
-                write(&file, &bytes)?;
+                let front = header.to_archived(content.len() as u64);
+                let has_content = !header.is_link();
+                let deflated = has_content.then(|| self.compressors.deflate(&front, content));
+                write(&file, &deflated.unwrap_or(front))?;
             }
             Mode::BareUser if header.is_link() => write(&file, &[header.target.as_bytes(), b"\0"].concat())?,
             _ => write(&file, content)?,

@@ -1,5 +1,6 @@
 //! A file whose content passes.
 
+use super::held::Share;
 use super::{SMALL, Transaction, write};
 use crate::Error;
 use crate::ostree::id::{Kind, ObjectId, ObjectName};
@@ -16,12 +17,12 @@ pub struct FileWriter<'t> {
     header: FileHeader,
     announced: u64,
     taken: u64,
-    place: Place,
+    place: Place<'t>,
 }
 
-enum Place {
+enum Place<'t> {
     /// Until all is there.
-    Memory(Vec<u8>),
+    Memory(Vec<u8>, Option<Share<'t>>),
     /// A file that waits for its id.
     File(Box<Large>),
 }
@@ -39,8 +40,13 @@ impl<'t> FileWriter<'t> {
         header: FileHeader,
         announced: u64,
     ) -> Result<Self, Error> {
+        // Only compressing gains by holding more.
+        let takes_share = announced > SMALL && transaction.repo.mode == Mode::Archive;
+        let share = if takes_share { transaction.held.take(announced) } else { None };
         let place = match usize::try_from(announced) {
-            Ok(size) if announced <= SMALL => Place::Memory(Vec::with_capacity(size)),
+            Ok(size) if announced <= SMALL || share.is_some() => {
+                Place::Memory(Vec::with_capacity(size), share)
+            }
             _ => Place::File(Box::new(Large::new(transaction, &header, announced)?)),
         };
         Ok(Self { transaction, header, announced, taken: 0, place })
@@ -53,7 +59,7 @@ impl<'t> FileWriter<'t> {
             return Err(self.wrong_size());
         }
         match &mut self.place {
-            Place::Memory(content) => content.extend_from_slice(bytes),
+            Place::Memory(content, _) => content.extend_from_slice(bytes),
             Place::File(large) => large.take(bytes)?,
         }
         Ok(())
@@ -66,7 +72,7 @@ impl<'t> FileWriter<'t> {
         }
         let Self { transaction, header, place, taken, .. } = self;
         match place {
-            Place::Memory(content) => transaction.put_file(&header, &content),
+            Place::Memory(content, _share) => transaction.put_file(&header, &content),
             Place::File(large) => large.finish(transaction, &header, taken),
         }
     }
