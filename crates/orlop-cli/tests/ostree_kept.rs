@@ -194,3 +194,117 @@ fn images_and_their_layers_are_listed_and_pruned() {
     assert_eq!(out(&it, &["ostree", "layers", "prune", "--repo=r"]), "layers: 0, objects: 0, bytes: 0 B");
     assert_eq!(digest(&it, "ostree:r@docker://h.example/base:1"), digest(&it, "oci:lay:base"));
 }
+
+/// The names beneath `/v2/` whose blobs a registry was asked for since.
+fn fetched(registry: &Registry, before: usize) -> usize {
+    registry.requests()[before..]
+        .iter()
+        .filter(|line| line.contains("GET /v2/") && line.contains("/blobs/"))
+        .count()
+}
+
+#[test]
+fn a_branch_has_the_tree_and_the_layers_are_kept() {
+    const PROOF: &str = "ostree: a branch of kept layers";
+    let Some(registry) = Registry::start(Wire::Clear, Guard::Open) else {
+        return proof::skipped(PROOF, "docker-registry is missing");
+    };
+    let it = world();
+    ostree_init(&it, "plain");
+    let place = |name: &str| format!("docker://{}/{name}:1", registry.host());
+    for tag in ["base", "app"] {
+        out(&it, &["copy", &format!("oci:lay:{tag}"), &place(tag), "--progress=none"]);
+    }
+    let keep = |name: &str, branch: &str| {
+        let before = registry.requests().len();
+        let to = format!("ostree:r@{branch}");
+        let told =
+            out(&it, &["copy", &place(name), &to, "--keep-layers", "--format=json", "--progress=none"]);
+        let told: serde_json::Value = serde_json::from_str(&told).expect("a document");
+        (told, fetched(&registry, before))
+    };
+    let (base, requests) = keep("base", "os/base");
+    assert_eq!((requests, base["identity"].clone()), (2, "new".into()), "the config and the layer");
+    let (app, requests) = keep("app", "os/app");
+    assert_eq!(requests, 2, "the config and the one layer that is not the base's");
+    assert_eq!(app["content"]["given"], 0, "no content is read to merge what is kept: {app}");
+    let (again, requests) = keep("app", "os/again");
+    assert_eq!((requests, again["commit"].clone()), (1, app["commit"].clone()), "the config");
+
+    // The same tree as without layers.
+    let plain: serde_json::Value = serde_json::from_str(&out(
+        &it,
+        &["copy", "oci:lay:app", "ostree:plain@os/app", "--format=json", "--progress=none"],
+    ))
+    .expect("a document");
+    let shown = |repo: &str, commit: &serde_json::Value| {
+        let commit = commit.as_str().expect("an id");
+        out(&it, &["ostree", "ls", &format!("--repo={repo}"), "-R", "-C", commit])
+    };
+    assert_eq!(shown("r", &app["commit"]), shown("plain", &plain["commit"]));
+
+    // The map, and the way back.
+    let images = out(&it, &["ostree", "images", "--repo=r", "--format=json"]);
+    let images: serde_json::Value = serde_json::from_str(&images).expect("a document");
+    let listed = images["images"].as_array().expect("a list");
+    let of = |branch: &str| listed.iter().find(|image| image["ref"] == branch).expect("listed").clone();
+    let digest = digest(&it, "oci:lay:app");
+    assert_eq!(of("os/app")["commit"], app["commit"]);
+    assert_eq!((of("os/app")["digest"].as_str(), of("os/app")["name"].is_null()), (Some(&*digest), true));
+    assert_eq!(of("os/app")["layers"][0], of("os/base")["layers"][0]);
+    out(&it, &["copy", &format!("ostree:r@{digest}"), &place("back"), "--progress=none"]);
+    assert_eq!(self::digest(&it, &place("back")), digest);
+
+    // The branch alone has the layers kept.
+    for branch in ["os/app", "os/again"] {
+        out(&it, &["ostree", "layers", "prune", "--repo=r"]);
+        assert_eq!(self::digest(&it, &format!("ostree:r@{digest}")), digest);
+        out(&it, &["ostree", "refs", "--repo=r", "--delete", branch]);
+    }
+    let layers = out(&it, &["ostree", "layers", "prune", "--repo=r", "--format=json"]);
+    let layers: serde_json::Value = serde_json::from_str(&layers).expect("a document");
+    assert_eq!(layers["layers"].as_array().map(Vec::len), Some(1), "{layers}");
+    proof::ran(PROOF, 5);
+}
+
+/// A copy of what is kept reads the lists of its layers, whatever is asked for.
+#[test]
+fn a_kept_image_becomes_a_branch_without_its_contents() {
+    let it = world();
+    ostree_init(&it, "plain");
+    let kept = "ostree:r@docker://h.example/app:1";
+    out(&it, &["copy", "oci:lay:app", kept, "--progress=none"]);
+    let commit = |from: &str, to: &str| -> serde_json::Value {
+        let told = out(&it, &["copy", from, to, "--format=json", "--progress=none"]);
+        serde_json::from_str(&told).expect("a document")
+    };
+    let plain = commit("oci:lay:app", "ostree:plain@os/app");
+    // What no content is read of can be gone for this.
+    let mut hidden = Vec::new();
+    for folder in std::fs::read_dir(it.path("r/objects")).expect("a folder").flatten() {
+        for object in folder.path().read_dir().expect("a folder").flatten() {
+            let path = object.path();
+            let is_file = path.extension().is_some_and(|ending| ending == "filez");
+            if is_file && path.metadata().expect("there").len() > 1 << 11 {
+                hidden.push(path);
+            }
+        }
+    }
+    assert_eq!(hidden.len(), 1, "the one large file");
+    std::fs::write(&hidden[0], "not what it was").expect("ours");
+    for from in [kept, "oci:lay:app"] {
+        let branch = commit(from, "ostree:r@os/app");
+        assert_eq!((&branch["commit"], &branch["content"]["given"]), (&plain["commit"], &0.into()), "{from}");
+    }
+}
+
+#[test]
+fn a_commit_that_is_given_back_speaks_of_no_image() {
+    let it = world();
+    let words = ["copy", "oci:lay:app", "ostree:r@os/app", "--keep-layers", "--verify-id=require"];
+    let refused = run(&it, &words).run();
+    assert_eq!(refused.code(), Some(64));
+    assert!(refused.err().contains("--keep-layers"), "{}", refused.err());
+    let refused = run(&it, &["copy", "oci:lay:app", "oci:other:1", "--keep-layers"]).run();
+    assert!(refused.err().contains("--keep-layers"), "{}", refused.err());
+}

@@ -9,6 +9,7 @@ use orlop_layer::{Budget, Error as LayerError, Verified};
 use orlop_spec::media_type::Compression;
 use orlop_spec::port::{Result, See, Unpacked};
 use orlop_spec::{Context, Event, Fault};
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -39,14 +40,46 @@ pub(crate) fn open_from(
     first: u16,
     each: Each<'_>,
 ) -> Result<Layers> {
+    let count = u16::try_from(image.layers()?.len()).map_err(|_| too_many(cx))?;
+    let done = open_those(cx, phase, image, (first..count).collect(), &Sum::new(cx), each)?;
+    let (trees, sizes) = done.into_iter().flatten().unzip();
+    Ok(Layers { trees, sizes })
+}
+
+/// Decodes and proves the layers whose trees are not known, and gives the trees of all, base first.
+pub(crate) fn open_others(
+    cx: &Context<'_>,
+    phase: &'static str,
+    image: &Image<'_>,
+    mut known: BTreeMap<u16, Tree>,
+    each: Each<'_>,
+) -> Result<Vec<Tree>> {
+    let count = u16::try_from(image.layers()?.len()).map_err(|_| too_many(cx))?;
+    let sum = Sum::new(cx);
+    known.values().try_for_each(|tree| sum.take(tree.len()))?;
+    let unknown = (0..count).filter(|index| !known.contains_key(index)).collect();
+    let done = open_those(cx, phase, image, unknown, &sum, each)?;
+    let trees =
+        (0..count).zip(done).map(|(index, done)| done.map(|(tree, _)| tree).or_else(|| known.remove(&index)));
+    Ok(trees.map(|tree| tree.expect("what is not known was decoded")).collect())
+}
+
+/// Decodes and proves some layers; what became of each, in the order of all.
+fn open_those(
+    cx: &Context<'_>,
+    phase: &'static str,
+    image: &Image<'_>,
+    mut order: Vec<u16>,
+    sum: &Sum,
+    each: Each<'_>,
+) -> Result<Vec<Option<(Tree, u64)>>> {
     let layers = image.layers()?;
-    let mut order: Vec<u16> = (first..u16::try_from(layers.len()).map_err(|_| too_many(cx))?).collect();
     order.sort_by_key(|index| std::cmp::Reverse(layers[usize::from(*index)].blob.size));
     cx.observer.event(planned(phase, order.iter().map(|index| layers[usize::from(*index)].blob)));
     let lanes = cx.workers.get().min(order.len());
     let stages = if lanes < cx.workers.get() { Stages::Pipelined } else { Stages::One };
     let done: Vec<Mutex<Option<(Tree, u64)>>> = layers.iter().map(|_| Mutex::new(None)).collect();
-    let opening = Opening { cx, phase, image, stages, sum: Sum::new(cx) };
+    let opening = Opening { cx, phase, image, stages, sum };
     in_parallel(lanes, &order, |index| {
         let slot = usize::from(*index);
         each(*index, &mut |visitor| {
@@ -56,9 +89,7 @@ pub(crate) fn open_from(
             Ok(())
         })
     })?;
-    let done = done.into_iter().skip(first.into()).map(|slot| slot.into_inner().expect("no holder panics"));
-    let (trees, sizes) = done.map(|slot| slot.expect("every layer was decoded")).unzip();
-    Ok(Layers { trees, sizes })
+    Ok(done.into_iter().map(|slot| slot.into_inner().expect("no holder panics")).collect())
 }
 
 /// The merged tree of an image; contents are proven and passed over.
@@ -84,7 +115,7 @@ pub fn open_at(
 ) -> Result<()> {
     let layers = image.layers()?;
     let stages = if cx.workers.get() > 1 { Stages::Pipelined } else { Stages::One };
-    let opening = Opening { cx, phase, image, stages, sum: Sum::new(cx) };
+    let opening = Opening { cx, phase, image, stages, sum: &Sum::new(cx) };
     opening.one(&layers[usize::from(index)], index, visitor).map(drop)
 }
 
@@ -116,7 +147,7 @@ struct Opening<'a> {
     phase: &'static str,
     image: &'a Image<'a>,
     stages: Stages,
-    sum: Sum,
+    sum: &'a Sum,
 }
 
 impl Opening<'_> {
@@ -129,7 +160,7 @@ impl Opening<'_> {
                 self.decode(bytes, (layer, Compression::None), index, visitor)
             }
             Some(unpacked) => {
-                let opened = outline(cx, &*unpacked, index, &self.sum, &mut |_, _| Ok(()));
+                let opened = outline(cx, &*unpacked, index, self.sum, &mut |_, _| Ok(()));
                 cx.observer.event(Event::Advanced { item: item.clone(), bytes: layer.blob.size });
                 opened
             }

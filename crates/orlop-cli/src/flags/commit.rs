@@ -4,7 +4,7 @@ use super::Format;
 use super::config::time;
 use crate::environment;
 use clap::{Args, ValueEnum};
-use orlop::ostree::target::{CommitWish, VerifyId};
+use orlop::ostree::target::{CommitWish, KeepLayers, VerifyId};
 use orlop::spec::Fault;
 use orlop::spec::time::Timestamp;
 
@@ -28,6 +28,10 @@ pub struct CommitFlags {
     /// Commit before a new one, as a ref or an id [default: none]
     #[arg(long, value_name = "COMMIT")]
     parent: Option<Box<str>>,
+    /// Keep each layer by itself too, as `ostree:REPO@docker://…` does: other images share it, and the image can leave as it
+    /// came, by `ostree:REPO@DIGEST`
+    #[arg(long)]
+    keep_layers: bool,
     /// Form of the result, and of an error [default: human]
     #[arg(long, value_name = "FORM")]
     format: Option<Format>,
@@ -58,6 +62,7 @@ impl CommitFlags {
             subject: self.subject.clone(),
             body: self.body.clone(),
             parent: self.parent.clone(),
+            keep: if self.keep_layers { KeepLayers::Yes } else { KeepLayers::No },
         })
     }
 
@@ -67,13 +72,14 @@ impl CommitFlags {
     }
 
     /// The flags that only a commit can honour, and whether they were given.
-    pub fn given(&self) -> [(bool, &'static str); 5] {
+    pub fn given(&self) -> [(bool, &'static str); 6] {
         [
             (self.verify_id.is_some(), "--verify-id"),
             (self.timestamp.is_some(), "--timestamp"),
             (self.subject.is_some(), "--subject"),
             (self.body.is_some(), "--body"),
             (self.parent.is_some(), "--parent"),
+            (self.keep_layers, "--keep-layers"),
         ]
     }
 }

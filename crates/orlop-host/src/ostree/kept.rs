@@ -17,11 +17,11 @@ pub(super) mod note;
 mod sink;
 
 pub use note::ImageNote;
-pub use sink::{KeptSink, Merged};
+pub use sink::KeptSink;
 
 use super::escape::{Escape, IMAGES};
+use super::id::ObjectId;
 use super::layers::LayersError;
-use super::object::Commit;
 use super::refname::RefSpec;
 use super::repo::Repo;
 use crate::error::Error;
@@ -44,10 +44,10 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// Opens the image that is kept under a name.
+    /// Opens the image that is kept under a name, or the one whose manifest or index has a digest.
     pub fn open(repo: Repo, name: &str, workers: NonZeroUsize) -> Result<Self> {
         let Some(note) = find(&repo, name)? else {
-            let known = Names::new(images(&repo)?.into_iter().map(|(name, _)| name)).near(name);
+            let known = Names::new(images(&repo)?.into_iter().filter_map(|image| image.name)).near(name);
             return Err(Error::from(LayersError::NoSuchImage { wanted: name.into(), known }).into());
         };
         Ok(Self { repo, note, workers })
@@ -59,23 +59,56 @@ impl Kept {
     }
 }
 
-/// What is known of the image under a name; `None` where there is none.
+/// What is known of the image under a name, or of one by the digest of its manifest or index; `None` where there is none.
 pub fn find(repo: &Repo, name: &str) -> Result<Option<ImageNote>> {
-    let at = Escape::Bootc.encode(IMAGES, name.as_bytes()).map_err(Error::from)?;
-    match repo.find_ref(&RefSpec::local(at))? {
+    if let Ok(digest) = name.parse::<Digest>() {
+        let is_it = |image: &KeptImage| image.note.root.digest == digest.into();
+        return Ok(images(repo)?.into_iter().find(is_it).map(|image| image.note));
+    }
+    let spec = sink::spec_of(name)?;
+    match repo.find_ref(&spec)? {
         Some(id) => ImageNote::of(&repo.commit(&id)?.metadata).map(Some),
         None => Ok(None),
     }
 }
 
-/// Every image that is kept, by its name, and its commit.
-pub fn images(repo: &Repo) -> Result<Vec<(Box<str>, Commit)>> {
+/// An image that a ref leads to.
+#[derive(Clone, Debug)]
+pub struct KeptImage {
+    /// The ref.
+    pub spec: RefSpec,
+    /// What the image is called elsewhere; nothing where the ref is another one, such as a branch that has its tree.
+    pub name: Option<Box<str>>,
+    /// The commit.
+    pub commit: ObjectId,
+    /// What the image is.
+    pub note: ImageNote,
+}
+
+impl KeptImage {
+    /// The name, or else the ref.
+    pub fn called(&self) -> Box<str> {
+        self.name.clone().unwrap_or_else(|| self.spec.to_string().into())
+    }
+}
+
+/// Every image that a ref leads to.
+///
+/// # Errors
+/// [`LayersError::NoteDamaged`] where a commit speaks of an image, and what it says is not understood: nobody knows then
+/// which layers it needs.
+pub fn images(repo: &Repo) -> Result<Vec<KeptImage>> {
     let mut images = Vec::new();
-    for (spec, id) in repo.refs()? {
-        let name = if spec.remote.is_none() { Escape::Bootc.decode(IMAGES, &spec.name) } else { None };
-        if let Some(Ok(name)) = name.map(String::from_utf8) {
-            images.push((name.into(), repo.commit(&id)?));
+    for (spec, commit) in repo.refs()?.into_iter().chain(repo.mirrored_refs()?) {
+        let metadata = repo.commit(&commit)?.metadata;
+        if !ImageNote::is_in(&metadata) {
+            continue;
         }
+        let damaged = |_| LayersError::NoteDamaged { name: spec.name.clone(), what: "which image it is" };
+        let note = ImageNote::of(&metadata).map_err(damaged).map_err(Error::from)?;
+        let name = if spec.remote.is_none() { Escape::Bootc.decode(IMAGES, &spec.name) } else { None };
+        let name = name.and_then(|name| String::from_utf8(name).ok()).map(Into::into);
+        images.push(KeptImage { spec, name, commit, note });
     }
     Ok(images)
 }

@@ -15,6 +15,7 @@
 //! of its objects, and is proven again by whoever reads it.
 
 mod error;
+pub mod known;
 mod look;
 mod note;
 pub(super) mod recipe;

@@ -1,12 +1,13 @@
 //! Images leave as they came, and have their layers once.
 
 use crate::world::*;
+use orlop_host::ostree::escape::IMAGES;
 use orlop_host::ostree::kept::{Kept, KeptSink};
 use orlop_host::ostree::repo::{Mode, Repo};
 use orlop_layer::Codec;
 use orlop_spec::digest::{Algorithm, DiffId, Digest};
 use orlop_spec::media_type::{MediaType, OCI_INDEX, OCI_LAYER, OCI_LAYER_GZIP, OCI_MANIFEST};
-use orlop_spec::port::{Catalog, Name, Put, Result, Sink, Source};
+use orlop_spec::port::{Catalog, Depth, Name, Put, Result, Sink, Source};
 use orlop_spec::{Descriptor, Index, Kind, json};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -122,6 +123,55 @@ fn an_index_is_kept_with_what_is_here_of_it() {
     let mut names = [one.root, two.root].map(|root| root.digest.encoded());
     names.sort();
     assert_eq!(folders.iter().map(|(name, ..)| &**name).collect::<Vec<_>>(), names);
+}
+
+/// What was left out before is not taken for there.
+#[test]
+fn an_index_that_was_kept_in_part_is_not_held() {
+    let other = tar([Member::file("other", "of another machine")]);
+    let (one, two) = (image(&[&base()], Codec::None), image(&[&other], Codec::None));
+    let index = json::print(&Index::new(vec![one.root.clone(), two.root.clone()]));
+    let root = describe(OCI_INDEX, Algorithm::Sha256, &index);
+    let place = scratch();
+    let r = place.path("r");
+    let has = || {
+        let sink = sink(&r, Mode::Archive, NAME);
+        sink.has(&Name::Untagged, &root, Depth::default()).expect("readable")
+    };
+    let part = Image { root: root.clone(), blobs: [one.blobs, vec![(root.clone(), index.clone())]].concat() };
+    part.keep(sink(&r, Mode::Archive, NAME));
+    assert!(!has());
+    let all = Image { root: root.clone(), blobs: [part.blobs, two.blobs].concat() };
+    all.keep(sink(&r, Mode::Archive, NAME));
+    assert!(has());
+}
+
+#[test]
+fn an_image_is_found_by_its_digest_whichever_ref_leads_to_it() {
+    let place = scratch();
+    let (r, image) = (place.path("r"), image(&[&base()], Codec::GZIP));
+    image.keep(sink(&r, Mode::Archive, NAME));
+    let repo = Repo::open(&r, &LIMITS).expect("there");
+    let by_name =
+        repo.refs().expect("readable").into_iter().find(|(spec, _)| spec.name.beneath(IMAGES).is_some());
+    let (spec, commit) = by_name.expect("kept");
+    let transaction = repo.begin(&cx()).expect("it begins");
+    transaction.set_ref(&"os/stable".parse().expect("a ref"), Some(&commit));
+    transaction.set_ref(&spec, None);
+    transaction.finish().expect("it ends");
+    image.comes_back(&kept(&r, &image.root.digest.to_string()));
+    let other = Digest::of(Algorithm::Sha256, b"another").to_string();
+    assert_eq!(Kept::open(repo, &other, ONE).map(drop).map_err(|fault| fault.kind()), Err(Kind::NotFound));
+}
+
+/// It is said before anything is fetched.
+#[test]
+fn a_name_that_another_one_needs_as_a_folder_is_refused_at_once() {
+    let place = scratch();
+    let r = place.path("r");
+    image(&[&base()], Codec::None).keep(sink(&r, Mode::Archive, "docker://h.example/a/b:1"));
+    let refused = KeptSink::new(repo(&r, Mode::Archive), "docker://h.example/a", cx()).map(drop);
+    assert!(refused.expect_err("a folder").to_string().contains("h_2E_example/a/b_3A_1"));
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! The end of layers that nobody uses (A13).
 
 use crate::world::{CANCEL, Image, LIMITS, base, cx, image, kept, ran, refs, repo, sink, upper};
-use orlop_host::ostree::RefSpec;
 use orlop_host::ostree::layers::usage::{KeptLayer, Which};
 use orlop_host::ostree::repo::{Mode, Repo};
+use orlop_host::ostree::{Commit, Dict, Kind as ObjectKind, ObjectId, RefSpec, Variant};
 use orlop_layer::Codec;
 use orlop_spec::digest::AnyDigest;
 use orlop_spec::port::Source;
@@ -110,6 +110,61 @@ fn every_ref_to_an_image_keeps_its_layers() {
     assert!(repo.keeps(&both.blobs[1].0).expect("readable"));
 }
 
+/// Sets a ref to a new commit with this metadata, and another commit before it.
+fn put(repo: &Repo, spec: &str, metadata: Dict, parent: Option<ObjectId>, like: &str) -> ObjectId {
+    let like = repo.commit(&repo.resolve(like).expect("there")).expect("a commit");
+    let transaction = repo.begin(&cx()).expect("it begins");
+    let commit = Commit { metadata, parent, ..like };
+    let id = transaction.put(ObjectKind::Commit, &commit.to_bytes()).expect("put");
+    transaction.set_ref(&spec.parse().expect("a ref"), Some(&id));
+    transaction.finish().expect("it ends");
+    id
+}
+
+/// A branch that goes on from the commit of an image has it before its own.
+#[test]
+fn a_commit_that_a_branch_has_behind_it_stays() {
+    let (place, ..) = two();
+    let repo = open(&place);
+    let image = "ostree/container/image/app_3A_1";
+    let before = repo.resolve(image).expect("kept");
+    put(&repo, "os/stable", Dict::new(), Some(before), image);
+    forget(&repo, image);
+    repo.remove_layers(&cx(), Which::Unused).expect("removed");
+    assert_eq!(repo.resolve("os/stable^").expect("there"), before);
+    assert!(repo.has_commit(&before).expect("readable"));
+    if let Some(ostree) = testkit::peer("ostree") {
+        ran(&ostree, place.root(), &["fsck", "--repo=r"]);
+    }
+}
+
+/// Nobody knows what a newer version needs; so nothing goes.
+#[test]
+fn where_what_is_kept_is_not_understood_nothing_is_removed() {
+    let (place, _, both) = two();
+    let repo = open(&place);
+    let (image, gone) = ("ostree/container/image/app_3A_1", "ostree/container/image/base_3A_1");
+    forget(&repo, gone);
+    let damaged = |spec: &str, key: &str| {
+        let id = repo.resolve(spec).expect("there");
+        let mut metadata = repo.commit(&id).expect("a commit").metadata;
+        metadata.set(key, Variant::string("of tomorrow"));
+        put(&repo, spec, metadata, None, spec);
+        let there = refs(&place.path("r"));
+        let refused = repo.remove_layers(&cx(), Which::Unused).map(drop).expect_err("not understood");
+        assert_eq!((refused.kind(), refs(&place.path("r"))), (Kind::Integrity, there), "{refused}");
+        assert!(refused.to_string().contains(spec), "{refused}");
+        let transaction = repo.begin(&cx()).expect("it begins");
+        transaction.set_ref(&spec.parse().expect("a ref"), Some(&id));
+        transaction.finish().expect("it ends");
+    };
+    damaged(image, "orlop.image.root");
+    let layer = format!("ostree/container/blob/sha256_3A_{}", both.blobs[0].0.digest.encoded());
+    damaged(&layer, "orlop.blob.back");
+    repo.remove_layers(&cx(), Which::Unused).expect("understood");
+    both.comes_back(&kept(&place.path("r"), "app:1"));
+}
+
 /// What a run that was killed between its two steps left: refs are gone, and objects are there.
 #[test]
 fn the_next_run_finishes_what_one_that_was_killed_began() {
@@ -132,6 +187,15 @@ fn the_next_run_finishes_what_one_that_was_killed_began() {
     lower.comes_back(&kept(&place.path("r"), "base:1"));
 }
 
+/// Also when the test fails: whoever waits for it goes on.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn images_come_in_whole_while_layers_are_pruned() {
     let place = scratch();
@@ -146,13 +210,14 @@ fn images_come_in_whole_while_layers_are_pruned() {
             }
             pruned
         });
+        let over = Over(&done);
         for round in 0..rounds {
             let name = format!("image:{}", round % 2);
             image.keep(sink(&place.path("r"), Mode::Archive, &name));
             image.comes_back(&kept(&place.path("r"), &name));
             forget(&open(&place), &format!("ostree/container/image/image_3A_{}", round % 2));
         }
-        done.store(true, Ordering::Relaxed);
+        drop(over);
         pruner.join().expect("it does not panic")
     });
     CANCEL.check().expect("nobody stopped");

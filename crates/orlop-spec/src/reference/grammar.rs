@@ -215,7 +215,10 @@ fn store(whole: Text<'_>, name: Text<'_>, cut: Cut) -> Result<Reference> {
 fn ostree(whole: Text<'_>, details: Text<'_>, cut: Cut) -> Result<Reference> {
     let cut = cut.no_position(whole, "ostree")?;
     let Some((repository, name)) = details.split_once(b'@') else {
-        return Err(ReferenceError::OstreeWithoutName(details.lossy()));
+        // An image that is kept, by its digest.
+        let Cut::Digest(digest) = cut else { return Err(ReferenceError::OstreeWithoutName(details.lossy())) };
+        let (repository, name) = (details.folder("ostree")?, digest.to_string().into());
+        return Ok(Reference::new(Transport::Ostree { repository, name }));
     };
     if name.starts_with(b"/") {
         return Err(ReferenceError::FormerOstree { image: repository.lossy(), repository: name.lossy() });

@@ -106,6 +106,8 @@ fn the_store_and_ostree() {
     is(&format!("store:a@sha256:{HEX}"), Transport::Store, digest(), Some("a"));
     let kept = Transport::Ostree { repository: "/repo".into(), name: "docker://h.example/a:1".into() };
     is("ostree:/repo@docker://h.example/a:1", kept, Selector::Only, None);
+    let by_digest = Transport::Ostree { repository: "/repo".into(), name: format!("sha256:{HEX}").into() };
+    is(&format!("ostree:/repo@sha256:{HEX}"), by_digest, Selector::Only, None);
     let grammar = Grammar { bare: Bare::Store, lone_stream: LoneStream::Refused, exists: &|_, _| false };
     let bare = grammar.parse(OsStr::new("any")).expect("a name");
     assert_eq!(bare, Reference { transport: Transport::Store, selector: tag("any"), tag: None });

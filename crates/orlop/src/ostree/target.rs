@@ -3,12 +3,14 @@
 //! ```text
 //! layers ──decode, in parallel──► objects, staged          ┐
 //!             └─► trees ──stack──► the merged tree ────────┴─► folders ──► root
+//! layers that the repository keeps ──► their trees, and no content is read
 //! labels ──► what commit the image claims to be ──proven over the root──► the commit: itself, rebuilt, or new
 //! ```
 //!
 //! Invariant: the ref names the commit only after every layer was proven and everything that the commit needs is on the
 //! disk. A commit that an image claims to be is never given under another id, nor another commit under its id.
 
+use crate::copy::{self, put_all};
 use crate::error::Error;
 use crate::image::Image;
 use crate::layers;
@@ -17,6 +19,8 @@ use orlop_host::ostree::claim::{Claim, Difference, Identity, Root};
 use orlop_host::ostree::flavour::Flavour;
 use orlop_host::ostree::id::{Kind, ObjectId};
 use orlop_host::ostree::import;
+use orlop_host::ostree::kept::{ImageNote, KeptSink};
+use orlop_host::ostree::layers::known::Known;
 use orlop_host::ostree::object::Commit;
 use orlop_host::ostree::refname::RefSpec;
 use orlop_host::ostree::repo::{Account, Repo, Transaction};
@@ -24,8 +28,10 @@ use orlop_host::ostree::variant::{Dict, Variant};
 use orlop_host::ostree::write_tree::write_tree;
 use orlop_host::{Error as HostError, flatpak::labels};
 use orlop_layer::path::printable;
+use orlop_layer::tree::Content;
 use orlop_spec::descriptor::Annotations;
-use orlop_spec::port::Result;
+use orlop_spec::graph::Node;
+use orlop_spec::port::{Result, Transfer};
 use orlop_spec::time::Timestamp;
 use orlop_spec::{Context, Event};
 use std::fmt;
@@ -48,6 +54,16 @@ pub enum VerifyId {
     Off,
 }
 
+/// Whether the layers of an image stay by themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum KeepLayers {
+    /// The commit alone is made.
+    #[default]
+    No,
+    /// Each is kept, and the commit says which image they are.
+    Yes,
+}
+
 /// What is said about a commit that is made of an image.
 #[derive(Clone, Debug, Default)]
 pub struct CommitWish {
@@ -63,12 +79,16 @@ pub struct CommitWish {
     pub body: Option<Box<str>>,
     /// The commit before it, as a ref or an id.
     pub parent: Option<Box<str>>,
+    /// What becomes of the layers.
+    pub keep: KeepLayers,
 }
 
 impl CommitWish {
     /// Whether anything is said that only a new commit can honour.
     fn asks_for_a_new_one(&self) -> bool {
-        self.time.is_some() || self.subject.is_some() || self.body.is_some() || self.parent.is_some()
+        let is_said =
+            self.time.is_some() || self.subject.is_some() || self.body.is_some() || self.parent.is_some();
+        is_said || self.keep == KeepLayers::Yes
     }
 }
 
@@ -146,6 +166,16 @@ impl TreeTarget for CommitTarget {
     }
 }
 
+/// Keeps each layer that is not there. Nobody prunes them until what is given back is dropped.
+fn keep_layers<'a>(cx: &Context<'a>, image: &Image<'_>, repo: &Repo) -> Result<KeptSink<'a>> {
+    let folder = repo.dir().try_clone()?;
+    let sink = KeptSink::of_layers(Repo::open_at(folder, cx.limits)?, *cx)?;
+    let layers = image.layers()?;
+    let nodes: Vec<_> = layers.iter().map(|layer| Node::Blob(Box::new(layer.blob.clone()))).collect();
+    put_all(cx, image.source(), &nodes, &sink, Transfer::Copy, copy::Account::default())?;
+    Ok(sink)
+}
+
 /// Makes a commit of an image, and lets a ref name it.
 pub fn commit(
     cx: &Context<'_>,
@@ -158,6 +188,10 @@ pub fn commit(
     let labels = labels_of(image);
     let claim = claim(&labels, how)?;
     let new = NewCommit { image, labels: &labels, how, parent: parent(repo, how)? };
+    let _keeping = match how.keep {
+        KeepLayers::Yes => Some(keep_layers(cx, image, repo)?),
+        KeepLayers::No => None,
+    };
     let flavour = Flavour::EXACT.fitting(repo.mode());
     let transaction = repo.begin(cx)?;
     let root = take_layers(cx, image, &transaction, flavour)?;
@@ -191,27 +225,33 @@ fn claim(labels: &Annotations, how: &CommitWish) -> Result<Claim> {
 }
 
 const NEW_AND_OLD: Error = Error::Unfit {
-    what: "a commit that is given back has its own time, subject, body and parent",
-    hint: "leave --verify-id out, or --timestamp, --subject, --body and --parent",
+    what: "a commit that is given back has its own time, subject, body and parent, and speaks of no image",
+    hint: "leave --verify-id out, or --timestamp, --subject, --body, --parent and --keep-layers",
 };
 
 fn parent(repo: &Repo, how: &CommitWish) -> Result<Option<ObjectId>> {
     Ok(how.parent.as_deref().map(|parent| repo.resolve(parent)).transpose()?)
 }
 
-/// Decodes the layers into objects, and writes the merged tree.
+/// Decodes the layers that are not kept into objects, and writes the merged tree.
 fn take_layers(
     cx: &Context<'_>,
     image: &Image<'_>,
     transaction: &Transaction<'_>,
     flavour: Flavour,
 ) -> Result<Root> {
-    let (opened, ids) = import::take(cx, transaction, flavour, |arrivals| {
-        layers::open(cx, "import", image, &|layer, decode| decode(&mut arrivals.layer(layer)))
+    let layers: Vec<_> =
+        image.layers()?.iter().map(|layer| (layer.blob.digest.clone(), layer.diff_id)).collect();
+    let mut known = Known::of(transaction.repo(), &layers, cx)?;
+    let trees = known.take_trees();
+    let (trees, ids) = import::take(cx, transaction, flavour, |arrivals| {
+        let each: layers::Each<'_> = &|layer, decode| decode(&mut arrivals.layer(layer));
+        layers::open_others(cx, "import", image, trees, each)
     })?;
-    let merged = layers::stack(opened.trees)?;
+    let merged = layers::stack(trees)?;
     ids.forget_losers(transaction, &merged)?;
-    Ok(write_tree(cx, transaction, &merged, &|content| ids.get(content), flavour)?)
+    let files = |content: &Content| ids.get(content).or_else(|| known.object(content));
+    Ok(write_tree(cx, transaction, &merged, &files, flavour)?)
 }
 
 /// A commit that may have to be made.
@@ -279,6 +319,10 @@ impl NewCommit<'_> {
         }
         let manifest = self.image.manifest().descriptor().digest.to_string();
         metadata.set(MANIFEST, Variant::string(&manifest));
+        if self.how.keep == KeepLayers::Yes {
+            let note = ImageNote::of_image(self.image.manifest(), self.image.config()).to_dict();
+            note.iter().for_each(|(key, value)| metadata.set(key, value.clone()));
+        }
         metadata.sorted()
     }
 

@@ -6,14 +6,15 @@ use crate::output::{Align, Table, size};
 use crate::shell::Shell;
 use clap::Args;
 use orlop::host::ostree::Repo;
-use orlop::host::ostree::kept::{self, ImageNote};
+use orlop::host::ostree::kept::{self, KeptImage};
 use orlop::host::ostree::layers::Note;
 use orlop::spec::{Descriptor, Fault};
 use serde_json::{Value, json};
 
 /// List the images that the repository keeps: their names elsewhere, ids, digests, commits and layers.
 ///
-/// IMAGE is the digest of the config, DIGEST that of the manifest or index, COMMIT the merged tree.
+/// IMAGE is the digest of the config, DIGEST that of the manifest or index, COMMIT the merged tree. Branches that
+/// `copy --keep-layers` made are called by their refs.
 #[derive(Args)]
 pub struct Arguments {
     #[command(flatten)]
@@ -25,11 +26,9 @@ pub struct Arguments {
     show: Show,
 }
 
-/// One image.
+/// One image, and its layers.
 struct Listed {
-    name: Box<str>,
-    commit: String,
-    note: ImageNote,
+    image: KeptImage,
     layers: Vec<(Descriptor, Option<Note>)>,
 }
 
@@ -48,14 +47,13 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
 
 fn list(repo: &Repo) -> Result<Vec<Listed>, Fault> {
     let mut listed = Vec::new();
-    for (name, commit) in kept::images(repo)? {
-        let note = ImageNote::of(&commit.metadata)?;
+    for image in kept::images(repo)? {
         let mut layers = Vec::new();
-        for layer in note.layers() {
+        for layer in image.note.layers() {
             let known = repo.layer_note(&layer.digest)?;
             layers.push((layer, known));
         }
-        listed.push(Listed { name, commit: commit.id().to_string(), note, layers });
+        listed.push(Listed { image, layers });
     }
     Ok(listed)
 }
@@ -69,13 +67,13 @@ fn table(listed: &[Listed]) -> String {
     let left = |title| (title, Align::Left);
     let columns = [left("NAME"), left("IMAGE"), left("DIGEST"), left("COMMIT"), ("LAYERS", Align::Right)];
     let mut table = Table::new(&columns);
-    for one in listed {
+    for Listed { image, layers } in listed {
         table.row([
-            one.name.to_string(),
-            one.note.image_id().map_or_else(|| "-".into(), |id| short(&id.hex())),
-            short(&one.note.root.digest.encoded()),
-            short(&one.commit),
-            one.layers.len().to_string(),
+            image.called().into(),
+            image.note.image_id().map_or_else(|| "-".into(), |id| short(&id.hex())),
+            short(&image.note.root.digest.encoded()),
+            short(&image.commit.to_string()),
+            layers.len().to_string(),
         ]);
     }
     table.print()
@@ -88,7 +86,7 @@ fn table_of_layers(listed: &[Listed]) -> String {
     for one in listed {
         for (blob, note) in &one.layers {
             table.row([
-                one.name.to_string(),
+                one.image.called().into(),
                 blob.digest.to_string(),
                 note.as_ref().map_or_else(|| "-".into(), |note| note.diff_id.to_string()),
                 size(blob.size),
@@ -112,12 +110,14 @@ fn value(one: &Listed) -> Value {
             })
         })
         .collect();
+    let KeptImage { spec, name, commit, note } = &one.image;
     json!({
-        "name": one.name,
-        "image_id": one.note.image_id().map(|id| id.to_string()),
-        "digest": one.note.root.digest,
-        "media_type": one.note.root.media_type,
-        "commit": one.commit,
+        "name": name,
+        "ref": spec.to_string(),
+        "image_id": note.image_id().map(|id| id.to_string()),
+        "digest": note.root.digest,
+        "media_type": note.root.media_type,
+        "commit": commit.to_string(),
         "layers": layers,
     })
 }

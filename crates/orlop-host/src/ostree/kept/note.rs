@@ -9,7 +9,7 @@ use orlop_spec::digest::{AnyDigest, Digest};
 use orlop_spec::media_type::{MediaType, OCI_MANIFEST, Role};
 use orlop_spec::port::Result;
 use orlop_spec::{Descriptor, Document, Index, Manifest};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 const DOCUMENTS: &str = "orlop.image.documents";
 pub(in super::super) const ROOT: &str = "orlop.image.root";
@@ -51,6 +51,20 @@ impl ImageNote {
         };
         let manifest = self.manifest(&self.root)?;
         Some((text(&self.root.digest)?, text(&manifest.config.digest)?))
+    }
+
+    /// Of a manifest that is at hand, and its config.
+    pub fn of_image<T, U>(manifest: &Document<T>, config: &Document<U>) -> Self {
+        let Descriptor { media_type, digest, size, .. } = manifest.descriptor();
+        let root = Descriptor::new(media_type.clone(), digest.clone(), *size);
+        let config = (config.descriptor().digest.clone(), config.raw().to_vec());
+        let documents = [(digest.clone(), manifest.raw().to_vec()), config];
+        Self { root, documents: BTreeMap::from(documents) }
+    }
+
+    /// Whether a commit speaks of the image that it was made of.
+    pub fn is_in(metadata: &Dict) -> bool {
+        [DOCUMENTS, ROOT, MANIFEST].iter().any(|key| metadata.get(key).is_some())
     }
 
     /// Out of the metadata of a commit: ours, or one of bootc.
@@ -102,35 +116,43 @@ impl ImageNote {
     /// The root, and what indexes beneath it name that is here, each once, in their order.
     pub fn manifests(&self) -> Vec<Descriptor> {
         let (mut found, mut next) = (Vec::<Descriptor>::new(), vec![self.root.clone()]);
+        let mut seen = HashSet::new();
         while let Some(document) = next.pop() {
-            let bytes = self.documents.get(&document.digest);
-            let Some(bytes) = bytes.filter(|_| found.iter().all(|other| other.digest != document.digest))
-            else {
+            if !self.documents.contains_key(&document.digest) || !seen.insert(document.digest.clone()) {
                 continue;
-            };
-            if document.media_type.role() == Role::Index {
-                let index: std::result::Result<Document<Index>, _> =
-                    Document::open(&bytes[..], document.clone());
-                next.extend(
-                    index.into_iter().flat_map(|index| index.into_value().manifests.into_iter().rev()),
-                );
             }
+            next.extend(self.children(&document).into_iter().rev());
             found.push(document);
         }
         found
     }
 
+    /// What an index that is here names.
+    fn children(&self, index: &Descriptor) -> Vec<Descriptor> {
+        let bytes = self.documents.get(&index.digest).filter(|_| index.media_type.role() == Role::Index);
+        let parsed = bytes.and_then(|bytes| Document::<Index>::open(&bytes[..], index.clone()).ok());
+        parsed.map_or_else(Vec::new, |index| index.into_value().manifests)
+    }
+
     /// Every layer of every manifest that is here, once.
     pub fn layers(&self) -> Vec<Descriptor> {
-        let mut layers = Vec::<Descriptor>::new();
+        let (mut layers, mut seen) = (Vec::new(), HashSet::new());
         for manifest in self.manifests().iter().filter_map(|document| self.manifest(document)) {
-            for layer in &manifest.layers {
-                if layers.iter().all(|other| other.digest != layer.digest) {
-                    layers.push(layer.clone());
-                }
-            }
+            layers.extend(manifest.layers.iter().filter(|layer| seen.insert(layer.digest.clone())).cloned());
         }
         layers
+    }
+
+    /// Everything that the documents name that are here, and the root.
+    pub(super) fn named(&self) -> Vec<Descriptor> {
+        let mut named = vec![self.root.clone()];
+        for document in self.manifests() {
+            if let Some(manifest) = self.manifest(&document) {
+                named.extend(manifest.blobs().cloned());
+            }
+            named.extend(self.children(&document));
+        }
+        named
     }
 
     /// Every blob that a manifest of the image names, and the manifests.

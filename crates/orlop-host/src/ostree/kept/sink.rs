@@ -10,7 +10,8 @@ use crate::ostree::escape::{Escape, IMAGES};
 use crate::ostree::flavour::Flavour;
 use crate::ostree::id::{Kind, ObjectId};
 use crate::ostree::layers::LayersError;
-use crate::ostree::layers::recipe::{Files, Taking, put_root_meta};
+use crate::ostree::layers::known::{self, Known};
+use crate::ostree::layers::recipe::{Taking, put_root_meta};
 use crate::ostree::object::{Commit, DirTree};
 use crate::ostree::refname::RefSpec;
 use crate::ostree::repo::{Repo, Transaction};
@@ -34,10 +35,8 @@ use std::sync::{Mutex, PoisonError};
 pub struct KeptSink<'a> {
     repo: Repo,
     cx: Context<'a>,
-    /// What the image is called elsewhere.
-    name: Box<str>,
-    /// A branch that gets the merged tree as well.
-    also: Option<RefSpec>,
+    /// What the image is called elsewhere; nothing where its layers alone are kept.
+    name: Option<Box<str>>,
     documents: Mutex<BTreeMap<AnyDigest, (Descriptor, Vec<u8>)>>,
     budget: Budget,
     /// How many layers are taken at this moment.
@@ -49,24 +48,23 @@ pub struct KeptSink<'a> {
 impl<'a> KeptSink<'a> {
     /// Begins to keep the image that is called `name` elsewhere.
     pub fn new(repo: Repo, name: &str, cx: Context<'a>) -> Result<Self> {
-        Escape::Bootc.encode(IMAGES, name.as_bytes()).map_err(Error::from)?;
+        repo.check_clash(&spec_of(name)?)?;
+        Ok(Self { name: Some(name.into()), ..Self::of_layers(repo, cx)? })
+    }
+
+    /// Begins to keep layers for an image that something else names. They stay without [`Sink::finish`]; as long as this
+    /// is there nobody prunes them.
+    pub fn of_layers(repo: Repo, cx: Context<'a>) -> Result<Self> {
         let lock = repo.lock(Share::Shared, Wait::Yes)?.expect("who waits gets the lock");
         Ok(Self {
             budget: Budget::new(cx.limits.size),
             repo,
             cx,
-            name: name.into(),
-            also: None,
+            name: None,
             documents: Mutex::default(),
             under_way: AtomicUsize::new(0),
             _lock: lock,
         })
-    }
-
-    /// Lets a branch have the merged tree as well.
-    #[must_use]
-    pub fn with_branch(self, branch: RefSpec) -> Self {
-        Self { also: Some(branch), ..self }
     }
 
     fn put_layer(&self, blob: &Descriptor, layer: Layer, origin: &dyn Origin) -> Result<Put> {
@@ -159,18 +157,19 @@ impl<'a> KeptSink<'a> {
         let config =
             config_of(note, manifest).filter(|config| config.rootfs.diff_ids.len() == manifest.layers.len());
         let Some(config) = config else { return Ok(None) };
+        let mut diff_ids = Vec::new();
         for (layer, expected) in manifest.layers.iter().zip(&config.rootfs.diff_ids) {
-            let Some(found) = self.repo.layer_note(&layer.digest)? else { return Ok(None) };
-            if found.diff_id.0.algorithm() == expected.0.algorithm() && found.diff_id != *expected {
-                let (found, expected) = (Box::new(found.diff_id.0), Box::new(expected.0));
-                return Err(LayerError::WrongDiffId { found, expected }.into());
-            }
+            let Some(note) = self.repo.layer_note(&layer.digest)? else { return Ok(None) };
+            known::check(&note.diff_id, expected)?;
+            diff_ids.push(note.diff_id);
         }
-        let found = manifest.layers.iter().map(|layer| self.repo.layer_note(&layer.digest));
-        Ok(found
-            .collect::<Result<Option<Vec<_>>>>()?
-            .map(|notes| notes.iter().map(|note| note.diff_id).collect()))
+        Ok(Some(diff_ids))
     }
+}
+
+/// The ref of the image that is called `name` elsewhere.
+pub(super) fn spec_of(name: &str) -> Result<RefSpec> {
+    Ok(RefSpec::local(Escape::Bootc.encode(IMAGES, name.as_bytes()).map_err(Error::from)?))
 }
 
 fn config_of(note: &ImageNote, manifest: &Document<Manifest>) -> Option<Document<Config>> {
@@ -191,40 +190,23 @@ fn time_of(note: &ImageNote) -> u64 {
 
 /// What layers that are kept mean together, and the objects of their files.
 #[derive(Default)]
-pub struct Merged {
-    /// The stacked tree.
-    pub tree: Tree,
-    layers: Vec<Files>,
+struct Merged {
+    tree: Tree,
+    known: Known,
 }
 
 impl Merged {
     /// Stacks layers, base first. No content is read.
-    pub fn of(repo: &Repo, layers: &[DiffId], cx: &Context<'_>) -> Result<Self> {
-        let mut merged = Self::default();
-        let mut entries = 0_u64;
-        for (number, diff_id) in (0..).zip(layers) {
-            cx.cancel.check()?;
-            let (tree, files) = repo.layer_tree(diff_id, number, cx.limits)?;
-            entries = entries.saturating_add(tree.len());
-            if entries > cx.limits.entries {
-                let what = "the number of entries of all layers";
-                return Err(LayerError::Limit { what, limit: cx.limits.entries }.into());
-            }
-            merged.tree = std::mem::take(&mut merged.tree).stack(tree)?;
-            merged.layers.push(files);
-        }
-        Ok(merged)
-    }
-
-    /// The object of a file of the tree.
-    pub fn object(&self, content: &Content) -> Option<ObjectId> {
-        self.layers.get(usize::from(content.layer))?.get(content)
+    fn of(repo: &Repo, layers: &[DiffId], cx: &Context<'_>) -> Result<Self> {
+        let mut known = Known::all(repo, layers, cx)?;
+        let tree = known.take_trees().into_values().try_fold(Tree::default(), Tree::stack)?;
+        Ok(Self { tree, known })
     }
 
     /// Puts dirtrees and dirmetas; the files are there.
-    pub fn write(&self, cx: &Context<'_>, transaction: &Transaction<'_>) -> Result<(ObjectId, ObjectId)> {
+    fn write(&self, cx: &Context<'_>, transaction: &Transaction<'_>) -> Result<(ObjectId, ObjectId)> {
         let flavour = Flavour::EXACT.fitting(transaction.repo().mode());
-        let files = |content: &Content| self.object(content);
+        let files = |content: &Content| self.known.object(content);
         let Root { tree, meta } = write_tree(cx, transaction, &self.tree, &files, flavour)?;
         Ok((tree, meta))
     }
@@ -240,12 +222,14 @@ impl Sink for KeptSink<'_> {
     }
 
     fn has(&self, _: &Name, root: &Descriptor, _: Depth) -> Result<bool> {
-        let Some(note) = super::find(&self.repo, &self.name)? else { return Ok(false) };
+        let Some(name) = &self.name else { return Ok(false) };
+        let Some(note) = super::find(&self.repo, name)? else { return Ok(false) };
         if note.root.digest != root.digest {
             return Ok(false);
         }
-        for layer in note.layers() {
-            if !self.repo.keeps(&layer)? {
+        // An index may have been kept in part.
+        for blob in note.named() {
+            if !note.documents.contains_key(&blob.digest) && !self.repo.keeps(&blob)? {
                 return Ok(false);
             }
         }
@@ -259,8 +243,8 @@ impl Sink for KeptSink<'_> {
     }
 
     fn foresee(&self, blob: &Descriptor) -> Result<Put> {
-        let is_layer = matches!(blob.media_type.role(), Role::Layer(_));
-        Ok(if is_layer && self.repo.keeps(blob)? { Put::Held } else { Put::Copied })
+        let is_document = matches!(blob.media_type.role(), Role::Manifest | Role::Index | Role::Config);
+        Ok(if !is_document && self.repo.keeps(blob)? { Put::Held } else { Put::Copied })
     }
 
     fn begin(&self, _: &Hints) -> Result<Box<dyn BlobWriter + '_>> {
@@ -277,7 +261,7 @@ impl Sink for KeptSink<'_> {
     }
 
     fn finish(self: Box<Self>, roots: &[(Name, Descriptor)]) -> Result<()> {
-        let [(_, root), others @ ..] = roots else { return Ok(()) };
+        let ([(_, root), others @ ..], Some(name)) = (roots, &self.name) else { return Ok(()) };
         if others.iter().any(|(_, other)| other.digest != root.digest) {
             return Err(Error::from(LayersError::OneImageOnly { count: roots.len() }).into());
         }
@@ -288,18 +272,14 @@ impl Sink for KeptSink<'_> {
             metadata: note.to_dict(),
             parent: None,
             related: Vec::new(),
-            subject: self.name.to_string(),
+            subject: name.to_string(),
             body: String::new(),
             time: time_of(&note),
             tree,
             meta,
         };
         let id = transaction.put(Kind::Commit, &commit.to_bytes())?;
-        let name = Escape::Bootc.encode(IMAGES, self.name.as_bytes()).map_err(Error::from)?;
-        transaction.set_ref(&RefSpec::local(name), Some(&id));
-        if let Some(branch) = &self.also {
-            transaction.set_ref(branch, Some(&id));
-        }
+        transaction.set_ref(&spec_of(name)?, Some(&id));
         transaction.finish()?;
         Ok(())
     }

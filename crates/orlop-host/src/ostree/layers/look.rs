@@ -8,6 +8,7 @@ use crate::ostree::id::ObjectId;
 use crate::ostree::object::DirTree;
 use crate::ostree::refname::{RefName, RefSpec};
 use crate::ostree::repo::{FileObject, Repo};
+use crate::ostree::variant::Dict;
 use orlop_layer::codec::{FRAMING, Pressed};
 use orlop_layer::decode;
 use orlop_layer::list::{Contents, Export, Held, Hollow, Input, Object, Reader, See, Wrong};
@@ -23,14 +24,9 @@ impl Repo {
     pub fn layer_note(&self, blob: &AnyDigest) -> Result<Option<Note>> {
         let name = ref_of(BLOBS, &blob.to_string()).map_err(Error::from)?;
         let Some(id) = self.find_ref(&RefSpec::local(name.clone()))? else { return Ok(None) };
-        let metadata = self.commit(&id)?.metadata;
-        if !Note::is_in(&metadata) {
-            return Ok(None);
-        }
-        match Note::of(&metadata) {
-            Ok(note) if note.digest == *blob => Ok(Some(note)),
-            Ok(_) => Err(damaged(name, "it is about another blob")),
-            Err(what) => Err(damaged(name, what)),
+        match note_of(&name, &self.commit(&id)?.metadata)? {
+            Some(note) if note.digest != *blob => Err(damaged(name, "it is about another blob")),
+            note => Ok(note),
         }
     }
 
@@ -173,6 +169,14 @@ impl Input for List<'_> {
     fn open(&self) -> Result<Box<dyn Read + Send>> {
         Ok(Box::new(self.repo.file(&self.id)?.reader()))
     }
+}
+
+/// What the commit at a ref says of a blob; nothing where it is another program's.
+pub(super) fn note_of(name: &RefName, metadata: &Dict) -> Result<Option<Note>> {
+    if !Note::is_in(metadata) {
+        return Ok(None);
+    }
+    Note::of(metadata).map(Some).map_err(|what| damaged(name.clone(), what))
 }
 
 fn damaged(name: RefName, what: &'static str) -> orlop_spec::Fault {

@@ -10,11 +10,12 @@
 //! Invariant: killed at any moment, every ref leads to a commit that is whole, and every image has its layers; what was not
 //! removed is found by the next run.
 
+use super::look::note_of;
 use super::{LISTS, LayersError, Note, WHOLE, digest_of, is_ours, ref_of};
 use crate::error::Error;
-use crate::ostree::escape::{BLOBS, Escape, IMAGES};
+use crate::ostree::escape::BLOBS;
 use crate::ostree::id::{Kind, ObjectId};
-use crate::ostree::kept::ImageNote;
+use crate::ostree::kept::images;
 use crate::ostree::refname::RefSpec;
 use crate::ostree::repo::prune::{KINDS, PruneOptions, Pruned};
 use crate::ostree::repo::{Reach, Repo, RepoError};
@@ -64,16 +65,14 @@ impl Repo {
     /// Every blob that is kept for images, by its digest.
     pub fn kept_layers(&self) -> Result<Vec<KeptLayer>> {
         let refs = self.refs()?;
-        let mut users = self.users(&refs)?;
+        let mut users = self.users()?;
         let mut layers = BTreeMap::<String, KeptLayer>::new();
         for (spec, id) in refs.iter().filter(|(spec, _)| spec.remote.is_none()) {
             let (digest, note) = if let Some(digest) = digest_of(BLOBS, &spec.name) {
                 let metadata = self.commit(id)?.metadata;
-                match Note::of(&metadata) {
-                    Ok(note) => (digest, Some(note)),
-                    // Another program's.
-                    Err(_) => continue,
-                }
+                // Another program's are left alone.
+                let Some(note) = note_of(&spec.name, &metadata)? else { continue };
+                (digest, Some(note))
             } else if let Some(digest) = digest_of(WHOLE, &spec.name) {
                 (digest, None)
             } else {
@@ -91,15 +90,11 @@ impl Repo {
     }
 
     /// Who names a blob, by its digest.
-    fn users(&self, refs: &[(RefSpec, ObjectId)]) -> Result<HashMap<String, Vec<Box<str>>>> {
+    fn users(&self) -> Result<HashMap<String, Vec<Box<str>>>> {
         let mut users = HashMap::<String, Vec<Box<str>>>::new();
-        for (spec, id) in refs {
-            let Ok(note) = ImageNote::of(&self.commit(id)?.metadata) else { continue };
-            let image =
-                Escape::Bootc.decode(IMAGES, &spec.name).and_then(|name| String::from_utf8(name).ok());
-            let name: Box<str> = image.map_or_else(|| spec.to_string().into(), Into::into);
-            for blob in note.blobs() {
-                users.entry(blob.to_string()).or_default().push(name.clone());
+        for image in images(self)? {
+            for blob in image.note.blobs() {
+                users.entry(blob.to_string()).or_default().push(image.called());
             }
         }
         Ok(users)
@@ -187,10 +182,21 @@ impl Repo {
         Ok((goes, refs))
     }
 
-    /// Commits of layers and images that no ref leads to once `refs` are gone.
+    /// Commits of layers and images that no ref leads to once `refs` are gone. One that a branch has before the commit that
+    /// its ref names belongs to the branch.
     fn unnamed_after(&self, refs: &[RefSpec]) -> Result<HashSet<ObjectId>> {
-        let named: HashSet<ObjectId> =
-            self.refs()?.into_iter().filter(|(spec, _)| !refs.contains(spec)).map(|(_, id)| id).collect();
+        let mut named = HashSet::new();
+        let all = self.refs()?.into_iter().filter(|(spec, _)| !refs.contains(spec));
+        for (_, id) in all.chain(self.mirrored_refs()?) {
+            let mut next = Some(id);
+            while let Some(id) = next.filter(|id| named.insert(*id)) {
+                let parent = self.commit(&id)?.parent;
+                next = match parent {
+                    Some(parent) if self.has_commit(&parent)? => Some(parent),
+                    _ => None,
+                };
+            }
+        }
         let mut unnamed = HashSet::new();
         for commit in self.list(&[Kind::Commit])? {
             if !named.contains(&commit.id) && is_ours(&self.commit(&commit.id)?.metadata) {
