@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use orlop_host::Error;
-use orlop_host::delta::{MAGIC, Place, Sources, apply, paths};
+use orlop_host::delta::{MAGIC, Paths, Place, Sources, apply};
 use orlop_layer::TreePath;
 use orlop_layer::codec::Frame;
 use orlop_spec::{Cancel, Limits};
@@ -42,7 +42,7 @@ fuzz_target!(|bytes: &[u8]| {
 fn applied(delta: &[u8]) -> Option<Vec<u8>> {
     let limits = Limits { size: MOST as u64, ..Limits::default() };
     let (cancel, mut out) = (Cancel::new(), Vec::new());
-    let named = paths(delta, &limits, &cancel);
+    let named = Paths::default().add(delta, &limits, &cancel);
     let done = apply(delta, &Older, &limits, &cancel, &mut out);
     assert!(out.len() <= MOST);
     assert!(named.is_ok() || done.is_err(), "what is no delta is not applied");

@@ -145,6 +145,74 @@ fn a_layer_of_another_compressor_is_made_anew_where_that_was_said() {
 }
 
 #[test]
+fn a_layer_that_stands_as_it_is_serves_every_older_image() {
+    let it = versions();
+    for (folder, content) in [("near", noise(7, 9000)), ("far", noise(8, 50)), ("new", noise(7, 9000))] {
+        it.folder(folder);
+        it.file(&format!("{folder}/{folder}"), content);
+        build(&it, &["--compress", "zstd:12", folder, &format!("oci:l:{folder}")]);
+    }
+    // From one image it is a delta, from the other it is none.
+    run(&it, &["delta", "make", "oci:l:near", "oci:l:new", "oci:d"]).ok();
+    let made = run(&it, &["delta", "make", "oci:l:far", "oci:l:new", "oci:d", "--format", "json"]).ok().out();
+    let made: Value = serde_json::from_str(&made).expect("JSON");
+    assert_eq!(made["layers"][0]["delta"], Value::Null, "{made}");
+    for older in ["oci:l:near", "oci:l:far"] {
+        run(&it, &["delta", "apply", older, "oci:d", "oci:b:x"]).ok();
+        assert_eq!(digest(&it, "oci:b:x"), digest(&it, "oci:l:new"), "{older}");
+        fs::remove_dir_all(it.path("b")).expect("it is ours");
+    }
+}
+
+#[test]
+fn a_layer_in_another_form_comes_from_where_the_delta_is() {
+    let it = versions();
+    build(&it, &["--compress", "zstd", "one", "oci:z:one"]);
+    it.folder("top");
+    it.file("top/new", noise(7, 9000));
+    build(&it, &["--base", "oci:z:one", "top", "oci:z:more"]);
+    run(&it, &["delta", "make", "oci:l:one", "oci:z:more"]).ok();
+    run(&it, &["delta", "apply", "oci:l:one", "oci:z", "oci:b:x"]).ok();
+    assert_eq!(digest(&it, "oci:b:x"), digest(&it, "oci:z:more"));
+    // So does one that nobody can compress to the byte.
+    let tar = testkit::tarball::tar([testkit::tarball::Member::file("data", noise(2, 200_000))]);
+    testkit::image::Image::of(&[tar], Packing::Gzip).layout().write(&it.path("foreign"));
+    run(&it, &["copy", "oci:foreign", "oci:f:x"]).ok();
+    run(&it, &["delta", "make", "oci:l:one", "oci:f:x"]).ok();
+    run(&it, &["delta", "apply", "oci:l:one", "oci:f", "oci:c:x"]).ok();
+    assert_eq!(digest(&it, "oci:c:x"), digest(&it, "oci:f:x"));
+}
+
+#[test]
+fn a_layer_that_is_there_twice_is_compared_once() {
+    let it = versions();
+    let tar = testkit::tarball::tar([testkit::tarball::Member::file("data", noise(2, 200_000))]);
+    testkit::image::Image::of(&[tar.clone(), tar], Packing::Plain).layout().write(&it.path("twice"));
+    let made = run(&it, &["delta", "make", "oci:l:one", "oci:twice", "oci:d", "--format", "json"]).ok().out();
+    let made: Value = serde_json::from_str(&made).expect("JSON");
+    assert_eq!(made["layers"].as_array().map(Vec::len), Some(1), "{made}");
+    run(&it, &["delta", "apply", "oci:l:one", "oci:d", "oci:b:x"]).ok();
+    assert_eq!(digest(&it, "oci:b:x"), digest(&it, "oci:twice"));
+}
+
+#[test]
+fn who_loses_a_delta_to_another_image_is_told() {
+    let it = versions();
+    it.folder("top");
+    it.file("top/new", noise(7, 9000));
+    for base in ["one", "two"] {
+        build(&it, &["--base", &format!("oci:l:{base}"), "top", &format!("oci:l:{base}-top")]);
+    }
+    let make = |older: &str| run(&it, &["delta", "make", older, "oci:l:three", "oci:d"]).ok().err();
+    assert!(!make("oci:l:one-top").contains("gives way"));
+    assert!(!make("oci:l:one-top").contains("gives way"), "it is the same one");
+    let told = make("oci:l:two-top");
+    assert!(told.contains("gives way") && told.contains(&digest(&it, "oci:l:one-top")), "{told}");
+    run(&it, &["delta", "apply", "oci:l:two-top", "oci:d", "oci:b:x"]).ok();
+    assert_eq!(digest(&it, "oci:b:x"), digest(&it, "oci:l:three"));
+}
+
+#[test]
 fn what_does_not_fit_or_is_damaged_makes_nothing() {
     let it = versions();
     run(&it, &["delta", "make", "oci:l:one", "oci:l:two", "oci:d"]).ok();

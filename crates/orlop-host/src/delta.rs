@@ -30,7 +30,7 @@ mod older;
 mod operation;
 mod pair;
 
-pub use apply::{Sources, apply, paths};
+pub use apply::{Paths, Sources, apply};
 pub use make::{Make, make};
 pub use newer::Newer;
 pub use older::{Files, Older, Place, Wanted};

@@ -41,28 +41,54 @@ pub fn apply(
     Ok(())
 }
 
-/// The files that a delta reads. What is no delta is refused here, before anything of the older image is read.
-pub fn paths(delta: impl Read + Send, limits: &Limits, cancel: &Cancel) -> Result<BTreeSet<TreePath>, Error> {
-    let mut operations = Operations::open(delta, limits)?;
-    let mut paths = BTreeSet::new();
-    let mut skipped = vec![0; PIECE];
-    while let Some(operation) = operations.next()? {
-        cancel.check().map_err(stopped)?;
-        match operation {
-            Operation::Open(path) => {
-                paths.insert(path);
-                if paths.len() as u64 > limits.entries {
-                    let what = "the number of files that a delta reads";
-                    return Err(LayerError::Limit { what, limit: limits.entries }.into());
-                }
-            }
-            Operation::Data(count) | Operation::Add(count) => {
-                in_pieces(count, |length, _| operations.bytes(&mut skipped[..length]))?;
-            }
-            Operation::Copy(_) | Operation::Seek(_) => {}
-        }
+/// The files that deltas read.
+#[derive(Debug, Default)]
+pub struct Paths {
+    set: BTreeSet<TreePath>,
+    /// What they take: their bytes, and so much for each.
+    bytes: u64,
+}
+
+/// Bytes that a path takes beside its own.
+const BESIDE: u64 = 32;
+
+impl Paths {
+    /// Whether a delta reads it.
+    pub fn contains(&self, path: &TreePath) -> bool {
+        self.set.contains(path)
     }
-    Ok(paths)
+
+    /// Adds the files that one more delta reads. What is no delta is refused here, before anything of the older image is read.
+    ///
+    /// # Errors
+    /// Limit where all paths together take more than documents may.
+    pub fn add(&mut self, delta: impl Read + Send, limits: &Limits, cancel: &Cancel) -> Result<(), Error> {
+        let mut operations = Operations::open(delta, limits)?;
+        let mut skipped = vec![0; PIECE];
+        while let Some(operation) = operations.next()? {
+            cancel.check().map_err(stopped)?;
+            match operation {
+                Operation::Open(path) => self.insert(path, limits.documents)?,
+                Operation::Data(count) | Operation::Add(count) => {
+                    in_pieces(count, |length, _| operations.bytes(&mut skipped[..length]))?;
+                }
+                Operation::Copy(_) | Operation::Seek(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn insert(&mut self, path: TreePath, limit: u64) -> Result<(), Error> {
+        let takes = path.as_bytes().len() as u64 + BESIDE;
+        if self.set.insert(path) {
+            self.bytes += takes;
+        }
+        if self.bytes > limit {
+            let what = "what the paths take that a delta reads";
+            return Err(LayerError::Limit { what, limit }.into());
+        }
+        Ok(())
+    }
 }
 
 /// A delta under way.

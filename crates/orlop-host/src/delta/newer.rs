@@ -91,7 +91,7 @@ impl Visit for Newer<'_> {
 
     fn end(&mut self) -> Result<(), LayerError> {
         self.close();
-        self.spool.flush()
+        self.spool.end()
     }
 
     fn wants_literals(&self) -> bool {

@@ -8,7 +8,7 @@
 //! Invariant: a content is used only after the layer that it came from was proven: [`Files`] come out of [`Older`] only with
 //! the stacked tree.
 
-use super::Sources;
+use super::apply::{Paths, Sources};
 use super::chunk::{Chunk, Chunker};
 use crate::error::Error;
 use orlop_fs::File;
@@ -16,7 +16,8 @@ use orlop_layer::decode::Visit;
 use orlop_layer::tree::{Content, InodeKind, Tree};
 use orlop_layer::{Entry, Error as LayerError, Kind, TreePath};
 use orlop_spec::{Algorithm, Digest, Hasher};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Where a content is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +48,7 @@ pub enum Wanted {
     /// All, to be read.
     All,
     /// Those that a delta reads.
-    Paths(BTreeSet<TreePath>),
+    Paths(Arc<Paths>),
 }
 
 /// A file of a layer.
@@ -141,7 +142,7 @@ impl Visit for Older {
 
     fn end(&mut self) -> Result<(), LayerError> {
         self.close();
-        self.spool.flush()
+        self.spool.end()
     }
 }
 
@@ -151,6 +152,7 @@ pub struct Files {
     all: Vec<Source>,
     by_path: HashMap<TreePath, usize>,
     by_digest: HashMap<Digest, usize>,
+    /// Of each name the smaller ones first.
     by_name: HashMap<Box<[u8]>, Vec<usize>>,
     /// Sorted: chunk, file, where in the file.
     chunks: Vec<(u64, usize, u64)>,
@@ -194,6 +196,9 @@ impl Files {
             files.spools.push(layer.spool.file);
         }
         files.chunks.sort_unstable();
+        for found in files.by_name.values_mut() {
+            found.sort_unstable_by_key(|number| (files.all[*number].place.size, *number));
+        }
         files
     }
 
@@ -233,10 +238,19 @@ impl Files {
         if let Some(number) = self.at(path) {
             return Some(number);
         }
-        names(path).into_iter().find_map(|name| {
-            let found = self.by_name.get(name)?.iter().copied();
-            found.min_by_key(|number| (self.source(*number).place.size.abs_diff(size), *number))
-        })
+        names(path).into_iter().find_map(|name| Some(self.nearest(self.by_name.get(name)?, size)))
+    }
+
+    /// Of files that are sorted by their size the one that is nearest to `size`, of those the first.
+    fn nearest(&self, sorted: &[usize], size: u64) -> usize {
+        let size_of = |number: usize| self.source(number).place.size;
+        let at = sorted.partition_point(|number| size_of(*number) < size);
+        let smaller = sorted[..at].last().map(|last| {
+            let first = sorted.partition_point(|number| size_of(*number) < size_of(*last));
+            sorted[first]
+        });
+        let both = smaller.into_iter().chain(sorted.get(at).copied());
+        both.min_by_key(|number| (size_of(*number).abs_diff(size), *number)).expect("a name has a file")
     }
 
     /// Files that have a chunk, and where.
@@ -284,7 +298,7 @@ const HELD: usize = 1 << 20;
 
 impl Output {
     pub(super) fn new(file: File) -> Self {
-        Self { file, written: 0, held: Vec::with_capacity(HELD) }
+        Self { file, written: 0, held: Vec::new() }
     }
 
     /// Where the next byte will be.
@@ -300,7 +314,14 @@ impl Output {
         Ok(())
     }
 
-    pub(super) fn flush(&mut self) -> Result<(), LayerError> {
+    /// Writes what is held, and holds nothing any more.
+    pub(super) fn end(&mut self) -> Result<(), LayerError> {
+        self.flush()?;
+        self.held = Vec::new();
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), LayerError> {
         let failed = |error| LayerError::Write(orlop_spec::Fault::from(error).into());
         self.file.write_at(&self.held, self.written).map_err(failed)?;
         self.written = self.at();

@@ -73,7 +73,9 @@ fn delta(older: &[Vec<u8>], newer: &[u8], workers: usize) -> Vec<u8> {
 
 fn applied(delta: &[u8], older: &[Vec<u8>]) -> Result<Vec<u8>, Error> {
     let (limits, cancel) = (Limits::default(), Cancel::new());
-    let wanted = Wanted::Paths(paths(delta, &limits, &cancel)?);
+    let mut paths = Paths::default();
+    paths.add(delta, &limits, &cancel)?;
+    let wanted = Wanted::Paths(paths.into());
     let mut out = Vec::new();
     apply(delta, &files(older, &wanted), &limits, &cancel, &mut out)?;
     Ok(out)
@@ -152,7 +154,9 @@ fn a_hard_link_is_read_by_its_own_name() {
     let kind = Kind::HardLink { target: path("a") };
     writer.entry(&Entry { path: path("b"), meta: Meta::default(), kind }).expect("in order");
     let older = writer.finish().expect("into memory");
-    let mut short = Older::new(spool(), Wanted::Paths([path("b")].into()));
+    let mut wanted = Paths::default();
+    wanted.add(&raw(b"\x01\x01b")[..], &Limits::default(), &Cancel::new()).expect("a delta");
+    let mut short = Older::new(spool(), Wanted::Paths(wanted.into()));
     read(&older, 0, &mut short);
     assert!(short.is_short(), "the content stands under another name");
     let files = files(&[older], &Wanted::All);
@@ -247,6 +251,36 @@ fn t6_a_delta_reads_nothing_behind_the_end_of_a_file() {
 fn t5_a_path_that_is_too_long_is_refused_before_there_is_memory_for_it() {
     let error = refused(b"\x01\xff\xff\xff\xff\xff\xff\xff\x7f");
     assert_eq!(error.kind(), ErrorKind::Limit);
+}
+
+#[test]
+fn t5_the_paths_of_all_deltas_together_are_bounded() {
+    let opens = |names: std::ops::Range<u32>| {
+        let operations = names.flat_map(|number| [&[1, 8][..], format!("f{number:07}").as_bytes()].concat());
+        raw(&operations.collect::<Vec<_>>())
+    };
+    let (limits, cancel) = (Limits { documents: 10_000, ..Limits::default() }, Cancel::new());
+    let mut paths = Paths::default();
+    for _ in 0..9 {
+        // The same ones take nothing more.
+        paths.add(&opens(0..200)[..], &limits, &cancel).expect("within the limit");
+    }
+    let error = paths.add(&opens(200..400)[..], &limits, &cancel).expect_err("too many");
+    assert_eq!(error.kind(), ErrorKind::Limit, "{error}");
+}
+
+#[test]
+fn of_files_of_one_name_that_of_the_nearest_size_is_taken() {
+    let sizes = [5, 900, 31, 900, 40, 31];
+    let names: Vec<String> = (0..sizes.len()).map(|number| format!("d{number}/lib.so")).collect();
+    let content = noise(1000, 4);
+    let all: Vec<_> = names.iter().zip(sizes).map(|(name, size)| (&**name, &content[..size])).collect();
+    let files = files(&[layer(&all)], &Wanted::Searched);
+    let taken = |size: u64| files.named_like(&path("new/lib.so"), size);
+    for size in 0..1000u64 {
+        let nearest = (0..sizes.len()).min_by_key(|at| (size.abs_diff(sizes[*at] as u64), *at));
+        assert_eq!(taken(size), nearest, "{size}");
+    }
 }
 
 #[test]

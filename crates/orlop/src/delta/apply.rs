@@ -5,6 +5,7 @@
 //!   for each layer:  the older image has it ──────────────────────────────► blob
 //!                    a delta ──apply──► spool, proven by diff id ──codec──► blob, proven by digest
 //!                    the place of the delta has it ───────────────────────► blob
+//!                    the older image has it in another form ──codec───────► blob, as the user says
 //! ```
 
 use super::{
@@ -15,7 +16,7 @@ use crate::draft::{as_oci, put};
 use crate::error::Error;
 use crate::image::{Image, Layer};
 use orlop_fs::File;
-use orlop_host::delta::{self, Files, Wanted};
+use orlop_host::delta::{self, Files, Paths, Wanted};
 use orlop_layer::codec::{self, Codec};
 use orlop_layer::encode::{Encode, recompress};
 use orlop_layer::{Error as LayerError, Verified};
@@ -27,7 +28,6 @@ use orlop_spec::port::{Hints, Name, Origin, Result, Selector, Sink, Source};
 use orlop_spec::{
     Algorithm, AnyDigest, Context, Descriptor, Diagnose as _, Digest, Document, Event, Fault, Hasher, graph,
 };
-use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 
 /// How a delta is applied.
@@ -114,10 +114,12 @@ fn chosen(
         wanted.is_none_or(|wanted| target(&it.annotations).as_ref() == Some(wanted))
     };
     found.retain(is_meant);
-    // Where nothing changed but the config, there is nothing that says from what.
+    // Where nothing changed but the config, there is nothing that says from what; nor where layers stand as they are.
     let fits = |it: &Document<Manifest>| {
-        let mut deltas = it.layers.iter().filter(|layer| is_delta(layer)).peekable();
-        deltas.peek().is_none() || deltas.any(|layer| says(layer, FROM, older))
+        let (deltas, others): (Vec<_>, Vec<_>) = it.layers.iter().partition(|layer| is_delta(layer));
+        deltas.is_empty()
+            || deltas.iter().any(|layer| says(layer, FROM, older))
+            || others.iter().any(|layer| layer.annotations.contains_key(TO))
     };
     found.retain(fits);
     match found.len() {
@@ -198,9 +200,15 @@ impl Patch<'_> {
         let ways = manifest.layers.iter().zip(diff_ids);
         let ways = ways.map(|(blob, diff_id)| self.way(blob, *diff_id, &old)).collect::<Result<Vec<_>>>()?;
         let files = self.files(&ways)?;
-        let mut layers = Vec::new();
+        let mut layers: Vec<Descriptor> = Vec::new();
         for ((blob, diff_id), way) in manifest.layers.iter().zip(diff_ids).zip(ways) {
-            layers.push(self.layer((blob, *diff_id), way, files.as_ref())?);
+            // A layer that is there twice is made once.
+            let before = &manifest.layers[..layers.len()];
+            let layer = match before.iter().position(|other| other.names_same_blob(blob)) {
+                Some(made) => layers[made].clone(),
+                None => self.layer((blob, *diff_id), way, files.as_ref())?,
+            };
+            layers.push(layer);
         }
         if layers.iter().zip(&manifest.layers).all(|(new, old)| new.names_same_blob(old)) {
             return Ok(manifest.clone());
@@ -220,40 +228,41 @@ impl Patch<'_> {
         let to = diff_id.0.to_string();
         let leads_there = |layer: &&Descriptor| says(layer, TO, &to);
         let mut given = self.delta.layers.iter().filter(leads_there);
-        if let Some(delta) = given.find(|layer| is_delta(layer) && says(layer, FROM, &self.from)) {
+        let delta = given.find(|layer| is_delta(layer) && says(layer, FROM, &self.from));
+        if let Some(delta) = delta.filter(|delta| codec_of(delta).is_some() || is_plain(blob)) {
             return Ok(Way::Delta(delta));
         }
-        if let Some(layer) = old.iter().find(|layer| layer.diff_id == diff_id) {
-            return Ok(Way::Other(*layer));
-        }
+        // Whatever else is made of it has another digest.
         let origin = self.place.origin(blob)?;
         match origin.open(0).map(drop) {
             Ok(()) => return Ok(Way::Blob(origin)),
             Err(fault) if !fault.is_absence() => return Err(fault),
             Err(_) => {}
         }
-        Err(Error::LayerNowhere { digest: blob.digest.clone() }.into())
+        let other = || old.iter().find(|layer| layer.diff_id == diff_id).copied().map(Way::Other);
+        let way = delta.map(Way::Delta).or_else(other);
+        way.ok_or_else(|| Error::LayerNowhere { digest: blob.digest.clone() }.into())
     }
 
     /// The files of the older image that the deltas read; each delta is proven first.
     fn files(&self, ways: &[Way<'_>]) -> Result<Option<Files>> {
         let deltas =
             ways.iter().filter_map(|way| if let Way::Delta(delta) = way { Some(*delta) } else { None });
-        let mut paths = BTreeSet::new();
+        let mut paths = Paths::default();
         let mut is_needed = false;
         for delta in deltas {
             is_needed = true;
             let origin = self.place.origin(delta)?;
             let mut blob = Verified::new(origin.open(0)?, delta)?;
-            let found = delta::paths(&mut blob, self.cx.limits, self.cx.cancel);
+            let added = paths.add(&mut blob, self.cx.limits, self.cx.cancel);
             // A wrong digest is the better verdict.
             blob.drain().map_err(|error| Fault::io("read a delta", error))?;
-            paths.extend(found.map_err(Fault::from)?);
+            added.map_err(Fault::from)?;
         }
         if !is_needed {
             return Ok(None);
         }
-        files(self.cx, self.older, &Wanted::Paths(paths), self.how.spool).map(Some)
+        files(self.cx, self.older, &Wanted::Paths(paths.into()), self.how.spool).map(Some)
     }
 
     fn layer(
@@ -311,9 +320,7 @@ impl Patch<'_> {
         known: Option<Codec>,
         plain: &mut dyn Read,
     ) -> Result<Descriptor> {
-        let is_plain =
-            matches!(blob.media_type.role(), Role::Layer(form) if form.compression == Compression::None);
-        let known = known.or(is_plain.then_some(Codec::None));
+        let known = known.or(is_plain(blob).then_some(Codec::None));
         let Some(codec) = known.or(self.how.codec) else {
             return Err(Error::ForeignCompression { digest: blob.digest.clone() }.into());
         };
@@ -341,6 +348,11 @@ impl Patch<'_> {
         out.commit(&made.blob)?;
         Ok(made.blob)
     }
+}
+
+/// Whether a layer is not compressed.
+fn is_plain(blob: &Descriptor) -> bool {
+    matches!(blob.media_type.role(), Role::Layer(form) if form.compression == Compression::None)
 }
 
 /// A spool that hashes what it is given.

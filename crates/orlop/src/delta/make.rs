@@ -19,6 +19,7 @@ use orlop_spec::port::{BlobWriter, Catalog, Hints, Name, Rest, Result, Selector,
 use orlop_spec::{
     Algorithm, Context, Descriptor, Diagnose as _, DiffId, Digest, Document, Event, Fault, Hasher, graph,
 };
+use std::collections::HashSet;
 use std::io::{self, Read, Write};
 
 /// The config of a delta manifest.
@@ -65,10 +66,9 @@ pub fn make(
     how: &Make<'_>,
 ) -> Result<Made> {
     let there = older.layers()?;
-    let missing: Vec<(u16, Layer<'_>)> = (0..)
-        .zip(newer.layers()?)
-        .filter(|(_, layer)| there.iter().all(|old| old.diff_id != layer.diff_id))
-        .collect();
+    let mut seen: HashSet<DiffId> = there.iter().map(|old| old.diff_id).collect();
+    let missing: Vec<(u16, Layer<'_>)> =
+        (0..).zip(newer.layers()?).filter(|(_, layer)| seen.insert(layer.diff_id)).collect();
     let making = Making { cx, older, newer, how, to: &*to, from: from_of(older)? };
     let (blobs, layers) = making.layers(&missing)?;
     let standing = Standing::read(cx, beside, name)?;
@@ -226,6 +226,21 @@ impl Making<'_> {
         Ok(again.blob.names_same_blob(layer.blob).then_some(codec))
     }
 
+    /// Whether a delta takes the place of one that stood there. That may be of another image, where both end with one layer.
+    fn replaces(&self, new: &Descriptor, old: &Descriptor) -> bool {
+        let is_replaced = [FROM, TO].iter().all(|it| agree(new, old, it));
+        if is_replaced && !agree(new, old, SOURCE) && new.digest != old.digest {
+            let source = old.annotations.get(SOURCE).map_or("another image", |it| it);
+            let text = format!(
+                "the delta from {source} gives way: that image ends with the same layer as {}, and deltas are \
+                 told apart by it alone",
+                self.older.manifest().descriptor().digest
+            );
+            self.cx.observer.event(Event::Warned(text));
+        }
+        is_replaced
+    }
+
     /// Prints and puts the delta manifest; what `before` has from other images stays.
     fn manifest(&self, blobs: Vec<Descriptor>, before: Option<&Manifest>) -> Result<Document<Manifest>> {
         let (image, config) = (self.newer.manifest(), self.newer.config());
@@ -244,11 +259,8 @@ impl Making<'_> {
             layers.push(blob);
         }
         let is_replaced = |old: &Descriptor| {
-            says(old, CONTENT, IMAGE_MANIFEST)
-                || says(old, CONTENT, IMAGE_CONFIG)
-                || blobs.iter().any(|new| {
-                    [FROM, TO].iter().all(|it| new.annotations.get(*it) == old.annotations.get(*it))
-                })
+            let says_what_it_is = says(old, CONTENT, IMAGE_MANIFEST) || says(old, CONTENT, IMAGE_CONFIG);
+            says_what_it_is || blobs.iter().any(|new| self.replaces(new, old))
         };
         let kept =
             before.into_iter().flat_map(|before| &before.layers).filter(|old| !is_replaced(old)).cloned();
@@ -262,6 +274,11 @@ impl Making<'_> {
         put(self.to, &manifest)?;
         Ok(manifest)
     }
+}
+
+/// Whether both say the same there.
+fn agree(one: &Descriptor, other: &Descriptor, annotation: &str) -> bool {
+    one.annotations.get(annotation) == other.annotations.get(annotation)
 }
 
 /// Hashes what is written to a sink.
