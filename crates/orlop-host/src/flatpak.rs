@@ -7,6 +7,7 @@
 //! Invariant: what comes out of a label is parsed, or it is an error that names the label; what is written is what
 //! flatpak itself writes for the same commit.
 
+pub mod appstream;
 pub mod index;
 pub mod labels;
 pub mod lint;

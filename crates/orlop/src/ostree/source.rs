@@ -14,6 +14,7 @@ use crate::draft::Draft;
 use crate::error::Error;
 use crate::trees::{Profile, Reading, Says, TreeSource};
 use orlop_fs::owner::Owner;
+use orlop_host::flatpak::appstream;
 use orlop_host::flatpak::labels::{Labels, XA_REF};
 use orlop_host::flatpak::refname::Ref;
 use orlop_host::ostree::carried::Carried;
@@ -88,6 +89,8 @@ impl CommitTree {
         if self.profile == Profile::Flatpak {
             let name = self.flatpak_ref().ok_or(NOT_FLATPAK)?;
             let metadata = self.metadata()?;
+            let key_file = metadata.as_deref().unwrap_or_default();
+            labels.extend(appstream::labels(&self.repo, &self.root.tree, &name, key_file)?);
             let of_flatpak = Labels::of_commit(Some(name), &self.id, &self.commit, metadata.as_deref());
             labels.extend(of_flatpak.to_annotations());
         }
