@@ -33,7 +33,7 @@ use orlop_spec::{AnyDigest, Context, Descriptor, Document};
 use std::sync::Mutex;
 
 /// The tag under which flatpak looks for deltas.
-pub const INDEX: &str = "_deltaindex";
+pub use orlop_host::flatpak::index::DELTAS as INDEX;
 
 /// Annotation: the digest of the newer image's manifest.
 const TARGET: &str = "io.github.containers.delta.target";
@@ -104,7 +104,7 @@ fn manifests(cx: &Context<'_>, place: &dyn Source, root: &Descriptor) -> Result<
 }
 
 /// Of which image a delta manifest, or its entry in an index, is.
-fn target(annotations: &Annotations) -> Option<AnyDigest> {
+pub(crate) fn target(annotations: &Annotations) -> Option<AnyDigest> {
     annotations.get(TARGET)?.parse().ok()
 }
 

@@ -25,7 +25,7 @@ const fn publication(args: &'static [&'static str], name: &'static str) -> Publi
     Publication { args, name, unsynced: None }
 }
 
-const PUBLICATIONS: [Publication; 17] = [
+const PUBLICATIONS: [Publication; 18] = [
     publication(&["build", "tree", "oci:layout:new"], "layout/index.json"),
     publication(&["build", "tree", "oci:fresh:new"], "fresh/index.json"),
     publication(&["build", "tree", "oci:deep/er:new"], "deep/er/index.json"),
@@ -71,6 +71,7 @@ const PUBLICATIONS: [Publication; 17] = [
     publication(&["copy", "--root", "fresh", "oci:other:o", "store:new"], "fresh/names/new"),
     publication(&["copy", "--root", "st", "oci:other:o", "store:new"], "st/names/new"),
     publication(&["tag", "--root", "st", "store:old", "new"], "st/names/new"),
+    publication(&["flatpak", "index", "oci:app", "-o", "fresh/web"], "fresh/web/index/static"),
 ];
 
 const CALLS: &str = "trace=openat,write,pwrite64,copy_file_range,ioctl,ftruncate,fallocate,mkdirat,mknodat,symlinkat,\

@@ -138,7 +138,7 @@ pub(crate) struct Stage {
 }
 
 /// What the start is made by, after `tree` and `small` are there.
-const START: [&[&str]; 12] = [
+const START: [&[&str]; 13] = [
     &["build", "--cmd", "sh", "small", "oci:layout:old"],
     &["build", "tree", "oci:other:o"],
     // What no name reaches any more, for `gc`.
@@ -152,6 +152,16 @@ const START: [&[&str]; 12] = [
     &["copy", "--root", "st", "oci:layout:old", "store:old"],
     &["copy", "--root", "st", "oci:other:o", "store:gone"],
     &["untag", "--root", "st", "store:gone"],
+    // Of flatpak, for its index.
+    &[
+        "build",
+        "--label",
+        "org.flatpak.ref=app/org.test.Hello/x86_64/master",
+        "--label",
+        "org.flatpak.metadata=[Application]",
+        "small",
+        "oci:app:x",
+    ],
 ];
 
 impl Stage {

@@ -97,6 +97,46 @@ fn flatpak_updates_by_our_delta() {
     proof::ran(PROOF, asked.len());
 }
 
+/// A host of plain files has no tag `_deltaindex`: the client is told where the delta is. The layer is not even there.
+#[test]
+fn flatpak_updates_by_the_address_of_a_delta() {
+    const PROOF: &str = "delta: flatpak updates by the address that an index names";
+    let Some(client) = Client::new() else { return proof::skipped(PROOF, "flatpak or dbus is missing") };
+    version(&client, "images", 1);
+    let image = format!("oci:images:{REF}");
+    run(&client, &["copy", &image, "oci:older:x"]).ok();
+    let index = || run(&client, &["flatpak", "index", "oci:images", "-o", "web"]).ok();
+    index();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let (seen, folder) = (Arc::clone(&asked), client.folder().path("web"));
+    let host = Listener::start(move |stream| {
+        serve(stream, |asked| {
+            seen.lock().expect("no holder panics").push(asked.path().to_owned());
+            let path = asked.path().strip_prefix("/pages/").unwrap_or("nowhere");
+            match fs::read(folder.join(path)) {
+                Ok(bytes) => Reply::new(200).with("Cache-Control", "no-cache").body(bytes),
+                Err(_) => Reply::new(404),
+            }
+        });
+    });
+    client.add_remote("r", &format!("http://{}/pages", host.host()));
+    let (is_well, told) = client.install("r", APP, &["--no-deps"]);
+    assert!(is_well, "{told}");
+
+    let program = version(&client, "images", 2);
+    run(&client, &["delta", "make", "oci:older:x", &image]).ok();
+    index();
+    let layer = layer(&client, &image);
+    let blobs = client.folder().path("web/v2/app/org.test.hello/x86_64/master/blobs");
+    fs::remove_file(blobs.join(&layer)).expect("it was written");
+    asked.lock().expect("no holder panics").clear();
+    update(&client);
+    assert!(fs::read(client.installed("files/program")).expect("installed") == program);
+    let asked = asked.lock().expect("no holder panics").clone();
+    assert!(asked.iter().all(|it| !it.contains("_deltaindex") && !it.contains(&layer)), "{asked:?}");
+    proof::ran(PROOF, asked.len());
+}
+
 /// All of it is ours but the client. The layer is not even there.
 #[test]
 fn flatpak_updates_by_a_delta_that_we_serve() {
@@ -105,7 +145,7 @@ fn flatpak_updates_by_a_delta_that_we_serve() {
     version(&client, "images", 1);
     let image = format!("oci:images:{REF}");
     run(&client, &["copy", &image, "oci:older:x"]).ok();
-    let serving = Serving::start(&client, &["oci:images"]);
+    let serving = Serving::start(client.folder(), &["oci:images"]);
     client.add_remote("r", &serving.address);
     let (is_well, told) = client.install("r", APP, &["--no-deps"]);
     assert!(is_well, "{told}");

@@ -46,7 +46,7 @@ fn lint(client: &Client, name: &str) -> (Vec<String>, Option<i32>) {
 
 /// Serves one layout, and installs the app from it.
 fn install(client: &Client, name: &str) -> (bool, String) {
-    let serving = Serving::start(client, &[&format!("oci:{name}")]);
+    let serving = Serving::start(client.folder(), &[&format!("oci:{name}")]);
     client.add_remote(name, &serving.address);
     client.install(name, APP, &["--no-deps", "--reinstall"])
 }

@@ -1,7 +1,9 @@
 //! What flatpak's own client makes of what orlop lists and serves.
 
+mod appstream;
 mod deltas;
 mod labels;
+mod places;
 mod remote;
 mod site;
 mod tokens;
@@ -10,7 +12,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Stdio};
 use testkit::command::orlop_path;
 use testkit::flatpak::Client;
-use testkit::{Command, orlop};
+use testkit::{Command, Scratch, orlop};
 
 /// A running `orlop flatpak serve`; it is ended when it is dropped.
 struct Serving {
@@ -20,20 +22,20 @@ struct Serving {
 }
 
 impl Serving {
-    fn start(client: &Client, words: &[&str]) -> Self {
+    fn start(it: &Scratch, words: &[&str]) -> Self {
         let mut program = std::process::Command::new(orlop_path())
             .args(["flatpak", "serve"])
             .args(words)
-            .current_dir(client.folder().root())
+            .current_dir(it.root())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(std::fs::File::create(client.folder().path("served")).expect("a file"))
+            .stderr(std::fs::File::create(it.path("served")).expect("a file"))
             .spawn()
             .expect("it starts");
         let mut address = String::new();
         let mut out = BufReader::new(program.stdout.take().expect("piped"));
         out.read_line(&mut address).expect("an address");
-        assert!(address.starts_with("http://127.0.0.1:"), "{}", said(client));
+        assert!(address.starts_with("http://127.0.0.1:"), "{}", said(it));
         Self { program, address: address.trim().to_owned() }
     }
 
@@ -57,8 +59,8 @@ impl Drop for Serving {
 }
 
 /// What the server said.
-fn said(client: &Client) -> String {
-    std::fs::read_to_string(client.folder().path("served")).unwrap_or_default()
+fn said(it: &Scratch) -> String {
+    std::fs::read_to_string(it.path("served")).unwrap_or_default()
 }
 
 fn run(client: &Client, words: &[&str]) -> Command {

@@ -13,7 +13,7 @@ fn a5_a9_a10_flatpak_lists_installs_runs_and_updates_what_we_serve() {
     let Some(client) = Client::new() else { return proof::skipped(PROOF, "flatpak or dbus is missing") };
     client.bundle_runtime("images");
     client.bundle_app("images", "Hello world, from a sandbox");
-    let serving = Serving::start(&client, &["oci:images"]);
+    let serving = Serving::start(client.folder(), &["oci:images"]);
     client.add_remote("r", &serving.address);
     let listed = client.ok(&["remote-ls", "--user", "--columns=ref,installed-size", "r"]);
     for name in [REF, "runtime/org.test.Platform/x86_64/master"] {
@@ -30,8 +30,8 @@ fn a5_a9_a10_flatpak_lists_installs_runs_and_updates_what_we_serve() {
     client.ok(&["update", "--user", "-y", "--noninteractive", APP]);
     let ran = client.ok(&["run", "--user", APP]);
     assert!(ran.contains("Hello again"), "{ran}");
-    assert_eq!(serving.end(), Some(0), "it ends well when it is told to: {}", said(&client));
-    assert!(!said(&client).contains("warning"), "{}", said(&client));
+    assert_eq!(serving.end(), Some(0), "it ends well when it is told to: {}", said(client.folder()));
+    assert!(!said(client.folder()).contains("warning"), "{}", said(client.folder()));
     proof::ran(PROOF, 3);
 }
 
@@ -41,7 +41,7 @@ fn skopeo_and_orlop_pull_what_we_serve() {
     let Some(client) = Client::new() else { return proof::skipped(PROOF, "flatpak or dbus is missing") };
     let Some(skopeo) = skopeo() else { return proof::skipped(PROOF, "skopeo is missing") };
     client.bundle_app("images", "Hello");
-    let serving = Serving::start(&client, &["oci:images"]);
+    let serving = Serving::start(client.folder(), &["oci:images"]);
     let image = format!("docker://{}/app/org.test.hello/x86_64/master:latest", serving.host());
     let digest = |place: &str| run(&client, &["digest", place]).ok().out();
     let known = digest(&format!("oci:images:{REF}"));

@@ -13,7 +13,7 @@ fn a11_flatpak_skopeo_and_orlop_get_tokens() {
     let Some(_) = skopeo() else { return proof::skipped(PROOF, "skopeo is missing") };
     client.bundle_app("images", "for alice");
     client.folder().file("users", "alice:s3cret\n");
-    let serving = Serving::start(&client, &["oci:images", "--users", "users"]);
+    let serving = Serving::start(client.folder(), &["oci:images", "--users", "users"]);
     client.add_remote("r", &serving.address);
     let (is_well, told) = client.install("r", APP, &["--no-deps"]);
     assert!(!is_well, "{told}");

@@ -10,9 +10,9 @@
 //! The client resolves `Registry` against the address of the index, and takes the digest of an image as the id of a commit.
 //!
 //! Invariant: an index that is made here has one image for each ref, sorted, so the same images give the same bytes; two
-//! images of one ref would confuse the client.
+//! images of one ref would confuse the client. An image that two repositories have is listed in the one whose name is the first.
 
-use super::labels::{METADATA, REF, TIMESTAMP};
+use super::labels::{DELTA_URL, METADATA, REF, TIMESTAMP};
 use super::refname::Ref;
 use orlop_spec::descriptor::Annotations;
 use orlop_spec::json::{self, JsonError};
@@ -21,6 +21,7 @@ use orlop_spec::wire::Query;
 use orlop_spec::wire::route::is_repository;
 use orlop_spec::{Algorithm, AnyDigest, Digest};
 use serde::{Deserialize, Deserializer, Serialize};
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Where an index is, beneath the address that a remote is added by. The client asks for this one.
@@ -31,6 +32,8 @@ pub const DYNAMIC: &str = "index/dynamic";
 pub const LATEST: &str = "latest";
 /// The tag of the index of differences between images.
 pub const DELTAS: &str = "_deltaindex";
+/// The registry, seen from an index that stands beside it.
+pub const HERE: &str = "../";
 
 /// What a host has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,6 +139,21 @@ impl Index {
         })
     }
 
+    /// Names to clients the manifests of deltas, each of the image that `of` is asked about and in its repository. What an
+    /// image says itself it says of a time when there was no such delta.
+    pub fn name_deltas(&mut self, of: impl Fn(&AnyDigest) -> Option<AnyDigest>) {
+        for Repository { name, images, lists } in &mut self.results {
+            let listed = lists.iter_mut().flat_map(|list| &mut list.images);
+            for image in images.iter_mut().chain(listed) {
+                if let Some(manifest) = of(&image.digest) {
+                    // Clients resolve it against the address of the registry.
+                    let address = format!("v2/{name}/manifests/{manifest}");
+                    image.labels.insert(DELTA_URL.into(), address.into());
+                }
+            }
+        }
+    }
+
     /// What a client asked for. Of several values of one parameter any fits, of several parameters all must.
     #[must_use]
     pub fn select(mut self, query: &Query) -> Self {
@@ -220,8 +238,15 @@ impl Collection {
             return Taken::Listed;
         };
         if known.1.digest == offered.1.digest {
-            let tags: BTreeSet<_> = known.1.tags.drain(..).chain(offered.1.tags).collect();
-            known.1.tags = tags.into_iter().collect();
+            match offered.0.cmp(&known.0) {
+                Ordering::Less => *known = offered,
+                Ordering::Equal => {
+                    let tags: BTreeSet<_> = known.1.tags.drain(..).chain(offered.1.tags).collect();
+                    known.1.tags = tags.into_iter().collect();
+                }
+                // Its tags there say nothing of the repository that is listed.
+                Ordering::Greater => {}
+            }
             return Taken::Listed;
         }
         // Of the same second: whichever, but always the same.

@@ -45,6 +45,8 @@ pub const APPDATA: &str = "org.freedesktop.appstream.appdata";
 pub const ICON_64: &str = "org.freedesktop.appstream.icon-64";
 /// The icon of 128 points.
 pub const ICON_128: &str = "org.freedesktop.appstream.icon-128";
+/// Where a client asks for the delta that leads to the image, before it asks for the index of deltas.
+pub const DELTA_URL: &str = "io.github.containers.DeltaUrl";
 
 /// The commit's metadata that repeats [`METADATA`]: the client compares the two.
 pub const XA_METADATA: &str = "xa.metadata";

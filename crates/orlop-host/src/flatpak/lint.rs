@@ -76,7 +76,29 @@ pub fn documents(config: &Config, annotations: &Annotations) -> Vec<Finding> {
     found.extend(metadata(&read));
     found.extend(repeated(&read));
     found.extend(goes_without(&read, given));
+    found.extend(given.get(labels::DELTA_URL).and_then(|address| delta_url(address)));
     found
+}
+
+/// The client would ask at an address for nothing.
+fn delta_url(address: &str) -> Option<Finding> {
+    // RFC 3986, section 3.1.
+    let is_scheme =
+        |text: &&str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    let scheme = address.split_once(':').map(|(scheme, _)| scheme).filter(is_scheme);
+    let is_web = scheme.is_none_or(|it| matches!(it, "http" | "https"));
+    let warn = |rule, what, cure| Some(warning(rule, labels::DELTA_URL, what, cure));
+    if address.is_empty() || !is_web || !address.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let cure = "write an address of the web, or one relative to the registry's, or leave it out";
+        return warn("delta-url-invalid", "clients cannot ask there", cure);
+    }
+    let is_fixed = ["/sha256:", "/sha512:", "@sha256:", "@sha512:"].iter().any(|it| address.contains(it));
+    if is_fixed {
+        let what = "a manifest that an image names by digest cannot name that image: clients pass it over";
+        let cure = "leave it out: orlop flatpak index and orlop flatpak serve name the deltas that are there";
+        return warn("delta-url-fixed", what, cure);
+    }
+    None
 }
 
 fn machine(config: &Config, name: &Ref) -> Vec<Finding> {

@@ -3,29 +3,26 @@
 //! ```text
 //! DIR/index/static                    which images there are
 //! DIR/v2/NAME/manifests/sha256:HEX    the images, unless a registry has them
-//! DIR/v2/NAME/blobs/sha256:HEX
+//! DIR/v2/NAME/blobs/sha256:HEX        … and the deltas that lead to them
 //! ```
 //!
-//! Invariant: the index is replaced as one, after everything that it names is there and proven. What is at its path and
-//! is no index stays, and is an error.
+//! Invariant: the index is replaced as one, after everything that it names is there and proven, and on the disk. What is at its
+//! path and is no index stays, and is an error.
 
-use super::listing::{self, Listed};
+use super::listing::{self, Below, Listed};
 use crate::error::Error;
 use orlop_fs::Dir;
 use orlop_fs::temp::{Persist, Temp};
-use orlop_host::flatpak::index::{Collection, Image, Index, LATEST, Rival, STATIC, Taken};
+use orlop_host::flatpak::index::{Collection, DELTAS, HERE, Image, Index, LATEST, Rival, STATIC, Taken};
 use orlop_layer::Verified;
 use orlop_spec::manifest::Manifest;
 use orlop_spec::port::{Catalog, Result, Selector, Source, drain};
 use orlop_spec::reference::{Repository, is_tag};
-use orlop_spec::{AnyDigest, Context, Descriptor, Document, Event, Fault, graph};
-use std::collections::BTreeMap;
+use orlop_spec::{AnyDigest, Context, Descriptor, Diagnose as _, Document, Event, Fault, graph};
+use std::collections::{BTreeMap, HashMap};
 use std::io::{Read, Write as _};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-
-/// Where the files are beneath the address of the host, seen from the index.
-const HERE: &str = "../";
 
 /// A place whose images are listed.
 #[derive(Clone, Copy)]
@@ -63,23 +60,63 @@ pub fn index(
 ) -> Result<Written> {
     let known = address(places)?;
     let registry = registry.or(known.as_deref());
-    let (mut written, index, held) = collect(cx, places, registry.unwrap_or(HERE))?;
+    let (mut written, mut index, held) = collect(cx, places, registry.unwrap_or(HERE))?;
     if index.results.is_empty() {
         return Err(NOTHING.into());
     }
+    let deltas = Deltas::read(cx, places, if registry.is_some() { Reach::Beside } else { Reach::All })?;
+    index.name_deltas(|image| deltas.to(held[image].0, image).map(|(_, delta)| delta.digest.clone()));
     let target = Dir::create_all(target)?;
     if registry.is_none() {
         for (repository, image) in index.images() {
             let (place, manifest) = &held[&image.digest];
-            let mut files = Files { cx, source: places[*place].catalog, written: &mut written.files };
-            files.image(&target, repository, manifest)?;
+            for (place, manifest) in deltas.to(*place, &image.digest).into_iter().chain([(*place, manifest)])
+            {
+                let mut files = Files { cx, source: places[place].catalog, written: &mut written.files };
+                files.image(&target, repository, manifest)?;
+            }
         }
     }
-    written.is_changed = replace(&target, &index)?;
+    written.is_changed = replace(&target, &index, &written)?;
     let name = |image: &Image| image.name().map(|name| name.to_string().into()).unwrap_or_default();
     written.images =
         index.images().map(|(it, image)| (it.into(), name(image), image.digest.clone())).collect();
     Ok(written)
+}
+
+/// Which deltas are named.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// Those that stand in the place of the image: no others are in its repository.
+    Beside,
+    /// Those of all places, which become files beside the image.
+    All,
+}
+
+/// The manifests of deltas, place by place, each by the image that it leads to.
+struct Deltas {
+    places: Vec<HashMap<AnyDigest, Descriptor>>,
+    reach: Reach,
+}
+
+impl Deltas {
+    fn read(cx: &Context<'_>, places: &[Place<'_>], reach: Reach) -> Result<Self> {
+        let read = |place: &Place<'_>| -> Result<_> {
+            let roots = match place.catalog.resolve(&Selector::Tag(DELTAS.into())) {
+                Err(fault) if fault.is_absence() => Vec::new(),
+                roots => roots?,
+            };
+            let below = roots.first().map(|root| listing::below(cx, place.catalog, root)).transpose()?;
+            Ok(below.map(|Below { deltas, .. }| deltas).unwrap_or_default())
+        };
+        Ok(Self { places: places.iter().map(read).collect::<Result<_>>()?, reach })
+    }
+
+    /// In which place the delta to an image is, and its manifest: beside the image before others.
+    fn to(&self, own: usize, image: &AnyDigest) -> Option<(usize, &Descriptor)> {
+        let all = (0..self.places.len()).filter(|place| *place != own && self.reach == Reach::All);
+        [own].into_iter().chain(all).find_map(|place| Some((place, self.places[place].get(image)?)))
+    }
 }
 
 /// Where the registry of places is; nothing where they are none of a registry.
@@ -107,7 +144,7 @@ fn collect(cx: &Context<'_>, places: &[Place<'_>], registry: &str) -> Result<(Wr
     for (number, place) in places.iter().enumerate() {
         let repository = place.repository.map(Repository::name);
         for (tag, root) in roots(place)? {
-            for Listed { mut image, manifest } in listing::below(cx, place.catalog, &root)? {
+            for Listed { mut image, manifest } in listing::below(cx, place.catalog, &root)?.images {
                 image.tags = tags(tag.as_deref(), repository);
                 held.insert(manifest.digest.clone(), (number, manifest));
                 match collection.take(repository, image) {
@@ -124,7 +161,7 @@ fn collect(cx: &Context<'_>, places: &[Place<'_>], registry: &str) -> Result<(Wr
 fn roots(place: &Place<'_>) -> Result<Vec<(Option<Box<str>>, Descriptor)>> {
     let tag = |name: Option<&str>| name.map(Into::into);
     if *place.selector == Selector::Only {
-        let names = place.catalog.names()?.into_iter();
+        let names = place.catalog.names()?.into_iter().filter(|(name, _)| name.tag() != Some(DELTAS));
         return Ok(names.map(|(name, root)| (tag(name.tag()), root)).collect());
     }
     let name = place.catalog.name_of(place.selector)?;
@@ -178,14 +215,16 @@ impl Files<'_> {
         };
         drain(&mut bytes as &mut dyn Read, &mut write)?;
         temp.file().set_mode(0o644)?;
+        // A file of this name is believed by its size.
+        temp.file().sync_data()?;
         temp.persist(&name, Persist::Replace)?;
         *self.written = (self.written.0 + 1, self.written.1 + blob.size);
         Ok(())
     }
 }
 
-/// Puts the index in the place of the one that is there; whether it is another one.
-fn replace(target: &Dir, index: &Index) -> Result<bool> {
+/// Puts the index in the place of the one that is there, once all that was written is on the disk; whether it is another one.
+fn replace(target: &Dir, index: &Index, written: &Written) -> Result<bool> {
     let (folder, name) = STATIC.split_once('/').expect("a folder and a name");
     let folder = target.make_or_open_dir(folder, 0o755)?;
     let bytes = index.to_bytes();
@@ -197,6 +236,9 @@ fn replace(target: &Dir, index: &Index) -> Result<bool> {
         let foreign = |source| Error::NotAnIndex { path: target.path().join(STATIC), source };
         Index::parse(&before).map_err(foreign)?;
         if before == bytes {
+            if written.files.0 > 0 {
+                target.sync_fs()?;
+            }
             return Ok(false);
         }
     }
@@ -204,7 +246,8 @@ fn replace(target: &Dir, index: &Index) -> Result<bool> {
     let written = { temp.file() }.write_all(&bytes);
     written.map_err(|error| orlop_fs::Error::io("write", folder.shown(name), error))?;
     temp.file().set_mode(0o644)?;
-    temp.file().sync_data()?;
+    // The folders that are new are many, and of any depth.
+    target.sync_fs()?;
     temp.persist(name, Persist::Replace)?;
     folder.sync()?;
     Ok(true)

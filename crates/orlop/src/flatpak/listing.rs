@@ -1,5 +1,6 @@
 //! Images as an index lists them.
 
+use crate::delta;
 use orlop_host::flatpak::index::Image;
 use orlop_spec::config::Config;
 use orlop_spec::index::Index;
@@ -7,7 +8,7 @@ use orlop_spec::manifest::Manifest;
 use orlop_spec::media_type::Role;
 use orlop_spec::port::{Result, Source};
 use orlop_spec::{AnyDigest, Context, Descriptor, Diagnose as _, Document, graph};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// An image, and what names its manifest.
 #[derive(Clone, Debug)]
@@ -16,9 +17,20 @@ pub(super) struct Listed {
     pub(super) manifest: Descriptor,
 }
 
-/// The images below a root, each once. Platforms that nobody copied, and what is no image, are passed over.
-pub(super) fn below(cx: &Context<'_>, source: &dyn Source, root: &Descriptor) -> Result<Vec<Listed>> {
-    let mut search = Search { cx, source, seen: HashSet::new(), found: Vec::new() };
+/// What is below a root.
+#[derive(Debug, Default)]
+pub(super) struct Below {
+    /// The images, each once.
+    pub(super) images: Vec<Listed>,
+    /// The manifests of deltas that an index names, by the image that each leads to.
+    pub(super) deltas: HashMap<AnyDigest, Descriptor>,
+    /// Whether something of it was not there, as platforms are that nobody copied.
+    pub(super) is_short: bool,
+}
+
+/// Looks at everything below a root. What is not there, and what is no image, is passed over.
+pub(super) fn below(cx: &Context<'_>, source: &dyn Source, root: &Descriptor) -> Result<Below> {
+    let mut search = Search { cx, source, seen: HashSet::new(), found: Below::default() };
     search.enter(root, 0)?;
     Ok(search.found)
 }
@@ -27,7 +39,7 @@ struct Search<'a> {
     cx: &'a Context<'a>,
     source: &'a dyn Source,
     seen: HashSet<AnyDigest>,
-    found: Vec<Listed>,
+    found: Below,
 }
 
 impl Search<'_> {
@@ -41,12 +53,22 @@ impl Search<'_> {
             Role::Manifest => self.manifest(blob),
             _ => Ok(()),
         };
-        looked.or_else(|fault| if depth > 0 && fault.is_absence() { Ok(()) } else { Err(fault) })
+        match looked {
+            Err(fault) if depth > 0 && fault.is_absence() => self.found.is_short = true,
+            looked => looked?,
+        }
+        Ok(())
     }
 
     fn index(&mut self, blob: &Descriptor, depth: u32) -> Result<()> {
         let index: Document<Index> = graph::read(self.cx.limits, self.source, blob)?;
-        index.manifests.iter().try_for_each(|child| self.enter(child, depth + 1))
+        for child in &index.manifests {
+            match delta::target(&child.annotations) {
+                Some(image) => drop(self.found.deltas.insert(image, child.clone())),
+                None => self.enter(child, depth + 1)?,
+            }
+        }
+        Ok(())
     }
 
     fn manifest(&mut self, blob: &Descriptor) -> Result<()> {
@@ -56,7 +78,7 @@ impl Search<'_> {
         }
         let config: Document<Config> = graph::read(self.cx.limits, self.source, &manifest.config)?;
         let labels = config.config.as_ref().map(|it| it.labels.clone()).unwrap_or_default();
-        self.found.push(Listed {
+        self.found.images.push(Listed {
             image: Image {
                 tags: Vec::new(),
                 digest: blob.digest.clone(),

@@ -1,17 +1,22 @@
 //! `flatpak serve`: a remote over places, as they are when somebody asks.
 //!
 //! Invariant: the index lists what the registry has at the same moment, and each image under a repository of its own,
-//! tagged `latest`, because that is what clients ask for.
+//! tagged `latest`, because that is what clients ask for. Deltas stand in the repository of the image that they lead to. What
+//! was not there is looked for again, once in [`AGAIN`].
 
 use super::index::tags;
-use super::listing::{self, Listed};
-use orlop_host::flatpak::index::{Collection, DELTAS, DYNAMIC, Index, STATIC, Taken};
+use super::listing::{self, Below};
+use orlop_host::flatpak::index::{Collection, DELTAS, DYNAMIC, HERE, Index, STATIC, Taken};
 use orlop_serve::{Entry, Offer, Page};
 use orlop_spec::port::{Catalog, Name, Result};
 use orlop_spec::wire::Query;
 use orlop_spec::{AnyDigest, Context, Descriptor, Event};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long what was not there is believed to be missing still.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Images of flatpak in places.
 pub struct Shop<'a> {
@@ -23,11 +28,21 @@ pub struct Shop<'a> {
 /// What there is at one time.
 struct State {
     /// What the places said.
-    names: Vec<(usize, Name, Descriptor)>,
-    known: HashMap<(usize, AnyDigest), Vec<Listed>>,
+    names: Vec<Named>,
+    known: HashMap<Root, Arc<Below>>,
     entries: Vec<Entry>,
     index: Index,
+    /// What somebody had to be told.
+    told: Vec<String>,
+    /// When something was not there.
+    lacked: Option<Instant>,
 }
+
+/// What a place calls a root.
+type Named = (usize, Name, Descriptor);
+
+/// In which place which root is.
+type Root = (usize, AnyDigest);
 
 impl<'a> Shop<'a> {
     /// Offers the images of flatpak that places hold; others are passed over.
@@ -37,6 +52,8 @@ impl<'a> Shop<'a> {
             known: HashMap::new(),
             entries: Vec::new(),
             index: Collection::default().index(HERE),
+            told: Vec::new(),
+            lacked: None,
         };
         Self { cx: *cx, places, state: Mutex::new(Arc::new(state)) }
     }
@@ -54,69 +71,98 @@ impl<'a> Shop<'a> {
             names.extend(place.names()?.into_iter().map(|(name, root)| (number, name, root)));
         }
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.names != names {
-            *state = Arc::new(self.looked(names, &state));
+        let is_due = state.lacked.is_some_and(|then| then.elapsed() >= AGAIN);
+        if is_due || state.names != names {
+            let now = self.looked(names, &state);
+            // Once for as long as it stays so.
+            for text in now.told.iter().filter(|text| !state.told.contains(text)) {
+                self.cx.observer.event(Event::Warned(text.clone()));
+            }
+            *state = Arc::new(now);
         }
         Ok(Arc::clone(&state))
     }
 
-    fn looked(&self, names: Vec<(usize, Name, Descriptor)>, before: &State) -> State {
-        let mut known: HashMap<_, Vec<Listed>> = HashMap::new();
-        let mut collection = Collection::default();
+    fn looked(&self, names: Vec<Named>, before: &State) -> State {
+        let mut known: HashMap<Root, Arc<Below>> = HashMap::new();
+        let (mut collection, mut told) = (Collection::default(), Vec::new());
         for (place, name, root) in &names {
             let key = (*place, root.digest.clone());
-            let below = known.entry(key.clone()).or_insert_with(|| match before.known.get(&key) {
-                Some(listed) => listed.clone(),
-                None => self.below(*place, root),
+            let whole = before.known.get(&key).filter(|below| !below.is_short);
+            let below = known.entry(key).or_insert_with(|| match whole {
+                Some(below) => Arc::clone(below),
+                None => Arc::new(self.below(*place, root, &mut told)),
             });
-            for listed in below.iter() {
+            for listed in &below.images {
                 let mut image = listed.image.clone();
                 image.tags = tags(name.tag(), None);
                 if let Taken::Rival(rival) = collection.take(None, image) {
-                    let text = format!("{} is {}, and not {}", rival.name, rival.listed, rival.left_out);
-                    self.cx.observer.event(Event::Warned(text));
+                    told.push(format!("{} is {}, and not {}", rival.name, rival.listed, rival.left_out));
                 }
             }
         }
-        let index = collection.index(HERE);
-        State { entries: entries(&index, &known, &names), index, known, names }
+        let lacked = known.values().any(|below| below.is_short).then(Instant::now);
+        let mut index = collection.index(HERE);
+        let stock = Stock::new(&names, &known);
+        index.name_deltas(|image| stock.delta(image).map(|(_, manifest)| manifest.digest.clone()));
+        let entries = stock.entries(&index);
+        State { names, known, entries, index, told, lacked }
     }
 
     /// One image that cannot be read does not hide the others.
-    fn below(&self, place: usize, root: &Descriptor) -> Vec<Listed> {
+    fn below(&self, place: usize, root: &Descriptor, told: &mut Vec<String>) -> Below {
         listing::below(&self.cx, &*self.places[place], root).unwrap_or_else(|fault| {
-            self.cx.observer.event(Event::Warned(format!("{} is not offered: {fault}", root.digest)));
-            Vec::new()
+            told.push(format!("{} is not offered: {fault}", root.digest));
+            Below { is_short: true, ..Below::default() }
         })
     }
 }
 
-/// The registry, seen from the index.
-const HERE: &str = "../";
+/// Where images and deltas are.
+struct Stock<'s> {
+    images: HashMap<&'s AnyDigest, (usize, &'s Descriptor)>,
+    /// Indexes of deltas: in which place, and what they name.
+    deltas: Vec<(usize, &'s Descriptor, &'s Below)>,
+}
 
-fn entries(
-    index: &Index,
-    known: &HashMap<(usize, AnyDigest), Vec<Listed>>,
-    names: &[(usize, Name, Descriptor)],
-) -> Vec<Entry> {
-    let mut places = HashMap::new();
-    for ((place, _), listed) in known {
-        places.extend(listed.iter().map(|it| (&it.manifest.digest, (*place, &it.manifest))));
+impl<'s> Stock<'s> {
+    fn new(names: &'s [Named], known: &'s HashMap<Root, Arc<Below>>) -> Self {
+        let (mut images, mut deltas) = (HashMap::new(), Vec::new());
+        for (place, name, root) in names {
+            let below = &known[&(*place, root.digest.clone())];
+            for listed in &below.images {
+                images.entry(&listed.manifest.digest).or_insert((*place, &listed.manifest));
+            }
+            if name.tag() == Some(DELTAS) {
+                deltas.push((*place, root, &**below));
+            }
+        }
+        Self { images, deltas }
     }
-    let deltas: Vec<_> = names.iter().filter(|(_, name, _)| name.tag() == Some(DELTAS)).collect();
-    let mut entries = Vec::new();
-    for (repository, image) in index.images() {
-        let (place, root) = places[&image.digest];
-        let entry = |tag: &str, place, root: &Descriptor| Entry {
-            repository: repository.into(),
-            tag: Some(tag.into()),
-            root: root.clone(),
-            place,
-        };
-        entries.extend(image.tags.iter().map(|tag| entry(tag, place, root)));
-        entries.extend(deltas.iter().map(|(place, _, root)| entry(DELTAS, *place, root)));
+
+    /// The index that names the delta to an image, and that delta: of the place of the image before others.
+    fn delta(&self, image: &AnyDigest) -> Option<((usize, &'s Descriptor), &'s Descriptor)> {
+        let (own, _) = self.images.get(image)?;
+        let here = self.deltas.iter().filter(|(place, ..)| place == own);
+        let others = self.deltas.iter().filter(|(place, ..)| place != own);
+        here.chain(others).find_map(|(place, root, below)| Some(((*place, *root), below.deltas.get(image)?)))
     }
-    entries
+
+    fn entries(&self, index: &Index) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        for (repository, image) in index.images() {
+            let entry = |tag: &str, (place, root): (usize, &Descriptor)| Entry {
+                repository: repository.into(),
+                tag: Some(tag.into()),
+                root: root.clone(),
+                place,
+            };
+            let here = self.images[&image.digest];
+            entries.extend(image.tags.iter().map(|tag| entry(tag, here)));
+            entries.extend(self.delta(&image.digest).map(|(index, _)| entry(DELTAS, index)));
+        }
+        entries
+    }
 }
 
 impl Offer for Shop<'_> {

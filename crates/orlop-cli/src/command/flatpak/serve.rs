@@ -28,7 +28,8 @@ pub struct Arguments {
     /// Where to listen; port 0 is any that is free
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
-    /// Let in only the users of this file, one USER:PASSWORD in each line
+    /// Let in only the users of this file, one USER:PASSWORD in each line; the index stays open to everybody, because
+    /// clients ask for it without a password
     #[arg(long, value_name = "FILE")]
     users: Option<PathBuf>,
     /// Connections at once
@@ -75,13 +76,21 @@ const NO_USERS: orlop::Error = orlop::Error::Unfit {
     hint: "write one user in each line, as alice:secret, or leave --users out to let in everybody",
 };
 
+const TOO_LARGE: orlop::Error = orlop::Error::Unfit {
+    what: "the file of users is larger than 1 MiB",
+    hint: "name fewer users, or leave --users out and have a proxy ask for their passwords",
+};
+
 /// Bytes of the largest file of users.
-const LARGEST: u64 = 1 << 20;
+const LARGEST: usize = 1 << 20;
 
 fn guard(file: &Path) -> Result<Guard, Fault> {
     let mut text = String::new();
-    let read = File::open(file)?.take(LARGEST).read_to_string(&mut text);
+    let read = File::open(file)?.take(LARGEST as u64 + 1).read_to_string(&mut text);
     read.map_err(|error| Fault::io(format!("read {}", file.display()), error))?;
+    if text.len() > LARGEST {
+        return Err(TOO_LARGE.into());
+    }
     let lines = text.lines().filter(|line| !line.trim().is_empty());
     let users: Option<Vec<(Box<str>, Box<str>)>> = lines
         .map(|line| {

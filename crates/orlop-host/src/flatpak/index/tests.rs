@@ -117,6 +117,30 @@ fn one_image_under_two_tags_is_listed_once() {
 }
 
 #[test]
+fn an_image_of_two_repositories_is_listed_in_one_with_the_tags_that_it_has_there() {
+    let offered = [("b", "latest"), ("a", "1.0"), ("c", "3"), ("b", "2"), ("a", "0")];
+    for turn in 0..offered.len() {
+        let mut images = Collection::default();
+        for (repository, tag) in offered.iter().cycle().skip(turn).take(offered.len()) {
+            assert_eq!(images.take(Some(repository), image(ONE, 1, &[tag])), Taken::Listed);
+        }
+        let index = images.index("/");
+        let listed: Vec<_> = index.images().map(|(name, it)| (name, it.tags.clone())).collect();
+        assert_eq!(listed, [("a", vec!["0".into(), "1.0".into()])], "{turn}");
+    }
+}
+
+#[test]
+fn a_delta_is_named_where_the_image_is() {
+    let mut index = two();
+    let wanted = index.images().next().expect("two").1.digest.clone();
+    let delta: AnyDigest = Digest::of(Algorithm::Sha256, b"delta").into();
+    index.name_deltas(|image| (*image == wanted).then(|| delta.clone()));
+    let labels: Vec<_> = index.images().map(|(_, it)| it.labels.get(DELTA_URL).map(|it| &**it)).collect();
+    assert_eq!(labels, [Some(&*format!("v2/app/org.test.two/aarch64/master/manifests/{delta}")), None]);
+}
+
+#[test]
 fn refs_that_differ_only_in_capitals_have_repositories_of_their_own() {
     let mut images = Collection::default();
     for name in [ONE, "app/org.test.one/x86_64/master", "app/org.test._x-/x86_64/master"] {

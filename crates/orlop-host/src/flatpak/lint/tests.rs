@@ -49,6 +49,21 @@ fn rules(findings: &[Finding]) -> Vec<&'static str> {
 }
 
 #[test]
+fn an_address_of_a_delta_must_lead_somewhere() {
+    let none: [&str; 0] = [];
+    let fixed = format!("/v2/hello/manifests/sha256:{}", "0".repeat(64));
+    for good in ["https://example.org/d?x=y:z", "v2/hello/manifests/delta-1:2", "/deltas/hello"] {
+        assert_eq!(broken(labels::DELTA_URL, Some(good)), none, "{good}");
+    }
+    for bad in ["", "file:///etc/passwd", "ftp://x/y", "a b", "https://x/\u{e9}", "x\ny"] {
+        assert_eq!(broken(labels::DELTA_URL, Some(bad)), ["delta-url-invalid"], "{bad}");
+    }
+    for bad in [&fixed[..], &fixed.replace("/sha", "@sha"), &format!("https://example.org{fixed}")] {
+        assert_eq!(broken(labels::DELTA_URL, Some(bad)), ["delta-url-fixed"], "{bad}");
+    }
+}
+
+#[test]
 fn each_thing_that_lacks_is_named() {
     let of = |key: &str| format!("{}{key}", labels::COMMIT_METADATA);
     let none: [&str; 0] = [];
