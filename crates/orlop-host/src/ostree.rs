@@ -18,6 +18,7 @@ pub mod look;
 pub mod make;
 pub mod object;
 mod parallel;
+pub mod pile;
 pub mod refname;
 pub mod repo;
 pub mod summary;

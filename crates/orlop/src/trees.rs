@@ -198,13 +198,7 @@ impl TarFile {
 
     /// A layer's end is proven by its diff id; nothing but its own end says that this tar is whole.
     fn doubt(&self, cx: &Context<'_>, ending: Ending) {
-        let what = match ending {
-            Ending::Marked => return,
-            Ending::Unmarked => "has no end marker: it may have been cut".to_owned(),
-            Ending::Followed(at) => {
-                format!("goes on behind its end, at byte {at}: what follows was not read")
-            }
-        };
+        let Some(what) = ending.doubt() else { return };
         cx.observer.event(Event::Warned(format!("the tar {} {what}", self.name)));
     }
 }

@@ -22,8 +22,11 @@ use crate::environment;
 use crate::shell::Shell;
 use clap::{Args, Subcommand};
 use orlop::host::ostree::Repo;
+use orlop::spec::reference::{Bare, LoneStream, Transport};
 use orlop::spec::time::Timestamp;
 use orlop::spec::{Context, Fault};
+use orlop::transport;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Work on repositories of OSTree, with the words and results of `ostree`.
@@ -94,6 +97,18 @@ impl Repository {
     pub fn open(&self, cx: &Context<'_>) -> Result<Repo, Fault> {
         Ok(Repo::open(&self.folder(), cx.limits)?)
     }
+}
+
+/// The image that a word means where layouts are meant: without a transport it is a folder, perhaps with a tag.
+fn oci_image(word: &str) -> OsString {
+    let parsed = |bare| transport::parse(word.as_ref(), bare, LoneStream::Refused).ok();
+    let is_said = match (parsed(Bare::Store), parsed(Bare::Registry)) {
+        (Some(of_store), Some(of_registry)) => {
+            of_store == of_registry && !matches!(of_store.transport, Transport::Local(_))
+        }
+        _ => false,
+    };
+    if is_said { word.into() } else { format!("oci:{word}").into() }
 }
 
 /// A time of a commit, as `ostree` shows it.

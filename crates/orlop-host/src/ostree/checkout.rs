@@ -11,8 +11,9 @@
 
 mod place;
 
+use super::claim::Root;
 use super::id::ObjectId;
-use super::object::DirMeta;
+use super::object::{Commit, DirMeta};
 use super::parallel;
 use super::repo::{Mode, Repo, RepoError};
 use super::tree::Step;
@@ -109,13 +110,25 @@ pub fn checkout(
     target: &Path,
     options: &CheckoutOptions,
 ) -> Result<CheckedOut, Error> {
+    let Commit { tree, meta, .. } = repo.commit(commit)?;
+    checkout_tree(cx, repo, (Root { tree, meta }, folder), target, options)
+}
+
+/// Checks out a folder of a tree that the repository holds.
+pub fn checkout_tree(
+    cx: &Context<'_>,
+    repo: &Repo,
+    (root, folder): (Root, &TreePath),
+    target: &Path,
+    options: &CheckoutOptions,
+) -> Result<CheckedOut, Error> {
+    let root = repo.find_beneath((root.tree, root.meta), folder)?;
     // Nothing is known there of other owners.
     let owners = if repo.mode() == Mode::BareUserOnly { Owners::User } else { options.owners };
     let options = CheckoutOptions { owners, ..*options };
     if options.link == Link::Require && !may_link(repo.mode(), options.owners) {
         return Err(RepoError::CannotLink { mode: repo.mode() }.into());
     }
-    let root = repo.find_folder(&repo.commit(commit)?, folder)?;
     let (dir, made) = open_target(target, options.existing)?;
     let checkout =
         Checkout { cx, repo, options, root: dir, linked: AtomicU64::new(0), copied: AtomicU64::new(0) };
@@ -294,10 +307,11 @@ const OPAQUE: &[u8] = b".wh..opq";
 /// Whether files of a repository are what such a checkout would make.
 fn may_link(mode: Mode, owners: Owners) -> bool {
     match mode {
-        Mode::Bare | Mode::BareSplitXattrs => owners == Owners::Exact,
+        Mode::Bare => owners == Owners::Exact,
         Mode::BareUser => owners == Owners::User,
         Mode::BareUserOnly => true,
-        Mode::Archive => false,
+        // Attributes are not at the files there.
+        Mode::Archive | Mode::BareSplitXattrs => false,
     }
 }
 

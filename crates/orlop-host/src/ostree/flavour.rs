@@ -57,20 +57,21 @@ impl Flavour {
 
     /// A regular file.
     pub fn file(&self, meta: &Meta) -> FileHeader {
-        FileHeader::regular(&self.of(meta))
+        FileHeader::regular(&self.apply(meta))
     }
 
     /// A symbolic link.
     pub fn link(&self, meta: &Meta, target: &str) -> FileHeader {
-        FileHeader::link(&self.of(meta), target)
+        FileHeader::link(&self.apply(meta), target)
     }
 
     /// A folder.
     pub fn folder(&self, meta: &Meta) -> DirMeta {
-        DirMeta::of(&self.of(meta))
+        DirMeta::of(&self.apply(meta))
     }
 
-    fn of(&self, meta: &Meta) -> Meta {
+    /// Owner, mode and attributes of anything but a link.
+    pub fn apply(&self, meta: &Meta) -> Meta {
         let is_canonical = self.permissions == Permissions::Canonical;
         let owner = |set: Option<u32>, is| set.unwrap_or(if is_canonical { 0 } else { is });
         let drops_xattrs = is_canonical || self.attributes == Attributes::Drop;

@@ -17,7 +17,7 @@
 mod error;
 pub mod known;
 mod look;
-mod note;
+pub(super) mod note;
 pub(super) mod recipe;
 pub mod tarsplit;
 pub mod usage;

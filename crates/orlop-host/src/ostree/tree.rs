@@ -9,6 +9,7 @@ use super::parallel;
 use super::repo::{Repo, RepoError};
 use crate::Error;
 use orlop_layer::tree::{Builder, Tree};
+use orlop_layer::whiteout::{self, Member};
 use orlop_layer::{Entry, Kind as EntryKind, Meta, Time, TreePath};
 use orlop_spec::Context;
 use std::collections::{HashMap, HashSet};
@@ -26,6 +27,30 @@ pub struct CommitTree {
     pub tree: Tree,
     /// By the ordinals of the tree's contents.
     pub files: Vec<ObjectId>,
+}
+
+/// What names that begin with `.wh.` are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Names {
+    /// Refused: no tree holds them.
+    Plain,
+    /// Whiteouts.
+    Whiteouts,
+}
+
+impl Names {
+    /// The entry that a name stands for, if any.
+    fn read(self, path: &TreePath, kind: EntryKind) -> Result<Option<(TreePath, EntryKind)>, Error> {
+        if self == Self::Plain {
+            return Ok(Some((path.clone(), kind)));
+        }
+        Ok(match whiteout::read_member(path)? {
+            Member::Plain => Some((path.clone(), kind)),
+            Member::Whiteout(removed) => Some((removed, EntryKind::Whiteout)),
+            Member::Opaque(folder) => Some((folder, EntryKind::Opaque)),
+            Member::Private => None,
+        })
+    }
 }
 
 /// Where a walk over a commit stands.
@@ -49,22 +74,46 @@ impl Repo {
     /// The tree of a commit, or of a folder of it. All times are the commit's.
     pub fn tree(&self, cx: &Context<'_>, id: &ObjectId, folder: &TreePath) -> Result<CommitTree, Error> {
         let commit = self.commit(id)?;
-        let (tree, meta) = self.find_folder(&commit, folder)?;
+        let root = self.find_folder(&commit, folder)?;
+        let (tree, files) = self.tree_of(cx, root, commit.time)?;
+        Ok(CommitTree { commit, tree, files })
+    }
+
+    /// The tree of a folder, merged, and the objects of its files by the ordinals of its contents. All times are the same.
+    pub fn tree_of(
+        &self,
+        cx: &Context<'_>,
+        root: (ObjectId, ObjectId),
+        time: u64,
+    ) -> Result<(Tree, Vec<ObjectId>), Error> {
+        let (layer, files) = self.layer_at(cx, root, (0, Names::Plain), time)?;
+        Ok((Tree::default().stack(layer)?, files))
+    }
+
+    /// The same as the `number`th layer of an image, not stacked on anything.
+    pub(super) fn layer_at(
+        &self,
+        cx: &Context<'_>,
+        root: (ObjectId, ObjectId),
+        (number, names): (u16, Names),
+        time: u64,
+    ) -> Result<(Tree, Vec<ObjectId>), Error> {
         let mut steps = Vec::new();
-        self.walk(cx, (tree, meta), &mut |path, step| {
+        self.walk(cx, root, &mut |path, step| {
             steps.push((path.clone(), step.clone()));
             Ok(())
         })?;
         let (headers, metas) = self.described(cx, &steps)?;
-        let time = Time::from_seconds(i64::try_from(commit.time).unwrap_or(i64::MAX));
-        let mut builder = Builder::new(0, cx.limits);
+        let time = Time::from_seconds(i64::try_from(time).unwrap_or(i64::MAX));
+        let mut builder = Builder::new(number, cx.limits);
         let mut files = Vec::new();
         for (path, step) in &steps {
             let (meta, kind) = match step {
                 Step::Folder { meta, .. } => (metas[meta].to_meta(), EntryKind::Directory),
                 Step::File { id } => entry_of(&headers[id]),
             };
-            let entry = Entry { path: path.clone(), meta: Meta { mtime: time, ..meta }, kind };
+            let Some((path, kind)) = names.read(path, kind)? else { continue };
+            let entry = Entry { path, meta: Meta { mtime: time, ..meta }, kind };
             let ordinal =
                 u32::try_from(files.len()).expect("bounds keep the number of entries within 32 bits");
             builder.add(ordinal, 0, &entry)?;
@@ -72,13 +121,21 @@ impl Repo {
                 files.push(*id);
             }
         }
-        let tree = Tree::default().stack(builder.finish())?;
-        Ok(CommitTree { commit, tree, files })
+        Ok((builder.finish(), files))
     }
 
     /// Dirtree and dirmeta of a folder of a commit.
     pub fn find_folder(&self, commit: &Commit, path: &TreePath) -> Result<(ObjectId, ObjectId), Error> {
-        let mut found = (commit.tree, commit.meta);
+        self.find_beneath((commit.tree, commit.meta), path)
+    }
+
+    /// Dirtree and dirmeta of a folder beneath another one.
+    pub(super) fn find_beneath(
+        &self,
+        root: (ObjectId, ObjectId),
+        path: &TreePath,
+    ) -> Result<(ObjectId, ObjectId), Error> {
+        let mut found = root;
         for name in path.components() {
             let tree = self.dirtree(&found.0)?;
             let below = std::str::from_utf8(name)
@@ -100,7 +157,7 @@ impl Repo {
     ) -> Result<(), Error> {
         let mut known: HashMap<ObjectId, Arc<DirTree>> = HashMap::new();
         let mut count = 0;
-        let mut open: Vec<(TreePath, Names)> = Vec::new();
+        let mut open: Vec<(TreePath, Children)> = Vec::new();
         let mut next = Some((TreePath::root(), Step::Folder { tree: root.0, meta: root.1 }));
         while let Some((path, step)) = next {
             cx.cancel.check().map_err(RepoError::from)?;
@@ -117,7 +174,7 @@ impl Repo {
                     Some(names) => Arc::clone(names),
                     None => Arc::clone(known.entry(tree).or_insert(Arc::new(self.dirtree(&tree)?))),
                 };
-                open.push((path, Names::of(names)));
+                open.push((path, Children::of(names)));
             }
             next = loop {
                 let Some((folder, names)) = open.last_mut() else { break None };
@@ -194,13 +251,13 @@ fn entry_of((header, size): &(FileHeader, u64)) -> (Meta, EntryKind) {
 }
 
 /// The names of a folder, files and folders in one order.
-struct Names {
+struct Children {
     tree: Arc<DirTree>,
     files: usize,
     folders: usize,
 }
 
-impl Names {
+impl Children {
     fn of(tree: Arc<DirTree>) -> Self {
         Self { tree, files: 0, folders: 0 }
     }

@@ -27,6 +27,11 @@ use signature::{is_complete, layout};
 /// Variants in variants, and containers in containers, as GLib allows.
 const DEPTH: usize = 128;
 
+/// What looking into a value may cost: this, and [`COST_OF_BYTE`] for each of its bytes. A container costs the square of its
+/// type's letters, since its layout is found anew each time; OSTree's own types come to less than one for each byte.
+const COST: u64 = 1 << 23;
+const COST_OF_BYTE: u64 = 64;
+
 /// Why bytes are not the normal form of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotNormal {
@@ -51,6 +56,9 @@ pub enum NotNormal {
     /// Nested too deeply.
     #[error("it is nested more than {DEPTH} deep")]
     Depth,
+    /// Its types are so long that to look into it would take longer than its bytes are worth.
+    #[error("its types are too intricate")]
+    Intricate,
 }
 
 /// A value that lies in somebody else's bytes.
@@ -67,7 +75,8 @@ impl<'a> View<'a> {
             return Err(NotNormal::Type);
         }
         let view = Self { signature: signature.as_bytes(), bytes };
-        view.check(0).map(|()| view)
+        let mut left = COST + COST_OF_BYTE * bytes.len() as u64;
+        view.check(0, &mut left).map(|()| view)
     }
 
     /// Its type.
@@ -146,10 +155,12 @@ impl<'a> View<'a> {
     }
 
     /// Recursion ends at `DEPTH`.
-    fn check(&self, depth: usize) -> Result<(), NotNormal> {
+    fn check(&self, depth: usize, left: &mut u64) -> Result<(), NotNormal> {
         if depth >= DEPTH {
             return Err(NotNormal::Depth);
         }
+        let cost = (self.signature.len() as u64).pow(2);
+        *left = left.checked_sub(cost).ok_or(NotNormal::Intricate)?;
         match self.signature[0] {
             b'a' if matches!(
                 self.signature[1],
@@ -158,9 +169,9 @@ impl<'a> View<'a> {
             {
                 self.inner().expect("an array has children").map(drop)
             }
-            b'a' | b'(' | b'{' => self.check_children(depth + 1),
-            b'm' => self.check_maybe(depth + 1),
-            b'v' => unpack(self.bytes)?.check(depth + 1),
+            b'a' | b'(' | b'{' => self.check_children(depth + 1, left),
+            b'm' => self.check_maybe(depth + 1, left),
+            b'v' => unpack(self.bytes)?.check(depth + 1, left),
             b's' | b'o' | b'g' => self.check_text(),
             b'b' => self.check_boolean(),
             _ if layout(self.signature).size == Some(self.bytes.len()) => Ok(()),
@@ -168,20 +179,20 @@ impl<'a> View<'a> {
         }
     }
 
-    fn check_children(&self, depth: usize) -> Result<(), NotNormal> {
+    fn check_children(&self, depth: usize, left: &mut u64) -> Result<(), NotNormal> {
         for child in self.inner().expect("called for containers")? {
             let (signature, bytes) = child?;
-            Self { signature, bytes }.check(depth)?;
+            Self { signature, bytes }.check(depth, left)?;
         }
         Ok(())
     }
 
-    fn check_maybe(&self, depth: usize) -> Result<(), NotNormal> {
+    fn check_maybe(&self, depth: usize, left: &mut u64) -> Result<(), NotNormal> {
         let Some(inner) = self.maybe() else { return Ok(()) };
         if layout(inner.signature).size.is_none() && self.bytes.last() != Some(&0) {
             return Err(NotNormal::Padding);
         }
-        inner.check(depth)
+        inner.check(depth, left)
     }
 
     fn check_text(&self) -> Result<(), NotNormal> {

@@ -42,6 +42,19 @@ pub enum Ending {
     Followed(u64),
 }
 
+impl Ending {
+    /// Why an archive that ends so may not be whole, as what follows its name.
+    pub fn doubt(self) -> Option<String> {
+        match self {
+            Self::Marked => None,
+            Self::Unmarked => Some("has no end marker: it may have been cut".into()),
+            Self::Followed(at) => {
+                Some(format!("goes on behind its end, at byte {at}: what follows was not read"))
+            }
+        }
+    }
+}
+
 /// What was used of the limits.
 #[derive(Default)]
 struct Spent {

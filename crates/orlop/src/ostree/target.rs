@@ -234,7 +234,7 @@ fn parent(repo: &Repo, how: &CommitWish) -> Result<Option<ObjectId>> {
 }
 
 /// Decodes the layers that are not kept into objects, and writes the merged tree.
-fn take_layers(
+pub(super) fn take_layers(
     cx: &Context<'_>,
     image: &Image<'_>,
     transaction: &Transaction<'_>,
@@ -328,10 +328,14 @@ impl NewCommit<'_> {
 
     /// OSTree knows no time before 1970.
     fn time(&self) -> u64 {
-        let created = || self.image.config().created.as_deref()?.parse::<Timestamp>().ok();
-        let time = self.how.time.or(self.how.epoch).or_else(created);
+        let time = self.how.time.or(self.how.epoch).or_else(|| created(self.image));
         time.and_then(|time| u64::try_from(time.seconds()).ok()).unwrap_or(0)
     }
+}
+
+/// When an image was made, as far as its config tells.
+pub(super) fn created(image: &Image<'_>) -> Option<Timestamp> {
+    image.config().created.as_deref()?.parse().ok()
 }
 
 impl Level {

@@ -4,15 +4,22 @@ use super::{Outcome, Repository};
 use crate::flags::Work;
 use crate::shell::Shell;
 use clap::Args;
-use orlop::host::ostree::checkout::{CheckoutOptions, Existing, Link, Owners, Whiteouts, checkout};
+use orlop::fs::File;
+use orlop::host::ostree::Repo;
+use orlop::host::ostree::checkout::{
+    CheckoutOptions, Existing, Link, Owners, Whiteouts, checkout, checkout_tree,
+};
+use orlop::host::ostree::commit::FolderOptions;
+use orlop::host::ostree::pile::Pile;
 use orlop::layer::TreePath;
-use orlop::spec::Fault;
-use std::path::PathBuf;
+use orlop::spec::{Diagnose as _, Fault, Kind};
+use std::path::{Path, PathBuf};
 
 /// Put the files of a commit into a folder.
 ///
 /// Files are further names of the repository's where that can be, else copies. A folder that is not there yet is whole or not at all;
-/// one that is there needs one of the flags that say what happens to what it holds.
+/// one that is there needs one of the flags that say what happens to what it holds. Files of a --layer become objects of the
+/// repository, which `orlop ostree prune` removes where nothing else needs them.
 #[derive(Args)]
 #[expect(clippy::struct_excessive_bools, reason = "flags, as `ostree checkout` has them")]
 pub struct Arguments {
@@ -30,6 +37,10 @@ pub struct Arguments {
     /// A folder of the commit, in the place of all of it
     #[arg(long, value_name = "PATH", value_parser = subpath)]
     subpath: Option<TreePath>,
+    /// Lay a layer over the commit first: a tar whose whiteouts remove what lies below, or a commit whose names that begin with
+    /// .wh. do so; may be repeated
+    #[arg(long, value_name = "FILE|REV")]
+    layer: Vec<String>,
     /// Keep folders, replace files
     #[arg(long, group = "existing")]
     union: bool,
@@ -59,9 +70,29 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
         let root = TreePath::root();
         let folder = arguments.subpath.as_ref().unwrap_or(&root);
         let target = arguments.target.clone().unwrap_or_else(|| PathBuf::from(&arguments.rev));
-        checkout(cx, &repo, &id, folder, &target, &arguments.options())?;
+        if arguments.layer.is_empty() {
+            checkout(cx, &repo, &id, folder, &target, &arguments.options())?;
+            return Ok(Outcome::Done);
+        }
+        let mut pile = Pile::new(cx, &repo)?;
+        pile.commit(&id)?;
+        for layer in &arguments.layer {
+            lay(&repo, &mut pile, layer)?;
+        }
+        checkout_tree(cx, &repo, (pile.settle()?, folder), &target, &arguments.options())?;
         Ok(Outcome::Done)
     })
+}
+
+/// Lays the layer over that a word means: a commit where there is one of the name, else a file.
+fn lay(repo: &Repo, pile: &mut Pile<'_>, layer: &str) -> Result<(), Fault> {
+    match repo.resolve(layer) {
+        Ok(id) => pile.layer_of(&id),
+        Err(error) if error.kind() == Kind::NotFound => {
+            Ok(pile.layer(File::open(Path::new(layer))?, FolderOptions::default())?)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 impl Arguments {

@@ -4,18 +4,23 @@ mod lists;
 
 use super::{Outcome, Repository};
 use crate::environment;
-use crate::flags::Work;
+use crate::flags::{OnePlatform, Places, Work};
 use crate::shell::Shell;
 use clap::Args;
 use lists::Lists;
 use orlop::fs::{Dir, File};
 use orlop::host::ostree::commit::FolderOptions;
 use orlop::host::ostree::flavour::{Attributes, Flavour, Permissions};
-use orlop::host::ostree::make::{Bindings, Input, MakeOptions, Parent, Unchanged, make};
+use orlop::host::ostree::make::{Bindings, MakeOptions, Parent, Unchanged, make};
+use orlop::host::ostree::pile::Pile;
 use orlop::host::ostree::{Dict, RefName, Repo, Variant};
-use orlop::spec::Fault;
+use orlop::image::Image;
+use orlop::ostree::laid;
 use orlop::spec::time::Timestamp;
-use std::path::PathBuf;
+use orlop::spec::{Context, Fault};
+use std::ffi::OsString;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 /// Write a folder as a commit, and print the commit's id.
 ///
@@ -29,7 +34,8 @@ pub struct Arguments {
     /// The folder; the current one where nothing is said
     #[arg(value_name = "DIR", conflicts_with = "tree")]
     path: Option<PathBuf>,
-    /// What the tree is made of, later ones over earlier ones: dir=DIR or ref=REV
+    /// What the tree is made of, later ones over earlier ones: dir=DIR, ref=REV, tar=FILE, oci-image=DIR:TAG or any other image,
+    /// layer-tar=FILE for a layer whose whiteouts remove what lies below
     #[arg(long, value_name = "KIND=PLACE", value_parser = tree)]
     tree: Vec<TreeOf>,
     /// The ref that leads to the commit
@@ -93,6 +99,10 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE", help_heading = "Files")]
     skip_list: Option<PathBuf>,
     #[command(flatten)]
+    platform: OnePlatform,
+    #[command(flatten)]
+    places: Places,
+    #[command(flatten)]
     work: Work,
 }
 
@@ -101,6 +111,9 @@ pub struct Arguments {
 enum TreeOf {
     Folder(PathBuf),
     Commit(String),
+    Tar(PathBuf),
+    Layer(PathBuf),
+    Image(OsString),
 }
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
@@ -112,25 +125,43 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
             flavour: arguments.flavour(),
             adjust: if lists.is_empty() { None } else { Some(&adjust) },
         };
-        let ready = || lists.check_matched();
-        let options = MakeOptions { folders, ready: &ready, ..arguments.options(&repo)? };
-        Ok(make(cx, &repo, &arguments.inputs(&repo)?, &options)?)
+        let mut pile = Pile::new(cx, &repo)?;
+        if arguments.tree.is_empty() {
+            let folder = arguments.path.clone().unwrap_or_else(|| ".".into());
+            pile.folder(&Dir::open(folder)?, folders)?;
+        }
+        for tree in &arguments.tree {
+            arguments.lay(cx, (&repo, &mut pile), tree, folders)?;
+        }
+        lists.check_matched()?;
+        Ok(make(pile, &arguments.options(&repo)?)?)
     })?;
     shell.print(format!("{id}\n"))?;
     Ok(Outcome::Done)
 }
 
 impl Arguments {
-    fn inputs(&self, repo: &Repo) -> Result<Vec<Input>, Fault> {
-        let folder = |path: &PathBuf| Ok(Input::Folder(Dir::open(path)?));
-        if self.tree.is_empty() {
-            return Ok(vec![folder(&self.path.clone().unwrap_or_else(|| ".".into()))?]);
+    /// Lays one tree over those before it.
+    fn lay(
+        &self,
+        cx: &Context<'_>,
+        (repo, pile): (&Repo, &mut Pile<'_>),
+        tree: &TreeOf,
+        how: FolderOptions<'_>,
+    ) -> Result<(), Fault> {
+        match tree {
+            TreeOf::Folder(path) => pile.folder(&Dir::open(path)?, how)?,
+            TreeOf::Commit(rev) => pile.commit(&repo.resolve(rev)?)?,
+            TreeOf::Tar(path) => pile.tar(input(path)?, how)?,
+            TreeOf::Layer(path) => pile.layer(input(path)?, how)?,
+            TreeOf::Image(_) if how.adjust.is_some() => return Err(LISTS.into()),
+            TreeOf::Image(text) => {
+                let from = self.places.open(text, cx)?;
+                let image = Image::fetch(cx, from.source(), from.selector(), &self.platform.platform())?;
+                laid::image(cx, pile, &image, how.flavour)?;
+            }
         }
-        let input = |tree: &TreeOf| match tree {
-            TreeOf::Folder(path) => folder(path),
-            TreeOf::Commit(rev) => Ok(Input::Commit(repo.resolve(rev)?)),
-        };
-        self.tree.iter().map(input).collect()
+        Ok(())
     }
 
     fn flavour(&self) -> Flavour {
@@ -142,7 +173,7 @@ impl Arguments {
         }
     }
 
-    fn options(&self, repo: &Repo) -> Result<MakeOptions<'static>, Fault> {
+    fn options(&self, repo: &Repo) -> Result<MakeOptions, Fault> {
         let parent = match self.parent.as_deref() {
             None => Parent::OfRef,
             Some("none") => Parent::None,
@@ -162,8 +193,6 @@ impl Arguments {
             metadata: self.metadata(repo, parent)?,
             detached: texts(&self.add_detached_metadata_string),
             bindings: if self.no_bindings { Bindings::Unsaid } else { Bindings::With(self.bind_ref.clone()) },
-            folders: FolderOptions::default(),
-            ready: &|| Ok(()),
             unchanged: if self.skip_if_unchanged { Unchanged::Skip } else { Unchanged::Commit },
         })
     }
@@ -194,12 +223,22 @@ fn tree(text: &str) -> Result<TreeOf, String> {
     match text.split_once('=') {
         Some(("dir", path)) if !path.is_empty() => Ok(TreeOf::Folder(path.into())),
         Some(("ref", rev)) if !rev.is_empty() => Ok(TreeOf::Commit(rev.into())),
-        _ => {
-            Err("write dir=DIR or ref=REV; tars and images come by `orlop copy tar:FILE ostree:REPO@REF`"
-                .into())
-        }
+        Some(("tar", path)) if !path.is_empty() => Ok(TreeOf::Tar(path.into())),
+        Some(("layer-tar", path)) if !path.is_empty() => Ok(TreeOf::Layer(path.into())),
+        Some(("oci-image", name)) if !name.is_empty() => Ok(TreeOf::Image(super::oci_image(name))),
+        _ => Err("write dir=DIR, ref=REV, tar=FILE, layer-tar=FILE or oci-image=DIR:TAG".into()),
     }
 }
+
+/// A tar that a flag names, or standard input.
+fn input(path: &Path) -> Result<Box<dyn Read + Send>, Fault> {
+    if path == Path::new("-") { Ok(environment::stdin()) } else { Ok(Box::new(File::open(path)?)) }
+}
+
+const LISTS: orlop::Error = orlop::Error::Unfit {
+    what: "single files of an image are taken as they are",
+    hint: "commit the image first, then change the commit: orlop ostree commit --tree=ref=REV",
+};
 
 fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {

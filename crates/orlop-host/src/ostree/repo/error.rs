@@ -191,12 +191,18 @@ pub enum RepoError {
         key: Box<str>,
     },
     /// No tree was given.
-    #[error("a commit needs a folder or another commit")]
+    #[error("a commit needs a tree")]
     NothingToCommit,
     /// Trees that do not lie over each other.
     #[error("{} is a folder in one of the trees and a file in another", printable(.path))]
     FileOverFolder {
         /// Where.
+        path: String,
+    },
+    /// A tar that is laid over as a tree is no layer.
+    #[error("the tar removes `{}` from what lies below, as layers do", printable(.path))]
+    Removes {
+        /// What.
         path: String,
     },
     /// A ref that was to be new.
@@ -258,7 +264,7 @@ impl Diagnose for RepoError {
             | Self::BadSummary { .. }
             | Self::WrongSize { .. } => Kind::Integrity,
             Self::TooLarge { .. } | Self::TooDeep { .. } | Self::TooMany { .. } => Kind::Limit,
-            Self::Ambiguous { .. } | Self::NothingToCommit => Kind::Usage,
+            Self::Ambiguous { .. } | Self::NothingToCommit | Self::Removes { .. } => Kind::Usage,
             Self::Cancelled(_) => Kind::Interrupted,
             _ => Kind::Other,
         }
@@ -272,6 +278,7 @@ impl Diagnose for RepoError {
             }
             Self::Taken { .. } => Some("carry it in labels: leave out --profile encapsulated".into()),
             Self::NoSummary => Some("make it: orlop ostree summary --update --repo=REPO".into()),
+            Self::Removes { .. } => Some("lay it over as a layer: --tree=layer-tar=FILE".into()),
             Self::RefExists { .. } => Some("let it lead elsewhere with --force".into()),
             Self::NotCanonical { .. } => Some("drop what does not fit: --canonical-permissions".into()),
             Self::CannotLink { mode: super::Mode::BareUser } => {

@@ -71,6 +71,15 @@ fn t6_variants_are_nested_up_to_a_bound() {
     assert_eq!(refused("v", &nested(100_000)), NotNormal::Depth);
 }
 
+/// The layout of a type is found again for each value of it.
+#[test]
+fn t6_types_that_are_long_cost_no_more_than_their_bytes_are_worth() {
+    let nested = |depth: usize| ["a", &"(".repeat(depth), "b", &")".repeat(depth)].concat();
+    assert_eq!(refused(&nested(120), &vec![1; 1 << 20]), NotNormal::Intricate);
+    assert_eq!(refused(&nested(20), &vec![1; 1 << 20]), NotNormal::Intricate);
+    assert!(View::parse(&nested(2), &vec![1; 1 << 20]).is_ok());
+}
+
 #[test]
 fn a_dictionary_keeps_order_and_bytes() {
     let mut dict = Dict::new();
