@@ -1,22 +1,33 @@
-//! Every changing file operation of a commit is hit once: the process dies before it, it fails with EIO, or the disk is full
-//! from there on. Afterwards every ref names a whole commit, and the same work, done again, succeeds.
+//! Every changing file operation of a commit, of an image that is kept, and of layers that are pruned, is hit once: the process dies before it, it fails with EIO, or the disk is full
+//! from there on. Afterwards every ref names a whole commit, every image has its layers, and the same work, done again,
+//! succeeds.
 //!
 //! A work that is to die runs in a child process of this test program.
+
+#[expect(dead_code, reason = "the tests of kept images need more of it")]
+#[path = "keeping/world.rs"]
+mod world;
 
 use orlop_fs::Dir;
 use orlop_fs::seam::{self, Verdict};
 use orlop_host::Error;
 use orlop_host::ostree::checkout::{CheckoutOptions, Existing, Owners, checkout};
 use orlop_host::ostree::commit::{FolderOptions, write_folder};
+use orlop_host::ostree::kept::{self, KeptSink};
+use orlop_host::ostree::layers::usage::Which;
 use orlop_host::ostree::repo::{Mode, Repo};
 use orlop_host::ostree::{Commit, Dict, Kind, ObjectName, RefSpec};
-use orlop_layer::TreePath;
-use orlop_spec::{Cancel, Context, Limits};
+use orlop_layer::{Codec, TreePath};
+use orlop_spec::media_type::OCI_LAYER_GZIP;
+use orlop_spec::port::{Hints, Name, Sink as _};
+use orlop_spec::{Algorithm, Cancel, Context, Limits};
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use testkit::scratch::scratch_in_memory;
+use testkit::suites::describe;
+use testkit::tarball::{Member, tar};
 use testkit::{Command, proof};
 
 /// Tells a child what to do: `WORK|FAULT|FOLDER`.
@@ -28,11 +39,11 @@ struct Work {
     mode: Mode,
     /// What is there before.
     prepare: fn(&Path, Mode),
-    run: fn(&Path, Mode) -> Result<(), Error>,
+    run: fn(&Path, Mode) -> orlop_spec::port::Result<()>,
     after: fn(&Path),
 }
 
-const WORKS: [Work; 4] = [
+const WORKS: [Work; 7] = [
     Work {
         name: "the first commit of an archive",
         mode: Mode::Archive,
@@ -49,6 +60,9 @@ const WORKS: [Work; 4] = [
     },
     Work { name: "a second commit", mode: Mode::BareUser, prepare: old, run: new, after: has_both },
     Work { name: "a checkout", mode: Mode::Archive, prepare: old, run: out, after: is_out },
+    Work { name: "an image is kept", mode: Mode::BareUser, prepare: empty, run: keep_app, after: has_app },
+    Work { name: "an image on a base", mode: Mode::Archive, prepare: base, run: keep_app, after: has_app },
+    Work { name: "layers are pruned", mode: Mode::BareUser, prepare: forgotten, run: prune, after: has_base },
 ];
 
 /// The seam is one for the whole process, so one test has it at a time.
@@ -146,6 +160,11 @@ fn whole(place: &Path, what: &str) {
     }
     with(|cx| {
         let repo = Repo::open(&repo, cx.limits).expect(what);
+        for image in kept::images(&repo).expect(what) {
+            for layer in image.note.layers() {
+                assert!(repo.keeps(&layer).expect(what), "{what}: {} lacks {}", image.spec, layer.digest);
+            }
+        }
         for (spec, id) in repo.refs().expect(what) {
             for ObjectName { id, kind } in
                 repo.reach(cx, &id).unwrap_or_else(|error| panic!("{what}: {spec}: {error}"))
@@ -200,11 +219,11 @@ fn old(place: &Path, mode: Mode) {
     commit(place, mode, "old").expect("committed");
 }
 
-fn new(place: &Path, mode: Mode) -> Result<(), Error> {
-    commit(place, mode, "new")
+fn new(place: &Path, mode: Mode) -> orlop_spec::port::Result<()> {
+    Ok(commit(place, mode, "new")?)
 }
 
-fn out(place: &Path, _: Mode) -> Result<(), Error> {
+fn out(place: &Path, _: Mode) -> orlop_spec::port::Result<()> {
     with(|cx| {
         let repo = Repo::open(&place.join("repo"), cx.limits)?;
         let id = repo.resolve("os/old")?;
@@ -213,8 +232,70 @@ fn out(place: &Path, _: Mode) -> Result<(), Error> {
             existing: Existing::Refuse,
             ..CheckoutOptions::default()
         };
-        checkout(cx, &repo, &id, &TreePath::root(), &place.join("out"), &options).map(drop)
+        Ok(checkout(cx, &repo, &id, &TreePath::root(), &place.join("out"), &options).map(drop)?)
     })
+}
+
+/// An image of one layer, or the one on top of it, whose upper layer cannot be made again.
+fn image(name: &str) -> world::Image {
+    let (lower, upper) =
+        (tar([Member::file("a", "lower")]), tar([Member::file(".wh.a", ""), Member::file("b", "upper")]));
+    let base = world::image(&[&lower], Codec::GZIP);
+    if name == "base" {
+        return base;
+    }
+    let foreign = testkit::image::gzip(&upper);
+    let foreign = (describe(OCI_LAYER_GZIP, Algorithm::Sha256, &foreign), foreign);
+    world::of_blobs(&[&lower, &upper], vec![base.blobs[0].clone(), foreign])
+}
+
+fn empty(place: &Path, mode: Mode) {
+    with(|cx| Repo::create(&place.join("repo"), mode, cx.limits)).expect("made");
+}
+
+fn keep(place: &Path, name: &str) -> orlop_spec::port::Result<()> {
+    with(|cx| {
+        let (repo, image) = (Repo::open(&place.join("repo"), cx.limits)?, image(name));
+        let sink = KeptSink::new(repo, name, *cx)?;
+        for (blob, bytes) in &image.blobs {
+            sink.put(blob, bytes, &Hints::default())?;
+        }
+        Box::new(sink).finish(&[(Name::Untagged, image.root)])
+    })
+}
+
+fn keep_app(place: &Path, _: Mode) -> orlop_spec::port::Result<()> {
+    keep(place, "app")
+}
+
+fn base(place: &Path, mode: Mode) {
+    empty(place, mode);
+    keep(place, "base").expect("kept");
+}
+
+fn forgotten(place: &Path, mode: Mode) {
+    base(place, mode);
+    keep(place, "app").expect("kept");
+    let repo = Repo::open(&place.join("repo"), &world::LIMITS).expect("a repository");
+    let transaction = repo.begin(&world::cx()).expect("it begins");
+    transaction.set_ref(&"ostree/container/image/app".parse().expect("a ref"), None);
+    transaction.finish().expect("it ends");
+}
+
+fn prune(place: &Path, _: Mode) -> orlop_spec::port::Result<()> {
+    with(|cx| Repo::open(&place.join("repo"), cx.limits)?.remove_layers(cx, Which::Unused).map(drop))
+}
+
+fn has_app(place: &Path) {
+    image("app").comes_back(&world::kept(&place.join("repo"), "app"));
+}
+
+fn has_base(place: &Path) {
+    image("base").comes_back(&world::kept(&place.join("repo"), "base"));
+    let repo = Repo::open(&place.join("repo"), &world::LIMITS).expect("a repository");
+    assert_eq!(repo.kept_layers().expect("listed").len(), 1, "the other layer went");
+    let left = repo.foresee_removal(&world::cx(), Which::Unused).expect("readable");
+    assert_eq!(left.objects.removed, 0, "and all that it needed");
 }
 
 fn has(place: &Path, names: &[&str]) {
