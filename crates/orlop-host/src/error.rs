@@ -1,5 +1,6 @@
 //! What can be wrong with a foreign place.
 
+use crate::aci::AciError;
 use crate::flatpak::labels::BadLabel;
 use crate::ostree::carried::BadCarried;
 use crate::ostree::keyfile::KeyFileError;
@@ -21,6 +22,9 @@ pub enum Error {
         /// What is not there.
         missing: &'static str,
     },
+    /// Something about an App Container Image.
+    #[error(transparent)]
+    Aci(#[from] AciError),
     /// A key file, or a value in it, is none.
     #[error(transparent)]
     KeyFile(#[from] KeyFileError),
@@ -68,6 +72,7 @@ impl Diagnose for Error {
     fn kind(&self) -> Kind {
         match self {
             Self::NotARepository { .. } => Kind::NotFound,
+            Self::Aci(error) => error.kind(),
             Self::KeyFile(error) => error.kind(),
             Self::Ref(error) => error.kind(),
             Self::Label(_) => Kind::Other,
@@ -93,6 +98,7 @@ impl Diagnose for Error {
             Self::NotARepository { place, .. } => {
                 Some(format!("make one with orlop ostree init --repo={}", place.display()))
             }
+            Self::Aci(error) => error.hint(),
             Self::KeyFile(error) => error.hint(),
             Self::Ref(error) => error.hint(),
             Self::Label(_) => {

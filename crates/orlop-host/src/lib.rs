@@ -1,6 +1,7 @@
 //! Foreign worlds that hold images in forms of their own, and what crosses between them and OCI.
 //!
 //! ```text
+//! aci       App Container Images: manifests ↔ configs, and what is wrong with them
 //! ostree    repositories of OSTree: objects, refs, transactions; commits ↔ images; layers that a repository keeps
 //! flatpak   what flatpak asks of an image
 //! delta     layers as differences from older ones, in flatpak's form
@@ -10,6 +11,7 @@
 //! it is whole.
 #![forbid(unsafe_code)]
 
+pub mod aci;
 pub mod delta;
 pub mod error;
 pub mod flatpak;

@@ -14,13 +14,13 @@ mod process;
 mod volume;
 mod working_dir;
 
+pub use account::Account;
 pub use error::RuntimeError;
 pub use limits::{Cpus, Resources};
 pub use process::{DEFAULT_PATH, Home, Process, Terminal};
 pub use volume::{Access, Volume};
 
 use crate::config::{Config, Execution};
-use account::Account;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 

@@ -6,18 +6,20 @@ use serde_json::{Value, json};
 
 /// Numbers that a process runs under.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Account {
-    pub(super) user: u32,
-    group: u32,
+pub struct Account {
+    /// The user.
+    pub user: u32,
+    /// The group.
+    pub group: u32,
     /// Further groups, ascending. Only where the image names a user and no group.
-    groups: Vec<u32>,
+    pub groups: Vec<u32>,
     /// The folder that the image's `passwd` gives the user, else the root.
-    pub(super) home: Box<str>,
+    pub home: Box<str>,
 }
 
 impl Account {
     /// Numbers are taken as they are; names must be in the files.
-    pub(super) fn find(text: &str, rootfs: &Rootfs<'_>) -> Result<Self, RuntimeError> {
+    pub fn find(text: &str, rootfs: &Rootfs<'_>) -> Result<Self, RuntimeError> {
         if text.is_empty() {
             let home = home(&NameOrId::Id(0), rootfs);
             return Ok(Self { user: 0, group: 0, groups: Vec::new(), home });

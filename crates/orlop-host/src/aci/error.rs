@@ -1,0 +1,42 @@
+//! What can be wrong with an App Container Image.
+
+use orlop_spec::Kind;
+use orlop_spec::json::JsonError;
+
+/// What can be wrong with an App Container Image.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AciError {
+    /// The tar is not one of an image.
+    #[error("{place}: {what}")]
+    Archive {
+        /// Which member, escaped.
+        place: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// The manifest is no manifest.
+    #[error("its manifest cannot be read")]
+    Manifest(#[source] JsonError),
+    /// No name can be made of what the user or the file says.
+    #[error("no name of an App Container can be made of {0:?}")]
+    Nameless(Box<str>),
+}
+
+impl AciError {
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Self::Archive { .. } | Self::Manifest(_) => Kind::Integrity,
+            Self::Nameless(_) => Kind::Usage,
+        }
+    }
+
+    pub(crate) fn hint(&self) -> Option<String> {
+        match self {
+            Self::Archive { .. } | Self::Manifest(_) => {
+                Some("name everything that is wrong with it: orlop aci validate FILE".into())
+            }
+            Self::Nameless(_) => Some("say how it is called: --aci-name example.com/app:1.0".into()),
+        }
+    }
+}
