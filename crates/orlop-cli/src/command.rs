@@ -10,6 +10,7 @@ mod diff;
 mod digest;
 mod du;
 mod files;
+mod aci;
 mod flatpak;
 mod fsck;
 mod gc;
@@ -83,6 +84,7 @@ pub enum Verb {
     Index(Deferred<Box<index::Arguments>>),
     Delta(Deferred<delta::Arguments>),
     Ostree(Deferred<Box<ostree::Arguments>>),
+    Aci(Deferred<aci::Arguments>),
     Flatpak(Deferred<flatpak::Arguments>),
     Completions(Deferred<completions::Arguments>),
     Man(Deferred<man::Arguments>),
@@ -142,6 +144,7 @@ impl Verb {
             Self::Index(arguments) => index::run(&arguments, shell),
             Self::Delta(arguments) => delta::run(&arguments, shell),
             Self::Ostree(arguments) => ostree::run(&arguments, shell),
+            Self::Aci(arguments) => aci::run(&arguments, shell),
             Self::Flatpak(arguments) => flatpak::run(&arguments, shell),
             Self::Completions(arguments) => completions::run(&arguments, shell),
             Self::Man(arguments) => man::run(&arguments, shell),

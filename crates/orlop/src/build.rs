@@ -35,11 +35,11 @@ pub struct Build<'a> {
     pub edit: Edit,
     /// Annotations of the manifest.
     pub annotations: Annotations,
-    /// The last word on the image, once its layers and history are there: for other tools' dialects.
+    /// The last word on the image, once its layers and history are there: for other tools' and worlds' dialects.
     pub dialect: Option<Dialect<'a>>,
 }
 
-/// Changes an image as another tool would have it.
+/// Changes an image as another tool or world would have it.
 pub type Dialect<'a> = Box<dyn Fn(&mut Draft) + 'a>;
 
 /// One layer to be.

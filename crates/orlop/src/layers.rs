@@ -119,6 +119,26 @@ pub fn open_at(
     opening.one(&layers[usize::from(index)], index, visitor).map(drop)
 }
 
+/// Decodes and proves every layer, one after the other, as layers that are numbered from `first` on. Gives their trees.
+pub fn open_numbered<V: Visit>(
+    cx: &Context<'_>,
+    phase: &'static str,
+    image: &Image<'_>,
+    first: u16,
+    visitor: &dyn Fn(u16) -> V,
+) -> Result<Vec<Tree>> {
+    let layers = image.layers()?;
+    let stages = if cx.workers.get() > 1 { Stages::Pipelined } else { Stages::One };
+    let opening = Opening { cx, phase, image, stages, sum: Sum::new(cx) };
+    let numbered = layers.iter().zip(first..);
+    let opened = numbered.map(|(layer, number)| {
+        let (tree, _) = opening.one(layer, number, &mut visitor(number))?;
+        opening.sum.take(tree.len())?;
+        Ok(tree)
+    });
+    opened.collect()
+}
+
 /// What all layers of an image may be together.
 pub(crate) struct Sum {
     bytes: Budget,

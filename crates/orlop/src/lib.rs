@@ -10,6 +10,7 @@
 //! Nothing here prints, reads the environment, or ends the process.
 #![forbid(unsafe_code)]
 
+pub mod aci;
 pub mod build;
 pub mod cat;
 pub mod check;

@@ -46,7 +46,7 @@ impl Making {
     /// The image of one layer that the files become.
     pub fn build<'a>(&'a self, cx: &Context<'a>, tree: &'a dyn TreeSource) -> Result<Build<'a>> {
         let entries = tree.entries(cx, &self.reading)?;
-        self.image_of(tree, vec![Input::new("files".into(), entries)])
+        self.image_of(cx, tree, vec![Input::new("files".into(), entries)])
     }
 
     /// The image that the files become where they are divided, or where the place has a form of its own for them.
@@ -57,19 +57,25 @@ impl Making {
         plan: Option<&'a Plan>,
     ) -> Result<Build<'a>> {
         match (tree.layers(cx, &self.reading, plan)?, plan) {
-            (Some(layers), _) => self.image_of(tree, layers),
-            (None, Some(plan)) => self.image_of(tree, plan.inputs(cx, tree, &self.reading)),
+            (Some(layers), _) => self.image_of(cx, tree, layers),
+            (None, Some(plan)) => self.image_of(cx, tree, plan.inputs(cx, tree, &self.reading)),
             (None, None) => self.build(cx, tree),
         }
     }
 
     /// The image that `layers` become, which were made of the files.
-    fn image_of<'a>(&self, tree: &dyn TreeSource, inputs: Vec<Input<'a>>) -> Result<Build<'a>> {
-        let Says { labels, created, platform, annotations, command, finish } = tree.says()?;
+    fn image_of<'a>(
+        &self,
+        cx: &Context<'a>,
+        tree: &'a dyn TreeSource,
+        inputs: Vec<Input<'a>>,
+    ) -> Result<Build<'a>> {
+        let Says { labels, created, platform, annotations, command } = tree.says()?;
         let platform = self.platform.clone().or(platform).unwrap_or_else(|| self.host.clone());
         let edit = Edit { created: created.or(self.created), labels, cmd: command, ..Edit::default() };
-        let dialect = finish.map(|finish| -> Dialect<'a> { Box::new(finish) });
-        Ok(Build { base: None, platform, inputs, edit, annotations, dialect })
+        let cx = *cx;
+        let dialect: Dialect<'a> = Box::new(move |draft| tree.complete(&cx, draft));
+        Ok(Build { base: None, platform, inputs, edit, annotations, dialect: Some(dialect) })
     }
 }
 

@@ -37,6 +37,8 @@ pub enum Wish {
     Codec,
     /// What is said about a commit.
     Commit,
+    /// What is said about an App Container.
+    Aci,
 }
 
 /// How an image is rendered. What a place does not honour it does not look at.
@@ -45,9 +47,20 @@ pub struct Rendering {
     /// What is done about owners.
     pub owner: Owner,
     /// How it is compressed; what fits the place where nothing was said.
-    pub codec: Option<Codec>,
+    pub press: Option<Press>,
     /// What is said about a commit.
     pub commit: CommitWish,
+    /// What an App Container is called, as the user or the place that the image comes from says it.
+    pub called: Option<Box<str>>,
+}
+
+/// How a tar is compressed that is no layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Press {
+    /// As a layer would be.
+    Layer(Codec),
+    /// By xz.
+    Xz,
 }
 
 /// What became of an image.
@@ -95,14 +108,14 @@ impl TreeTarget for RootTar<'_> {
     }
 
     fn take(&self, cx: &Context<'_>, image: &Image<'_>, how: &Rendering) -> Result<Rendered> {
-        self.write(cx, image, how.codec.unwrap_or(Codec::None))?;
-        Ok(Rendered::of("tar", self.file.path().unwrap_or(Path::new("-")), image))
+        self.write(cx, image, how.press.unwrap_or(Press::Layer(Codec::None)))?;
+        Ok(Rendered::of("tar", self.0.file.path().unwrap_or(Path::new("-")), image))
     }
 }
 
 impl Rendered {
     /// The place, and the image that it was made of.
-    fn of(transport: &str, path: &Path, image: &Image<'_>) -> Self {
+    pub(crate) fn of(transport: &str, path: &Path, image: &Image<'_>) -> Self {
         let digest = &image.manifest().descriptor().digest;
         Self { name: format!("{transport}:{}@{digest}", printable(&path.to_string_lossy())), commit: None }
     }

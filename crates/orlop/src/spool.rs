@@ -10,7 +10,7 @@
 
 use orlop_fs::File;
 use orlop_layer::decode::Visit;
-use orlop_layer::tree::{self, Content, Tree};
+use orlop_layer::tree::{self, Content, InodeKind, Tree};
 use orlop_layer::{Chunk, Entries, Entry, Error, Kind};
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -38,6 +38,22 @@ impl Spool {
     /// The entries of `tree` with the contents that were kept.
     pub fn entries<'t>(&'t self, tree: &'t Tree) -> Spooled<'t> {
         Spooled { spool: self, entries: tree.entries(), content: None, buffer: vec![0; 1 << 18] }
+    }
+
+    /// The content of a small file of a tree that is kept here, links followed; nothing where there is none, and where it
+    /// is larger than `limit`.
+    pub fn small(&self, tree: &Tree, path: &[u8], limit: u64) -> Result<Option<Vec<u8>>, Error> {
+        let found = tree.resolve(path).ok().flatten().map(|id| &tree.inode(id).kind);
+        let Some(InodeKind::File(content)) = found else { return Ok(None) };
+        if content.size > limit {
+            return Ok(None);
+        }
+        let Window { at, left } = self.window(content)?;
+        let mut bytes = vec![0; usize::try_from(left).unwrap_or(0)];
+        self.file
+            .read_at(&mut bytes, at)
+            .map_err(|error| Error::Read(orlop_spec::Fault::from(error).into()))?;
+        Ok(Some(bytes))
     }
 
     fn window(&self, content: &Content) -> Result<Window, Error> {

@@ -3,18 +3,19 @@
 use crate::hashed::feed;
 use crate::image::Image;
 use crate::layers;
+use crate::rendering::Press;
 use crate::spool::Spool;
-use crate::trees::Reading;
-use orlop_fs::owner::Owner;
+use crate::trees::{Reading, Sifted};
 use orlop_fs::{Dir, File, Persist, Temp};
-use orlop_layer::codec::{self, Codec};
+use orlop_host::aci::squeeze::{self, Squeeze};
+use orlop_layer::codec::Codec;
 use orlop_layer::decode::Visit as _;
 use orlop_layer::encode::{Encode, Encoded, encode};
 use orlop_layer::tar::Ending;
 use orlop_layer::tree::{Builder, Tree};
-use orlop_layer::{Entries as _, Error as LayerError, Kind, tar};
+use orlop_layer::{Entries, Error as LayerError, Kind, tar};
 use orlop_spec::port::Result;
-use orlop_spec::{Algorithm, Context, Fault, reference};
+use orlop_spec::{Algorithm, Context, Event, Fault, reference};
 use std::io::{BufRead as _, BufReader, BufWriter, Read, Write};
 use std::path::PathBuf;
 
@@ -37,61 +38,80 @@ pub fn read(cx: &Context<'_>, input: impl Read + Send, spool: File, how: &Readin
         // A producer that failed before the first byte; an image without files would hide that.
         return Err(LayerError::Tar { offset: 0, what: "there is not one byte" }.into());
     }
-    let compression = codec::detect(head);
-    let plain = codec::decoder(compression, input, cx.limits);
-    let mut reader = tar::Reader::new(BufReader::with_capacity(1 << 18, plain), cx.limits);
+    let plain = Squeeze::detect(head).decoder(input, cx.limits);
+    let reader = tar::Reader::new(BufReader::with_capacity(1 << 18, plain), cx.limits);
     let spool = Spool::new(spool);
-    let mut builder = Builder::new(0, cx.limits);
-    let mut filler = spool.layer(0);
+    let mut sifted = Sifted::new(reader, how);
+    let tree = gather(cx, &mut sifted, &spool, 0)?;
+    let ending = sifted.into_inner().ending().expect("it was read to its end");
+    Ok(TarTree { tree, spool, ending })
+}
+
+/// Keeps entries and their contents as a layer of a spool.
+pub fn gather(cx: &Context<'_>, entries: &mut dyn Entries, spool: &Spool, layer: u16) -> Result<Tree> {
+    let mut builder = Builder::new(layer, cx.limits);
+    let mut filler = spool.layer(layer);
     let mut ordinal = 0;
-    while let Some(mut entry) = reader.next_entry()? {
+    while let Some(entry) = entries.next_entry()? {
         cx.cancel.check()?;
-        if how.leaves_out(&entry.path) {
-            continue;
-        }
-        if matches!(&entry.kind, Kind::HardLink { target } if how.leaves_out(target)) {
-            let what = "is a hard link to a member that is excluded; exclude both or none";
-            return Err(LayerError::Entry { path: entry.path.to_string(), what }.into());
-        }
-        if how.owner == Owner::Squash {
-            (entry.meta.uid, entry.meta.gid) = (0, 0);
-        }
-        let offset = reader.offset();
+        let offset = entries.offset();
         filler.entry(ordinal, offset, &entry)?;
         builder.add(ordinal, offset, &entry)?;
         ordinal += 1;
         if matches!(entry.kind, Kind::File { .. }) {
-            feed(&mut reader, &mut filler)?;
+            feed(entries, &mut filler)?;
         }
     }
-    let ending = reader.ending().expect("it was read to its end");
-    Ok(TarTree { tree: builder.finish(), spool, ending })
+    Ok(builder.finish())
+}
+
+/// Says how a tar ended that did not end well. A layer's end is proven by its diff id; nothing but its own end says that a
+/// tar is whole.
+pub fn doubt(cx: &Context<'_>, name: &str, ending: Ending) {
+    let Some(what) = ending.doubt() else { return };
+    cx.observer.event(Event::Warned(format!("the tar {name} {what}")));
 }
 
 /// Writes the merged tree of an image as a canonical tar.
 pub fn export(
     cx: &Context<'_>,
     image: &Image<'_>,
-    codec: Codec,
+    press: Press,
     spool: File,
     out: &mut dyn Write,
 ) -> Result<Encoded> {
     let spool = Spool::new(spool);
     let opened = layers::open(cx, "read", image, &|layer, decode| decode(&mut spool.layer(layer)))?;
     let tree = layers::stack(opened.trees)?;
-    let how = Encode {
-        codec,
-        algorithm: Algorithm::Sha256,
-        workers: cx.workers,
-        limits: cx.limits,
-        cancel: cx.cancel,
-        progress: &|_| {},
-    };
-    Ok(encode(&mut spool.entries(&tree), &how, out)?)
+    write(cx, &mut spool.entries(&tree), press, Algorithm::Sha256, out)
 }
 
-/// A tar that becomes a root filesystem: a file, which appears in one step, or a stream.
-pub struct RootTar<'a> {
+/// Writes entries, which come in canonical order, as a canonical tar.
+pub fn write(
+    cx: &Context<'_>,
+    entries: &mut dyn Entries,
+    press: Press,
+    algorithm: Algorithm,
+    out: &mut dyn Write,
+) -> Result<Encoded> {
+    let codec = match press {
+        Press::Layer(codec) => codec,
+        Press::Xz => Codec::None,
+    };
+    let (workers, limits, cancel) = (cx.workers, cx.limits, cx.cancel);
+    let how = Encode { codec, algorithm, workers, limits, cancel, progress: &|_| {} };
+    if press != Press::Xz {
+        return Ok(encode(entries, &how, out)?);
+    }
+    let failed = |error| Fault::io("compress the tar", error);
+    let mut xz = squeeze::xz(out).map_err(failed)?;
+    let encoded = encode(entries, &how, &mut xz)?;
+    xz.finish().map_err(failed)?;
+    Ok(encoded)
+}
+
+/// A tar that is to be made: a file, which appears in one step, or a stream.
+pub struct NewTar<'a> {
     /// Where it goes.
     pub file: reference::File,
     /// Where contents wait.
@@ -100,24 +120,39 @@ pub struct RootTar<'a> {
     pub stdout: &'a (dyn Fn() -> Box<dyn Write + Send> + Sync),
 }
 
-impl RootTar<'_> {
-    /// Writes the merged tree of an image as a canonical tar.
-    pub fn write(&self, cx: &Context<'_>, image: &Image<'_>, codec: Codec) -> Result<Encoded> {
-        let spool = Dir::open(&self.tmpdir)?.spool()?;
+impl NewTar<'_> {
+    /// A file for contents.
+    pub fn spool(&self) -> Result<File> {
+        Ok(Dir::open(&self.tmpdir)?.spool()?)
+    }
+
+    /// Lets `fill` write it, and publishes it.
+    pub fn write<T>(&self, fill: impl FnOnce(&mut dyn Write) -> Result<T>) -> Result<T> {
         let Some(path) = self.file.path() else {
             let mut out = (self.stdout)();
-            let encoded = export(cx, image, codec, spool, &mut out)?;
-            return out.flush().map(|()| encoded).map_err(|error| Fault::io("write the tar", error));
+            let filled = fill(&mut out)?;
+            return out.flush().map(|()| filled).map_err(|error| Fault::io("write the tar", error));
         };
         let (folder, name) = orlop_store::archive::replaceable(path)?;
         let temp = Temp::beside(folder.try_clone()?, &name)?;
         let mut out = BufWriter::new(temp.file());
-        let encoded = export(cx, image, codec, spool, &mut out)?;
+        let filled = fill(&mut out)?;
         out.flush().map_err(|error| Fault::io(format!("write {}", path.display()), error))?;
         drop(out);
         temp.file().sync_data()?;
         temp.persist(name, Persist::Replace)?;
         folder.sync()?;
-        Ok(encoded)
+        Ok(filled)
+    }
+}
+
+/// A tar that becomes a root filesystem.
+pub struct RootTar<'a>(pub NewTar<'a>);
+
+impl RootTar<'_> {
+    /// Writes the merged tree of an image as a canonical tar.
+    pub fn write(&self, cx: &Context<'_>, image: &Image<'_>, press: Press) -> Result<Encoded> {
+        let spool = self.0.spool()?;
+        self.0.write(|out| export(cx, image, press, spool, out))
     }
 }

@@ -1,6 +1,8 @@
 //! From a reference to the place that it names. The one match on a transport of the whole project: whoever adds
 //! a place adds it here, and every verb works on it.
 
+use crate::aci::source::AciFile;
+use crate::aci::target::AciTarget;
 use crate::error::Error;
 use crate::network::{Role, Surroundings};
 use crate::ostree::kept;
@@ -9,7 +11,7 @@ use crate::ostree::target::CommitTarget;
 use crate::rendering::{NewFolder, TreeTarget};
 use crate::schema_one::{Converting, Old};
 use crate::stored::Stored;
-use crate::tar_tree::RootTar;
+use crate::tar_tree::{NewTar, RootTar};
 use crate::trees::{FolderTree, Profile, TarFile, TreeSource};
 use crate::web;
 use orlop_fs::{Dir, FileKind};
@@ -17,7 +19,7 @@ use orlop_layer::Time;
 use orlop_remote::{Client, Pool, Push, Remote, Resolve};
 use orlop_spec::port::{Catalog, Keeper, Result, Selector, Sink, Spool, Spools};
 use orlop_spec::reference::{Bare, File, Grammar, LoneStream, Reference, Repository, Sought, Transport};
-use orlop_spec::{Cancel, Context, Digest};
+use orlop_spec::{Cancel, Context, Diagnose as _, Digest, Platform};
 use orlop_store::archive::{self, Archive};
 use orlop_store::layout::{self, Layout};
 use orlop_store::store::form::KeepBlobs;
@@ -57,6 +59,10 @@ pub struct Outside<'a> {
     pub resolve: Resolve,
     /// What images are opened for.
     pub purpose: Purpose,
+    /// Files of App Containers that others lie over.
+    pub dependencies: &'a [PathBuf],
+    /// For which machine things are, where nobody says it.
+    pub host: Platform,
     /// What commits of OSTree become.
     pub profile: Profile,
     /// What becomes of images of Docker's schema 1.
@@ -91,6 +97,20 @@ impl<'a> Outside<'a> {
     fn stored(&self) -> Result<Stored<'a>> {
         let store = Store::open(&self.store, &self.store())?;
         Ok(Stored::new(store, self.surroundings, self.cx.limits))
+    }
+
+    /// A tar that is to be made.
+    fn new_tar(&self, file: &File) -> NewTar<'a> {
+        NewTar { file: file.clone(), tmpdir: self.tmpdir.clone(), stdout: self.stdout }
+    }
+
+    /// The store, where there is one.
+    pub(crate) fn store_that_is_there(&self) -> Result<Option<Stored<'a>>> {
+        match self.stored() {
+            Ok(store) => Ok(Some(store)),
+            Err(fault) if fault.is_absence() => Ok(None),
+            Err(fault) => Err(fault),
+        }
     }
 
     /// The repository of a registry, for reading and for changing its names.
@@ -224,6 +244,7 @@ fn opened<'a>(reference: &Reference, outside: &Outside<'a>) -> Result<Opened<'a>
             return Ok(Opened::Tree(Box::new(folder)));
         }
         Transport::Tar(file) => return Ok(Opened::Tree(Box::new(TarFile::open(file, outside)?))),
+        Transport::Aci(file) => return Ok(Opened::Tree(Box::new(AciFile::open(file, outside)?))),
         Transport::Ostree { repository, name } => {
             let commit = CommitTree::open(repository, name, outside.profile, outside.cx.limits)?;
             return Ok(Opened::Tree(Box::new(commit)));
@@ -295,10 +316,8 @@ pub fn create<'a>(reference: &Reference, outside: &Outside<'a>) -> Result<Create
             Box::new(kept::create(repository, name, outside)?)
         }
         Transport::Rootfs(path) => return Ok(Created::Tree(Box::new(NewFolder(path.clone())))),
-        Transport::Tar(file) => {
-            let (file, tmpdir) = (file.clone(), outside.tmpdir.clone());
-            return Ok(Created::Tree(Box::new(RootTar { file, tmpdir, stdout: outside.stdout })));
-        }
+        Transport::Tar(file) => return Ok(Created::Tree(Box::new(RootTar(outside.new_tar(file))))),
+        Transport::Aci(file) => return Ok(Created::Tree(Box::new(AciTarget(outside.new_tar(file))))),
         Transport::Ostree { repository, name } => {
             return Ok(Created::Tree(Box::new(CommitTarget::parse(repository, name)?)));
         }

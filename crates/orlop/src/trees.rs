@@ -9,13 +9,12 @@ use orlop_fs::glob::Glob;
 use orlop_fs::owner::Owner;
 use orlop_fs::scan::{Scan, ScanOptions, Unreadable, Unrepresentable};
 use orlop_fs::{Dir, File};
-use orlop_layer::tar::Ending;
-use orlop_layer::{Entries, TreePath};
+use orlop_layer::{Chunk, Entries, Entry, Error as LayerError, Kind, TreePath};
 use orlop_spec::descriptor::Annotations;
 use orlop_spec::edit::Pair;
 use orlop_spec::port::Result;
 use orlop_spec::time::Timestamp;
-use orlop_spec::{Context, Event, Fault, Platform, reference};
+use orlop_spec::{Context, Fault, Platform, reference};
 use std::io::Read;
 use std::path::Path;
 use std::sync::{Mutex, OnceLock};
@@ -47,6 +46,64 @@ impl Reading {
     }
 }
 
+/// Entries as they are to be read. What is beneath an excluded folder is excluded too.
+pub struct Sifted<'a, E> {
+    inner: E,
+    how: &'a Reading,
+    /// The folder that is passed over.
+    left_out: Option<TreePath>,
+}
+
+impl<'a, E: Entries> Sifted<'a, E> {
+    /// The entries of `inner` that `how` wants.
+    pub fn new(inner: E, how: &'a Reading) -> Self {
+        Self { inner, how, left_out: None }
+    }
+
+    /// What the entries come from.
+    pub fn into_inner(self) -> E {
+        self.inner
+    }
+
+    fn is_out(&mut self, entry: &Entry) -> bool {
+        if self.left_out.as_ref().is_some_and(|folder| entry.path.starts_with(folder)) {
+            return true;
+        }
+        let is_out = self.how.leaves_out(&entry.path);
+        if is_out {
+            self.left_out = matches!(entry.kind, Kind::Directory).then(|| entry.path.clone());
+        }
+        is_out
+    }
+}
+
+impl<E: Entries> Entries for Sifted<'_, E> {
+    fn next_entry(&mut self) -> Result<Option<Entry>, LayerError> {
+        while let Some(mut entry) = self.inner.next_entry()? {
+            if self.is_out(&entry) {
+                continue;
+            }
+            if matches!(&entry.kind, Kind::HardLink { target } if self.how.leaves_out(target)) {
+                let what = "is a hard link to a member that is excluded; exclude both or none";
+                return Err(LayerError::Entry { path: entry.path.to_string(), what });
+            }
+            if self.how.owner == Owner::Squash {
+                (entry.meta.uid, entry.meta.gid) = (0, 0);
+            }
+            return Ok(Some(entry));
+        }
+        Ok(None)
+    }
+
+    fn next_chunk(&mut self) -> Result<Option<Chunk<'_>>, LayerError> {
+        self.inner.next_chunk()
+    }
+
+    fn offset(&self) -> u64 {
+        self.inner.offset()
+    }
+}
+
 /// What the files of a place become, where the place knows more than files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Profile {
@@ -72,8 +129,6 @@ pub struct Says {
     pub annotations: Annotations,
     /// The command of a container.
     pub command: Option<Vec<Box<str>>>,
-    /// The last word on the image, once its layers are there.
-    pub finish: Option<fn(&mut Draft)>,
 }
 
 /// A place that holds a tree.
@@ -101,6 +156,19 @@ pub trait TreeSource: Send + Sync {
     ) -> Result<Option<Vec<Input<'a>>>> {
         Ok(None)
     }
+
+    /// Whether the files are an image already, of another kind.
+    fn is_image(&self) -> bool {
+        false
+    }
+
+    /// What to tell whoever makes an image of it.
+    fn becomes(&self) -> &'static str {
+        "the files become a new image, without a command"
+    }
+
+    /// The last word on that image, once its layers are there.
+    fn complete(&self, _: &Context<'_>, _: &mut Draft) {}
 }
 
 impl<T: TreeSource + ?Sized> TreeSource for &T {
@@ -123,6 +191,18 @@ impl<T: TreeSource + ?Sized> TreeSource for &T {
         plan: Option<&'a Plan>,
     ) -> Result<Option<Vec<Input<'a>>>> {
         (**self).layers(cx, how, plan)
+    }
+
+    fn is_image(&self) -> bool {
+        (**self).is_image()
+    }
+
+    fn becomes(&self) -> &'static str {
+        (**self).becomes()
+    }
+
+    fn complete(&self, cx: &Context<'_>, draft: &mut Draft) {
+        (**self).complete(cx, draft);
     }
 }
 
@@ -190,16 +270,10 @@ impl TarFile {
         let mut input = self.input.lock().expect("no holder panics");
         if let Some((input, spool)) = input.take() {
             let tree = tar_tree::read(cx, input, spool, how)?;
-            self.doubt(cx, tree.ending);
+            tar_tree::doubt(cx, &self.name, tree.ending);
             self.read.set(tree).expect("set once, under the lock");
         }
         self.read.get().ok_or_else(|| Fault::new(orlop_spec::Cancelled))
-    }
-
-    /// A layer's end is proven by its diff id; nothing but its own end says that this tar is whole.
-    fn doubt(&self, cx: &Context<'_>, ending: Ending) {
-        let Some(what) = ending.doubt() else { return };
-        cx.observer.event(Event::Warned(format!("the tar {} {what}", self.name)));
     }
 }
 

@@ -13,9 +13,11 @@ use crate::flags::{
 };
 use crate::shell::Shell;
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use orlop::copy::Platforms;
 use orlop::layer::codec::Codec;
 use orlop::referrers::Referrers;
+use orlop::rendering::Press;
 use orlop::spec::reference::Reference;
 use orlop::spec::{Context, Descriptor, Fault, MediaType};
 use orlop::transport::Created;
@@ -50,9 +52,9 @@ pub struct Copying {
     /// Write a smaller index that names the copied platforms only; its digest is another one
     #[arg(long)]
     prune: bool,
-    /// Compress the layers anew: none, gzip[:LEVEL], zstd[:LEVEL]; digests change
-    #[arg(long, value_name = "HOW")]
-    compress: Option<Codec>,
+    /// Compress the layers anew: none, gzip[:LEVEL], zstd[:LEVEL]; digests change. Tars and App Containers: xz too
+    #[arg(long, value_name = "HOW", value_parser = press)]
+    compress: Option<Press>,
     /// Take along what speaks of the images, signatures for example: none, all, or one artifact type
     #[arg(long, value_name = "WHICH", default_value = "none", value_parser = which_referrers)]
     referrers: Referrers,
@@ -65,6 +67,9 @@ pub struct Copying {
     /// Make hard links of blobs where both places are on one file system
     #[arg(long)]
     link: bool,
+    /// What an App Container is called [default: as the image is]
+    #[arg(long, value_name = "NAME[:VERSION]", value_parser = NonEmptyStringValueParser::new())]
+    aci_name: Option<String>,
     #[command(flatten)]
     commits: CommitFlags,
     #[command(flatten)]
@@ -152,6 +157,7 @@ fn to_target(
     match made {
         Created::Blobs(sink) => {
             refuse(NO_COMMIT, &arguments.commits.given())?;
+            refuse(NO_ACI, &[(arguments.aci_name.is_some(), "--aci-name")])?;
             blobs::copy(arguments, cx, images, sink, target)
         }
         Created::Tree(tree) => convert::image_to_tree(arguments, cx, images, &*tree),
@@ -172,6 +178,30 @@ fn copied(target: &Reference, made: &[(Option<&str>, &Descriptor)], format: Form
 
 /// What is being done where no commit is made.
 const NO_COMMIT: &str = "no commit is made of an image";
+
+/// What is being done where no App Container is made.
+const NO_ACI: &str = "no App Container is made";
+
+const XZ: orlop::Error = orlop::Error::Unfit {
+    what: "no registry and no engine takes layers that are compressed by xz",
+    hint: "compress them with gzip or zstd; tar:FILE and aci:FILE take xz",
+};
+
+impl Copying {
+    /// How layers are compressed.
+    fn codec(&self) -> Result<Option<Codec>, Fault> {
+        match self.compress {
+            None => Ok(None),
+            Some(Press::Layer(codec)) => Ok(Some(codec)),
+            Some(Press::Xz) => Err(XZ.into()),
+        }
+    }
+}
+
+/// Parses `xz`, or how layers are compressed.
+fn press(text: &str) -> Result<Press, orlop::layer::Error> {
+    if text == "xz" { Ok(Press::Xz) } else { text.parse().map(Press::Layer) }
+}
 
 /// Flags that mean something only where images stay images.
 fn only_for_images(arguments: &Copying) -> [(bool, &'static str); 5] {

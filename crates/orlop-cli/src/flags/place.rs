@@ -42,6 +42,9 @@ pub struct Places<L: Locking = Locked> {
     /// Convert images of Docker's schema 1, from before 2016, to OCI; their digests change
     #[arg(long, help_heading = "Registries")]
     convert_schema1: bool,
+    /// An App Container Image that the one named lies over; repeatable. The store is looked into as well
+    #[arg(long, value_name = "FILE", help_heading = "Places")]
+    aci_dependency: Vec<PathBuf>,
     #[command(flatten)]
     locked: L,
     #[command(flatten)]
@@ -124,6 +127,8 @@ impl<L: Locking> Places<L> {
             spools: &shared.spools,
             resolve,
             purpose,
+            dependencies: &self.aci_dependency,
+            host: environment::host(),
             profile: self.profile.get().copied().unwrap_or_default(),
             old: if self.convert_schema1 { Old::Converted } else { Old::Refused },
             stdin: &environment::stdin,

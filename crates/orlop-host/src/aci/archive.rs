@@ -48,6 +48,11 @@ impl<E: Entries> Members<E> {
         Self { inner, limit, manifest: None, has_rootfs: false, strays: Vec::new() }
     }
 
+    /// The manifest, once it was passed.
+    pub fn manifest(&self) -> Option<&[u8]> {
+        self.manifest.as_deref()
+    }
+
     /// What else there was. Call it at the end.
     pub fn into_rest(self) -> (Rest, E) {
         let mut findings = self.strays;

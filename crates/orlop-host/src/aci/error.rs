@@ -18,6 +18,20 @@ pub enum AciError {
     /// The manifest is no manifest.
     #[error("its manifest cannot be read")]
     Manifest(#[source] JsonError),
+    /// It lies over an image that nobody has.
+    #[error("{of} lies over {name}, which was not given and is not in the store")]
+    DependencyMissing {
+        /// The image.
+        of: Box<str>,
+        /// What it needs.
+        name: Box<str>,
+    },
+    /// It lies over itself.
+    #[error("{name} lies over itself")]
+    OverItself {
+        /// The image.
+        name: Box<str>,
+    },
     /// No name can be made of what the user or the file says.
     #[error("no name of an App Container can be made of {0:?}")]
     Nameless(Box<str>),
@@ -26,7 +40,8 @@ pub enum AciError {
 impl AciError {
     pub(crate) fn kind(&self) -> Kind {
         match self {
-            Self::Archive { .. } | Self::Manifest(_) => Kind::Integrity,
+            Self::Archive { .. } | Self::Manifest(_) | Self::OverItself { .. } => Kind::Integrity,
+            Self::DependencyMissing { .. } => Kind::NotFound,
             Self::Nameless(_) => Kind::Usage,
         }
     }
@@ -36,6 +51,10 @@ impl AciError {
             Self::Archive { .. } | Self::Manifest(_) => {
                 Some("name everything that is wrong with it: orlop aci validate FILE".into())
             }
+            Self::DependencyMissing { .. } => {
+                Some("give the file: --aci-dependency FILE, or put the image into the store under that name".into())
+            }
+            Self::OverItself { .. } => None,
             Self::Nameless(_) => Some("say how it is called: --aci-name example.com/app:1.0".into()),
         }
     }

@@ -4,7 +4,7 @@
 
 use super::children::Iter;
 use super::{Content, Inode, InodeId, InodeKind, Lower, Presence, Tree};
-use crate::entry::{Entry, Kind, Meta};
+use crate::entry::{Entry, Kind, Meta, Xattrs};
 use crate::path::TreePath;
 use std::collections::HashMap;
 
@@ -78,7 +78,9 @@ impl Entries<'_> {
             && let Some(first) = self.first.get(&id)
         {
             let kind = Kind::HardLink { target: first.clone() };
-            return Some((Entry { path, meta: inode.meta.clone(), kind }, None));
+            // All names of a file share its attributes, and the first has told them.
+            let meta = Meta { xattrs: Xattrs::new(), ..inode.meta.clone() };
+            return Some((Entry { path, meta, kind }, None));
         }
         if inode.names > 1 {
             self.first.insert(id, path.clone());

@@ -12,7 +12,7 @@ use crate::build::Input;
 use crate::chunk::Plan;
 use crate::draft::Draft;
 use crate::error::Error;
-use crate::trees::{Profile, Reading, Says, TreeSource};
+use crate::trees::{Profile, Reading, Says, Sifted, TreeSource};
 use orlop_fs::owner::Owner;
 use orlop_host::flatpak::appstream;
 use orlop_host::flatpak::labels::{Labels, XA_REF};
@@ -24,7 +24,7 @@ use orlop_host::ostree::encapsulated::outline::Outline;
 use orlop_host::ostree::export::{CommitEntries, Folder, folder, split_subpath, time};
 use orlop_host::ostree::object::Commit;
 use orlop_host::ostree::{ObjectId, RefSpec, Repo, Variant};
-use orlop_layer::{Chunk, Entries, Entry, Error as LayerError, Kind, TreePath};
+use orlop_layer::{Entries, TreePath};
 use orlop_spec::descriptor::Annotations;
 use orlop_spec::edit::Pair;
 use orlop_spec::port::Result;
@@ -138,7 +138,7 @@ const NOT_FLATPAK: Error = Error::Unfit {
 impl TreeSource for CommitTree {
     fn entries<'a>(&'a self, _: &Context<'a>, how: &'a Reading) -> Result<Box<dyn Entries + Send + 'a>> {
         let inner = CommitEntries::new(&self.repo, self.root, time(&self.commit));
-        Ok(Box::new(Read { inner, how, left_out: None }))
+        Ok(Box::new(Sifted::new(inner, how)))
     }
 
     fn can_be(&self, _: Profile) -> bool {
@@ -156,10 +156,22 @@ impl TreeSource for CommitTree {
         if self.profile == Profile::Encapsulated {
             says.annotations.clone_from(&labels);
             says.command = encapsulated::command(&self.commit);
-            says.finish = Some(name_last_layer);
         }
         says.labels = labels.into_iter().map(|(key, value)| Pair { key, value }).collect();
         Ok(says)
+    }
+
+    fn becomes(&self) -> &'static str {
+        match self.profile {
+            Profile::Encapsulated if encapsulated::command(&self.commit).is_some() => "the files become a new image",
+            _ => "the files become a new image, without a command",
+        }
+    }
+
+    fn complete(&self, _: &Context<'_>, draft: &mut Draft) {
+        if self.profile == Profile::Encapsulated {
+            name_last_layer(draft);
+        }
     }
 
     fn layers<'a>(
@@ -188,35 +200,4 @@ fn name_last_layer(draft: &mut Draft) {
     let execution = draft.config().config.get_or_insert_default();
     execution.labels.insert(encapsulated::LAST_LAYER.into(), last.clone());
     draft.annotations().insert(encapsulated::LAST_LAYER.into(), last);
-}
-
-/// The entries of a commit, as they are to be read.
-struct Read<'a> {
-    inner: CommitEntries<'a>,
-    how: &'a Reading,
-    /// The folder that is passed over.
-    left_out: Option<TreePath>,
-}
-
-impl Entries for Read<'_> {
-    fn next_entry(&mut self) -> Result<Option<Entry>, LayerError> {
-        while let Some(mut entry) = self.inner.next_entry()? {
-            if self.left_out.as_ref().is_some_and(|folder| entry.path.starts_with(folder)) {
-                continue;
-            }
-            if self.how.leaves_out(&entry.path) {
-                self.left_out = matches!(entry.kind, Kind::Directory).then_some(entry.path);
-                continue;
-            }
-            if self.how.owner == Owner::Squash {
-                (entry.meta.uid, entry.meta.gid) = (0, 0);
-            }
-            return Ok(Some(entry));
-        }
-        Ok(None)
-    }
-
-    fn next_chunk(&mut self) -> Result<Option<Chunk<'_>>, LayerError> {
-        self.inner.next_chunk()
-    }
 }

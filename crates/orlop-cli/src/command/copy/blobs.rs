@@ -35,6 +35,7 @@ pub fn copy(
         refuse("what speaks of an image names its digest, and digests change", &[referrers])?;
         refuse("a dry run moves nothing", &[(arguments.dry_run, "--dry-run")])?;
     }
+    let codec = arguments.codec()?;
     let roots = roots(arguments, images, &*to, target)?;
     let (first, others) = images.split_first().expect("clap asks for a source");
     let others = others.iter().map(Image::catalog).collect();
@@ -43,7 +44,7 @@ pub fn copy(
     if arguments.dry_run {
         return Ok(foreseen(&copy::foresee(cx, &from, &roots, &*to, &how)?, arguments.commits.format()));
     }
-    let done = match arguments.compress {
+    let done = match codec {
         Some(codec) => copy_compressed(cx, &from, &roots, to, &how, codec)?,
         None => copy::copy(cx, &from, &roots, to, &how)?,
     };

@@ -1,6 +1,6 @@
 //! Files become an image, an image becomes files. Both are said.
 
-use super::{Copying, NO_COMMIT, copied, only_for_images, refuse};
+use super::{Copying, NO_ACI, NO_COMMIT, copied, only_for_images, refuse};
 use crate::environment;
 use crate::flags::{Dividing, Format, Image, making, name};
 use orlop::build::{Form, build};
@@ -13,7 +13,7 @@ use orlop::made::{MadeImage, Making};
 use orlop::ostree::target::{Imported, Level, Why};
 use orlop::rendering::{Rendered, Rendering, TreeTarget, Wish};
 use orlop::spec::port::Selector;
-use orlop::spec::reference::Reference;
+use orlop::spec::reference::{Reference, Transport};
 use orlop::spec::{Algorithm, Context, Event, Fault, Platform};
 use orlop::transport::Created;
 use orlop::trees::TreeSource;
@@ -33,21 +33,19 @@ pub fn tree_to_image(
     let making = making(arguments.owners.owner()?, asked_platform(arguments)?)?;
     let sink = match arguments.places.create_any(target, cx)? {
         Created::Blobs(sink) => sink,
-        Created::Tree(to) if to.honours(Wish::Commit) => {
+        Created::Tree(to) if tree.is_image() || to.honours(Wish::Commit) || to.honours(Wish::Aci) => {
             refuse(to.becomes(), &dividing.given())?;
-            return tree_to_commit(arguments, cx, tree, making, &*to);
+            return tree_to_tree(arguments, cx, tree, making, &*to);
         }
         Created::Tree(_) => return Err(FILES.into()),
     };
     refuse(NO_COMMIT, &arguments.commits.given())?;
-    match tree.says()?.command {
-        Some(_) => say(cx, "the files become a new image"),
-        None => say(cx, "the files become a new image, without a command"),
-    }
+    refuse(NO_ACI, &[(arguments.aci_name.is_some(), "--aci-name")])?;
+    say(cx, tree.becomes());
     let chunking = dividing.chunking(&arguments.places, cx, making.platform.as_ref())?;
     let plan = chunking.map(|how| Plan::new(cx, tree, &making.reading, &how)).transpose()?;
     let image = making.divide(cx, tree, plan.as_ref())?;
-    let form = Form { codec: arguments.compress.unwrap_or_default(), algorithm: Algorithm::default() };
+    let form = Form { codec: arguments.codec()?.unwrap_or_default(), algorithm: Algorithm::default() };
     let name = name(target)?;
     let built = build(cx, vec![image], &form, sink, std::slice::from_ref(&name))?;
     Ok(copied(target, &[(name.tag(), &built.root)], arguments.commits.format()))
@@ -65,6 +63,7 @@ pub fn image_to_tree(
     let wishes = [
         (Wish::Owner, arguments.owners.is_given(), "--owner"),
         (Wish::Codec, arguments.compress.is_some(), "--compress"),
+        (Wish::Aci, arguments.aci_name.is_some(), "--aci-name"),
     ];
     refuse(becomes, &wishes.map(|(wish, is_given, flag)| (is_given && !target.honours(wish), flag)))?;
     if !target.honours(Wish::Commit) {
@@ -72,25 +71,58 @@ pub fn image_to_tree(
     }
     let owner = if target.honours(Wish::Owner) { arguments.owners.owner()? } else { Owner::Exact };
     let image = fetch(arguments, cx, images)?;
-    if !target.honours(Wish::Commit) {
+    if !target.honours(Wish::Commit) && !target.honours(Wish::Aci) {
         say(cx, "the image becomes files: its config and history stay behind");
     }
-    let how = Rendering { owner, codec: arguments.compress, commit: arguments.commits.wish()? };
+    let called = images.first().and_then(|image| called(image.reference()));
+    let how = rendering(arguments, owner, called)?;
     Ok(commit_of(&target.take(cx, &image, &how)?, arguments.commits.format()))
 }
 
-/// Makes a commit of files: of the image that they would become.
-fn tree_to_commit(
+/// How an image is rendered that a place calls so.
+fn rendering(arguments: &Copying, owner: Owner, called: Option<String>) -> Result<Rendering, Fault> {
+    Ok(Rendering {
+        owner,
+        press: arguments.compress,
+        commit: arguments.commits.wish()?,
+        called: arguments.aci_name.clone().or(called).map(Into::into),
+    })
+}
+
+/// What an image is called by its repository, or by its tag in the folder or file that it lies in.
+fn called(reference: &Reference) -> Option<String> {
+    let tag = match &reference.selector {
+        Selector::Tag(tag) => Some(&**tag),
+        _ => None,
+    };
+    let name = match (&reference.transport, reference.transport.path()) {
+        (Transport::Registry(repository), _) => repository.to_string(),
+        (Transport::Store, _) => return tag.map(ToOwned::to_owned),
+        (_, Some(path)) => path.file_stem()?.to_string_lossy().into_owned(),
+        _ => return None,
+    };
+    Some(tag.map_or_else(|| name.clone(), |tag| format!("{name}:{tag}")))
+}
+
+/// Makes another place of files: of the image that they would become.
+fn tree_to_tree(
     arguments: &Copying,
     cx: &Context<'_>,
     tree: &dyn TreeSource,
     making: Making,
     target: &dyn TreeTarget,
 ) -> Result<String, Fault> {
-    refuse(target.becomes(), &[(arguments.compress.is_some(), "--compress")])?;
+    let flags = [
+        (arguments.compress.is_some() && !target.honours(Wish::Codec), "--compress"),
+        (arguments.aci_name.is_some() && !target.honours(Wish::Aci), "--aci-name"),
+    ];
+    refuse(target.becomes(), &flags)?;
+    if !target.honours(Wish::Commit) {
+        refuse(target.becomes(), &arguments.commits.given())?;
+    }
     let made = MadeImage::new(Box::new(tree), cx, making);
     let image = Opened::fetch(cx, &made, &Selector::Only, &one_platform(arguments)?)?;
-    let how = Rendering { owner: Owner::Exact, codec: None, commit: arguments.commits.wish()? };
+    let how = rendering(arguments, Owner::Exact, None)?;
     Ok(commit_of(&target.take(cx, &image, &how)?, arguments.commits.format()))
 }
 

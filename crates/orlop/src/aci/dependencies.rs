@@ -1,0 +1,195 @@
+//! What an image lies over (appc specification 0.8.11, `aci.md`, "Dependency Matching" and "Image Archives").
+//!
+//! ```text
+//! assembled(image) = stack(assembled(dependency 1), …, assembled(dependency n), rootfs), without what no
+//!                    whitelist names
+//! ```
+//!
+//! Invariant: each image is assembled once, however often it is named; one that lies over itself is an error.
+
+use super::archive::Archive;
+use orlop_host::Error as HostError;
+use orlop_host::aci::AciError;
+use orlop_host::aci::manifest::Dependency;
+use orlop_layer::tree::{Builder, Tree};
+use orlop_layer::{Entry, Error as LayerError, Kind, Meta, TreePath};
+use orlop_spec::Limits;
+use orlop_spec::port::Result;
+use std::collections::{HashMap, HashSet};
+
+/// Finds an image that is not among those that were given; gives what it lies over too.
+pub type Elsewhere<'a> = &'a dyn Fn(&Dependency) -> Result<Option<Tree>>;
+
+/// Images that may be named, the first of which is to be assembled.
+pub struct Assembly<'a> {
+    /// The images.
+    pub images: &'a [Archive],
+    /// Where others are.
+    pub elsewhere: Elsewhere<'a>,
+    /// How much is allowed.
+    pub limits: &'a Limits,
+}
+
+impl Assembly<'_> {
+    /// The files of the first image and of what it lies over.
+    pub fn assemble(&self) -> Result<Tree> {
+        self.one(0, &mut Vec::new(), &mut HashMap::new())
+    }
+
+    /// Images that nobody needed.
+    pub fn unused(&self) -> impl Iterator<Item = &Archive> {
+        let named: Vec<_> = self.images.iter().flat_map(|image| &image.manifest.dependencies).collect();
+        self.images[1..].iter().filter(move |image| !named.iter().any(|dependency| fits(dependency, image)))
+    }
+
+    fn one(&self, at: usize, within: &mut Vec<usize>, done: &mut HashMap<usize, Tree>) -> Result<Tree> {
+        let image = &self.images[at];
+        if let Some(tree) = done.get(&at) {
+            return Ok(tree.clone());
+        }
+        if within.contains(&at) {
+            return Err(HostError::from(AciError::OverItself { name: image.manifest.name.clone() }).into());
+        }
+        within.push(at);
+        let mut tree = Tree::default();
+        for dependency in &image.manifest.dependencies {
+            let lower = match self.images.iter().position(|image| fits(dependency, image)) {
+                Some(lower) => self.one(lower, within, done)?,
+                None => self.from_elsewhere(image, dependency)?,
+            };
+            tree = tree.stack(lower)?;
+        }
+        within.pop();
+        let tree = whitelisted(tree.stack(image.tree.clone())?, &image.manifest.path_whitelist, self.limits)?;
+        done.insert(at, tree.clone());
+        Ok(tree)
+    }
+
+    fn from_elsewhere(&self, image: &Archive, dependency: &Dependency) -> Result<Tree> {
+        (self.elsewhere)(dependency)?.ok_or_else(|| {
+            let (of, name) = (image.manifest.name.clone(), dependency.image_name.clone());
+            HostError::from(AciError::DependencyMissing { of, name }).into()
+        })
+    }
+}
+
+/// Whether the image is the one that is meant: by its name, every label that is named, and its id where that is named.
+fn fits(dependency: &Dependency, image: &Archive) -> bool {
+    let has_id = |id: &str| id.strip_prefix("sha512-").is_some_and(|hex| hex == image.id.hex());
+    dependency.image_name == image.manifest.name
+        && dependency.labels.iter().all(|label| image.manifest.labels.contains(label))
+        && dependency.image_id.as_deref().is_none_or(has_id)
+}
+
+/// The tree without the paths that the list does not name; an empty list names all. What a named path lies in stays.
+fn whitelisted(tree: Tree, list: &[Box<str>], limits: &Limits) -> Result<Tree, LayerError> {
+    if list.is_empty() {
+        return Ok(tree);
+    }
+    let mut kept = HashSet::new();
+    for path in list {
+        let mut path = TreePath::parse(path.as_bytes())
+            .map_err(|_| LayerError::Entry { path: path.to_string(), what: "climbs out of the image" })?;
+        // What lies above a path that is there already is there too.
+        while kept.insert(path.clone()) {
+            match path.split() {
+                Some((parent, _)) => path = parent,
+                None => break,
+            }
+        }
+    }
+    let mut removals = Builder::new(u16::MAX, limits);
+    let (mut ordinal, mut removed) = (0, None::<TreePath>);
+    for (path, _) in tree.walk() {
+        let is_gone = removed.as_ref().is_some_and(|folder| path.starts_with(folder));
+        if path.is_root() || is_gone || kept.contains(&path) {
+            continue;
+        }
+        let whiteout = Entry { path: path.clone(), meta: Meta::default(), kind: Kind::Whiteout };
+        removals.add(ordinal, 0, &whiteout)?;
+        (ordinal, removed) = (ordinal + 1, Some(path));
+    }
+    tree.stack(removals.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use orlop_host::aci::manifest::{ImageManifest, Pair};
+    use orlop_spec::{Algorithm, Digest};
+
+    /// An image of empty files.
+    fn image(name: &str, files: &[&str], over: &[&str], list: &[&str]) -> Archive {
+        let mut builder = Builder::new(0, &Limits::default());
+        for (ordinal, file) in (0..).zip(files) {
+            let path = TreePath::parse(file.as_bytes()).expect("a path");
+            let entry = Entry { path, meta: Meta::default(), kind: Kind::File { size: 0 } };
+            builder.add(ordinal, 0, &entry).expect("an entry");
+        }
+        let dependency = |name: &&str| Dependency {
+            image_name: (*name).into(),
+            image_id: None,
+            labels: Vec::new(),
+            size: None,
+        };
+        let mut manifest = ImageManifest::parse(br#"{"labels":[{"name":"version","value":"1"}]}"#).expect("JSON");
+        manifest.name = name.into();
+        manifest.dependencies = over.iter().map(dependency).collect();
+        manifest.path_whitelist = list.iter().map(|path| (*path).into()).collect();
+        let id = Digest::of(Algorithm::Sha512, name.as_bytes());
+        Archive { name: name.into(), manifest, raw: "".into(), tree: builder.finish(), id }
+    }
+
+    fn assembled(images: &[Archive]) -> Result<Vec<String>> {
+        let assembly = Assembly { images, elsewhere: &|_| Ok(None), limits: &Limits::default() };
+        let tree = assembly.assemble()?;
+        Ok(tree.walk().map(|(path, _)| path.to_string()).filter(|path| !path.is_empty()).collect())
+    }
+
+    #[test]
+    fn an_image_lies_over_its_dependencies_in_their_order() {
+        let images = [
+            image("top", &["c"], &["mid", "base"], &[]),
+            image("base", &["a"], &[], &[]),
+            image("mid", &["b"], &["base"], &[]),
+        ];
+        assert_eq!(assembled(&images).expect("all are there"), ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn only_what_the_list_names_is_left() {
+        let images = [
+            image("top", &["d/x", "d/y", "e/z"], &["base"], &["/d/x", "/f/"]),
+            image("base", &["f/w", "g"], &[], &[]),
+        ];
+        assert_eq!(assembled(&images).expect("all are there"), ["d", "d/x", "f"]);
+    }
+
+    #[test]
+    fn what_lacks_and_what_lies_over_itself_is_an_error() {
+        let error = assembled(&[image("top", &[], &["base"], &[])]).expect_err("it lacks");
+        assert!(error.to_string().contains("base"), "{error}");
+        let images = [image("top", &[], &["base"], &[]), image("base", &[], &["top"], &[])];
+        assert!(assembled(&images).expect_err("a ring").to_string().contains("itself"));
+    }
+
+    #[test]
+    fn a_ladder_of_doubles_is_climbed_once() {
+        let mut images = vec![image("0", &["a"], &[], &[])];
+        for step in 1..60_u32 {
+            let below = (step - 1).to_string();
+            images.insert(0, image(&step.to_string(), &[], &[&below, &below], &[]));
+        }
+        assert_eq!(assembled(&images).expect("all are there"), ["a"]);
+    }
+
+    #[test]
+    fn labels_and_ids_that_are_named_must_be_those() {
+        let mut top = image("top", &[], &["base"], &[]);
+        top.manifest.dependencies[0].labels = vec![Pair::new("version", "2")];
+        assembled(&[top, image("base", &[], &[], &[])]).expect_err("another version");
+        let mut top = image("top", &[], &["base"], &[]);
+        top.manifest.dependencies[0].image_id = Some("sha512-00".into());
+        assembled(&[top, image("base", &[], &[], &[])]).expect_err("another id");
+    }
+}

@@ -1,0 +1,179 @@
+//! `aci:FILE`: an App Container Image as a place of files, which knows how they run.
+//!
+//! ```text
+//! FILE ──────────► manifest ──► config of the image that the files become
+//!   └─ rootfs ─┐
+//! dependencies ┴─► one tree
+//! ```
+//!
+//! Invariant: the files are read once, before anything is told of them. What the config of an image cannot say is told,
+//! and carried in an annotation.
+
+use super::archive::{self, Archive};
+use super::dependencies::Assembly;
+use crate::draft::Draft;
+use crate::image::Image;
+use crate::layers;
+use crate::spool::Spool;
+use crate::transport::Outside;
+use crate::trees::{Reading, Says, Sifted, TreeSource};
+use orlop_fs::File;
+use orlop_host::aci::into_config::{self, Files, Origin};
+use orlop_host::aci::machine;
+use orlop_host::aci::manifest::{Dependency, ImageManifest};
+use orlop_layer::Entries;
+use orlop_layer::tree::{InodeKind, Tree};
+use orlop_spec::port::{Catalog, Result, Selector};
+use orlop_spec::runtime::Rootfs;
+use orlop_spec::{Context, Event, Platform, reference};
+use std::io::Read;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+/// Bytes of a file of accounts that are read.
+const ACCOUNTS: u64 = 1 << 20;
+
+/// An App Container Image.
+pub struct AciFile {
+    manifest: ImageManifest,
+    raw: Box<str>,
+    tree: Tree,
+    spool: Spool,
+    has_dependencies: bool,
+}
+
+impl AciFile {
+    /// Reads a file and what it lies over: files that were given, and images of the store.
+    pub fn open(file: &reference::File, outside: &Outside<'_>) -> Result<Self> {
+        let cx = &outside.cx;
+        let spool = Spool::new(outside.spool()?);
+        let mut images = vec![read(cx, file, outside, &spool, 0)?];
+        for (path, layer) in outside.dependencies.iter().zip(1..) {
+            images.push(read(cx, &reference::File::Path(path.clone()), outside, &spool, layer)?);
+        }
+        let next = AtomicU16::new(u16::try_from(images.len()).unwrap_or(u16::MAX));
+        let elsewhere = |dependency: &Dependency| stored(cx, outside, dependency, &spool, &next);
+        let assembly = Assembly { images: &images, elsewhere: &elsewhere, limits: cx.limits };
+        let tree = assembly.assemble()?;
+        for image in assembly.unused() {
+            cx.observer.event(Event::Warned(format!("{} is needed by none of the images", image.name)));
+        }
+        let Archive { manifest, raw, .. } = images.swap_remove(0);
+        let has_dependencies = !manifest.dependencies.is_empty();
+        Ok(Self { manifest, raw, tree, spool, has_dependencies })
+    }
+
+    /// The manifest, as it stands in the file.
+    pub fn raw(&self) -> &str {
+        &self.raw
+    }
+}
+
+fn read(
+    cx: &Context<'_>,
+    file: &reference::File,
+    outside: &Outside<'_>,
+    spool: &Spool,
+    layer: u16,
+) -> Result<Archive> {
+    let input: Box<dyn Read + Send> = match file {
+        reference::File::Path(path) => Box::new(File::open(path)?),
+        reference::File::Stream => (outside.stdin)(),
+    };
+    let name = file.path().map_or_else(|| "-".to_owned(), |path| path.display().to_string());
+    archive::read(cx, (&name, input), spool, layer)
+}
+
+/// An image of the store that is called as the dependency is: with its version behind a colon, or without.
+fn stored(
+    cx: &Context<'_>,
+    outside: &Outside<'_>,
+    dependency: &Dependency,
+    spool: &Spool,
+    next: &AtomicU16,
+) -> Result<Option<Tree>> {
+    let Some(store) = outside.store_that_is_there()? else { return Ok(None) };
+    let version = dependency.labels.iter().find(|label| &*label.name == "version");
+    let versioned = version.map(|version| format!("{}:{}", dependency.image_name, version.value));
+    let names = versioned.into_iter().chain([dependency.image_name.to_string()]);
+    let held = store.names()?;
+    for name in names {
+        let Some((_, root)) = held.iter().find(|(held, _)| held.tag() == Some(&*name)) else { continue };
+        let wanted = root.platform.clone().unwrap_or_else(|| outside.host.clone());
+        let selector = Selector::Tag(name.into());
+        let image = Image::fetch(cx, &store, &selector, &wanted)?;
+        let count = u16::try_from(image.manifest().layers.len()).unwrap_or(u16::MAX);
+        let first = next.fetch_add(count, Ordering::Relaxed);
+        let trees = layers::open_numbered(cx, "read", &image, first, &|layer| spool.layer(layer))?;
+        return Ok(Some(layers::stack(trees)?));
+    }
+    Ok(None)
+}
+
+impl AciFile {
+    /// Calls `with` what must be known of the files.
+    fn with_files<T>(&self, with: impl FnOnce(&Files<'_>) -> T) -> T {
+        with_files(&self.tree, &self.spool, with)
+    }
+}
+
+/// Calls `with` what must be known of the files of a tree. Accounts that cannot be read are none.
+pub(super) fn with_files<T>(tree: &Tree, spool: &Spool, with: impl FnOnce(&Files<'_>) -> T) -> T {
+    let accounts = |path: &[u8]| spool.small(tree, path, ACCOUNTS).ok().flatten();
+    let (passwd, group) = (accounts(b"etc/passwd"), accounts(b"etc/group"));
+    let link = |path: &[u8]| {
+        let path = path.strip_prefix(b"/").unwrap_or(path);
+        match &tree.inode(tree.locate(path)?).kind {
+            InodeKind::Symlink(target) => Some(target.to_vec()),
+            _ => None,
+        }
+    };
+    let owner = |path: &str| {
+        let found = tree.resolve(path.trim_start_matches('/').as_bytes()).ok().flatten()?;
+        let meta = &tree.inode(found).meta;
+        Some((meta.uid, meta.gid))
+    };
+    let rootfs = Rootfs { passwd: passwd.as_deref(), group: group.as_deref(), link: &link };
+    with(&Files { rootfs, owner: &owner })
+}
+
+impl TreeSource for AciFile {
+    fn entries<'a>(&'a self, _: &Context<'a>, how: &'a Reading) -> Result<Box<dyn Entries + Send + 'a>> {
+        Ok(Box::new(Sifted::new(self.spool.entries(&self.tree), how)))
+    }
+
+    fn says(&self) -> Result<Says> {
+        let os = self.manifest.label("os").unwrap_or("linux");
+        let machine = self.manifest.label("arch").and_then(|arch| machine::to_go(os, arch));
+        let platform = machine.map(|(architecture, variant)| Platform::new(os, architecture, variant));
+        let annotations = into_config::annotations(&self.manifest, &self.raw);
+        Ok(Says { platform, annotations, ..Says::default() })
+    }
+
+    fn is_image(&self) -> bool {
+        true
+    }
+
+    fn becomes(&self) -> &'static str {
+        "the App Container becomes an image"
+    }
+
+    fn complete(&self, cx: &Context<'_>, draft: &mut Draft) {
+        let tell = |what: String| cx.observer.event(Event::Warned(what));
+        match self.with_files(|files| into_config::complete(&self.manifest, files, draft.config())) {
+            Origin::Carried => return,
+            Origin::Relayered => {
+                tell("the config is the one that was carried, over another layer: its digest is another one".into());
+            }
+            Origin::Changed => {
+                tell("the manifest was changed since it was made of an image: what it says now counts".into());
+            }
+            Origin::Drawn => {}
+        }
+        for unsaid in into_config::unsaid(&self.manifest) {
+            tell(format!("{unsaid}: the annotation {} has it", into_config::IMAGE_MANIFEST));
+        }
+        if self.has_dependencies {
+            tell("the files of its dependencies are in the image; that they are others' is not said".into());
+        }
+    }
+}

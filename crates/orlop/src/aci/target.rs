@@ -1,0 +1,114 @@
+//! `aci:FILE`: an image becomes an App Container Image.
+//!
+//! ```text
+//! layers ──► merged tree, contents in a spool ─┐
+//! config ──► manifest ─────────────────────────┴─► manifest, rootfs/… ──► canonical tar ──► FILE, whole
+//!                                                                             └──► sha512: the image id
+//! ```
+//!
+//! Invariant: the file depends on the image, its name and the compression alone. It appears when it is whole.
+
+use super::source::with_files;
+use crate::image::Image;
+use crate::layers;
+use crate::rendering::{Press, Rendered, Rendering, TreeTarget, Wish};
+use crate::spool::Spool;
+use crate::tar_tree::{NewTar, write};
+use orlop_host::Error as HostError;
+use orlop_host::aci::AciError;
+use orlop_host::aci::archive::Packed;
+use orlop_host::aci::from_config::{self, Named, Subject};
+use orlop_host::aci::into_config;
+use orlop_layer::codec::Codec;
+use orlop_layer::path::printable;
+use orlop_layer::tree::Tree;
+use orlop_layer::{Meta, Time};
+use orlop_spec::config::Config;
+use orlop_spec::port::Result;
+use orlop_spec::time::Timestamp;
+use orlop_spec::{Algorithm, Context, Event};
+use std::path::Path;
+
+/// A file that becomes an App Container Image.
+pub struct AciTarget<'a>(pub NewTar<'a>);
+
+impl TreeTarget for AciTarget<'_> {
+    fn becomes(&self) -> &'static str {
+        "an image becomes an App Container"
+    }
+
+    fn honours(&self, wish: Wish) -> bool {
+        matches!(wish, Wish::Codec | Wish::Aci)
+    }
+
+    fn take(&self, cx: &Context<'_>, image: &Image<'_>, how: &Rendering) -> Result<Rendered> {
+        let press = how.press.unwrap_or(Press::Layer(Codec::GZIP));
+        if matches!(press, Press::Layer(Codec::Zstd { .. })) {
+            return Err(NO_ZSTD.into());
+        }
+        let spool = Spool::new(self.0.spool()?);
+        let opened = layers::open(cx, "read", image, &|layer, decode| decode(&mut spool.layer(layer)))?;
+        let tree = layers::stack(opened.trees)?;
+        let manifest = self.manifest(cx, image, how, (&tree, &spool))?;
+        let head = Meta { mode: 0o644, mtime: made(image.config()), ..Meta::default() };
+        let encoded = self.0.write(|out| {
+            write(cx, &mut Packed::new(spool.entries(&tree), manifest, head), press, Algorithm::Sha512, out)
+        })?;
+        let path = self.0.file.path().unwrap_or(Path::new("-")).to_string_lossy();
+        let id = encoded.diff_id.0.hex();
+        Ok(Rendered { name: format!("aci:{} sha512-{id}", printable(&path)), commit: None })
+    }
+}
+
+const NO_ZSTD: crate::Error = crate::Error::Unfit {
+    what: "no tool of App Containers reads zstd",
+    hint: "compress it with gzip, xz or none",
+};
+
+impl AciTarget<'_> {
+    /// The manifest: the one that the image was made of, where it still says the same, else one of its config.
+    fn manifest(
+        &self,
+        cx: &Context<'_>,
+        image: &Image<'_>,
+        how: &Rendering,
+        (tree, spool): (&Tree, &Spool),
+    ) -> Result<Vec<u8>> {
+        let tell = |what: String| cx.observer.event(Event::Warned(what));
+        let annotations = &image.manifest().annotations;
+        let original =
+            with_files(tree, spool, |files| into_config::original(annotations, files, image.config()));
+        if let Some((manifest, raw)) = original.filter(|_| how.called.is_none()) {
+            if manifest.dependencies.is_empty() && manifest.path_whitelist.is_empty() {
+                return Ok(raw.as_bytes().to_vec());
+            }
+            tell("the files of its dependencies are its own now: the manifest names none".into());
+            let (dependencies, path_whitelist) = (Vec::new(), Vec::new());
+            return Ok(orlop_host::aci::manifest::ImageManifest { dependencies, path_whitelist, ..manifest }.to_bytes());
+        }
+        let raw = std::str::from_utf8(image.config().raw()).expect("a config is JSON, and JSON is text");
+        let digest = image.manifest().descriptor().digest.to_string();
+        let named = self.named(how)?;
+        let (manifest, unsaid) = with_files(tree, spool, |files| {
+            let (config, rootfs) = (&**image.config(), files.rootfs);
+            from_config::manifest(&Subject { config, raw, annotations, digest: &digest, rootfs }, &named)
+        });
+        for unsaid in unsaid {
+            tell(format!("{unsaid}: the annotation {} has it", from_config::CONFIG));
+        }
+        Ok(manifest.to_bytes())
+    }
+
+    /// As the user says it, as the image is called, or as the file is.
+    fn named(&self, how: &Rendering) -> Result<Named> {
+        let stem = self.0.file.path().and_then(Path::file_stem).map(|stem| stem.to_string_lossy().into());
+        let called = how.called.clone().or(stem).unwrap_or_default();
+        Ok(Named::parse(&called).ok_or_else(|| HostError::from(AciError::Nameless(called)))?)
+    }
+}
+
+/// When the image was made; 1970 where it does not say it.
+fn made(config: &Config) -> Time {
+    let created = config.created.as_deref().and_then(|created| created.parse::<Timestamp>().ok());
+    Time::from_seconds(created.map_or(0, Timestamp::seconds))
+}
