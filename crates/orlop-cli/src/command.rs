@@ -1,5 +1,6 @@
 //! The verbs, one file each: arguments, a call of the library, the printed result.
 
+mod aci;
 mod build;
 mod bundle;
 mod cat;
@@ -10,7 +11,6 @@ mod diff;
 mod digest;
 mod du;
 mod files;
-mod aci;
 mod flatpak;
 mod fsck;
 mod gc;

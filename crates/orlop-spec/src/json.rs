@@ -26,9 +26,7 @@ pub fn print<T: serde::Serialize>(value: &T) -> Vec<u8> {
 }
 
 /// Reads `null` as nothing, as programs in Go write an empty list.
-pub fn or_empty<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
-    from: D,
-) -> Result<T, D::Error> {
+pub fn or_empty<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(from: D) -> Result<T, D::Error> {
     Option::deserialize(from).map(Option::unwrap_or_default)
 }
 

@@ -50,7 +50,9 @@ pub struct Rendering {
     pub press: Option<Press>,
     /// What is said about a commit.
     pub commit: CommitWish,
-    /// What an App Container is called, as the user or the place that the image comes from says it.
+    /// What an App Container is called, as the user says it.
+    pub name: Option<Box<str>>,
+    /// What the image is called in the place that it comes from.
     pub called: Option<Box<str>>,
 }
 

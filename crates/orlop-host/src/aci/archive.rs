@@ -77,7 +77,11 @@ impl<E: Entries> Members<E> {
             return Ok(());
         };
         if self.manifest.is_some() {
-            self.stray("manifest-twice", &entry.path, "it stands twice, and tools do not agree on which one counts");
+            self.stray(
+                "manifest-twice",
+                &entry.path,
+                "it stands twice, and tools do not agree on which one counts",
+            );
             return Ok(());
         }
         if size > self.limit {
@@ -100,7 +104,11 @@ impl<E: Entries> Members<E> {
             Kind::HardLink { target } => match beneath(&target) {
                 Some(target) => Kind::HardLink { target },
                 None => {
-                    self.stray("link-outside", &entry.path, "it is another name of a file that is not beneath rootfs");
+                    self.stray(
+                        "link-outside",
+                        &entry.path,
+                        "it is another name of a file that is not beneath rootfs",
+                    );
                     return None;
                 }
             },

@@ -16,8 +16,13 @@ pub enum AciError {
         what: String,
     },
     /// The manifest is no manifest.
-    #[error("its manifest cannot be read")]
-    Manifest(#[source] JsonError),
+    #[error("the manifest of {image} cannot be read")]
+    Manifest {
+        /// Which image.
+        image: String,
+        /// Why.
+        source: JsonError,
+    },
     /// It lies over an image that nobody has.
     #[error("{of} lies over {name}, which was not given and is not in the store")]
     DependencyMissing {
@@ -40,7 +45,7 @@ pub enum AciError {
 impl AciError {
     pub(crate) fn kind(&self) -> Kind {
         match self {
-            Self::Archive { .. } | Self::Manifest(_) | Self::OverItself { .. } => Kind::Integrity,
+            Self::Archive { .. } | Self::Manifest { .. } | Self::OverItself { .. } => Kind::Integrity,
             Self::DependencyMissing { .. } => Kind::NotFound,
             Self::Nameless(_) => Kind::Usage,
         }
@@ -48,12 +53,13 @@ impl AciError {
 
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
-            Self::Archive { .. } | Self::Manifest(_) => {
+            Self::Archive { .. } | Self::Manifest { .. } => {
                 Some("name everything that is wrong with it: orlop aci validate FILE".into())
             }
-            Self::DependencyMissing { .. } => {
-                Some("give the file: --aci-dependency FILE, or put the image into the store under that name".into())
-            }
+            Self::DependencyMissing { .. } => Some(
+                "give the file: --aci-dependency FILE, or put the image into the store under that name"
+                    .into(),
+            ),
             Self::OverItself { .. } => None,
             Self::Nameless(_) => Some("say how it is called: --aci-name example.com/app:1.0".into()),
         }

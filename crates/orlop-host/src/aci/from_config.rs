@@ -12,7 +12,9 @@
 //! say is in the annotation, and is told.
 
 use super::machine;
-use super::manifest::{App, AUTHORS, CREATED, DOCUMENTATION, HOMEPAGE, ImageManifest, KIND, MountPoint, Pair, Port, VERSION};
+use super::manifest::{
+    AUTHORS, App, CREATED, DOCUMENTATION, HOMEPAGE, ImageManifest, KIND, MountPoint, Pair, Port, VERSION,
+};
 use super::name::Grammar;
 use super::validate::{is_site, is_variable};
 use orlop_layer::path::escape;
@@ -70,7 +72,9 @@ impl Named {
     /// `NAME[:VERSION]`; a colon before a slash belongs to a port. Nothing where no identifier can be made of it.
     pub fn parse(text: &str) -> Option<Self> {
         let (name, version) = match text.rsplit_once(':') {
-            Some((name, version)) if !version.contains('/') && !version.is_empty() => (name, Some(version.into())),
+            Some((name, version)) if !version.contains('/') && !version.is_empty() => {
+                (name, Some(version.into()))
+            }
             _ => (text, None),
         };
         Some(Self { original: text.into(), name: Grammar::Identifier.make(name)?, version })
@@ -101,7 +105,9 @@ impl fmt::Display for Unsaid {
             Self::Machine(machine) => write!(out, "no App Container is known to be for {}", quoted(machine)),
             Self::Variable(name) => write!(out, "no variable can be called \"{}\"", quoted(name)),
             Self::Field(field) => write!(out, "an App Container has no {field}"),
-            Self::Group(user) => write!(out, "the image has no account \"{}\": its group is taken to be 0", quoted(user)),
+            Self::Group(user) => {
+                write!(out, "the image has no account \"{}\": its group is taken to be 0", quoted(user))
+            }
             Self::WorkingDir(folder) => write!(out, "\"{}\" is no absolute folder", quoted(folder)),
             Self::Port(port) => write!(out, "\"{}\" is no port", quoted(port)),
         }
@@ -171,7 +177,11 @@ fn fields(execution: &Execution, unsaid: &mut Vec<Unsaid>) {
 }
 
 /// User, group and further groups. A group that is not named is the user's own, which only the image knows.
-fn owner(execution: &Execution, rootfs: &Rootfs<'_>, unsaid: &mut Vec<Unsaid>) -> (Box<str>, Box<str>, Vec<i64>) {
+fn owner(
+    execution: &Execution,
+    rootfs: &Rootfs<'_>,
+    unsaid: &mut Vec<Unsaid>,
+) -> (Box<str>, Box<str>, Vec<i64>) {
     let text = execution.user.as_deref().unwrap_or_default();
     let (user, group) = text.split_once(':').map_or((text, None), |(user, group)| (user, Some(group)));
     let user = if user.is_empty() { "0" } else { user };

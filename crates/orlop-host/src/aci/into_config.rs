@@ -12,7 +12,7 @@
 
 use super::from_config::{self, ANNOTATIONS, CMD, CONFIG, ENTRYPOINT};
 use super::machine;
-use super::manifest::{App, AUTHORS, CREATED, DOCUMENTATION, HOMEPAGE, ImageManifest, Pair};
+use super::manifest::{AUTHORS, App, CREATED, DOCUMENTATION, HOMEPAGE, ImageManifest, Pair};
 use orlop_spec::config::{Config, Execution};
 use orlop_spec::descriptor::Annotations;
 use orlop_spec::json;
@@ -92,7 +92,8 @@ fn agrees(manifest: &ImageManifest, files: &Files<'_>, config: &Config) -> bool 
 
 /// The annotations of the image's manifest: those that were carried, and the manifest itself.
 pub fn annotations(manifest: &ImageManifest, raw: &str) -> Annotations {
-    let carried = manifest.annotation(ANNOTATIONS).and_then(|it| json::parse::<Annotations>(it.as_bytes()).ok());
+    let carried =
+        manifest.annotation(ANNOTATIONS).and_then(|it| json::parse::<Annotations>(it.as_bytes()).ok());
     match (carried, carried_is_all(manifest)) {
         (Some(carried), true) => carried,
         (None, true) => Annotations::new(),
@@ -124,7 +125,11 @@ pub fn unsaid(manifest: &ImageManifest) -> Vec<Unsaid> {
 }
 
 /// The manifest that an image was made of, where the image still says the same.
-pub fn original(annotations: &Annotations, files: &Files<'_>, config: &Config) -> Option<(ImageManifest, Box<str>)> {
+pub fn original(
+    annotations: &Annotations,
+    files: &Files<'_>,
+    config: &Config,
+) -> Option<(ImageManifest, Box<str>)> {
     let raw = annotations.get(IMAGE_MANIFEST)?;
     let manifest = ImageManifest::parse(raw.as_bytes()).ok()?;
     let mut drawn = Config {
@@ -148,7 +153,8 @@ pub fn original(annotations: &Annotations, files: &Files<'_>, config: &Config) -
 fn apply(manifest: &ImageManifest, files: &Files<'_>, config: &mut Config) {
     let os = manifest.label("os").unwrap_or("linux");
     if let Some((architecture, variant)) = manifest.label("arch").and_then(|arch| machine::to_go(os, arch)) {
-        (config.os, config.architecture, config.variant) = (os.into(), architecture.into(), variant.map(Into::into));
+        (config.os, config.architecture, config.variant) =
+            (os.into(), architecture.into(), variant.map(Into::into));
     }
     if let Some(created) = manifest.annotation(CREATED).filter(|it| super::validate::is_time(it)) {
         config.created = Some(created.into());
@@ -178,7 +184,8 @@ fn apply(manifest: &ImageManifest, files: &Files<'_>, config: &mut Config) {
 fn run(manifest: &ImageManifest, app: &App, files: &Files<'_>, execution: &mut Execution) {
     (execution.entrypoint, execution.cmd) = command(manifest, app);
     execution.user = user(app, files);
-    execution.env = app.environment.iter().map(|Pair { name, value }| format!("{name}={value}").into()).collect();
+    execution.env =
+        app.environment.iter().map(|Pair { name, value }| format!("{name}={value}").into()).collect();
     execution.working_dir = app.working_directory.clone().filter(|folder| !folder.is_empty());
     let empty = || Value::Object(Map::new());
     execution.volumes = app.mount_points.iter().map(|point| (point.path.clone(), empty())).collect();

@@ -18,8 +18,7 @@ const LINUX: [Row; 10] = [
     ("s390x", None, "s390x"),
 ];
 
-const FREEBSD: [Row; 3] =
-    [("386", None, "i386"), ("amd64", None, "amd64"), ("arm", None, "arm")];
+const FREEBSD: [Row; 3] = [("386", None, "i386"), ("amd64", None, "amd64"), ("arm", None, "arm")];
 
 const DARWIN: [Row; 2] = [("386", None, "i386"), ("amd64", None, "x86_64")];
 

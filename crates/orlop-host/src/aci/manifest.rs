@@ -216,7 +216,8 @@ impl ImageManifest {
     /// As orlop writes it: two spaces a level, for people look at it.
     #[expect(clippy::missing_panics_doc, reason = "manifests have string keys and finite numbers")]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = serde_json::to_vec_pretty(self).expect("manifests have string keys and finite numbers");
+        let mut bytes =
+            serde_json::to_vec_pretty(self).expect("manifests have string keys and finite numbers");
         bytes.push(b'\n');
         bytes
     }

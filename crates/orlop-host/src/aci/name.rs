@@ -39,7 +39,8 @@ impl Grammar {
 
     /// Whether the text is one.
     pub fn takes(self, text: &str) -> bool {
-        let is_joined_twice = text.as_bytes().windows(2).any(|pair| pair.iter().all(|byte| self.joins(*byte)));
+        let is_joined_twice =
+            text.as_bytes().windows(2).any(|pair| pair.iter().all(|byte| self.joins(*byte)));
         self.takes_loosely(text) && !is_joined_twice
     }
 
@@ -89,7 +90,9 @@ mod tests {
             assert!(!Grammar::Identifier.takes(bad), "{bad}");
         }
         assert!(Grammar::Identifier.takes_loosely("a--b") && !Grammar::Identifier.takes_loosely("a."));
-        for (text, is_name) in [("a-b", true), ("9", true), ("a.b", false), ("a--b", false), ("-a", false), ("", false)] {
+        for (text, is_name) in
+            [("a-b", true), ("9", true), ("a.b", false), ("a--b", false), ("-a", false), ("", false)]
+        {
             assert_eq!(Grammar::Name.takes(text), is_name, "{text}");
         }
     }
@@ -97,7 +100,10 @@ mod tests {
     #[test]
     fn a_name_is_made_of_most_texts() {
         let made = |grammar: Grammar, text| grammar.make(text);
-        assert_eq!(made(Grammar::Identifier, "Registry.io:5000/App").as_deref(), Some("registry.io_5000/app"));
+        assert_eq!(
+            made(Grammar::Identifier, "Registry.io:5000/App").as_deref(),
+            Some("registry.io_5000/app")
+        );
         assert_eq!(made(Grammar::Name, "80/tcp").as_deref(), Some("80-tcp"));
         assert_eq!(made(Grammar::Name, "volume//var/lib").as_deref(), Some("volume-var-lib"));
         assert_eq!(made(Grammar::Name, "//"), None);

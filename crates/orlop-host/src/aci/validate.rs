@@ -47,8 +47,7 @@ impl Findings {
         if grammar.takes(name) {
             return;
         }
-        let what =
-            format!("\"{}\" is not {} ({})", quoted(name), grammar.noun(), grammar.alphabet());
+        let what = format!("\"{}\" is not {} ({})", quoted(name), grammar.noun(), grammar.alphabet());
         if grammar.takes_loosely(name) {
             self.warning("name-joints", place, format!("{what}, though the tools take it"));
         } else {
@@ -134,10 +133,10 @@ pub fn manifest(manifest: &ImageManifest) -> Vec<Finding> {
 fn is_version(text: &str) -> bool {
     let (text, build) = text.split_once('+').map_or((text, ""), |(text, build)| (text, build));
     let (numbers, release) = text.split_once('-').map_or((text, ""), |(numbers, release)| (numbers, release));
-    let is_tail =
-        |tail: &str| tail.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
+    let is_tail = |tail: &str| tail.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
     let parts: Vec<_> = numbers.split('.').collect();
-    let is_number = |part: &&str| part.bytes().all(|byte| byte.is_ascii_digit()) && part.parse::<i64>().is_ok();
+    let is_number =
+        |part: &&str| part.bytes().all(|byte| byte.is_ascii_digit()) && part.parse::<i64>().is_ok();
     let is_zero = parts.iter().all(|part| part.parse() == Ok(0)) && release.is_empty() && build.is_empty();
     parts.len() == 3 && parts.iter().all(is_number) && is_tail(build) && is_tail(release) && !is_zero
 }
@@ -201,7 +200,10 @@ fn environment(found: &mut Findings, environment: &[Pair]) {
     for (at, variable) in environment.iter().enumerate() {
         if !is_variable(&variable.name) {
             let place = format!("/app/environment/{at}/name");
-            let what = format!("\"{}\" is no name of a variable (A-Z a-z 0-9 _ . -, no digit first)", quoted(&variable.name));
+            let what = format!(
+                "\"{}\" is no name of a variable (A-Z a-z 0-9 _ . -, no digit first)",
+                quoted(&variable.name)
+            );
             found.error("variable", &place, what);
         }
     }
@@ -305,7 +307,8 @@ fn annotations(found: &mut Findings, annotations: &[Pair]) {
 
 /// Whether the text is a time that every tool can read.
 pub fn is_time(text: &str) -> bool {
-    let is_plain = text.bytes().all(|byte| !byte.is_ascii_lowercase()) && text.as_bytes().get(10) == Some(&b'T');
+    let is_plain =
+        text.bytes().all(|byte| !byte.is_ascii_lowercase()) && text.as_bytes().get(10) == Some(&b'T');
     let is_leap = text.get(17..19) == Some("60");
     is_plain && !is_leap && text.parse::<Timestamp>().is_ok()
 }
@@ -315,9 +318,11 @@ pub fn is_site(text: &str) -> bool {
     let Some((scheme, rest)) = text.split_once("://") else { return false };
     let (host, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     let (name, port) = host.split_once(':').unwrap_or((host, ""));
-    let is_host = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte));
+    let is_host =
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte));
     let escapes = path.split('%').skip(1);
-    let is_escaped = |rest: &str| rest.len() >= 2 && rest.bytes().take(2).all(|byte| byte.is_ascii_hexdigit());
+    let is_escaped =
+        |rest: &str| rest.len() >= 2 && rest.bytes().take(2).all(|byte| byte.is_ascii_hexdigit());
     ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known))
         && is_host
         && port.bytes().all(|byte| byte.is_ascii_digit())

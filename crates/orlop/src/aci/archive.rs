@@ -14,9 +14,9 @@ use orlop_host::aci::AciError;
 use orlop_host::aci::archive::{Members, Rest};
 use orlop_host::aci::manifest::ImageManifest;
 use orlop_host::aci::squeeze::Squeeze;
+use orlop_layer::Error as LayerError;
 use orlop_layer::tar;
 use orlop_layer::tree::Tree;
-use orlop_layer::Error as LayerError;
 use orlop_spec::port::Result;
 use orlop_spec::{Algorithm, Context, Digest, Fault, Hasher};
 use std::io::{self, BufRead as _, BufReader, Read};
@@ -61,7 +61,8 @@ pub fn contents(
         return Err(LayerError::Tar { offset: 0, what: "there is not one byte" }.into());
     }
     let squeeze = Squeeze::detect(head);
-    let mut plain = Hashed { inner: squeeze.decoder(input, cx.limits), hasher: Hasher::new(Algorithm::Sha512) };
+    let mut plain =
+        Hashed { inner: squeeze.decoder(input, cx.limits), hasher: Hasher::new(Algorithm::Sha512) };
     let buffered = BufReader::with_capacity(BUFFER, &mut plain);
     let mut members = Members::new(tar::Reader::new(buffered, cx.limits), cx.limits.document);
     let tree = gather(cx, &mut members, spool, layer)?;
@@ -75,14 +76,20 @@ pub fn contents(
 }
 
 /// Reads an image that is to be used: the first thing that is wrong with its tar is an error.
-pub fn read(cx: &Context<'_>, (name, input): (&str, impl Read + Send), spool: &Spool, layer: u16) -> Result<Archive> {
+pub fn read(
+    cx: &Context<'_>,
+    (name, input): (&str, impl Read + Send),
+    spool: &Spool,
+    layer: u16,
+) -> Result<Archive> {
     let Contents { tree, rest: Rest { manifest, findings }, id } = contents(cx, (name, input), spool, layer)?;
     if let Some(finding) = findings.into_iter().next() {
         let place = format!("{name}: {}", finding.place);
         return Err(HostError::from(AciError::Archive { place, what: finding.what }).into());
     }
     let bytes = manifest.expect("there is a manifest, or a finding says that there is none");
-    let manifest = ImageManifest::parse(&bytes).map_err(|error| HostError::from(AciError::Manifest(error)))?;
+    let manifest = ImageManifest::parse(&bytes)
+        .map_err(|source| HostError::from(AciError::Manifest { image: name.to_owned(), source }))?;
     let raw = String::from_utf8(bytes).expect("JSON is text").into();
     Ok(Archive { name: name.to_owned(), manifest, raw, tree, id })
 }

@@ -132,7 +132,8 @@ mod tests {
             labels: Vec::new(),
             size: None,
         };
-        let mut manifest = ImageManifest::parse(br#"{"labels":[{"name":"version","value":"1"}]}"#).expect("JSON");
+        let mut manifest =
+            ImageManifest::parse(br#"{"labels":[{"name":"version","value":"1"}]}"#).expect("JSON");
         manifest.name = name.into();
         manifest.dependencies = over.iter().map(dependency).collect();
         manifest.path_whitelist = list.iter().map(|path| (*path).into()).collect();

@@ -162,10 +162,15 @@ impl TreeSource for AciFile {
         match self.with_files(|files| into_config::complete(&self.manifest, files, draft.config())) {
             Origin::Carried => return,
             Origin::Relayered => {
-                tell("the config is the one that was carried, over another layer: its digest is another one".into());
+                tell(
+                    "the config is the one that was carried, over another layer: its digest is another one"
+                        .into(),
+                );
             }
             Origin::Changed => {
-                tell("the manifest was changed since it was made of an image: what it says now counts".into());
+                tell(
+                    "the manifest was changed since it was made of an image: what it says now counts".into(),
+                );
             }
             Origin::Drawn => {}
         }

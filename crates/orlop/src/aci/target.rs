@@ -78,13 +78,14 @@ impl AciTarget<'_> {
         let annotations = &image.manifest().annotations;
         let original =
             with_files(tree, spool, |files| into_config::original(annotations, files, image.config()));
-        if let Some((manifest, raw)) = original.filter(|_| how.called.is_none()) {
+        if let Some((manifest, raw)) = original.filter(|_| how.name.is_none()) {
             if manifest.dependencies.is_empty() && manifest.path_whitelist.is_empty() {
                 return Ok(raw.as_bytes().to_vec());
             }
             tell("the files of its dependencies are its own now: the manifest names none".into());
             let (dependencies, path_whitelist) = (Vec::new(), Vec::new());
-            return Ok(orlop_host::aci::manifest::ImageManifest { dependencies, path_whitelist, ..manifest }.to_bytes());
+            return Ok(orlop_host::aci::manifest::ImageManifest { dependencies, path_whitelist, ..manifest }
+                .to_bytes());
         }
         let raw = std::str::from_utf8(image.config().raw()).expect("a config is JSON, and JSON is text");
         let digest = image.manifest().descriptor().digest.to_string();
@@ -102,7 +103,7 @@ impl AciTarget<'_> {
     /// As the user says it, as the image is called, or as the file is.
     fn named(&self, how: &Rendering) -> Result<Named> {
         let stem = self.0.file.path().and_then(Path::file_stem).map(|stem| stem.to_string_lossy().into());
-        let called = how.called.clone().or(stem).unwrap_or_default();
+        let called = how.name.clone().or_else(|| how.called.clone()).or(stem).unwrap_or_default();
         Ok(Named::parse(&called).ok_or_else(|| HostError::from(AciError::Nameless(called)))?)
     }
 }

@@ -26,6 +26,6 @@ pub fn import(
         (None, Some(name)) => name.to_string(),
         (None, None) => return Err(Error::NoLabel { label: labels::REF }.into()),
     };
-    let how = Rendering { owner: Owner::Exact, press: None, commit, called: None };
+    let how = Rendering { owner: Owner::Exact, press: None, commit, name: None, called: None };
     CommitTarget::parse(repository, &name)?.take(cx, image, &how)
 }

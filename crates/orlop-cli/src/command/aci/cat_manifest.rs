@@ -23,9 +23,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
-    let manifest = shell.read(&arguments.work, |cx| {
-        manifest_of(cx, &arguments.file)
-    })?;
+    let manifest = shell.read(&arguments.work, |cx| manifest_of(cx, &arguments.file))?;
     let pretty = arguments.pretty.then(|| ImageManifest::parse(&manifest).ok()).flatten();
     shell.print(pretty.map_or(manifest, |manifest| manifest.to_bytes()))?;
     Ok(Outcome::Done)

@@ -35,7 +35,8 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
         let check = |path: &PathBuf| Ok((path.display().to_string(), check(cx, path, &outside)?));
         arguments.paths.iter().map(check).collect::<Result<Vec<_>, Fault>>()
     })?;
-    let errors = found.iter().flat_map(|(_, findings)| findings).filter(|it| it.severity == Severity::Error).count();
+    let errors =
+        found.iter().flat_map(|(_, findings)| findings).filter(|it| it.severity == Severity::Error).count();
     shell.print(match arguments.show.format {
         Format::Human => lines(&found, errors),
         Format::Json => format!("{}\n", document(&found, errors)),
@@ -44,8 +45,10 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
 }
 
 fn lines(found: &[(String, Vec<Finding>)], errors: usize) -> String {
-    let lines: String =
-        found.iter().flat_map(|(path, findings)| findings.iter().map(move |finding| line(path, finding))).collect();
+    let lines: String = found
+        .iter()
+        .flat_map(|(path, findings)| findings.iter().map(move |finding| line(path, finding)))
+        .collect();
     let count: usize = found.iter().map(|(_, findings)| findings.len()).sum();
     format!("{lines}{errors} errors, {} warnings\n", count - errors)
 }
@@ -56,12 +59,8 @@ fn line(path: &str, Finding { rule, severity, place, what }: &Finding) -> String
 }
 
 fn document(found: &[(String, Vec<Finding>)], errors: usize) -> Value {
-    let object = |Finding { rule, severity, place, what }: &Finding| {
-        json!({ "rule": rule, "severity": word(*severity), "place": place, "what": what })
-    };
-    let image = |(path, findings): &(String, Vec<Finding>)| {
-        json!({ "path": path, "findings": findings.iter().map(object).collect::<Vec<_>>() })
-    };
+    let object = |Finding { rule, severity, place, what }: &Finding| json!({ "rule": rule, "severity": word(*severity), "place": place, "what": what });
+    let image = |(path, findings): &(String, Vec<Finding>)| json!({ "path": path, "findings": findings.iter().map(object).collect::<Vec<_>>() });
     json!({ "version": 1, "broken": errors > 0, "images": found.iter().map(image).collect::<Vec<_>>() })
 }
 

@@ -85,7 +85,8 @@ fn rendering(arguments: &Copying, owner: Owner, called: Option<String>) -> Resul
         owner,
         press: arguments.compress,
         commit: arguments.commits.wish()?,
-        called: arguments.aci_name.clone().or(called).map(Into::into),
+        name: arguments.aci_name.clone().map(Into::into),
+        called: called.map(Into::into),
     })
 }
 
