@@ -128,6 +128,8 @@ impl World {
             spools: &self.spools,
             resolve: Resolve::Fetch,
             purpose: Purpose::Use,
+            dependencies: &[],
+            host: orlop::spec::Platform::new("linux", "amd64", None),
             profile: orlop::trees::Profile::Plain,
             old: orlop::schema_one::Old::Refused,
             stdin: &|| Box::new(std::io::empty()),

@@ -120,6 +120,8 @@ fn outside(scratch: &Scratch) -> Outside<'static> {
         spools: Box::leak(Box::new(transport::SpoolFolder(scratch.root().into()))),
         resolve: orlop::remote::Resolve::Fetch,
         purpose: Purpose::Use,
+        dependencies: &[],
+        host: orlop::spec::Platform::new("linux", "amd64", None),
         profile: orlop::trees::Profile::Plain,
         old: orlop::schema_one::Old::Refused,
         tmpdir: scratch.root().into(),

@@ -20,7 +20,7 @@ pub struct Arguments {
 #[derive(Subcommand)]
 enum Verb {
     CatManifest(Deferred<cat_manifest::Arguments>),
-    Validate(Deferred<validate::Arguments>),
+    Validate(Box<Deferred<validate::Arguments>>),
 }
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {

@@ -101,17 +101,14 @@ impl<E: Entries> Members<E> {
     /// The entry as it lies in the root filesystem; nothing where it is a stray.
     fn within(&mut self, entry: Entry, inner: TreePath) -> Option<Entry> {
         let kind = match entry.kind {
-            Kind::HardLink { target } => match beneath(&target) {
-                Some(target) => Kind::HardLink { target },
-                None => {
-                    self.stray(
-                        "link-outside",
-                        &entry.path,
-                        "it is another name of a file that is not beneath rootfs",
-                    );
+            Kind::HardLink { target } => {
+                let Some(target) = beneath(&target) else {
+                    let what = "it is another name of a file that is not beneath rootfs";
+                    self.stray("link-outside", &entry.path, what);
                     return None;
-                }
-            },
+                };
+                Kind::HardLink { target }
+            }
             Kind::Whiteout | Kind::Opaque => {
                 self.stray("whiteout", &entry.path, "an image of layers would read its name as a removal");
                 return None;

@@ -188,16 +188,12 @@ fn owner(
     if let Some(group) = group.filter(|group| !group.is_empty()) {
         return (user.into(), group.into(), Vec::new());
     }
-    match Account::find(user, rootfs) {
-        Ok(account) => {
-            let groups = account.groups.iter().map(|group| i64::from(*group)).collect();
-            (user.into(), account.group.to_string().into(), groups)
-        }
-        Err(_) => {
-            unsaid.push(Unsaid::Group(user.into()));
-            (user.into(), "0".into(), Vec::new())
-        }
-    }
+    let Ok(account) = Account::find(user, rootfs) else {
+        unsaid.push(Unsaid::Group(user.into()));
+        return (user.into(), "0".into(), Vec::new());
+    };
+    let groups = account.groups.iter().map(|group| i64::from(*group)).collect();
+    (user.into(), account.group.to_string().into(), groups)
 }
 
 fn working_directory(execution: &Execution, unsaid: &mut Vec<Unsaid>) -> Option<Box<str>> {
@@ -225,12 +221,12 @@ fn environment(execution: &Execution, unsaid: &mut Vec<Unsaid>) -> Vec<Pair> {
 
 fn mount_points(execution: &Execution) -> Vec<MountPoint> {
     let mut names = Names::default();
-    let point = |path: &Box<str>| MountPoint {
+    let mut point = |path: &str| MountPoint {
         name: names.give(&format!("volume/{path}")),
-        path: path.clone(),
+        path: path.into(),
         read_only: false,
     };
-    execution.volumes.keys().map(point).collect()
+    execution.volumes.keys().map(|path| point(path)).collect()
 }
 
 fn ports(execution: &Execution, unsaid: &mut Vec<Unsaid>) -> Vec<Port> {

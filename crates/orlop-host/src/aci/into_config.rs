@@ -193,8 +193,11 @@ fn run(manifest: &ImageManifest, app: &App, files: &Files<'_>, execution: &mut E
     execution.exposed_ports = app.ports.iter().flat_map(ports).map(|port| (port, empty())).collect();
 }
 
+/// A part of a command, each word for itself.
+type Words = Option<Vec<Box<str>>>;
+
 /// The whole command is the first part, unless it is said how it divides.
-fn command(manifest: &ImageManifest, app: &App) -> (Option<Vec<Box<str>>>, Option<Vec<Box<str>>>) {
+fn command(manifest: &ImageManifest, app: &App) -> (Words, Words) {
     let part = |name: &str| {
         manifest.annotation(name).and_then(|text| json::parse::<Vec<Box<str>>>(text.as_bytes()).ok())
     };

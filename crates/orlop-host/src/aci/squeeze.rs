@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn more_than_the_limit_is_an_error_not_memory() {
         let limits = Limits { size: 1000, ..Limits::default() };
-        let error = decode(&squeezed(&[0; 100_000]), &limits).expect_err("too much");
+        let error = decode(&squeezed(&vec![0; 100_000]), &limits).expect_err("too much");
         assert!(error.to_string().contains("1000"), "{error}");
         let small = Limits { window: 1 << 20, ..Limits::default() };
         decode(&squeezed(b"x"), &small).expect_err("a dictionary of 8 MiB is too large");

@@ -55,7 +55,7 @@ impl Assembly<'_> {
         for dependency in &image.manifest.dependencies {
             let lower = match self.images.iter().position(|image| fits(dependency, image)) {
                 Some(lower) => self.one(lower, within, done)?,
-                None => self.from_elsewhere(image, dependency)?,
+                None => self.found_elsewhere(image, dependency)?,
             };
             tree = tree.stack(lower)?;
         }
@@ -65,7 +65,7 @@ impl Assembly<'_> {
         Ok(tree)
     }
 
-    fn from_elsewhere(&self, image: &Archive, dependency: &Dependency) -> Result<Tree> {
+    fn found_elsewhere(&self, image: &Archive, dependency: &Dependency) -> Result<Tree> {
         (self.elsewhere)(dependency)?.ok_or_else(|| {
             let (of, name) = (image.manifest.name.clone(), dependency.image_name.clone());
             HostError::from(AciError::DependencyMissing { of, name }).into()

@@ -163,7 +163,9 @@ impl TreeSource for CommitTree {
 
     fn becomes(&self) -> &'static str {
         match self.profile {
-            Profile::Encapsulated if encapsulated::command(&self.commit).is_some() => "the files become a new image",
+            Profile::Encapsulated if encapsulated::command(&self.commit).is_some() => {
+                "the files become a new image"
+            }
             _ => "the files become a new image, without a command",
         }
     }
