@@ -129,7 +129,7 @@ pub fn open_numbered<V: Visit>(
 ) -> Result<Vec<Tree>> {
     let layers = image.layers()?;
     let stages = if cx.workers.get() > 1 { Stages::Pipelined } else { Stages::One };
-    let opening = Opening { cx, phase, image, stages, sum: Sum::new(cx) };
+    let opening = Opening { cx, phase, image, stages, sum: &Sum::new(cx) };
     let numbered = layers.iter().zip(first..);
     let opened = numbered.map(|(layer, number)| {
         let (tree, _) = opening.one(layer, number, &mut visitor(number))?;
