@@ -97,6 +97,8 @@ impl<'a> Answer<'a> {
     pub(crate) fn blob(asked: &Asked, place: &'a dyn Catalog, blob: &Descriptor) -> Result<Self> {
         let Descriptor { digest, size, .. } = blob;
         let sought = match asked.headers.get("If-Range") {
+            // RFC 9110, section 14.2: no other method knows parts.
+            _ if asked.method != Method::Get => Sought::All,
             Some(tag) if tag.trim() != format!("\"{digest}\"") => Sought::All,
             _ => header::sought(&asked.headers, *size),
         };

@@ -1,10 +1,11 @@
 //! What a server offers. A stranger's place is offered by implementing [`Offer`], in twenty lines.
 
-use orlop_spec::Descriptor;
 use orlop_spec::port::{Catalog, Result};
 use orlop_spec::reference::is_tag;
 use orlop_spec::wire::Query;
 use orlop_spec::wire::route::is_repository;
+use orlop_spec::{Algorithm, Descriptor, Digest};
+use std::sync::Arc;
 
 /// What is offered. It is asked for each request, so that what changes at a place shows at once; it must be quick
 /// where nothing changed.
@@ -35,13 +36,36 @@ pub struct Entry {
     pub place: usize,
 }
 
-/// A document beside the registry.
+/// A document beside the registry. Clones share its bytes: who offers a large one keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
+    media_type: &'static str,
+    bytes: Arc<[u8]>,
+    tag: Arc<str>,
+}
+
+impl Page {
+    /// A document of a type.
+    pub fn new(media_type: &'static str, bytes: impl Into<Arc<[u8]>>) -> Self {
+        let bytes = bytes.into();
+        let tag = Digest::of(Algorithm::Sha256, &bytes).hex().into();
+        Self { media_type, bytes, tag }
+    }
+
     /// Its type.
-    pub media_type: &'static str,
+    pub fn media_type(&self) -> &'static str {
+        self.media_type
+    }
+
     /// Its bytes.
-    pub bytes: Vec<u8>,
+    pub fn bytes(&self) -> &Arc<[u8]> {
+        &self.bytes
+    }
+
+    /// By what clients ask whether it is still the one that they have.
+    pub fn tag(&self) -> &str {
+        &self.tag
+    }
 }
 
 /// Places, each a repository, with the tags that a registry can have.

@@ -3,10 +3,9 @@
 use crate::answer::Answer;
 use crate::guard::Guard;
 use crate::listing;
-use crate::offer::{Offer, Page};
+use crate::offer::Offer;
 use crate::request::{Asked, Method};
 use crate::shown::{Held, Repository, Showcase, Shown};
-use orlop_spec::digest::{Algorithm, Digest};
 use orlop_spec::document::prove;
 use orlop_spec::port::Result;
 use orlop_spec::wire::Route;
@@ -14,6 +13,7 @@ use orlop_spec::wire::failure::Code;
 use orlop_spec::wire::route::{Named, NoRoute};
 use orlop_spec::{AnyDigest, Context, Descriptor, Event, Observer, graph};
 use serde_json::json;
+use std::sync::Arc;
 
 /// A registry over what somebody offers.
 pub struct Registry<'a> {
@@ -53,12 +53,11 @@ impl<'a> Registry<'a> {
         if asked.method == Method::Other {
             return Ok(unsupported());
         }
-        let Some(Page { media_type, bytes }) = self.offer.page(&asked.path, &asked.query)? else {
+        let Some(page) = self.offer.page(&asked.path, &asked.query)? else {
             return Ok(Answer::refused(404, &Code::Unsupported, "nothing is here"));
         };
-        let tag = Digest::of(Algorithm::Sha256, &bytes).hex();
-        let answer = Answer::document(200, media_type, bytes).with("Cache-Control", "no-cache");
-        Ok(answer.unless_known(asked, &tag))
+        let answer = Answer::document(200, page.media_type(), Arc::clone(page.bytes()));
+        Ok(answer.with("Cache-Control", "no-cache").unless_known(asked, page.tag()))
     }
 
     fn registry(&self, asked: &Asked) -> Result<Answer<'_>> {
@@ -107,12 +106,13 @@ impl<'a> Registry<'a> {
         let Some(Held { blob, place }) = repository.blob(digest) else {
             return Ok(Answer::refused(404, &Code::BlobUnknown, "blob unknown to registry"));
         };
-        let answer = Answer::blob(asked, self.offer.place(place), blob)?;
-        if answer.status == 416 {
-            return Ok(answer);
+        let mut answer = Answer::blob(asked, self.offer.place(place), blob)?;
+        if answer.status != 416 {
+            answer = named(answer, blob).with("Content-Type", "application/octet-stream");
+            answer = answer.with("Cache-Control", FOREVER);
         }
-        let answer = named(answer, blob).with("Content-Type", "application/octet-stream");
-        Ok(answer.with("Cache-Control", FOREVER).unless_known(asked, &blob.digest.to_string()))
+        // RFC 9110, section 13.2.2: whether the client has it goes before which part it wants.
+        Ok(answer.unless_known(asked, &blob.digest.to_string()))
     }
 }
 

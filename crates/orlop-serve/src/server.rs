@@ -14,9 +14,9 @@ use orlop_spec::{Cancel, Event, Fault, Kind};
 use std::collections::HashMap;
 use std::io::{self, BufWriter, ErrorKind, Read as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, Scope};
 use std::time::{Duration, Instant};
 
 /// How often one looks whether to stop.
@@ -25,6 +25,8 @@ const SLICE: Duration = Duration::from_millis(25);
 const LINGER: usize = 256 << 10;
 /// For how long.
 const LINGER_FOR: Duration = Duration::from_millis(500);
+/// Who came too many and is told so, at once; others beyond them are only shut out.
+const LEAVERS: usize = 16;
 
 /// What clients may cost.
 #[derive(Clone, Debug)]
@@ -82,13 +84,18 @@ impl Server {
                 while let Some(stream) = self.accept(&lobby) {
                     let host = self.address.to_string();
                     match lobby.enter(&stream, options.connections) {
-                        Entered::As(guest) => {
-                            scope.spawn(move || {
-                                Conversation { stream: &stream, registry, options, host }.hold();
-                                drop(guest);
-                            });
+                        Entered::As(guest) => begin(scope, move || {
+                            Conversation { stream: &stream, registry, options, host }.hold();
+                            drop(guest);
+                        }),
+                        Entered::Full => {
+                            if let Some(leaver) = lobby.leaver() {
+                                begin(scope, move || {
+                                    turn_away(&stream);
+                                    drop(leaver);
+                                });
+                            }
                         }
-                        Entered::Full => turn_away(&stream),
                         Entered::Closed => return,
                     }
                 }
@@ -137,15 +144,24 @@ impl Server {
     }
 }
 
+/// Begins a thread. Where the system has none left, the connection that it was for ends.
+fn begin<'s>(scope: &'s Scope<'s, '_>, work: impl FnOnce() + Send + 's) {
+    let _ended = thread::Builder::new().spawn_scoped(scope, work);
+}
+
 /// Who is connected.
 #[derive(Default)]
 struct Lobby {
     is_over: AtomicBool,
+    leavers: AtomicUsize,
     guests: Mutex<(u64, HashMap<u64, TcpStream>)>,
 }
 
 /// A connection that is counted for as long as this lives.
 struct Guest<'l>(&'l Lobby, u64);
+
+/// One of those that are told to come again, for as long as this lives.
+struct Leaver<'l>(&'l AtomicUsize);
 
 /// What became of who came.
 enum Entered<'l> {
@@ -174,6 +190,11 @@ impl Lobby {
         Entered::As(Guest(self, number))
     }
 
+    fn leaver(&self) -> Option<Leaver<'_>> {
+        let leaver = Leaver(&self.leavers);
+        (self.leavers.fetch_add(1, Ordering::SeqCst) < LEAVERS).then_some(leaver)
+    }
+
     fn shut(&self, how: Shutdown) {
         for stream in self.guests().1.values() {
             // One that is closed already is what is wanted.
@@ -196,7 +217,13 @@ impl Drop for Guest<'_> {
     }
 }
 
-/// Says that there are too many already, to whoever listens. It is done where everybody has to pass, so it is short.
+impl Drop for Leaver<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Says that there are too many already, to whoever listens.
 fn turn_away(stream: &TcpStream) {
     let answer = Answer::refused(503, &Code::Unavailable, "too many connections").with("Retry-After", "1");
     let _is_sent = stream.set_write_timeout(Some(SLICE));

@@ -156,26 +156,37 @@ impl Index {
 
     /// What a client asked for. Of several values of one parameter any fits, of several parameters all must.
     #[must_use]
-    pub fn select(mut self, query: &Query) -> Self {
+    pub fn select(&self, query: &Query) -> Self {
         let mut wanted = BTreeMap::<_, Vec<_>>::new();
         for (key, value) in query.iter() {
             wanted.entry(key).or_default().push(value);
         }
-        for repository in &mut self.results {
-            let name = repository.name.clone();
-            repository.images.retain(|image| fits(&wanted, &name, &[], image));
-            for list in &mut repository.lists {
-                let tags = list.tags.clone();
-                list.images.retain(|image| fits(&wanted, &name, &tags, image));
-            }
-            repository.lists.retain(|list| !list.images.is_empty());
-        }
-        self.results.retain(|repository| !repository.images.is_empty() || !repository.lists.is_empty());
-        self
+        let results = self.results.iter().map(|repository| repository.select(&wanted));
+        let results = results.filter(|it| !it.images.is_empty() || !it.lists.is_empty()).collect();
+        Self { registry: self.registry.clone(), results }
     }
 }
 
-fn fits(wanted: &BTreeMap<&str, Vec<&str>>, repository: &str, tags: &[Box<str>], image: &Image) -> bool {
+/// By parameter, the values of which any will do.
+type Wanted<'q> = BTreeMap<&'q str, Vec<&'q str>>;
+
+impl Repository {
+    fn select(&self, wanted: &Wanted<'_>) -> Self {
+        let those = |tags: &[Box<str>], images: &[Image]| -> Vec<Image> {
+            images.iter().filter(|image| fits(wanted, &self.name, tags, image)).cloned().collect()
+        };
+        let list = |list: &List| List {
+            digest: list.digest.clone(),
+            media_type: list.media_type.clone(),
+            tags: list.tags.clone(),
+            images: those(&list.tags, &list.images),
+        };
+        let lists = self.lists.iter().map(list).filter(|list| !list.images.is_empty()).collect();
+        Self { name: self.name.clone(), images: those(&[], &self.images), lists }
+    }
+}
+
+fn fits(wanted: &Wanted<'_>, repository: &str, tags: &[Box<str>], image: &Image) -> bool {
     wanted.iter().all(|(key, values)| {
         let is = |found: &str| values.contains(&found);
         match *key {

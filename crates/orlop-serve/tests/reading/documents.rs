@@ -102,6 +102,19 @@ fn item_104_a_part_of_a_blob_is_a_range() {
         }
         let beyond = ask(address, "GET", &path, "Range: bytes=10-\r\n");
         assert_eq!((beyond.status, beyond.header("Content-Range")), (416, "bytes */10"));
+        let known = format!("Range: bytes=10-\r\nIf-None-Match: {}\r\n", whole.header("ETag"));
+        assert_eq!(ask(address, "GET", &path, &known).status, 304, "it has all of it");
+        let head = ask(address, "HEAD", &path, "Range: bytes=2-4\r\n");
+        assert_eq!((head.status, head.headers), (200, whole.headers.clone()), "only a GET has parts");
+        for (range, status) in [
+            ("bytes=0-0", 206),
+            ("bytes=-0", 416),
+            ("bytes=18446744073709551615-", 416),
+            ("bytes=0-18446744073709551615", 206),
+        ] {
+            let got = ask(address, "GET", &path, &format!("Range: {range}\r\n"));
+            assert_eq!(got.status, status, "{range}");
+        }
         let stale = ask(address, "GET", &path, "Range: bytes=2-4\r\nIf-Range: \"other\"\r\n");
         assert_eq!((stale.status, stale.body.as_slice()), (200, LAYER));
     });

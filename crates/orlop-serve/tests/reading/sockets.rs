@@ -102,6 +102,24 @@ fn who_comes_beyond_the_number_is_told_to_come_again() {
 }
 
 #[test]
+fn a_crowd_that_says_nothing_does_not_hold_up_the_door() {
+    const CROWD: u32 = 120;
+    served(&Options { connections: 1, ..Options::default() }, |address, _| {
+        let mut guest = connect(address);
+        assert_eq!(ask_on(&mut guest, "GET", "/v2/", "").status, 200);
+        let began = Instant::now();
+        let crowd: Vec<_> = (0..CROWD).map(|_| connect(address)).collect();
+        drop(guest);
+        let mut last = connect(address);
+        last.get_mut().write_all(b"GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n").expect("it is taken");
+        // Whether it is let in or shut out: it is not kept waiting for those before it.
+        let _answered = last.read(&mut [0; 100]);
+        assert!(began.elapsed() < CROWD * Duration::from_millis(20), "{:?}", began.elapsed());
+        drop(crowd);
+    });
+}
+
+#[test]
 fn a_server_that_ends_waits_for_nobody_idle_and_frees_its_port() {
     let mut bound = None;
     let began = Instant::now();

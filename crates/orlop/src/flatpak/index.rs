@@ -64,7 +64,7 @@ pub fn index(
     if index.results.is_empty() {
         return Err(NOTHING.into());
     }
-    let deltas = Deltas::read(cx, places, if registry.is_some() { Reach::Beside } else { Reach::All })?;
+    let deltas = Deltas::read(cx, places, if registry.is_some() { Whose::Own } else { Whose::All })?;
     index.name_deltas(|image| deltas.to(held[image].0, image).map(|(_, delta)| delta.digest.clone()));
     let target = Dir::create_all(target)?;
     if registry.is_none() {
@@ -86,9 +86,9 @@ pub fn index(
 
 /// Which deltas are named.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Reach {
+enum Whose {
     /// Those that stand in the place of the image: no others are in its repository.
-    Beside,
+    Own,
     /// Those of all places, which become files beside the image.
     All,
 }
@@ -96,11 +96,11 @@ enum Reach {
 /// The manifests of deltas, place by place, each by the image that it leads to.
 struct Deltas {
     places: Vec<HashMap<AnyDigest, Descriptor>>,
-    reach: Reach,
+    whose: Whose,
 }
 
 impl Deltas {
-    fn read(cx: &Context<'_>, places: &[Place<'_>], reach: Reach) -> Result<Self> {
+    fn read(cx: &Context<'_>, places: &[Place<'_>], whose: Whose) -> Result<Self> {
         let read = |place: &Place<'_>| -> Result<_> {
             let roots = match place.catalog.resolve(&Selector::Tag(DELTAS.into())) {
                 Err(fault) if fault.is_absence() => Vec::new(),
@@ -109,12 +109,12 @@ impl Deltas {
             let below = roots.first().map(|root| listing::below(cx, place.catalog, root)).transpose()?;
             Ok(below.map(|Below { deltas, .. }| deltas).unwrap_or_default())
         };
-        Ok(Self { places: places.iter().map(read).collect::<Result<_>>()?, reach })
+        Ok(Self { places: places.iter().map(read).collect::<Result<_>>()?, whose })
     }
 
     /// In which place the delta to an image is, and its manifest: beside the image before others.
     fn to(&self, own: usize, image: &AnyDigest) -> Option<(usize, &Descriptor)> {
-        let all = (0..self.places.len()).filter(|place| *place != own && self.reach == Reach::All);
+        let all = (0..self.places.len()).filter(|place| *place != own && self.whose == Whose::All);
         [own].into_iter().chain(all).find_map(|place| Some((place, self.places[place].get(image)?)))
     }
 }

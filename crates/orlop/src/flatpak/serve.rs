@@ -11,7 +11,7 @@ use orlop_serve::{Entry, Offer, Page};
 use orlop_spec::port::{Catalog, Name, Result};
 use orlop_spec::wire::Query;
 use orlop_spec::{AnyDigest, Context, Descriptor, Event};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -32,6 +32,7 @@ struct State {
     known: HashMap<Root, Arc<Below>>,
     entries: Vec<Entry>,
     index: Index,
+    pages: Mutex<VecDeque<(Query, Page)>>,
     /// What somebody had to be told.
     told: Vec<String>,
     /// When something was not there.
@@ -52,6 +53,7 @@ impl<'a> Shop<'a> {
             known: HashMap::new(),
             entries: Vec::new(),
             index: Collection::default().index(HERE),
+            pages: Mutex::default(),
             told: Vec::new(),
             lacked: None,
         };
@@ -106,7 +108,7 @@ impl<'a> Shop<'a> {
         let stock = Stock::new(&names, &known);
         index.name_deltas(|image| stock.delta(image).map(|(_, manifest)| manifest.digest.clone()));
         let entries = stock.entries(&index);
-        State { names, known, entries, index, told, lacked }
+        State { names, known, entries, index, pages: Mutex::default(), told, lacked }
     }
 
     /// One image that cannot be read does not hide the others.
@@ -179,7 +181,55 @@ impl Offer for Shop<'_> {
         if path != STATIC && path != DYNAMIC {
             return Ok(None);
         }
-        let bytes = self.now()?.index.clone().select(query).to_bytes();
-        Ok(Some(Page { media_type: "application/json", bytes }))
+        Ok(Some(self.now()?.page(query)))
+    }
+}
+
+/// The answers to so many questions are kept.
+const QUESTIONS: usize = 16;
+/// Bytes of all of them together.
+const ANSWERS: usize = 64 << 20;
+
+impl State {
+    /// The index as somebody asks for it. Clients ask alike, and each for all of it: it is printed once for all of them.
+    fn page(&self, query: &Query) -> Page {
+        let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, page)) = pages.iter().find(|(asked, _)| asked == query) {
+            return page.clone();
+        }
+        let page = Page::new("application/json", self.index.select(query).to_bytes());
+        pages.push_back((query.clone(), page.clone()));
+        let bytes =
+            |pages: &VecDeque<(Query, Page)>| pages.iter().map(|(_, it)| it.bytes().len()).sum::<usize>();
+        while pages.len() > QUESTIONS || bytes(&pages) > ANSWERS {
+            pages.pop_front();
+        }
+        page
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_asks_alike_shares_an_answer_and_few_answers_are_kept() {
+        let state = State {
+            names: Vec::new(),
+            known: HashMap::new(),
+            entries: Vec::new(),
+            index: Collection::default().index(HERE),
+            pages: Mutex::default(),
+            told: Vec::new(),
+            lacked: None,
+        };
+        let ask = |text: &str| state.page(&Query::parse(text).expect("a query"));
+        let first = ask("os=linux");
+        assert!(Arc::ptr_eq(first.bytes(), ask("os=linux").bytes()), "it was printed again");
+        for number in 0..100 {
+            ask(&format!("label:x={number}"));
+        }
+        assert_eq!(state.pages.lock().expect("no holder panics").len(), QUESTIONS);
+        assert!(!Arc::ptr_eq(first.bytes(), ask("os=linux").bytes()), "the oldest went");
     }
 }
