@@ -8,6 +8,7 @@
 #![expect(clippy::missing_panics_doc, reason = "every function here panics where its fixture cannot be made")]
 
 pub mod authority;
+pub mod buildstream;
 pub mod command;
 pub mod disk;
 pub mod dump;

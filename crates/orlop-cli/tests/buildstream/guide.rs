@@ -1,0 +1,78 @@
+//! The guide, line by line: its files are written and its commands typed as they stand there, but for the name of the
+//! registry. What stands behind `#>` is what the command before said.
+
+use crate::{project, run};
+use std::fs;
+use std::os::unix::fs::symlink;
+use testkit::registry::Registry;
+use testkit::{peer, proof};
+
+/// One step of the guide.
+enum Step<'a> {
+    Write { path: &'a str, content: &'a str },
+    Type { line: &'a str, said: Vec<&'a str> },
+}
+
+/// The files and commands of the guide; a file's name stands on the line before it.
+fn steps(guide: &str) -> Vec<Step<'_>> {
+    let mut steps = Vec::new();
+    let mut rest = guide;
+    while let Some((before, block)) = rest.split_once("```") {
+        let (block, after) = block.split_once("\n```").expect("a block ends");
+        let (kind, content) = block.split_once('\n').expect("a block has lines");
+        match kind {
+            "yaml" => {
+                let name = before.trim_end().lines().last().expect("a name");
+                let path = name.trim_matches(['`', ':']);
+                steps.push(Step::Write { path, content });
+            }
+            "sh" => content.lines().for_each(|line| match (line.strip_prefix("#> "), steps.last_mut()) {
+                (Some(said), Some(Step::Type { said: all, .. })) => all.push(said),
+                _ => steps.push(Step::Type { line, said: Vec::new() }),
+            }),
+            other => panic!("nobody knows what to do with {other}"),
+        }
+        rest = after;
+    }
+    steps
+}
+
+#[test]
+fn every_line_of_the_guide_does_what_it_says() {
+    const PROOF: &str = "buildstream: the guide was typed";
+    let (Some(registry), Some(busybox)) = (Registry::plain(), peer("busybox")) else {
+        return proof::skipped(PROOF, "docker-registry or busybox is missing");
+    };
+    let Some(project) = project(PROOF, "") else { return };
+    let it = project.folder();
+    it.folder("tree/bin");
+    fs::copy(&busybox.path, it.path("tree/bin/busybox")).expect("a static program");
+    for name in ["sh", "mkdir", "uname"] {
+        symlink("busybox", it.path(&format!("tree/bin/{name}"))).expect("a link");
+    }
+    let both = ["build", "--platform=linux/amd64=tree", "--platform=linux/arm64=tree", "oci:img:1"];
+    run(it, &both);
+    let place = format!("docker://{}/library/busybox:1.36.1", registry.host());
+    run(it, &["copy", "oci:img:1", &place, "--progress=none"]);
+    let mut lines = 0;
+    for step in steps(include_str!("../../../../docs/guide/buildstream.md")) {
+        match step {
+            Step::Write { path, content } => {
+                project.write(path, &content.replace("registry.example", &registry.host()));
+            }
+            // The wheel has a proof of its own.
+            Step::Type { line, .. } if line.starts_with("pip ") => {}
+            Step::Type { line, said } => {
+                let done = project.shell(&line.replace("registry.example", &registry.host()));
+                assert!(done.success(), "{line}: {done}");
+                assert!(said.is_empty() || done.out().lines().eq(said), "{line}: {done}");
+                lines += 1;
+            }
+        }
+    }
+    assert_eq!(
+        run(it, &["cat", &format!("docker://{}/greetings:v1", registry.host()), "/etc/greeting"]),
+        "hello from Linux"
+    );
+    proof::ran(PROOF, lines);
+}
