@@ -20,6 +20,7 @@ pub mod object;
 mod parallel;
 pub mod pile;
 pub mod refname;
+pub mod remote;
 pub mod repo;
 pub mod summary;
 pub mod tree;

@@ -4,6 +4,7 @@ mod cat;
 mod checkout;
 mod commit;
 mod diff;
+mod export;
 mod fsck;
 mod images;
 mod init;
@@ -11,7 +12,9 @@ mod layers;
 mod log;
 mod ls;
 mod prune;
+mod pull;
 mod refs;
+mod remote;
 mod rev_parse;
 mod show;
 mod summary;
@@ -55,6 +58,9 @@ enum Verb {
     Fsck(Deferred<Box<fsck::Arguments>>),
     Prune(Deferred<Box<prune::Arguments>>),
     Summary(Deferred<summary::Arguments>),
+    Export(Deferred<Box<export::Arguments>>),
+    Remote(Deferred<remote::Arguments>),
+    Pull(Deferred<Box<pull::Arguments>>),
     Images(Deferred<images::Arguments>),
     Layers(Deferred<layers::Arguments>),
 }
@@ -74,6 +80,9 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
         Verb::Fsck(arguments) => fsck::run(arguments, shell),
         Verb::Prune(arguments) => prune::run(arguments, shell),
         Verb::Summary(arguments) => summary::run(arguments, shell),
+        Verb::Export(arguments) => export::run(arguments, shell),
+        Verb::Remote(arguments) => remote::run(arguments, shell),
+        Verb::Pull(arguments) => pull::run(arguments, shell),
         Verb::Images(arguments) => images::run(arguments, shell),
         Verb::Layers(arguments) => layers::run(arguments, shell),
     }

@@ -337,7 +337,7 @@ fn is_group(name: &str) -> bool {
 }
 
 /// A name without blanks at its ends, and perhaps a language: `Name[de_AT@euro]`.
-fn is_key(key: &str) -> bool {
+pub(super) fn is_key(key: &str) -> bool {
     let (name, language) = match key.strip_suffix(']').and_then(|rest| rest.split_once('[')) {
         Some((name, language)) => (name, Some(language)),
         None => (key, None),

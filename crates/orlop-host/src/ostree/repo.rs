@@ -33,6 +33,8 @@ pub use reach::Reach;
 pub(super) use transaction::SMALL;
 pub use transaction::{Account, Count, FileWriter, Transaction};
 
+pub(super) use prune::gone;
+
 use super::id::{ObjectId, ObjectName};
 use super::keyfile::{KeyFile, MOST_BYTES};
 use crate::Error;

@@ -240,7 +240,7 @@ const LISTS: orlop::Error = orlop::Error::Unfit {
     hint: "commit the image first, then change the commit: orlop ostree commit --tree=ref=REV",
 };
 
-fn pair(text: &str) -> Result<(String, String), String> {
+pub fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.into(), value.into())),
         _ => Err("write KEY=VALUE".into()),

@@ -24,7 +24,7 @@ pub struct Arguments {
 /// More than one commit, where one was meant.
 const NOT_SINGLE: orlop::Error = orlop::Error::Unfit {
     what: "the repository has not just one commit",
-    hint: "name the one that is meant; orlop ostree refs lists names",
+    hint: "name the one that is meant; list names: orlop ostree refs --repo=REPO",
 };
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {

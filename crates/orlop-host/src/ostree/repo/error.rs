@@ -205,6 +205,30 @@ pub enum RepoError {
         /// What.
         path: String,
     },
+    /// No remote of the name.
+    #[error("the repository has no remote `{}`", printable(.name))]
+    NoSuchRemote {
+        /// Its name.
+        name: Box<str>,
+    },
+    /// A remote that was to be new.
+    #[error("the repository has a remote `{}` already", printable(.name))]
+    RemoteExists {
+        /// Its name.
+        name: Box<str>,
+    },
+    /// A remote from which no images are fetched.
+    #[error("the remote `{}` is no registry of images", printable(.name))]
+    NoRegistry {
+        /// Its name.
+        name: Box<str>,
+    },
+    /// A key that no config can hold.
+    #[error("`{}` is no key of a config", printable(.key))]
+    BadKey {
+        /// The key.
+        key: Box<str>,
+    },
     /// A ref that was to be new.
     #[error("the ref `{name}` is there already")]
     RefExists {
@@ -255,6 +279,7 @@ impl Diagnose for RepoError {
             | Self::NoFolder { .. }
             | Self::NoPath { .. }
             | Self::NoKey { .. }
+            | Self::NoSuchRemote { .. }
             | Self::NoSummary => Kind::NotFound,
             Self::Missing { .. }
             | Self::Damaged { .. }
@@ -264,7 +289,11 @@ impl Diagnose for RepoError {
             | Self::BadSummary { .. }
             | Self::WrongSize { .. } => Kind::Integrity,
             Self::TooLarge { .. } | Self::TooDeep { .. } | Self::TooMany { .. } => Kind::Limit,
-            Self::Ambiguous { .. } | Self::NothingToCommit | Self::Removes { .. } => Kind::Usage,
+            Self::Ambiguous { .. }
+            | Self::NothingToCommit
+            | Self::Removes { .. }
+            | Self::NoRegistry { .. }
+            | Self::BadKey { .. } => Kind::Usage,
             Self::Cancelled(_) => Kind::Interrupted,
             _ => Kind::Other,
         }
@@ -278,6 +307,15 @@ impl Diagnose for RepoError {
             }
             Self::Taken { .. } => Some("carry it in labels: leave out --profile encapsulated".into()),
             Self::NoSummary => Some("make it: orlop ostree summary --update --repo=REPO".into()),
+            Self::NoSuchRemote { .. } => {
+                Some("list what there is: orlop ostree remote list --repo=REPO".into())
+            }
+            Self::RemoteExists { .. } => {
+                Some("replace it with --force, or leave it with --if-not-exists".into())
+            }
+            Self::NoRegistry { .. } => {
+                Some("add one: orlop ostree remote add --oci --repo=REPO NAME https://HOST/PATH".into())
+            }
             Self::Removes { .. } => Some("lay it over as a layer: --tree=layer-tar=FILE".into()),
             Self::RefExists { .. } => Some("let it lead elsewhere with --force".into()),
             Self::NotCanonical { .. } => Some("drop what does not fit: --canonical-permissions".into()),

@@ -191,7 +191,7 @@ impl Repo {
 }
 
 /// What is not there need not be removed.
-pub(super) fn gone(removed: orlop_fs::Result<()>) -> Result<(), Error> {
+pub(in super::super) fn gone(removed: orlop_fs::Result<()>) -> Result<(), Error> {
     match removed {
         Err(error) if !error.is_not_found() => Err(error.into()),
         _ => Ok(()),
