@@ -56,6 +56,18 @@ pub struct Options {
     pub volumes: Vec<Volume>,
     /// What it may use up.
     pub resources: Resources,
+    /// What becomes of the image's labels.
+    pub labels: Labels,
+}
+
+/// What becomes of an image's labels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Labels {
+    /// Annotations, as `conversion.md` wants it, for whoever reads the configuration.
+    #[default]
+    Annotations,
+    /// Nothing: a runtime that obeys some annotations is started right away, and an image must not choose what it does (J7).
+    LeftOut,
 }
 
 /// What runs instead of what an image says.
@@ -163,7 +175,7 @@ pub fn convert(image: &Config, rootfs: &Rootfs<'_>, options: &Options) -> Result
     if let Some(hostname) = &options.hostname {
         config["hostname"] = (&**hostname).into();
     }
-    let annotations = annotation::of(image);
+    let annotations = annotation::of(image, options.labels);
     if !annotations.is_empty() {
         config["annotations"] = json!(annotations);
     }

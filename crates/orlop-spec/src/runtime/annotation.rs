@@ -2,11 +2,12 @@
 //!
 //! Annotations of the manifest are not taken: they are not part of what the image id names.
 
+use super::Labels;
 use crate::config::Config;
 use crate::descriptor::Annotations;
 
 /// Fields of the config under their names, then the labels, which win.
-pub(super) fn of(image: &Config) -> Annotations {
+pub(super) fn of(image: &Config, labels: Labels) -> Annotations {
     let execution = image.config.as_ref();
     let listed = |words: Vec<&str>| Some(words.join(",")).filter(|list| !list.is_empty());
     let owned = |text: &Option<Box<str>>| text.as_deref().filter(|text| !text.is_empty()).map(str::to_owned);
@@ -28,6 +29,7 @@ pub(super) fn of(image: &Config) -> Annotations {
     let named = |(name, value): (&str, Option<String>)| {
         value.map(|value| (format!("org.opencontainers.image.{name}").into(), value.into()))
     };
-    let labels = execution.into_iter().flat_map(|execution| execution.labels.clone());
+    let labelled = execution.filter(|_| labels == Labels::Annotations);
+    let labels = labelled.into_iter().flat_map(|execution| execution.labels.clone());
     fields.into_iter().filter_map(named).chain(labels.filter(|(name, _)| !name.is_empty())).collect()
 }

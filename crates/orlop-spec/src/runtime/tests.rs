@@ -119,6 +119,15 @@ fn item_65_and_j7_labels_are_data_and_nothing_else() {
 }
 
 #[test]
+fn j7_no_label_reaches_a_runtime_that_is_started_right_away() {
+    let config = r#"{"Cmd":["x"],"Labels":{"run.oci.pidfd_receiver":"/run/host.sock"}}"#;
+    let options = |labels| Options { labels, ..Options::default() };
+    let converted = |labels| converted_as(config, &options(labels)).expect("fine").config.to_string();
+    assert!(converted(Labels::Annotations).contains("pidfd_receiver"));
+    assert!(!converted(Labels::LeftOut).contains("pidfd_receiver"));
+}
+
+#[test]
 fn item_62_numbers_are_verbatim_and_names_are_those_of_the_image() {
     assert_eq!(user(""), Ok(json!({ "uid": 0, "gid": 0 })));
     assert_eq!(user("7:8"), Ok(json!({ "uid": 7, "gid": 8 })));

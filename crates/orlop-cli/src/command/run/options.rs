@@ -7,7 +7,7 @@ use orlop::run::RunError;
 use orlop::spec::Fault;
 use orlop::spec::edit::Folder;
 use orlop::spec::runtime::{
-    self, Access, Command, Cpus, Home, Network, Privilege, Process, Resources, Terminal, Volume,
+    self, Access, Command, Cpus, Home, Labels, Network, Privilege, Process, Resources, Terminal, Volume,
 };
 use orlop::spec::user::User;
 use std::ffi::OsString;
@@ -106,6 +106,7 @@ impl Options {
             network: Some(network),
             volumes: self.volumes(network)?,
             resources,
+            labels: Labels::LeftOut,
         })
     }
 
