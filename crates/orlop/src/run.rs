@@ -19,7 +19,7 @@ mod supervisor;
 pub use error::{FAILED, RunError, exit_code};
 pub use orlop_fs::process::Ended;
 pub use orlop_fs::supervise::{Outcome, Tether};
-pub use place::{Afterwards, Place, RUNS, clear_store};
+pub use place::{Afterwards, Place, RUNS, clear_store, let_go};
 pub use runtime::{Kind as RuntimeKind, Runtime};
 pub use supervisor::{Plan, REMOVE, RUN, Stdio, VERB, run, supervised};
 

@@ -15,9 +15,8 @@ use orlop::fs::stat;
 use orlop::image::Image;
 use orlop::run::{self, Afterwards, Caller, Outcome as Ending, Place, Plan, Runtime, Stdio};
 use orlop::spec::runtime::{Options as RuntimeOptions, Terminal};
-use orlop::spec::{Context, Fault};
+use orlop::spec::{Context, Descriptor, Fault};
 use orlop::store::view::Backend;
-use orlop::store::{Options as StoreOptions, Store};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::AsFd as _;
@@ -84,24 +83,13 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
         let runtime = runtime?;
         let Arguments { places, platform, .. } = arguments;
         let (manifest, stay) = fetch::stored(reference, arguments.pull, places, platform, cx)?;
-        let options_of_store =
-            StoreOptions { limits: cx.limits.clone(), workers: cx.workers, ..StoreOptions::default() };
-        let store = Store::open(places.store.folder(), &options_of_store)?;
-        let image = Image::open(cx, &store, &manifest, &platform.platform())?;
-        run::check_platform(&image.platform(), &environment::host())?;
-        if arguments.verify {
-            run::verify(cx, &store, &image, reference)?;
-        }
-        let config = String::from_utf8_lossy(image.config().raw()).into();
-        let root = stat::real_path(store.path())?;
-        let place = Place::create(store, &manifest)?;
+        let prepared = arguments.prepare(reference, &manifest, (options, runtime), cx);
         if stay == Stay::Passing {
-            place.let_go(&manifest)?;
+            let let_go = places.store.open(cx).and_then(|store| run::let_go(&store, &manifest));
+            // Why nothing runs says more than why a record stays.
+            return prepared.and_then(|place| let_go.map(|()| Some(place)));
         }
-        let backend = arguments.backend.map(Into::into);
-        Plan { id: place.id().into(), store: root, image: config, backend, options, runtime }
-            .write(&place)?;
-        Ok(Some(place))
+        prepared.map(Some)
     })?;
     match place {
         None => Ok(Outcome::Done),
@@ -143,6 +131,29 @@ impl Arguments {
         let image = Image::fetch(cx, place.source(), place.selector(), &self.platform.platform())?;
         run::check_platform(&image.platform(), &environment::host())?;
         shell.print(run::configuration(cx, &image, options)?)
+    }
+
+    /// Makes the folder of the run, which relies on the image from then on.
+    fn prepare(
+        &self,
+        reference: &OsStr,
+        manifest: &Descriptor,
+        (options, runtime): (RuntimeOptions, Runtime),
+        cx: &Context<'_>,
+    ) -> Result<Place, Fault> {
+        let store = self.places.store.open(cx)?;
+        let image = Image::open(cx, &store, manifest, &self.platform.platform())?;
+        run::check_platform(&image.platform(), &environment::host())?;
+        if self.verify {
+            run::verify(cx, &store, &image, reference)?;
+        }
+        let config = String::from_utf8_lossy(image.config().raw()).into();
+        let root = stat::real_path(store.path())?;
+        let place = Place::create(store, manifest)?;
+        let backend = self.backend.map(Into::into);
+        Plan { id: place.id().into(), store: root, image: config, backend, options, runtime }
+            .write(&place)?;
+        Ok(place)
     }
 
     /// The reference and the command. A flag that stands before both is none of ours.

@@ -84,7 +84,8 @@ fn an_image_of_any_place_runs_and_one_for_another_machine_does_not() {
     assert_eq!(index.code(), Some(125), "{index}");
     let none = world.command(&[], &["oci:l:nothing", "true"]).run();
     assert_eq!(none.code(), Some(125), "{none}");
-    proof::ran(PROOF, 6);
+    assert_eq!(part("names"), before.0, "nothing keeps an image that could not run");
+    proof::ran(PROOF, 7);
 }
 
 /// J7: the words of an image are data.
@@ -101,6 +102,9 @@ fn j7_no_word_of_an_image_reaches_the_machine() {
             &format!("run.oci.hooks.stdout={shell}"),
             "--label",
             "run.oci.handler=/bin/sh",
+            "--label",
+            // crun connects to it before it starts anything.
+            &format!("run.oci.pidfd_receiver={}", owned.display()),
             "--label",
             &format!("io.podman.mounts={mount}"),
             "--annotation",
@@ -122,6 +126,10 @@ fn j7_no_word_of_an_image_reaches_the_machine() {
         let done = world.command(&[], &["hostile", "sh", "-c", "echo ran; ls -d /v*"]).run();
         assert_eq!((done.code(), done.out().as_str()), (Some(0), "ran\n/v;touch x\n"), "{world}: {done}");
         assert!(!owned.exists() && !world.scratch.path("x").exists(), "{world}");
+        let config = world.command(&["--dry-run"], &["hostile"]).ok().out();
+        for word in ["run.oci", "io.podman"] {
+            assert!(!config.contains(word), "{world}: a runtime may obey it: {config}");
+        }
     }
     if !worlds.is_empty() {
         proof::ran(PROOF, worlds.len());

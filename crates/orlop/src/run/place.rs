@@ -53,6 +53,17 @@ pub struct Place {
     _lock: Lock,
 }
 
+/// Takes away the record by which an image without a name is kept, when a run relies on the image by itself, or none will.
+pub fn let_go(store: &Store, manifest: &Descriptor) -> Result<()> {
+    let names = store.records();
+    let Some(record) = names.nameless(&manifest.digest)? else { return Ok(()) };
+    match names.remove(&record) {
+        // Another run of the image was quicker.
+        Err(fault) if matches!(fault.downcast_ref(), Some(StoreError::Moved { .. })) => Ok(()),
+        outcome => outcome,
+    }
+}
+
 impl Place {
     /// Makes a folder in a store for the image with this manifest, after what dead runs left was removed.
     pub fn create(store: Store, manifest: &Descriptor) -> Result<Self> {
@@ -73,17 +84,6 @@ impl Place {
     /// The store.
     pub fn store(&self) -> &Store {
         &self.store
-    }
-
-    /// Takes away the record by which an image without a name is kept: the run relies on the image by itself.
-    pub fn let_go(&self, manifest: &Descriptor) -> Result<()> {
-        let names = self.store.records();
-        let Some(record) = names.nameless(&manifest.digest)? else { return Ok(()) };
-        match names.remove(&record) {
-            // Another run of the image was quicker.
-            Err(fault) if matches!(fault.downcast_ref(), Some(StoreError::Moved { .. })) => Ok(()),
-            outcome => outcome,
-        }
     }
 
     /// The name of the run.
