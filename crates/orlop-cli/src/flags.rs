@@ -11,6 +11,7 @@ mod place;
 mod store;
 mod tags;
 mod target;
+mod time;
 mod tree;
 
 pub use bundle::BundleFlags;
@@ -27,6 +28,7 @@ pub use place::{
 pub use store::{Keeping, StorePlace};
 pub use tags::{TagFlags, glob};
 pub use target::Target;
+pub use time::{time, time_of_commit};
 pub use tree::TreeFlags;
 
 use clap::{Args, ValueEnum};
@@ -42,7 +44,7 @@ pub struct Work {
     /// Threads that may work at once [default: one per processor]
     #[arg(short, long, value_name = "N", help_heading = "Running")]
     pub jobs: Option<NonZeroUsize>,
-    /// Most uncompressed bytes of one image, such as `20G` [default: no limit]
+    /// Most uncompressed bytes of one image, such as `20G` [default: 1T]
     #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Limits")]
     pub max_size: Option<u64>,
     /// Most entries of one tree [default: 10000000]

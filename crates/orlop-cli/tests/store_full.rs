@@ -1,5 +1,5 @@
 //! A full disk below the store while an image comes in: nothing gets a name, what was there is whole, and when there is room
-//! again the same command goes on.
+//! again the same command goes on. Below a repository of OSTree what can be removed is said too.
 
 use std::fs;
 use testkit::disk::SmallDisk;
@@ -72,4 +72,29 @@ fn a_full_disk_names_nothing_and_a_rerun_goes_on() {
     }
     assert!(0 < refused && refused < steps, "{refused} of {steps} sizes were too small");
     proof::ran(name, steps);
+}
+
+#[test]
+fn a_full_disk_below_a_repository_says_what_can_be_removed() {
+    const PROOF: &str = "crash: a full disk below a repository";
+    let scratch = scratch_in_memory();
+    images(&scratch);
+    let Some(_disk) = SmallDisk::at(scratch.folder("disk"), 1 << 10) else {
+        return proof::not_offered(PROOF, "this user or container may not mount");
+    };
+    at(&scratch, &["ostree", "init", "--repo=disk/r", "--mode=bare-user"]).ok();
+    let ways: [&[&str]; 3] = [
+        &["copy", "oci:images:new", "ostree:disk/r@merged"],
+        &["copy", "oci:images:new", "ostree:disk/r@docker://host/kept:1"],
+        &["ostree", "commit", "--repo=disk/r", "-b", "made", "new"],
+    ];
+    for words in ways {
+        let done = at(&scratch, words).run();
+        assert_eq!(done.code(), Some(1), "{words:?}: {done}");
+        for told in ["No space left", "disk/r cannot grow", "orlop ostree prune --repo=disk/r --refs-only"] {
+            assert!(done.err().contains(told), "{words:?}, {told:?} is not said: {done}");
+        }
+        assert_eq!(at(&scratch, &["ostree", "refs", "--repo=disk/r"]).ok().out(), "", "{words:?}");
+    }
+    proof::ran(PROOF, ways.len());
 }

@@ -8,7 +8,7 @@ use crate::ostree::layers::LayersError;
 use crate::ostree::refname::RefError;
 use crate::ostree::repo::RepoError;
 use orlop_spec::{Diagnose, Fault, Kind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What can be wrong with a foreign place.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +25,21 @@ pub enum Error {
     /// Something about an App Container Image.
     #[error(transparent)]
     Aci(#[from] AciError),
+    /// The folder is not there.
+    #[error("no repository of OSTree is at {}: it would be a folder with `config`, `objects` and `refs`", .place.display())]
+    NoRepository {
+        /// Where.
+        place: PathBuf,
+    },
+    /// The disk of the repository has no room left, or the user no quota.
+    #[error("the repository at {} cannot grow", .place.display())]
+    RepositoryFull {
+        /// The repository.
+        place: PathBuf,
+        /// What was written when it showed.
+        #[source]
+        source: Fault,
+    },
     /// A key file, or a value in it, is none.
     #[error(transparent)]
     KeyFile(#[from] KeyFileError),
@@ -71,11 +86,11 @@ pub enum Error {
 impl Diagnose for Error {
     fn kind(&self) -> Kind {
         match self {
-            Self::NotARepository { .. } => Kind::NotFound,
             Self::Aci(error) => error.kind(),
+            Self::NotARepository { .. } | Self::NoRepository { .. } => Kind::NotFound,
             Self::KeyFile(error) => error.kind(),
             Self::Ref(error) => error.kind(),
-            Self::Label(_) => Kind::Other,
+            Self::Label(_) | Self::RepositoryFull { .. } => Kind::Other,
             Self::NotADelta | Self::BadDelta { .. } | Self::DeltaWants { .. } | Self::Carried(_) => {
                 Kind::Integrity
             }
@@ -95,10 +110,14 @@ impl Diagnose for Error {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::NotARepository { place, .. } => {
+            Self::NotARepository { place, .. } | Self::NoRepository { place } => {
                 Some(format!("make one with orlop ostree init --repo={}", place.display()))
             }
             Self::Aci(error) => error.hint(),
+            Self::RepositoryFull { place, .. } => Some(format!(
+                "free some space; what no ref reaches goes with orlop ostree prune --repo={} --refs-only",
+                place.display()
+            )),
             Self::KeyFile(error) => error.hint(),
             Self::Ref(error) => error.hint(),
             Self::Label(_) => {
@@ -113,6 +132,14 @@ impl Diagnose for Error {
             Self::Layer(error) => error.hint(),
         }
     }
+}
+
+/// What to say where the disk below a repository is full.
+pub fn unless_full(place: &Path, fault: Fault) -> Fault {
+    if fault.is_full() {
+        return Error::RepositoryFull { place: place.into(), source: fault }.into();
+    }
+    fault
 }
 
 impl From<Error> for Fault {

@@ -6,6 +6,7 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::iter;
 
 /// What an error means to a caller. The exit codes are a contract (`docs/reference/exit-codes.md`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -133,6 +134,13 @@ impl Fault {
             Err(error) => Self::new(IoFailed { what: what.into(), source: error }),
         }
     }
+
+    /// Whether all this is because a disk is full, or the user's part of it.
+    pub fn is_full(&self) -> bool {
+        let first: Option<&(dyn Error + 'static)> = Some(self);
+        iter::successors(first, |cause| (*cause).source())
+            .any(|cause| cause.downcast_ref().is_some_and(is_full))
+    }
 }
 
 impl Diagnose for Fault {
@@ -198,6 +206,11 @@ impl Diagnose for IoFailed {
             _ => None,
         }
     }
+}
+
+/// Whether a disk is full, or the user's part of it.
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// The kind of an error of a stream: that of the fault inside, or what the system said.

@@ -1,7 +1,7 @@
 //! What is said about a commit that an image becomes.
 
 use super::Format;
-use super::config::time;
+use super::time_of_commit;
 use crate::environment;
 use clap::{Args, ValueEnum};
 use orlop::ostree::target::{CommitWish, KeepLayers, VerifyId};
@@ -15,9 +15,9 @@ pub struct CommitFlags {
     /// Whether the commit that an image speaks of is given back with its id: auto, require, off [default: auto]
     #[arg(long, value_name = "HOW")]
     verify_id: Option<Choice>,
-    /// When a new commit is made: RFC 3339, or seconds since 1970 [default: $SOURCE_DATE_EPOCH, else when the image was
+    /// When a new commit is made: RFC 3339, or seconds since 1970 with or without @ [default: $SOURCE_DATE_EPOCH, else when the image was
     /// made]
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = time_of_commit)]
     timestamp: Option<Timestamp>,
     /// Subject of a new commit
     #[arg(long, value_name = "TEXT", value_parser = text)]

@@ -53,7 +53,7 @@ pub struct ConfigFlags {
     os_version: Option<Box<str>>,
     /// When the image was made: RFC 3339, or seconds since 1970 [default: $SOURCE_DATE_EPOCH, else the newest
     /// time in the input]
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = super::time)]
     created: Option<Timestamp>,
     /// Instruction in the grammar of `docker import --change`, such as 'ENV A=b'
     #[arg(long, short = 'c', value_name = "INSTRUCTION")]
@@ -98,10 +98,4 @@ impl ConfigFlags {
 
 fn healthcheck(text: &str) -> Result<Healthcheck, String> {
     Healthcheck::parse(text).map_err(|error| error.to_string())
-}
-
-pub(super) fn time(text: &str) -> Result<Timestamp, String> {
-    text.parse().or_else(|error: orlop::spec::time::TimeError| {
-        Timestamp::from_epoch(text).map_err(|_| error.to_string())
-    })
 }

@@ -73,7 +73,10 @@ const FOLDERS: [&str; 9] = [
 impl Repo {
     /// Opens the repository that a folder is.
     pub fn open(path: &Path, limits: &Limits) -> Result<Self, Error> {
-        Self::open_at(Dir::open(path)?, limits)
+        match Dir::open(path) {
+            Err(error) if error.is_not_found() => Err(Error::NoRepository { place: path.into() }),
+            opened => Self::open_at(opened?, limits),
+        }
     }
 
     /// Opens the repository that an open folder is.

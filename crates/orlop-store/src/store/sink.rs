@@ -14,12 +14,12 @@ use super::guard::Shelf;
 use super::names::Expected;
 use super::{Options, Store, format};
 use crate::blobs::FileOrigin;
-use crate::error::{Error, said_by_the_system};
+use crate::error::Error;
 use crate::reach::{self, Damage};
 use crate::take::Writing;
 use orlop_layer::verified::Damaged;
 use orlop_layer::{Budget, Codec, Decode, Stages, Verified};
-use orlop_spec::diagnose::IoFailed;
+use orlop_spec::diagnose::{IoFailed, is_full};
 use orlop_spec::digest::DiffId;
 use orlop_spec::media_type::{Compression, Role};
 use orlop_spec::port::{BlobWriter, Depth, Hints, Lender, MadeBy, Name, Origin, Put, Result, Sink, Unnamed};
@@ -287,14 +287,10 @@ fn is_about_the_layer(fault: &Fault) -> bool {
 
 /// What to say where the disk is full.
 fn unless_full(place: &Path, fault: Fault) -> Fault {
-    if said_by_the_system(&fault).any(|error| is_full(error.kind())) {
+    if fault.is_full() {
         return Error::StoreFull { place: place.into(), source: fault }.into();
     }
     fault
-}
-
-fn is_full(kind: io::ErrorKind) -> bool {
-    matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 impl Sink for StoreSink<'_> {
@@ -373,7 +369,7 @@ struct Begun<'a> {
 impl Write for Begun<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.writing.write(bytes).map_err(|source| {
-            if !is_full(source.kind()) {
+            if !is_full(&source) {
                 return source;
             }
             self.sink.full(Fault::new(IoFailed { what: "write a blob".into(), source })).into()

@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::image::Image;
 use crate::layers;
 use crate::rendering::{Rendered, Rendering, TreeTarget, Wish};
+use orlop_host::error::unless_full;
 use orlop_host::ostree::claim::{Claim, Difference, Identity, Root};
 use orlop_host::ostree::flavour::Flavour;
 use orlop_host::ostree::id::{Kind, ObjectId};
@@ -159,7 +160,8 @@ impl TreeTarget for CommitTarget {
 
     fn take(&self, cx: &Context<'_>, image: &Image<'_>, how: &Rendering) -> Result<Rendered> {
         let repo = Repo::open(&self.repository, cx.limits)?;
-        let imported = commit(cx, image, &repo, &self.spec, &how.commit)?;
+        let imported = commit(cx, image, &repo, &self.spec, &how.commit)
+            .map_err(|fault| unless_full(&self.repository, fault))?;
         cx.observer.event(imported.event());
         let name = format!("ostree:{}@{}", printable(&self.repository.to_string_lossy()), imported.id);
         Ok(Rendered { name, commit: Some(imported) })

@@ -4,16 +4,17 @@ mod lists;
 
 use super::{Outcome, Repository};
 use crate::environment;
-use crate::flags::{OnePlatform, Places, Work};
+use crate::flags::{OnePlatform, Places, Work, time_of_commit};
 use crate::shell::Shell;
 use clap::Args;
 use lists::Lists;
 use orlop::fs::{Dir, File};
+use orlop::host::error::unless_full;
 use orlop::host::ostree::commit::FolderOptions;
 use orlop::host::ostree::flavour::{Attributes, Flavour, Permissions};
 use orlop::host::ostree::make::{Bindings, MakeOptions, Parent, Unchanged, make};
 use orlop::host::ostree::pile::Pile;
-use orlop::host::ostree::{Dict, RefName, Repo, Variant};
+use orlop::host::ostree::{Dict, ObjectId, RefName, Repo, Variant};
 use orlop::image::Image;
 use orlop::ostree::laid;
 use orlop::spec::time::Timestamp;
@@ -57,7 +58,7 @@ pub struct Arguments {
     #[arg(short = 'F', long, value_name = "FILE")]
     body_file: Option<PathBuf>,
     /// The commit's time: RFC 3339, or seconds since 1970 with or without @ before them
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = time_of_commit)]
     timestamp: Option<Timestamp>,
     /// A text in the metadata
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
@@ -119,28 +120,33 @@ enum TreeOf {
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     let id = shell.work(&arguments.work, |cx| {
         let repo = arguments.repository.open(cx)?;
-        let lists = Lists::read(arguments)?;
-        let adjust = |path: &[u8], kind, meta: &mut _| lists.adjust(path, kind, meta);
-        let folders = FolderOptions {
-            flavour: arguments.flavour(),
-            adjust: if lists.is_empty() { None } else { Some(&adjust) },
-        };
-        let mut pile = Pile::new(cx, &repo)?;
-        if arguments.tree.is_empty() {
-            let folder = arguments.path.clone().unwrap_or_else(|| ".".into());
-            pile.folder(&Dir::open(folder)?, folders)?;
-        }
-        for tree in &arguments.tree {
-            arguments.lay(cx, (&repo, &mut pile), tree, folders)?;
-        }
-        lists.check_matched()?;
-        Ok(make(pile, &arguments.options(&repo)?)?)
+        arguments.commit(cx, &repo).map_err(|fault| unless_full(&arguments.repository.folder(), fault))
     })?;
     shell.print(format!("{id}\n"))?;
     Ok(Outcome::Done)
 }
 
 impl Arguments {
+    /// Writes the trees, and the commit.
+    fn commit(&self, cx: &Context<'_>, repo: &Repo) -> Result<ObjectId, Fault> {
+        let lists = Lists::read(self)?;
+        let adjust = |path: &[u8], kind, meta: &mut _| lists.adjust(path, kind, meta);
+        let folders = FolderOptions {
+            flavour: self.flavour(),
+            adjust: if lists.is_empty() { None } else { Some(&adjust) },
+        };
+        let mut pile = Pile::new(cx, repo)?;
+        if self.tree.is_empty() {
+            let folder = self.path.clone().unwrap_or_else(|| ".".into());
+            pile.folder(&Dir::open(folder)?, folders)?;
+        }
+        for tree in &self.tree {
+            self.lay(cx, (repo, &mut pile), tree, folders)?;
+        }
+        lists.check_matched()?;
+        Ok(make(pile, &self.options(repo)?)?)
+    }
+
     /// Lays one tree over those before it.
     fn lay(
         &self,
@@ -245,13 +251,6 @@ pub fn pair(text: &str) -> Result<(String, String), String> {
         Some((key, value)) if !key.is_empty() => Ok((key.into(), value.into())),
         _ => Err("write KEY=VALUE".into()),
     }
-}
-
-pub fn time(text: &str) -> Result<Timestamp, String> {
-    let seconds = text.strip_prefix('@').unwrap_or(text);
-    let parsed = Timestamp::from_epoch(seconds).or_else(|_| text.parse());
-    let time = parsed.map_err(|error: orlop::spec::time::TimeError| error.to_string())?;
-    if time.seconds() < 0 { Err("a commit is not made before 1970".into()) } else { Ok(time) }
 }
 
 /// So that the file that a flag names is opened in one place.

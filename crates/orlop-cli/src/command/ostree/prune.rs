@@ -1,7 +1,7 @@
 //! `orlop ostree prune`
 
 use super::{Outcome, Repository};
-use crate::flags::Work;
+use crate::flags::{Work, time_of_commit};
 use crate::output::size;
 use crate::shell::Shell;
 use clap::Args;
@@ -26,7 +26,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = -1, allow_negative_numbers = true)]
     depth: i64,
     /// Keep of the commits before those of refs only what is not older: RFC 3339, or seconds since 1970 with or without @
-    #[arg(long, value_name = "TIME", value_parser = super::commit::time)]
+    #[arg(long, value_name = "TIME", value_parser = time_of_commit)]
     keep_younger_than: Option<Timestamp>,
     /// A commit to remove, which no ref leads to
     #[arg(long, value_name = "REV")]

@@ -4,7 +4,7 @@
 //! gets its name last, when everything that it needs is on the disk; until then nobody may prune.
 
 use super::ImageNote;
-use crate::error::Error;
+use crate::error::{Error, unless_full};
 use crate::ostree::claim::Root;
 use crate::ostree::escape::{Escape, IMAGES};
 use crate::ostree::flavour::Flavour;
@@ -214,11 +214,12 @@ impl Merged {
 
 impl Sink for KeptSink<'_> {
     fn put(&self, blob: &Descriptor, origin: &dyn Origin, _: &Hints) -> Result<Put> {
-        match blob.media_type.role() {
+        let put = match blob.media_type.role() {
             Role::Layer(layer) => self.put_layer(blob, layer, origin),
             Role::Manifest | Role::Index | Role::Config => self.put_document(blob, origin),
             Role::Unknown => self.put_whole(blob, origin),
-        }
+        };
+        put.map_err(|fault| unless_full(self.repo.dir().path(), fault))
     }
 
     fn has(&self, _: &Name, root: &Descriptor, _: Depth) -> Result<bool> {
@@ -261,6 +262,12 @@ impl Sink for KeptSink<'_> {
     }
 
     fn finish(self: Box<Self>, roots: &[(Name, Descriptor)]) -> Result<()> {
+        self.publish(roots).map_err(|fault| unless_full(self.repo.dir().path(), fault))
+    }
+}
+
+impl KeptSink<'_> {
+    fn publish(&self, roots: &[(Name, Descriptor)]) -> Result<()> {
         let ([(_, root), others @ ..], Some(name)) = (roots, &self.name) else { return Ok(()) };
         if others.iter().any(|(_, other)| other.digest != root.digest) {
             return Err(Error::from(LayersError::OneImageOnly { count: roots.len() }).into());

@@ -307,6 +307,7 @@ fn a_changed_byte_of_an_object_is_named() {
 fn a_folder_that_is_no_repository_is_told() {
     let scratch = testkit::scratch::scratch_in_memory();
     let open = |name: &str| Repo::open(&scratch.path(name), &limits()).map(drop).expect_err(name);
+    assert!(matches!(open("absent"), Error::NoRepository { .. }));
     scratch.folder("empty");
     assert!(matches!(open("empty"), Error::NotARepository { missing: "objects", .. }));
     scratch.folder("half/objects");
