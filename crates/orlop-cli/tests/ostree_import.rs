@@ -483,3 +483,40 @@ fn a_commit_goes_from_repository_to_repository() {
     assert!(theirs(&it, &ostree, &["ls", "-R", "--repo=through", "files"]).contains("/d/f"));
     proof::ran(PROOF, 3);
 }
+
+/// Flags that would be silently without effect, and what would take away more than was named.
+#[test]
+fn what_a_repository_cannot_honour_is_refused_and_changes_nothing() {
+    let it = scratch();
+    layout(&it, "img", Image::of(&layers(), Packing::Gzip));
+    it.folder("tree");
+    it.file("tree/file", "content");
+    it.file("components", "all /file\n");
+    let ours = |words: &[&str]| orlop().arg("ostree").args(words).current_dir(it.root()).run();
+    assert!(ours(&["init", "--repo=r"]).success());
+    assert!(copy(&it, &["rootfs:tree", "ostree:r@kept", "--timestamp=@5"]).success());
+    let files: [(&[&str], &str); 4] = [
+        (&["--chunked=4"], "--chunked"),
+        (&["--chunked=4", "--components=components"], "--chunked"),
+        (&["--chunked=4", "--previous=oci:img:latest"], "--chunked"),
+        (&["--timestamp=1969-12-31T23:59:59Z"], "1970"),
+    ];
+    for (flags, told) in files {
+        let done = copy(&it, &[flags, &["rootfs:tree", "ostree:r@new"]].concat());
+        assert_eq!(done.code(), Some(64), "{flags:?}: {done}");
+        assert!(done.err().contains(told), "{flags:?}: {done}");
+    }
+    let done = copy(&it, &["--timestamp=-1", "oci:img:latest", "ostree:r@new"]);
+    assert!(done.code() == Some(64), "{done}");
+    for prefix in ["", "/", "//"] {
+        let done = ours(&["refs", "--repo=r", "--delete", prefix]);
+        assert_eq!(done.code(), Some(64), "{prefix:?}: {done}");
+        assert!(done.err().contains("every ref"), "{done}");
+    }
+    assert_eq!(ours(&["refs", "--repo=r"]).out(), "kept\n");
+    let nowhere = ours(&["log", "--repo=nope", "kept"]);
+    assert_eq!(nowhere.code(), Some(2), "{nowhere}");
+    for told in ["no repository of OSTree", "`objects`", "orlop ostree init --repo=nope"] {
+        assert!(nowhere.err().contains(told), "{told}: {nowhere}");
+    }
+}

@@ -76,6 +76,9 @@ fn rest_of<'a>(spec: &'a RefSpec, prefixes: &[String]) -> Option<&'a str> {
 }
 
 fn delete(cx: &Context<'_>, repo: &Repo, arguments: &Arguments) -> Result<(), Fault> {
+    if arguments.prefixes.iter().any(|prefix| prefix.trim_end_matches('/').is_empty()) {
+        return Err(ALL_REFS.into());
+    }
     let transaction = repo.begin(cx)?;
     for (spec, _) in repo.refs()? {
         if rest_of(&spec, &arguments.prefixes).is_some() {
@@ -97,6 +100,11 @@ fn create(cx: &Context<'_>, repo: &Repo, name: &RefSpec, arguments: &Arguments) 
     transaction.finish()?;
     Ok(())
 }
+
+const ALL_REFS: orlop::Error = orlop::Error::Unfit {
+    what: "an empty prefix means every ref, and none is taken away by that",
+    hint: "name refs, or folders of them: orlop ostree refs --list prints all",
+};
 
 const ONE_COMMIT: orlop::Error = orlop::Error::Unfit {
     what: "a ref leads to one commit, and several were named",
