@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use testkit::image::{Image, Packing};
 use testkit::registry::{Guard, Registry, Wire};
 use testkit::tarball::{Member, tar};
-use testkit::{Command, Scratch, noise, orlop, proof, scratch};
+use testkit::{Command, Finished, Scratch, noise, orlop, peer, proof, scratch};
 
 fn run(it: &Scratch, words: &[&str]) -> Command {
     orlop().args(words).current_dir(it.root()).env("ORLOP_ROOT", it.path("store"))
@@ -448,4 +448,61 @@ fn a_repair_that_is_killed_anywhere_is_finished_by_the_next() {
     }
     assert!(points > 30, "{points} operations; is ORLOP_FAULT compiled in?");
     proof::ran("crash: a repair killed and failed at every file operation", points);
+}
+
+/// As long as this runs, the disk gives the file at `path` up to its `read`th read. Whether there were so many.
+fn disturbed(it: &Scratch, path: &Path, read: usize, words: &[&str]) -> (Finished, bool) {
+    let log = it.path("strace.log");
+    let (log, path) = (log.to_str().expect("text"), path.to_str().expect("text"));
+    let fault = format!("inject=read,pread64,copy_file_range:error=EIO:when={read}+");
+    let only = ["-P", path, "-e", "trace=read,pread64,copy_file_range", "-e", &fault];
+    let told = run(it, words).under([&["strace", "-f", "-qq", "-o", log][..], &only].concat()).run();
+    (told, fs::read_to_string(log).expect("written").contains("INJECTED"))
+}
+
+/// A disk that gives the beginning of a file gives no file: it is found, whichever part is lost, and nothing is made of it.
+#[test]
+fn what_the_disk_gives_in_part_is_found_and_not_used() {
+    const PROOF: &str = "fsck: files whose middle the disk does not give, by strace";
+    if peer("strace").is_none() {
+        return proof::skipped(PROOF, "strace is missing");
+    }
+    if !Command::new("strace").args(["-f", "-o", "/dev/null", "true"]).run().success() {
+        return proof::not_offered(PROOF, "this kernel or container does not allow ptrace");
+    }
+    let it = scratch();
+    it.folder("tree");
+    it.file("tree/large", noise(3, 700_000));
+    it.file("tree/small", "x");
+    run(&it, &["build", "tree", "store:a:1", "--progress=none"]).ok();
+    let store = it.path("store");
+    let (mut cases, mut within) = (0, 0);
+    for path in files(&store).keys().filter(|path| !path.ends_with("format")) {
+        let shown = path.strip_prefix(&store).expect("of the store").display().to_string();
+        let is_long = shown.starts_with("objects");
+        for read in 1..=4 {
+            let (told, is_hit) = disturbed(&it, path, read, &["fsck", "--format=json", "--progress=none"]);
+            let document: Value =
+                serde_json::from_str(&told.out()).unwrap_or_else(|_| panic!("{shown}: {told}"));
+            let found: Vec<_> = document["findings"].as_array().expect("a list").iter().collect();
+            // What was proven as a whole may be asked for again, for what it reaches.
+            if !is_hit || (read > 1 && found.is_empty() && !is_long) {
+                assert_eq!((told.code(), found.len()), (Some(0), 0), "{shown}, read {read}: {told}");
+                break;
+            }
+            assert_eq!(told.code(), Some(8), "{shown}, read {read}: {told}");
+            assert_eq!((found.len(), &found[0]["path"]), (1, &Value::from(&*shown)), "read {read}");
+            assert_eq!(found[0]["wrong"], "unreadable", "{shown}, read {read}");
+            cases += 1;
+            within += usize::from(read > 1);
+            if is_long {
+                let (told, _) = disturbed(&it, path, read, &["unpack", "store:a:1", "out"]);
+                assert!(!told.success() && !it.path("out").exists(), "{shown}, read {read}: {told}");
+                assert!(told.err().contains("Input/output error"), "{told}");
+            }
+        }
+    }
+    assert!(cases >= 7 && within >= 2, "{cases} cases, {within} of them within a file");
+    run(&it, &["unpack", "store:a:1", "out", "--progress=none"]).ok();
+    proof::ran(PROOF, cases);
 }

@@ -124,9 +124,39 @@ fn what_is_beside_a_tree_is_proven_or_not_believed() {
     proof::ran(PROOF, cases);
 }
 
-/// A run that ends somewhere; in a full run also one that meets an error there.
-fn faults() -> &'static [&'static str] {
-    if full() { &["kill", "eio", "enospc"] } else { &["kill"] }
+/// Something that is spoilt, then repaired, then looked at.
+struct Repair<'a> {
+    spoil: &'a dyn Fn(),
+    command: &'a dyn Fn() -> Command,
+    check: &'a dyn Fn(&str),
+}
+
+impl Repair<'_> {
+    /// Runs it with a fault.
+    fn disturbed(&self, fault: &str) -> Finished {
+        (self.spoil)();
+        let told = (self.command)().env("ORLOP_FAULT", fault).run();
+        (self.check)(fault);
+        told
+    }
+
+    /// Kills it before each of its operations; in a full run each of them fails as well. How many there are.
+    fn disturb(&self) -> usize {
+        let mut last = 0;
+        loop {
+            let told = self.disturbed(&format!("kill:{}", last + 1));
+            if told.signal() != Some(9) {
+                assert!(told.success(), "after {last} operations it is done: {told}");
+                break;
+            }
+            last += 1;
+        }
+        let faults: &[&str] = if full() { &["eio", "enospc"] } else { &[] };
+        for fault in faults {
+            (1..=last).for_each(|point| drop(self.disturbed(&format!("{fault}:{point}"))));
+        }
+        last
+    }
 }
 
 /// What somebody did to a folder that was unpacked.
@@ -149,24 +179,15 @@ fn a_repair_of_a_folder_may_be_killed_anywhere() {
     unpack();
     let before = dump(&it.path("out"));
     let repair = || run(&it, &["verify", "store:app:1", "out", "--owner=squash", "--repair"]);
-    let mut points = 0;
-    for fault in faults() {
-        for point in 1.. {
-            unpack();
-            tamper(&it.path("out"));
-            let told: Finished = repair().env("ORLOP_FAULT", format!("{fault}:{point}")).run();
-            repair().ok();
-            assert_eq!(
-                differences(&before, &dump(&it.path("out")), &[Aspect::Time]),
-                [],
-                "after {fault}:{point}"
-            );
-            points += 1;
-            if told.success() && point > 1 {
-                break;
-            }
-        }
-    }
+    let spoil = || {
+        unpack();
+        tamper(&it.path("out"));
+    };
+    let check = |fault: &str| {
+        repair().ok();
+        assert_eq!(differences(&before, &dump(&it.path("out")), &[Aspect::Time]), [], "after {fault}");
+    };
+    let points = Repair { spoil: &spoil, command: &repair, check: &check }.disturb();
     run(&it, &["validate", "store:app:1"]).ok();
     assert!(points > 10, "{points} operations; is ORLOP_FAULT compiled in?");
     proof::ran("crash: a repair of a folder killed at every file operation", points);
@@ -195,20 +216,14 @@ fn a_repair_of_a_view_may_be_killed_anywhere() {
             "erofs" => fs::write(view.join("image"), "evil").expect("written"),
             _ => fs::write(view.join("root/bin/small"), "evil").expect("written"),
         };
-        for fault in faults() {
-            for point in 1.. {
-                spoil();
-                let told = run(&it, &["verify", "app:1", "--repair"])
-                    .env("ORLOP_FAULT", format!("{fault}:{point}"))
-                    .run();
-                run(&it, &["verify", "app:1", "--repair"]).ok();
-                run(&it, &["verify", "app:1", "--paranoid"]).ok();
-                points += 1;
-                if told.success() && point > 1 {
-                    break;
-                }
-            }
-        }
+        let repair = || run(&it, &["verify", "app:1", "--repair"]);
+        let check = |_: &str| {
+            repair().ok();
+            run(&it, &["verify", "app:1", "--paranoid"]).ok();
+        };
+        let found = Repair { spoil: &spoil, command: &repair, check: &check }.disturb();
+        assert!(found >= 4, "{backend}: {found} operations; is ORLOP_FAULT compiled in?");
+        points += found;
     }
     if points == 0 {
         return proof::not_offered(PROOF, "the kernel mounts none");
