@@ -120,6 +120,31 @@ fn what_is_no_store_is_refused_and_stays() {
     assert_eq!(fs::read_dir(it.path("tree")).expect("there").count(), 1);
 }
 
+#[test]
+fn a_store_of_a_newer_form_is_refused_by_every_verb_and_stays() {
+    let it = fixture();
+    run(&it, &["copy", "oci:layout:1", "store:x:1"]).ok();
+    it.file("store/format", "orlop store 9\n");
+    let verbs: [&[&str]; 8] = [
+        &["images"],
+        &["copy", "oci:layout:1", "store:y:1"],
+        &["inspect", "store:x:1"],
+        &["mount", "x:1"],
+        &["run", "x:1", "true"],
+        &["gc", "store:"],
+        &["fsck", "--repair"],
+        &["untag", "x:1"],
+    ];
+    for words in verbs {
+        let done = run(&it, words).run();
+        let code = if words[0] == "run" { 125 } else { 1 };
+        tells(&done, code, &["store/format", "\"orlop store 9\"", "hint: use the version that wrote it"]);
+    }
+    it.file("store/format", "orlop store 1\n");
+    run(&it, &["validate", "store:x:1"]).ok();
+    assert_eq!(run(&it, &["fsck"]).ok().err(), "");
+}
+
 /// Names that some file systems and some escapes would take for one another.
 #[test]
 fn names_that_look_alike_are_different_images() {

@@ -369,6 +369,9 @@ impl Diagnose for Error {
             Self::Unreadable { .. } => Some(
                 "`orlop validate` tells what is wrong; `orlop untag` takes the entry away by its tag".into(),
             ),
+            Self::UnknownVersion { .. } => {
+                Some("use the version that wrote it, or name another folder with --root".into())
+            }
             Self::BlobMissing { .. } => Some("name the folder that has it with --shared-blobs".into()),
             Self::ObjectMissing { .. }
             | Self::ObjectDamaged { .. }

@@ -227,10 +227,13 @@ impl Store {
                 }
             }
             Kept::Damaged => {
-                let file = tree.path().join(LOSSES);
-                let text =
-                    format!("{} is damaged: nobody knows what the mount does not show", file.display());
-                cx.observer.event(Event::Warned(text));
+                let (file, tree) = (tree.path().join(LOSSES), tree.path());
+                cx.observer.event(Event::Warned(format!(
+                    "{} is damaged, or of an earlier orlop: nobody knows what the mount does not show; remove {} when \
+                     nothing is mounted, and it is made anew",
+                    file.display(),
+                    tree.display()
+                )));
             }
         }
         let root = stat::real_path(self.path())?;
