@@ -3,7 +3,7 @@
 use crate::environment::Stdout;
 use orlop::layer::path::printable;
 use orlop::spec::{Fault, MediaType};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 use std::io::{self, BufWriter, Write};
 
@@ -134,6 +134,16 @@ pub fn size(bytes: u64) -> String {
         unit += 1;
     }
     format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
+}
+
+/// As much of a digest in hex as tells it from others among few; the store finds an image by it.
+pub fn short(hex: &str) -> String {
+    hex.get(..12).unwrap_or(hex).to_owned()
+}
+
+/// A list for programs, under the name of what is listed.
+pub fn listing(name: &str, items: &[Value]) -> String {
+    format!("{}\n", json!({ "version": 1, name: items }))
 }
 
 /// A media type as tables show it: without what all of them begin with.

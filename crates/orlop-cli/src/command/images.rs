@@ -2,7 +2,7 @@
 
 use super::Outcome;
 use crate::flags::{Format, Show, StorePlace};
-use crate::output::{Align, Table, short_type, size};
+use crate::output::{Align, Table, listing, short, short_type, size};
 use crate::report;
 use crate::shell::Shell;
 use clap::Args;
@@ -42,7 +42,7 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     shell.print(match (arguments.show.format, arguments.layers) {
         (Format::Json, _) => {
             let images: Vec<Value> = listed.iter().map(value).collect();
-            format!("{}\n", json!({ "version": 1, "images": images }))
+            listing("images", &images)
         }
         (Format::Human, false) => table(&listed),
         (Format::Human, true) => table_of_layers(&listed),
@@ -77,11 +77,6 @@ fn table(listed: &[Listed]) -> String {
         ]);
     }
     table.print()
-}
-
-/// As much of a digest as names an image among few; the store finds it by any beginning that only one has.
-fn short(hex: &str) -> String {
-    hex.get(..12).unwrap_or(hex).to_owned()
 }
 
 fn name(one: &Listed) -> String {

@@ -2,6 +2,7 @@
 
 use super::Outcome;
 use crate::flags::{Format, Places, Show, Unlocked};
+use crate::output::listing;
 use crate::shell::Shell;
 use clap::Args;
 use orlop::layer::path::printable;
@@ -53,7 +54,7 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     shell.print(match arguments.show.format {
         Format::Json => {
             let entries: Vec<Value> = entries.iter().map(value).collect();
-            format!("{}\n", json!({ "version": 1, "locked": entries }))
+            listing("locked", &entries)
         }
         Format::Human if is_written => entries.iter().filter(|entry| entry.is_news()).map(line).collect(),
         Format::Human => lock.to_string(),

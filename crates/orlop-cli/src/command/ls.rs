@@ -2,7 +2,7 @@
 
 use super::Outcome;
 use crate::flags::{Format, Place, Show, TagFlags, Unlocked};
-use crate::output::{Align, Table, short_type, size};
+use crate::output::{Align, Table, listing, short_type, size};
 use crate::report;
 use crate::shell::Shell;
 use clap::Args;
@@ -38,7 +38,7 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
         Format::Human => table(&names),
         Format::Json => {
             let images: Vec<Value> = names.iter().map(|(name, root)| image(name, root.as_ref())).collect();
-            format!("{}\n", json!({ "version": 1, "images": images }))
+            listing("images", &images)
         }
     })?;
     Ok(Outcome::Done)

@@ -3,7 +3,7 @@
 use super::{Outcome, unshare};
 use crate::error::Error;
 use crate::flags::{Format, OnePlatform, Show, StorePlace, Work};
-use crate::output::{Align, Table};
+use crate::output::{Align, Table, listing};
 use crate::shell::Shell;
 use clap::{Args, ValueEnum};
 use orlop::layer::path::printable;
@@ -121,7 +121,7 @@ fn list(arguments: &Arguments, shell: &Shell) -> Result<String, Fault> {
     let mounted = shell.look(|cx| arguments.store.open(cx)?.mounted())?;
     if arguments.show.format == Format::Json {
         let mounts: Vec<Value> = mounted.iter().map(told).collect();
-        return Ok(format!("{}\n", json!({ "version": 1, "mounts": mounts })));
+        return Ok(listing("mounts", &mounts));
     }
     let columns = ["ID", "IMAGE", "PLACE", "HOW", "STATE"].map(|title| (title, Align::Left));
     let mut table = Table::new(&columns);

@@ -2,7 +2,7 @@
 
 use super::Outcome;
 use crate::flags::{Format, Place, Show};
-use crate::output::{short_type, size};
+use crate::output::{listing, short_type, size};
 use crate::shell::Shell;
 use clap::Args;
 use orlop::family::{Branch, family};
@@ -32,7 +32,7 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
         Format::Human => roots.iter().map(drawn).collect(),
         Format::Json => {
             let roots: Vec<Value> = roots.iter().map(value).collect();
-            format!("{}\n", json!({ "version": 1, "roots": roots }))
+            listing("roots", &roots)
         }
     })?;
     Ok(Outcome::Done)

@@ -2,7 +2,7 @@
 
 use super::{Outcome, Repository};
 use crate::flags::{Format, Show};
-use crate::output::{Align, Table, size};
+use crate::output::{Align, Table, listing, short, size};
 use crate::shell::Shell;
 use clap::Args;
 use orlop::host::ostree::Repo;
@@ -37,7 +37,7 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     shell.print(match (arguments.show.format, arguments.layers) {
         (Format::Json, _) => {
             let images: Vec<Value> = listed.iter().map(value).collect();
-            format!("{}\n", json!({ "version": 1, "images": images }))
+            listing("images", &images)
         }
         (Format::Human, false) => table(&listed),
         (Format::Human, true) => table_of_layers(&listed),
@@ -56,11 +56,6 @@ fn list(repo: &Repo) -> Result<Vec<Listed>, Fault> {
         listed.push(Listed { image, layers });
     }
     Ok(listed)
-}
-
-/// As much of a digest as tells it from others among few.
-fn short(hex: &str) -> String {
-    hex.get(..12).unwrap_or(hex).to_owned()
 }
 
 fn table(listed: &[Listed]) -> String {

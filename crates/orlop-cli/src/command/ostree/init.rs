@@ -9,7 +9,7 @@ use orlop::spec::Fault;
 
 /// Make an empty repository.
 ///
-/// Where there is one of the same mode already, nothing is done.
+/// Where there is one of the same mode already, nothing changes but the id of its collection, if one is given.
 #[derive(Args)]
 pub struct Arguments {
     #[command(flatten)]

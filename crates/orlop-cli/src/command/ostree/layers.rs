@@ -2,7 +2,7 @@
 
 use super::{Outcome, Repository};
 use crate::flags::{Format, Show};
-use crate::output::{Align, Table, size};
+use crate::output::{Align, Table, listing, size};
 use crate::shell::Shell;
 use clap::{Args, Subcommand};
 use orlop::host::ostree::layers::usage::{KeptLayer, Removed, Which};
@@ -80,7 +80,7 @@ fn ls(arguments: &List, shell: &Shell) -> Result<Outcome, Fault> {
     shell.print(match arguments.show.format {
         Format::Json => {
             let layers: Vec<Value> = layers.iter().map(value).collect();
-            format!("{}\n", json!({ "version": 1, "layers": layers }))
+            listing("layers", &layers)
         }
         Format::Human => table(&layers),
     })?;
