@@ -11,6 +11,7 @@ use crate::flags::{
     self, CommitFlags, Dividing, Format, Held, Image, Keeping, Owners, Places, Work, platform, published,
     told,
 };
+use crate::output::listing;
 use crate::shell::Shell;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
@@ -21,7 +22,7 @@ use orlop::rendering::Press;
 use orlop::spec::reference::Reference;
 use orlop::spec::{Context, Descriptor, Fault, MediaType};
 use orlop::transport::Created;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::ffi::{OsStr, OsString};
 
 /// Copy images from place to place; no byte of them changes.
@@ -171,7 +172,7 @@ fn copied(target: &Reference, made: &[(Option<&str>, &Descriptor)], format: Form
         Format::Human => made.iter().map(line).collect(),
         Format::Json => {
             let copied: Vec<Value> = made.iter().map(|(tag, root)| told(target, *tag, root)).collect();
-            format!("{}\n", json!({ "version": 1, "copied": copied }))
+            listing("copied", &copied)
         }
     }
 }
