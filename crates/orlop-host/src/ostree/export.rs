@@ -5,18 +5,27 @@
 //!                └─► file objects ────────┴─► entries in the order of a canonical tar
 //! ```
 //!
+//! Who reads contents gets those that follow read ahead, by several threads; who reads none has none read.
+//!
 //! Invariant: every object was hashed before it counts. A file's owner, mode and attributes are proven by its content, so
 //! who skips a content has not proven the file. Objects may be shared: a few of them can mean a tree without end, so
 //! entries and depth are bounded.
 
+mod ahead;
+
 use super::id::{ObjectId, ObjectName};
 use super::object::Commit;
+use super::object::FileHeader;
 use super::repo::{FileReader, Repo, RepoError};
 use crate::Error;
+use ahead::{Ahead, DEPTH, Got, Slot};
 use orlop_layer::path::is_component;
 use orlop_layer::{Chunk, Entries, Entry, Error as LayerError, Kind, Time, TreePath};
 use orlop_spec::Fault;
+use std::collections::VecDeque;
 use std::io::Read as _;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::vec::IntoIter;
 
 /// Bytes of a content that are read at once.
@@ -49,17 +58,37 @@ pub fn time(commit: &Commit) -> Time {
 }
 
 /// The entries below a folder of a commit, the folder being the root.
-pub struct CommitEntries<'r> {
-    repo: &'r Repo,
+pub struct CommitEntries {
+    repo: Arc<Repo>,
+    workers: NonZeroUsize,
     time: Time,
     /// The folder that comes next, before anything in it.
     next: Option<(TreePath, Folder)>,
     open: Vec<Open>,
+    /// What was walked over and not given yet.
+    walked: VecDeque<Walked>,
+    is_walked: bool,
+    ahead: Option<Ahead>,
     /// The file object of the entry that was given last.
     file: Option<ObjectName>,
-    content: Option<FileReader>,
+    content: Option<Content>,
+    /// Whether the content of the last file was asked for.
+    is_read: bool,
     buffer: Vec<u8>,
     count: u64,
+}
+
+enum Walked {
+    Folder(Entry),
+    /// A file or a link; where it comes, if it is read ahead.
+    File(TreePath, ObjectId, Option<Slot>),
+    /// The walk ends here.
+    Failed(Error),
+}
+
+enum Content {
+    Whole(Vec<u8>),
+    Open(Box<FileReader>),
 }
 
 struct Open {
@@ -72,12 +101,24 @@ enum Child {
     Folder(Folder),
 }
 
-impl<'r> CommitEntries<'r> {
+impl CommitEntries {
     /// Nothing is read yet. All times are `time`.
-    pub fn new(repo: &'r Repo, root: Folder, time: Time) -> Self {
-        let next = Some((TreePath::root(), root));
-        let (open, buffer) = (Vec::new(), Vec::new());
-        Self { repo, time, next, open, file: None, content: None, buffer, count: 0 }
+    pub fn new(repo: Arc<Repo>, root: Folder, time: Time, workers: NonZeroUsize) -> Self {
+        Self {
+            repo,
+            workers,
+            time,
+            next: Some((TreePath::root(), root)),
+            open: Vec::new(),
+            walked: VecDeque::new(),
+            is_walked: false,
+            ahead: None,
+            file: None,
+            content: None,
+            is_read: false,
+            buffer: Vec::new(),
+            count: 0,
+        }
     }
 
     /// The object of the entry that came last, if that is a file or a link.
@@ -87,8 +128,28 @@ impl<'r> CommitEntries<'r> {
 
     fn advance(&mut self) -> Result<Option<Entry>, Error> {
         (self.content, self.file) = (None, None);
+        self.look_ahead();
+        match self.walked.pop_front() {
+            None => Ok(None),
+            Some(Walked::Folder(entry)) => Ok(Some(entry)),
+            Some(Walked::File(path, id, slot)) => self.open_file(path, id, slot).map(Some),
+            Some(Walked::Failed(error)) => Err(error),
+        }
+    }
+
+    fn look_ahead(&mut self) {
+        let is_ahead = self.is_read && self.workers.get() > 1;
+        let depth = if is_ahead { DEPTH * self.workers.get() } else { 1 };
+        while self.walked.len() < depth && !self.is_walked {
+            let walked = self.walk(is_ahead).unwrap_or_else(|error| Some(Walked::Failed(error)));
+            self.is_walked = matches!(walked, None | Some(Walked::Failed(_)));
+            self.walked.extend(walked);
+        }
+    }
+
+    fn walk(&mut self, is_ahead: bool) -> Result<Option<Walked>, Error> {
         if let Some((path, folder)) = self.next.take() {
-            return self.enter(path, folder).map(Some);
+            return self.enter(path, folder).map(Walked::Folder).map(Some);
         }
         while let Some(open) = self.open.last_mut() {
             let Some((name, child)) = open.rest.next() else {
@@ -96,12 +157,19 @@ impl<'r> CommitEntries<'r> {
                 continue;
             };
             let path = open.path.join(name.as_bytes());
-            return match child {
-                Child::Folder(folder) => self.enter(path, folder).map(Some),
-                Child::File(id) => self.open_file(path, id).map(Some),
-            };
+            return Ok(Some(match child {
+                Child::Folder(folder) => Walked::Folder(self.enter(path, folder)?),
+                Child::File(id) => {
+                    let slot = is_ahead.then(|| self.ahead().ask(id));
+                    Walked::File(path, id, slot)
+                }
+            }));
         }
         Ok(None)
+    }
+
+    fn ahead(&mut self) -> &Ahead {
+        self.ahead.get_or_insert_with(|| Ahead::new(&self.repo, self.workers))
     }
 
     fn enter(&mut self, path: TreePath, folder: Folder) -> Result<Entry, Error> {
@@ -120,28 +188,43 @@ impl<'r> CommitEntries<'r> {
         Ok(Entry { path, meta: orlop_layer::Meta { mtime: self.time, ..meta }, kind: Kind::Directory })
     }
 
-    fn open_file(&mut self, path: TreePath, id: ObjectId) -> Result<Entry, Error> {
-        let file = self.repo.file(&id)?;
-        let header = file.header();
-        let meta = orlop_layer::Meta { mtime: self.time, ..header.to_meta() };
-        let kind = if header.is_link() {
-            Kind::Symlink { target: header.target.as_bytes().into() }
-        } else {
-            Kind::File { size: file.size() }
-        };
-        let mut reader = file.reader();
-        if matches!(kind, Kind::Symlink { .. }) {
-            // There is no content: the object is proven by its end.
-            let ended = reader.read(&mut [0]);
-            ended.map_err(LayerError::Read)?;
-        }
+    fn open_file(&mut self, path: TreePath, id: ObjectId, slot: Option<Slot>) -> Result<Entry, Error> {
         self.file = Some(ObjectName::new(id, super::Kind::File));
-        self.content = matches!(kind, Kind::File { .. }).then_some(reader);
-        Ok(Entry { path, meta, kind })
+        // A slot that was closed is of a thread that is gone: its work is done here.
+        let got = match slot.and_then(|slot| slot.recv().ok()) {
+            Some(got) => got?,
+            None => Got::Open(self.repo.file(&id)?),
+        };
+        let (header, kind) = match got {
+            Got::Whole(header, content) => {
+                let kind = Kind::File { size: content.len() as u64 };
+                self.content = Some(Content::Whole(content));
+                (header, kind)
+            }
+            Got::Open(file) => {
+                let (header, size) = (file.header().clone(), file.size());
+                let mut reader = Box::new(file.reader());
+                let kind = if header.is_link() {
+                    // There is no content: the object is proven by its end.
+                    reader.read(&mut [0]).map_err(LayerError::Read)?;
+                    Kind::Symlink { target: header.target.as_bytes().into() }
+                } else {
+                    self.content = Some(Content::Open(reader));
+                    Kind::File { size }
+                };
+                (header, kind)
+            }
+        };
+        self.is_read &= self.content.is_none();
+        Ok(Entry { path, meta: self.meta(&header), kind })
+    }
+
+    fn meta(&self, header: &FileHeader) -> orlop_layer::Meta {
+        orlop_layer::Meta { mtime: self.time, ..header.to_meta() }
     }
 }
 
-impl Entries for CommitEntries<'_> {
+impl Entries for CommitEntries {
     fn next_entry(&mut self) -> Result<Option<Entry>, LayerError> {
         let entry = self.advance().map_err(|error| LayerError::Read(Fault::from(error).into()))?;
         let limit = self.repo.limits().entries;
@@ -153,20 +236,34 @@ impl Entries for CommitEntries<'_> {
     }
 
     fn next_chunk(&mut self) -> Result<Option<Chunk<'_>>, LayerError> {
-        let Some(content) = &mut self.content else { return Ok(None) };
-        self.buffer.resize(PIECE, 0);
-        let mut filled = 0;
-        while filled < PIECE {
-            match content.read(&mut self.buffer[filled..]).map_err(LayerError::Read)? {
-                0 => {
-                    self.content = None;
-                    break;
+        self.is_read = true;
+        match self.content.take() {
+            None => return Ok(None),
+            Some(Content::Whole(content)) => self.buffer = content,
+            Some(Content::Open(mut reader)) => {
+                if fill(&mut reader, &mut self.buffer).map_err(LayerError::Read)? {
+                    self.content = Some(Content::Open(reader));
                 }
-                count => filled += count,
             }
         }
-        Ok((filled > 0).then(|| Chunk::Data(&self.buffer[..filled])))
+        Ok((!self.buffer.is_empty()).then(|| Chunk::Data(&self.buffer)))
     }
+}
+
+/// The next piece of a content; whether more may follow.
+fn fill(content: &mut FileReader, buffer: &mut Vec<u8>) -> std::io::Result<bool> {
+    buffer.resize(PIECE, 0);
+    let mut filled = 0;
+    while filled < PIECE {
+        match content.read(&mut buffer[filled..])? {
+            0 => {
+                buffer.truncate(filled);
+                return Ok(false);
+            }
+            count => filled += count,
+        }
+    }
+    Ok(true)
 }
 
 /// Cuts `:/SUBPATH` off the name of a commit.

@@ -38,7 +38,7 @@ const METADATA: u64 = 1 << 20;
 
 /// A commit of a repository, or a folder of it.
 pub struct CommitTree {
-    repo: Repo,
+    repo: Arc<Repo>,
     id: ObjectId,
     commit: Commit,
     /// What is the root of the image.
@@ -57,7 +57,7 @@ impl CommitTree {
         if profile != Profile::Plain && !is_whole {
             return Err(NOT_WHOLE.into());
         }
-        let repo = Repo::open(repository, limits)?;
+        let repo = Arc::new(Repo::open(repository, limits)?);
         let id = repo.resolve(name)?;
         let commit = repo.commit(&id)?;
         let root = folder(&repo, &commit, &path)?;
@@ -136,8 +136,9 @@ const NOT_FLATPAK: Error = Error::Unfit {
 };
 
 impl TreeSource for CommitTree {
-    fn entries<'a>(&'a self, _: &Context<'a>, how: &'a Reading) -> Result<Box<dyn Entries + Send + 'a>> {
-        let inner = CommitEntries::new(&self.repo, self.root, time(&self.commit));
+    fn entries<'a>(&'a self, cx: &Context<'a>, how: &'a Reading) -> Result<Box<dyn Entries + Send + 'a>> {
+        let repo = Arc::clone(&self.repo);
+        let inner = CommitEntries::new(repo, self.root, time(&self.commit), cx.workers);
         Ok(Box::new(Sifted::new(inner, how)))
     }
 

@@ -15,7 +15,11 @@ fn header(mode: u32, target: &str) -> FileHeader {
 }
 
 /// A repository with what `fill` puts there.
-fn repo(scratch: &Scratch, limits: &Limits, fill: impl FnOnce(&Transaction<'_>) -> Folder) -> (Repo, Commit) {
+fn repo(
+    scratch: &Scratch,
+    limits: &Limits,
+    fill: impl FnOnce(&Transaction<'_>) -> Folder,
+) -> (Arc<Repo>, Commit) {
     let repo = Repo::create(&scratch.path("repo"), Mode::Archive, limits).expect("made");
     let cancel = Cancel::new();
     let workers = NonZeroUsize::new(2).expect("some");
@@ -24,7 +28,12 @@ fn repo(scratch: &Scratch, limits: &Limits, fill: impl FnOnce(&Transaction<'_>) 
     let commit = commit(fill(&transaction));
     transaction.put(Objects::Commit, &commit.to_bytes()).expect("put");
     transaction.finish().expect("whole");
-    (repo, commit)
+    (Arc::new(repo), commit)
+}
+
+/// Those below a folder, by two threads where contents are read.
+fn entries(repo: &Arc<Repo>, root: Folder, time: Time) -> CommitEntries {
+    CommitEntries::new(Arc::clone(repo), root, time, NonZeroUsize::new(2).expect("some"))
 }
 
 fn root(commit: &Commit) -> Folder {
@@ -46,7 +55,7 @@ fn commit(root: Folder) -> Commit {
 }
 
 /// Reads everything; paths, sizes, and what is in the files.
-fn read(entries: &mut CommitEntries<'_>) -> Result<Vec<(String, Vec<u8>)>, LayerError> {
+fn read(entries: &mut CommitEntries) -> Result<Vec<(String, Vec<u8>)>, LayerError> {
     let mut all = Vec::new();
     while let Some(entry) = entries.next_entry()? {
         assert_eq!(entry.meta.mtime, Time::from_seconds(7));
@@ -70,7 +79,7 @@ fn a_commit_is_its_files_in_the_order_of_a_canonical_tar() {
         let inner = put_folder(to, vec![("file", small)], vec![]);
         put_folder(to, vec![("b", link), ("z", file)], vec![("a", inner), ("a.b", inner)])
     });
-    let all = read(&mut CommitEntries::new(&repo, root(&commit), time(&commit))).expect("whole");
+    let all = read(&mut entries(&repo, root(&commit), time(&commit))).expect("whole");
     let all: Vec<(&str, &[u8])> = all.iter().map(|(path, content)| (&**path, &**content)).collect();
     let (empty, small) = (&b""[..], &b"small"[..]);
     assert_eq!(
@@ -87,7 +96,7 @@ fn a_commit_is_its_files_in_the_order_of_a_canonical_tar() {
     );
     let path = TreePath::parse(b"a").expect("a path");
     let folder = folder(&repo, &commit, &path).expect("there");
-    let all = read(&mut CommitEntries::new(&repo, folder, time(&commit))).expect("whole");
+    let all = read(&mut entries(&repo, folder, time(&commit))).expect("whole");
     assert_eq!(all.len(), 2);
     assert!(super::folder(&repo, &commit, &TreePath::parse(b"z").expect("a path")).is_err(), "a file");
 }
@@ -103,15 +112,15 @@ fn a_few_objects_that_mean_a_tree_without_end_are_stopped() {
     };
     let of_many = scratch();
     let (wide, commit) = repo(&of_many, &limits, |to| grow(to, 60, &["a", "b"]));
-    let mut entries = CommitEntries::new(&wide, root(&commit), time(&commit));
+    let mut endless = entries(&wide, root(&commit), time(&commit));
     for _ in 0..5000 {
-        assert!(entries.next_entry().expect("within the limit").is_some());
+        assert!(endless.next_entry().expect("within the limit").is_some());
     }
-    let error = entries.next_entry().expect_err("two to the sixty");
+    let error = endless.next_entry().expect_err("two to the sixty");
     assert!(matches!(error, LayerError::Limit { limit: 5000, .. }), "{error}");
     let of_deep = scratch();
     let (deep, commit) = repo(&of_deep, &limits, |to| grow(to, 200, &["a"]));
-    let error = read(&mut CommitEntries::new(&deep, root(&commit), time(&commit))).expect_err("too deep");
+    let error = read(&mut entries(&deep, root(&commit), time(&commit))).expect_err("too deep");
     assert!(error.to_string().len() > 5 && Fault::from(error).kind() == orlop_spec::Kind::Limit);
 }
 
@@ -133,7 +142,7 @@ fn a_flipped_bit_in_a_content_is_named() {
     bytes[middle] ^= 1;
     std::fs::remove_file(&place).expect("there");
     std::fs::write(&place, bytes).expect("written");
-    let error = read(&mut CommitEntries::new(&repo, root(&commit), time(&commit))).err();
+    let error = read(&mut entries(&repo, root(&commit), time(&commit))).err();
     let fault = Fault::from(error.expect("damaged"));
     assert_eq!(fault.kind(), orlop_spec::Kind::Integrity);
     assert!(format!("{fault:?}").contains(&id.to_string()), "{fault:?}");
@@ -147,4 +156,65 @@ fn a_subpath_begins_with_a_slash() {
     assert_eq!(split("origin:a:/"), Some(("origin:a".into(), "/".into())));
     assert_eq!(split("a:/usr//lib"), None);
     assert_eq!(split("a:/../lib"), None);
+}
+
+/// Small and large files, of which some are the same, and folders between them.
+fn many(to: &Transaction<'_>) -> Folder {
+    let file = |number: u64| {
+        let size =
+            if number.is_multiple_of(40) { 600_000 } else { usize::try_from(number * 17).expect("small") };
+        to.put_file(&header(REGULAR | 0o644, ""), &testkit::noise(number % 90, size)).expect("put")
+    };
+    let names: Vec<String> = (0..200).map(|number| format!("f{number:03}")).collect();
+    let files = (0..).zip(&names).map(|(number, name)| (name.as_str(), file(number))).collect();
+    let inner = put_folder(to, vec![("z", file(7))], vec![]);
+    put_folder(to, files, vec![("a", inner), ("f100.d", inner), ("z", inner)])
+}
+
+#[test]
+fn any_number_of_threads_reads_the_same() {
+    let (scratch, limits) = (testkit::scratch::scratch_in_memory(), Limits::default());
+    let (repo, commit) = repo(&scratch, &limits, many);
+    let by = |workers| {
+        let workers = NonZeroUsize::new(workers).expect("some");
+        let mut entries = CommitEntries::new(Arc::clone(&repo), root(&commit), time(&commit), workers);
+        let all = read(&mut entries).expect("whole");
+        assert_eq!(entries.ahead.is_some(), workers.get() > 1);
+        all
+    };
+    let alone = by(1);
+    assert_eq!(alone.len(), 1 + 200 + 6);
+    assert!(by(2) == alone && by(7) == alone);
+}
+
+#[test]
+fn who_reads_no_contents_has_none_read() {
+    let (scratch, limits) = (testkit::scratch::scratch_in_memory(), Limits::default());
+    let (repo, commit) = repo(&scratch, &limits, many);
+    let mut entries = entries(&repo, root(&commit), time(&commit));
+    while entries.next_entry().expect("whole").is_some() {
+        assert!(entries.walked.is_empty() && entries.ahead.is_none());
+    }
+}
+
+/// What lies before a damaged file is given first, whoever met the damage.
+#[test]
+fn damage_is_met_in_its_place() {
+    let (scratch, limits) = (testkit::scratch::scratch_in_memory(), Limits::default());
+    let (repo, commit) = repo(&scratch, &limits, many);
+    let tree = repo.dirtree(&commit.tree).expect("there");
+    let id = tree.file("f150").expect("a file");
+    std::fs::write(scratch.path(&format!("repo/objects/{}/{}.filez", id.folder(), id.rest())), "damaged")
+        .expect("written");
+    let mut entries = entries(&repo, root(&commit), time(&commit));
+    let mut last = None;
+    let error = loop {
+        match entries.next_entry() {
+            Ok(entry) => last = Some(entry.expect("the damage comes first").path.to_string()),
+            Err(error) => break error,
+        }
+        while entries.next_chunk().expect("only one is damaged").is_some() {}
+    };
+    assert_eq!(last.as_deref(), Some("f149"));
+    assert_eq!(Fault::from(error).kind(), orlop_spec::Kind::Integrity);
 }
