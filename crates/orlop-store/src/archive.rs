@@ -30,7 +30,7 @@ use orlop_spec::port::{
 };
 use orlop_spec::{AnyDigest, Descriptor, Fault};
 use sink::{Form, blob_name};
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -215,7 +215,7 @@ impl Keeper for OciArchive {
         let content = self.content();
         let limits = &self.options.limits;
         content.index.all_readable(content.members.place())?;
-        let kept: HashSet<AnyDigest> =
+        let kept: BTreeSet<AnyDigest> =
             reach::reach(self, limits, content.roots(), Damage::Refuse, &mut |_, _| ())?;
         let removed: Vec<_> =
             content.members.blobs().into_iter().filter(|(digest, _)| !kept.contains(digest)).collect();

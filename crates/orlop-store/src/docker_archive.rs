@@ -29,7 +29,7 @@ use orlop_spec::port::{
 };
 use orlop_spec::{AnyDigest, Config, Descriptor, Digest, Document, Limits, Manifest, json};
 use serde::{Deserialize, Serialize};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -202,7 +202,7 @@ struct Whole {
     /// Every blob that a document describes.
     blobs: Vec<Descriptor>,
     /// These, and digests that documents of unknown type mention.
-    digests: HashSet<AnyDigest>,
+    digests: BTreeSet<AnyDigest>,
 }
 
 /// Names are compared in their full form.

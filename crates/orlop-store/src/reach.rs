@@ -11,7 +11,7 @@ use orlop_spec::port::{Result, Source};
 use orlop_spec::{AnyDigest, Descriptor, Document, Fault, Index, Limits, Manifest, json};
 use serde::Deserialize as _;
 use serde_json::Value;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 /// What a reached descriptor stands for.
 pub(crate) enum Reached {
@@ -32,16 +32,16 @@ pub(crate) enum Damage {
     PassBy,
 }
 
-/// Walks from `roots` and shows every descriptor once, parents first. Returns every digest that was met.
+/// Walks from `roots` and shows every descriptor once, parents first. Returns every digest that was met, in an order that is the same for every run.
 pub(crate) fn reach(
     source: &dyn Source,
     limits: &Limits,
     roots: impl Iterator<Item = Descriptor>,
     damage: Damage,
     visit: &mut dyn FnMut(&Descriptor, &Reached),
-) -> Result<HashSet<AnyDigest>> {
+) -> Result<BTreeSet<AnyDigest>> {
     let mut walk =
-        Walk { source, limits, damage, seen: HashSet::new(), mentioned: HashSet::new(), next: Vec::new() };
+        Walk { source, limits, damage, seen: HashSet::new(), mentioned: BTreeSet::new(), next: Vec::new() };
     walk.push(roots, 0);
     while let Some((descriptor, depth)) = walk.next.pop() {
         let reached = walk.open(&descriptor, depth)?;
@@ -58,7 +58,7 @@ struct Walk<'a> {
     /// What was opened, and whether as a document: one blob may be a layer to one parent and a manifest to another.
     seen: HashSet<(AnyDigest, bool)>,
     /// Digests that are named and not opened: configs, layers, and texts in documents of unknown type.
-    mentioned: HashSet<AnyDigest>,
+    mentioned: BTreeSet<AnyDigest>,
     next: Vec<(Descriptor, u32)>,
 }
 
@@ -118,7 +118,7 @@ impl Walk<'_> {
 }
 
 /// Finds descriptors, and texts that are digests, anywhere in a value.
-fn search(value: &Value, descriptors: &mut Vec<Descriptor>, digests: &mut HashSet<AnyDigest>) {
+fn search(value: &Value, descriptors: &mut Vec<Descriptor>, digests: &mut BTreeSet<AnyDigest>) {
     match value {
         Value::String(text) => digests.extend(text.parse::<AnyDigest>().ok()),
         Value::Array(items) => items.iter().for_each(|item| search(item, descriptors, digests)),

@@ -7,7 +7,7 @@ use orlop_fs::{Dir, FileKind, Stat, temp};
 use orlop_layer::Time;
 use orlop_spec::port::{Keeper, Name, Result, Selector, Sweep, Swept};
 use orlop_spec::{AnyDigest, Descriptor};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 impl Keeper for Layout {
@@ -44,7 +44,7 @@ struct Broom {
     mode: Sweep,
     /// What changed later is young.
     oldest: Time,
-    kept: HashSet<AnyDigest>,
+    kept: BTreeSet<AnyDigest>,
     /// What symbolic links among the blobs lead to.
     pinned: HashSet<Identity>,
     swept: Swept,

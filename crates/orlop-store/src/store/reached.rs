@@ -8,12 +8,12 @@ use crate::reach::{self, Damage, Reached as Found, is_missing};
 use orlop_spec::digest::{AnyDigest, ChainId, DiffId};
 use orlop_spec::port::Result;
 use orlop_spec::{Config, Descriptor, graph, json};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 /// What must stay.
 #[derive(Debug, Default)]
 pub(super) struct Reached {
-    pub(super) blobs: HashSet<AnyDigest>,
+    pub(super) blobs: BTreeSet<AnyDigest>,
     pub(super) layers: HashSet<DiffId>,
     /// Of images that may have a tree.
     chains: HashSet<Box<[u8]>>,

@@ -102,9 +102,9 @@ impl StoreSink<'_> {
         }
         loop {
             let put = self.store.blobs.put(blob, origin, hints)?;
-            self.limit(blob)?;
             // One that was there, or was given its name by a quicker run, may be swept away before it is touched.
             if self.store.touch_blob(&blob.digest)? {
+                self.limit(blob)?;
                 return Ok(put);
             }
         }

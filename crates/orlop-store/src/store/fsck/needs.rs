@@ -9,7 +9,7 @@ use orlop_spec::digest::{AnyDigest, DiffId};
 use orlop_spec::media_type::{Distribution, Role};
 use orlop_spec::port::Result;
 use orlop_spec::{Config, Descriptor, Fault, graph, json};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::iter;
 
 /// What all images of a store need.
@@ -33,7 +33,7 @@ pub(super) struct Image {
     /// References that it can be fetched from.
     origins: Vec<Box<str>>,
     /// Everything that it reaches.
-    pub(super) digests: HashSet<AnyDigest>,
+    pub(super) digests: BTreeSet<AnyDigest>,
 }
 
 /// Reads the documents of all images, as far as they are whole.
