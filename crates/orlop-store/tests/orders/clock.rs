@@ -1,8 +1,9 @@
-//! When what began, and what got which random name.
+//! When runs began, and what got which random name.
 
 use super::conductor::{Step, What};
 use orlop_fs::Dir;
 use orlop_fs::seam::Operation;
+use orlop_fs::temp;
 use orlop_layer::Time;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -18,10 +19,13 @@ impl Clock {
         Self(Arc::new(Dir::open(folder).expect("a folder")))
     }
 
-    /// A file whose time was asked for gets a finer one when it is touched, and no later time is before that.
+    /// A file whose time was asked for gets a finer one when it is touched, and no later time is before that. But where the
+    /// coarse clock has moved since, it gets the time of that, which another file may have: so it is touched again.
     pub(crate) fn tick(&self) {
-        self.now();
-        self.0.touch("tick").expect("touched");
+        for _ in 0..2 {
+            self.now();
+            self.0.touch("tick").expect("touched");
+        }
     }
 
     pub(crate) fn now(&self) -> Time {
@@ -41,59 +45,61 @@ impl Clock {
     }
 }
 
-/// What is known of a run beyond the files.
+/// What is known of the runs beyond the files.
 pub(crate) struct Book {
     clock: Clock,
-    leases: PathBuf,
     /// Folders whose files come and go.
     lively: HashSet<Vec<u8>>,
-    sweepers: Vec<usize>,
     /// Random names, by who made them.
     aliases: HashMap<Vec<u8>, String>,
-    /// When leases and sweeps began, in their order.
-    times: Vec<(Time, String)>,
-    /// The step that each run takes.
-    taking: HashMap<usize, Step>,
+    /// When each run made its first file: a lease has that time, and a sweep takes it for now.
+    began: Vec<Option<Time>>,
+    luck: Luck,
+    is_unlucky: bool,
+}
+
+/// Which of two runs has the random name that comes first, where both have one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Luck {
+    OfFirst,
+    OfLast,
 }
 
 impl Book {
-    pub(crate) fn new(clock: Clock, place: &Path, lively: &[PathBuf], sweepers: Vec<usize>) -> Self {
+    pub(crate) fn new(clock: Clock, place: &Path, lively: &[PathBuf], (actors, luck): (usize, Luck)) -> Self {
         let bytes = |folder: &PathBuf| place.join(folder).into_os_string().into_encoded_bytes();
         Self {
             clock,
-            leases: place.join("leases"),
             lively: lively.iter().map(bytes).collect(),
-            sweepers,
             aliases: HashMap::new(),
-            times: Vec::new(),
-            taking: HashMap::new(),
+            began: vec![None; actors],
+            luck,
+            is_unlucky: false,
         }
     }
 
-    pub(crate) fn times(&self) -> &[(Time, String)] {
-        &self.times
+    /// Whether names came in another order than they should.
+    pub(crate) fn is_unlucky(&self) -> bool {
+        self.is_unlucky
     }
 
-    pub(crate) fn is_sweeper(&self, actor: usize) -> bool {
-        self.sweepers.contains(&actor)
+    /// The runs that had begun at a time, a bit each.
+    pub(crate) fn begun_by(&self, when: Time) -> u8 {
+        let bits = self.began.iter().enumerate();
+        bits.filter(|(_, began)| began.is_some_and(|it| it <= when)).map(|(actor, _)| 1 << actor).sum()
     }
 
     pub(crate) fn alias(&self, name: &[u8]) -> String {
         self.aliases.get(name).cloned().unwrap_or_else(|| String::from_utf8_lossy(name).into_owned())
     }
 
-    /// Files without names are seen by their writer alone; when they were made matters to a sweep that is to begin.
-    /// Folders are all there, and stay.
+    /// Whether nobody else can tell when it is done: folders are all there, and stay, and what is forced to the disk is
+    /// there for everybody before.
     pub(crate) fn is_private(&self, step: &Step) -> bool {
         match step.what {
-            What::Change(Operation::Sync | Operation::MakeDir) => true,
-            What::Change(_) => step.about.is_empty() && self.all_sweeps_began(),
+            What::Change(operation) => matches!(operation, Operation::Sync | Operation::MakeDir),
             What::Glance(_) => !self.is_lively(&step.about),
         }
-    }
-
-    fn all_sweeps_began(&self) -> bool {
-        self.times.iter().filter(|(_, name)| name.starts_with("sweep")).count() == self.sweepers.len()
     }
 
     fn is_lively(&self, path: &[u8]) -> bool {
@@ -101,33 +107,35 @@ impl Book {
         self.lively.contains(path) || self.lively.contains(parent)
     }
 
+    /// A run comes to a step, and tells what it is about under a name that is the same in every order.
+    pub(crate) fn meet(&mut self, actor: usize, step: &Step) -> String {
+        let at = step.about.iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1);
+        let (folder, name) = step.about.split_at(at);
+        if is_random(name) && !self.aliases.contains_key(name) {
+            let own = format!("{actor}.");
+            let count = self.aliases.values().filter(|alias| alias.contains(&own)).count();
+            let kind = if temp::is_temp_name(name) { "temp " } else { "" };
+            let alias = format!("{kind}{own}{count}");
+            let is_wrong = |(other, known): (&Vec<u8>, &String)| {
+                !temp::is_temp_name(other)
+                    && (name < other.as_slice()) != ((alias < *known) == (self.luck == Luck::OfFirst))
+            };
+            self.is_unlucky |= kind.is_empty() && self.aliases.iter().any(is_wrong);
+            self.aliases.insert(name.into(), alias);
+        }
+        format!("{}{}", String::from_utf8_lossy(folder), self.alias(name))
+    }
+
     /// The clock moves with every step.
     pub(crate) fn before(&mut self, actor: usize, step: &Step) {
         self.clock.tick();
-        let sweep = format!("sweep {actor}");
-        let is_begin = step.what == What::Change(Operation::Create) && step.about.is_empty();
-        if is_begin && self.is_sweeper(actor) && self.times.iter().all(|(_, name)| *name != sweep) {
-            self.times.push((self.clock.now(), sweep));
+        if self.began[actor].is_none() && step.begins() {
+            self.began[actor] = Some(self.clock.now());
         }
-        self.taking.insert(actor, step.clone());
     }
+}
 
-    /// Notes what got a random name.
-    pub(crate) fn after(&mut self, actor: usize) {
-        let Some(Step { what: What::Change(Operation::Link), about }) = self.taking.remove(&actor) else {
-            return;
-        };
-        let digits = about.rsplit(|byte| *byte == b'-').next().unwrap_or_default();
-        if digits.len() != 12 || !digits.iter().all(u8::is_ascii_alphanumeric) {
-            return;
-        }
-        let own = format!("{actor}.");
-        let count = self.aliases.values().filter(|alias| alias.starts_with(&own)).count();
-        let alias = format!("{own}{count}");
-        if let Ok(Some(lease)) = Dir::open(&self.leases).and_then(|leases| leases.try_stat(&about)) {
-            self.times.push((lease.mtime, alias.clone()));
-            self.times.sort();
-        }
-        self.aliases.insert(about, alias);
-    }
+fn is_random(name: &[u8]) -> bool {
+    let digits = name.strip_prefix(temp::PREFIX.as_bytes()).unwrap_or(name);
+    digits.len() == 12 && digits.iter().all(u8::is_ascii_alphanumeric)
 }

@@ -22,9 +22,26 @@ pub(crate) struct Step {
     pub(crate) about: Vec<u8>,
 }
 
+impl Step {
+    /// Whether a file without a name is made.
+    pub(crate) fn begins(&self) -> bool {
+        self.what == What::Change(Operation::Create) && self.about.is_empty()
+    }
+}
+
+/// What a thread waits to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    pub(crate) what: What,
+    /// Under a name that is the same in every order.
+    pub(crate) about: String,
+    /// How often the thread has said that it forgets, and what it keeps in mind.
+    pub(crate) part: u32,
+}
+
 /// Where the threads of one run are.
 struct Board {
-    waiting: Vec<Option<Step>>,
+    waiting: Vec<Option<(Step, Waiting)>>,
     ended: Vec<bool>,
     /// Who may run.
     turn: Option<usize>,
@@ -50,6 +67,13 @@ pub(crate) struct Conductor(Arc<Inner>);
 
 thread_local! {
     static ACTOR: Cell<Option<usize>> = const { Cell::new(None) };
+    static PART: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Said by a run between two things that it does: what it does from now on depends on nothing that it saw before, but for
+/// this.
+pub(crate) fn forget_but(kept: u8) {
+    PART.set((PART.get() & !0xff) + 0x100 + u32::from(kept));
 }
 
 static RUN: Mutex<Option<Conductor>> = Mutex::new(None);
@@ -77,6 +101,7 @@ impl Conductor {
     /// What the thread of an actor does.
     pub(crate) fn act<R>(&self, actor: usize, work: impl FnOnce() -> R) -> R {
         ACTOR.set(Some(actor));
+        PART.set(0);
         self.wait_for_turn(self.board(), actor);
         let done = work();
         ACTOR.set(None);
@@ -97,22 +122,17 @@ impl Conductor {
     pub(crate) fn replay(&self, script: impl IntoIterator<Item = usize>) {
         let mut board = self.board();
         board.script.extend(script);
-        if let Some(first) = board.script.pop_front() {
+        if let Some(first) = board.next() {
             board.allow(first);
             drop(board);
             self.go(first);
         }
     }
 
-    /// Lets an actor take its step.
-    pub(crate) fn step(&self, actor: usize) {
-        self.replay([actor]);
-    }
-
     /// What an actor waits to do; nothing when it has ended.
-    pub(crate) fn next(&self, actor: usize) -> Option<Step> {
+    pub(crate) fn next(&self, actor: usize) -> Option<Waiting> {
         let board = self.board();
-        if board.ended[actor] { None } else { board.waiting[actor].clone() }
+        if board.ended[actor] { None } else { board.waiting[actor].as_ref().map(|(_, it)| it.clone()) }
     }
 
     pub(crate) fn order(&self) -> String {
@@ -147,8 +167,7 @@ impl Conductor {
 
     /// Gives the turn to whom the script says, or back.
     fn hand_on(&self, board: &mut Board, actor: usize) {
-        board.book.after(actor);
-        board.turn = board.script.pop_front();
+        board.turn = board.next();
         match board.turn {
             None => self.0.still.notify_all(),
             Some(next) => {
@@ -175,15 +194,22 @@ impl Conductor {
         if board.book.is_private(&step) {
             return Verdict::Go;
         }
-        board.waiting[actor] = Some(step);
+        let (what, about) = (step.what, board.book.meet(actor, &step));
+        board.waiting[actor] = Some((step, Waiting { what, about, part: PART.get() }));
         self.hand_on(&mut board, actor);
         self.wait_for_turn(board, actor)
     }
 }
 
 impl Board {
+    /// Who comes next. A run that should have a step left and has ended is found out when the script is at its end.
+    fn next(&mut self) -> Option<usize> {
+        let (script, ended) = (&mut self.script, &self.ended);
+        std::iter::from_fn(|| script.pop_front()).find(|actor| !ended[*actor])
+    }
+
     fn allow(&mut self, actor: usize) {
-        let step = self.waiting[actor].clone().expect("it waits");
+        let (step, _) = self.waiting[actor].clone().expect("it waits");
         self.book.before(actor, &step);
         self.order.push((actor, step));
     }
