@@ -357,3 +357,34 @@ fn every_compression_of_the_specification_is_read() {
     run(&scratch, &["copy", QUIET, "aci:plain.aci", "oci:l:1"], 0);
     tells(&scratch, &["copy", "oci:l:1", "oci:l:2", "--compress=xz"], 64, &["xz", "gzip or zstd"]);
 }
+
+#[test]
+fn a_bundle_becomes_a_container_with_its_limits() {
+    let scratch = image();
+    run(&scratch, &["bundle", QUIET, "oci:l:1", "b"], 0);
+    let told = run(
+        &scratch,
+        &["aci", "from-bundle", QUIET, "b", "b.aci", "--compress=none", "--aci-name=example.com/b:2"],
+        0,
+    );
+    let id = Digest::of(Algorithm::Sha512, &read(&scratch, "b.aci")).hex();
+    assert_eq!(told, format!("aci:b.aci sha512-{id}\n"));
+    run(&scratch, &["aci", "validate", "b.aci"], 0);
+    let manifest: Value =
+        serde_json::from_str(&run(&scratch, &["aci", "cat-manifest", "b.aci"], 0)).expect("JSON");
+    assert_eq!(manifest["app"]["exec"], json!(["/bin/sh", "-c", "true"]));
+    assert_eq!((&manifest["app"]["user"], &manifest["app"]["group"]), (&json!("7"), &json!("8")));
+    assert_eq!(manifest["app"]["isolators"][0]["name"], "os/linux/capabilities-retain-set");
+    run(&scratch, &["unpack", QUIET, "aci:b.aci", "u"], 0);
+    assert_eq!(dump(&scratch.path("u")), dump(&scratch.path("b/rootfs")));
+    if let Some(actool) = actool() {
+        actool.command().arg("validate").arg(scratch.path("b.aci")).ok();
+    }
+    let edit = |from: &str, to: &str| {
+        let config = String::from_utf8(read(&scratch, "b/config.json")).expect("text");
+        scratch.file("b/config.json", config.replace(from, to));
+    };
+    edit("\"path\": \"rootfs\"", "\"path\": \"../r\"");
+    tells(&scratch, &["aci", "from-bundle", "b", "c.aci"], 64, &["is not in the bundle", "rootfs:DIR"]);
+    assert!(!scratch.path("c.aci").exists());
+}

@@ -13,6 +13,7 @@
 
 pub mod archive;
 mod error;
+pub mod from_bundle;
 pub mod from_config;
 pub mod into_config;
 mod isolator;

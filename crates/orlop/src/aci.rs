@@ -1,6 +1,7 @@
 //! App Container Images: read as a tree that knows how it runs, and made of any image.
 
 pub mod archive;
+pub mod bundle;
 pub mod check;
 pub mod dependencies;
 pub mod source;

@@ -100,7 +100,7 @@ impl<'a> Outside<'a> {
     }
 
     /// A tar that is to be made.
-    fn new_tar(&self, file: &File) -> NewTar<'a> {
+    pub fn new_tar(&self, file: &File) -> NewTar<'a> {
         NewTar { file: file.clone(), tmpdir: self.tmpdir.clone(), stdout: self.stdout }
     }
 

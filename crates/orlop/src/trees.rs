@@ -216,7 +216,12 @@ pub struct FolderTree {
 impl FolderTree {
     /// Opens a folder.
     pub fn open(path: &Path) -> Result<Self> {
-        Ok(Self { folder: Dir::open(path)?, journal: None })
+        Ok(Self::of(Dir::open(path)?))
+    }
+
+    /// A folder that is open.
+    pub fn of(folder: Dir) -> Self {
+        Self { folder, journal: None }
     }
 
     /// Lets scans leave notes for the next one in `tmpdir`, where that is a folder.

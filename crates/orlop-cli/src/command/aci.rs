@@ -1,6 +1,7 @@
-//! `orlop aci cat-manifest|validate`
+//! `orlop aci cat-manifest|from-bundle|validate`
 
 mod cat_manifest;
+mod from_bundle;
 mod validate;
 
 use super::Outcome;
@@ -9,7 +10,7 @@ use crate::shell::Shell;
 use clap::{Args, Subcommand};
 use orlop::spec::Fault;
 
-/// Look at App Container Images, the images of rkt. Other verbs take them as aci:FILE.
+/// Judge App Container Images, the images of rkt, and make them of bundles. Other verbs take them as aci:FILE.
 #[derive(Args)]
 #[command(subcommand_value_name = "VERB", subcommand_help_heading = "Verbs", disable_help_subcommand = true)]
 pub struct Arguments {
@@ -20,12 +21,14 @@ pub struct Arguments {
 #[derive(Subcommand)]
 enum Verb {
     CatManifest(Deferred<cat_manifest::Arguments>),
+    FromBundle(Box<Deferred<from_bundle::Arguments>>),
     Validate(Box<Deferred<validate::Arguments>>),
 }
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     match &arguments.verb {
         Verb::CatManifest(arguments) => cat_manifest::run(arguments, shell),
+        Verb::FromBundle(arguments) => from_bundle::run(arguments, shell),
         Verb::Validate(arguments) => validate::run(arguments, shell),
     }
 }

@@ -200,7 +200,7 @@ impl Copying {
 }
 
 /// Parses `xz`, or how layers are compressed.
-fn press(text: &str) -> Result<Press, orlop::layer::Error> {
+pub fn press(text: &str) -> Result<Press, orlop::layer::Error> {
     if text == "xz" { Ok(Press::Xz) } else { text.parse().map(Press::Layer) }
 }
 

@@ -109,7 +109,7 @@ impl fmt::Display for Unsaid {
                 write!(out, "the image has no account \"{}\": its group is taken to be 0", quoted(user))
             }
             Self::WorkingDir(folder) => write!(out, "\"{}\" is no absolute folder", quoted(folder)),
-            Self::Port(port) => write!(out, "\"{}\" is no port", quoted(port)),
+            Self::Port(port) => write!(out, "\"{}\" is no port, or has ports of others in it", quoted(port)),
         }
     }
 }
@@ -229,24 +229,34 @@ fn mount_points(execution: &Execution) -> Vec<MountPoint> {
     execution.volumes.keys().map(|path| point(path)).collect()
 }
 
+/// A port has one name: what is said of it again, alone or in a range, is not repeated.
 fn ports(execution: &Execution, unsaid: &mut Vec<Unsaid>) -> Vec<Port> {
     let mut names = Names::default();
-    let mut ports = Vec::new();
+    let mut ports: Vec<Port> = Vec::new();
     for text in execution.exposed_ports.keys() {
         let (numbers, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
         let (first, last) = numbers.split_once('-').unwrap_or((numbers, numbers));
-        match (first.parse::<u16>(), last.parse::<u16>()) {
-            (Ok(first), Ok(last)) if first != 0 && first <= last => {
-                let count = u64::from(last - first) + 1;
-                ports.push(Port {
-                    name: names.give(text),
-                    protocol: protocol.into(),
-                    port: first.into(),
-                    count: (count > 1).then_some(count),
-                    socket_activated: false,
-                });
-            }
-            _ => unsaid.push(Unsaid::Port(text.clone())),
+        let range = first.parse::<u16>().ok().zip(last.parse::<u16>().ok());
+        let Some((first, last)) = range.filter(|(first, last)| *first != 0 && first <= last) else {
+            unsaid.push(Unsaid::Port(text.clone()));
+            continue;
+        };
+        let (first, count) = (u64::from(first), u64::from(last - first) + 1);
+        let is_said = |port: &Port| {
+            &*port.protocol == protocol
+                && port.port < first + count
+                && first < port.port + port.count.unwrap_or(1)
+        };
+        match ports.iter().find(|port| is_said(port)) {
+            Some(port) if count == 1 || port.port == first && port.count == Some(count) => {}
+            Some(_) => unsaid.push(Unsaid::Port(text.clone())),
+            None => ports.push(Port {
+                name: names.give(text),
+                protocol: protocol.into(),
+                port: first,
+                count: (count > 1).then_some(count),
+                socket_activated: false,
+            }),
         }
     }
     ports
@@ -254,11 +264,11 @@ fn ports(execution: &Execution, unsaid: &mut Vec<Unsaid>) -> Vec<Port> {
 
 /// Names that were given already.
 #[derive(Default)]
-struct Names(HashSet<Box<str>>);
+pub(super) struct Names(HashSet<Box<str>>);
 
 impl Names {
     /// A name for the text; with a number behind it where another text has it.
-    fn give(&mut self, text: &str) -> Box<str> {
+    pub(super) fn give(&mut self, text: &str) -> Box<str> {
         let name = Grammar::Name.make(text).unwrap_or_else(|| "unnamed".into());
         let numbered = (2u32..).map(|number| format!("{name}-{number}").into_boxed_str());
         let free = [name.clone()].into_iter().chain(numbered).find(|name| !self.0.contains(name));

@@ -60,7 +60,7 @@ impl TreeTarget for AciTarget<'_> {
     }
 }
 
-const NO_ZSTD: crate::Error = crate::Error::Unfit {
+pub(super) const NO_ZSTD: crate::Error = crate::Error::Unfit {
     what: "no tool of App Containers reads zstd",
     hint: "compress it with gzip, xz or none",
 };
