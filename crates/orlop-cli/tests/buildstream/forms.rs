@@ -176,6 +176,14 @@ fn what_no_source_can_mean_is_refused_with_its_place_in_the_file() {
         return;
     };
     project.write("img/oci-layout", "{}");
+    project.write("folder/file", "");
+    for name in ["x", "y"] {
+        cases::machine(name).write(&project.folder().path(name));
+        run(
+            project.folder(),
+            &["copy", &format!("oci:{name}:latest"), &format!("oci:project/two:{name}"), "--progress=none"],
+        );
+    }
     let cases = [
         ("url: 'reg:img', path: img", "exactly one of"),
         ("track: v1", "exactly one of"),
@@ -184,6 +192,8 @@ fn what_no_source_can_mean_is_refused_with_its_place_in_the_file() {
         ("url: 'bad:img'", "names no place"),
         ("url: 'reg:img', registry-url: x", "registry-url"),
         ("path: nowhere", "nowhere"),
+        ("path: folder", "no OCI layout"),
+        ("path: two", "none was chosen"),
     ];
     for (words, told) in cases {
         write(&project, "x.bst", &format!("kind: import\nsources:\n- {{kind: oci, {words}}}\n"));

@@ -7,6 +7,7 @@ mod credentials;
 mod forms;
 mod guide;
 mod made;
+mod package;
 mod registry;
 
 use std::fs;

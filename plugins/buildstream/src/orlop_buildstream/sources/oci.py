@@ -412,6 +412,10 @@ class _LocalFile(_File):
 class _Local(_Place):
     """A layout or an archive of the project"""
 
+    def __init__(self, path: str):
+        # What an archive is shows its content. A folder must be a layout: any other one would be taken for the files.
+        super().__init__("oci:" + path if os.path.isdir(path) else path)
+
     def info(self):
         return self.reference, SourceInfoMedium.LOCAL, SourceVersionType.OCI_DIGEST
 
