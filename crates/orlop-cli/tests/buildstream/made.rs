@@ -28,15 +28,18 @@ fn s5_commands_run_inside_an_image() {
     let it = project.folder();
     it.folder("tree/bin");
     fs::copy(&busybox.path, it.path("tree/bin/busybox")).expect("a static program");
-    symlink("busybox", it.path("tree/bin/sh")).expect("a link");
-    symlink("busybox", it.path("tree/bin/mkdir")).expect("a link");
+    for name in ["sh", "mkdir", "cat"] {
+        symlink("busybox", it.path(&format!("tree/bin/{name}"))).expect("a link");
+    }
+    it.folder("tree/etc");
+    it.file("tree/etc/marker", "from inside");
     run(it, &["build", "tree", "oci:project/img:v1", "--platform=linux/amd64"]);
     let source = "kind: import\nsources:\n- {kind: oci, path: img, platform: linux/amd64}\n";
     write(&project, "sysroot.bst", source);
-    let script = "kind: script\nbuild-depends: [sysroot.bst]\nvariables: {install-root: /out}\nconfig:\n  commands:\n  - mkdir -p /out && echo from inside >/out/said\n";
+    let script = "kind: script\nbuild-depends: [sysroot.bst]\nvariables: {install-root: /out}\nconfig:\n  commands:\n  - mkdir -p /out && cat /etc/marker >/out/said\n";
     write(&project, "inside.bst", script);
     project.ok(&["build", "inside.bst"]);
-    assert_eq!(listing(&project.artifact("inside.bst", "made")), ["said from inside\n"]);
+    assert_eq!(listing(&project.artifact("inside.bst", "made")), ["said from inside"]);
     proof::ran(PROOF, 1);
 }
 
