@@ -217,3 +217,58 @@ fn a_commit_is_exported_as_the_real_tool_exports_it_and_as_an_image_that_brings_
     assert_eq!((missing.code(), root.join("none").exists()), (Some(2), false));
     proof::ran("ostree: exports", 4);
 }
+
+#[test]
+fn what_a_repository_lacks_is_read_in_its_parent() {
+    let Some(ostree) = testkit::peer("ostree") else {
+        return proof::skipped("ostree: parents", "ostree is missing");
+    };
+    let it = scratch();
+    let root = it.root();
+    it.folder("t/d");
+    it.file("t/d/f", "below\n");
+    it.folder("u");
+    it.file("u/g", "above\n");
+    let theirs = |words: &[&str]| ostree.command().args(words).current_dir(root).ok().out();
+    for (mode, of_parent) in [("bare-user", "bare-user"), ("archive", "bare-user")] {
+        let (below, a, b) = (
+            format!("below-{mode}-{of_parent}"),
+            format!("a-{mode}-{of_parent}"),
+            format!("b-{mode}-{of_parent}"),
+        );
+        theirs(&["init", &format!("--repo={below}"), &format!("--mode={of_parent}")]);
+        theirs(&["commit", &format!("--repo={below}"), "-b", "base", "--timestamp=@5", "t"]);
+        for repo in [&a, &b] {
+            well(root, &["init", &format!("--repo={repo}"), &format!("--mode={mode}")]);
+            let config = config(&it, repo) + &format!("parent={}\n", it.path(&below).display());
+            it.file(&format!("{repo}/config"), config);
+        }
+        let (a, b) = (format!("--repo={a}"), format!("--repo={b}"));
+        for words in [&["rev-parse", "base"][..], &["ls", "-R", "-C", "base"], &["log", "base"], &["refs"]] {
+            let [verb, rest @ ..] = words else { unreachable!("each has a verb") };
+            assert_eq!(
+                well(root, &[&[*verb, &b], rest].concat()),
+                theirs(&[&[*verb, &a], rest].concat()),
+                "{words:?}"
+            );
+        }
+        let commit = ["-b", "mine", "--timestamp=@7", "--tree=ref=base", "--tree=dir=u"];
+        assert_eq!(
+            well(root, &[&["commit", &b], &commit[..]].concat()),
+            theirs(&[&["commit", &a], &commit[..]].concat())
+        );
+        let objects = |repo: &str| {
+            let find = testkit::Command::new("find").args(["objects", "-type", "f"]);
+            lines(&find.current_dir(root.join(repo.trim_start_matches("--repo="))).ok().out())
+        };
+        // What lay below another folder for a moment is not needed, and may be there.
+        well(root, &["prune", &b, "--refs-only"]);
+        assert_eq!(objects(&b), objects(&a), "what the parent has is not written again");
+        well(root, &["checkout", &b, "-U", "mine", &format!("out{b}")]);
+        assert_eq!(fs::read_to_string(root.join(format!("out{b}/d/f"))).expect("checked out"), "below\n");
+        assert!(well(root, &["fsck", &b]).ends_with(": 0 damaged or missing\n"));
+        theirs(&["fsck", &b, "--quiet"]);
+        assert_eq!(well(root, &["cat", &b, "mine", "/d/f", "/g"]), "below\nabove\n");
+    }
+    proof::ran("ostree: parents", 2);
+}

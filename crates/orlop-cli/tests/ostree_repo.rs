@@ -254,6 +254,92 @@ fn a_summary_says_what_the_real_tool_says() {
     proof::ran("ostree: summary", 4);
 }
 
+/// The same refs of collections in two repositories, whose summaries the two tools make.
+#[test]
+fn refs_of_collections_are_told_as_the_real_tool_tells_them() {
+    let Some(ostree) = testkit::peer("ostree") else {
+        return proof::skipped("ostree: collections", "ostree is missing");
+    };
+    let scratch = trees();
+    let root = scratch.root();
+    for (number, own) in [&[][..], &["--collection-id=org.example.Own"]].into_iter().enumerate() {
+        let (a, b) = (format!("a{number}"), format!("b{number}"));
+        for repo in [&a, &b] {
+            let place = format!("--repo={repo}");
+            well(root, &[&["init", &place, "--mode=archive"], own].concat());
+            well(root, &["commit", &place, "-b", "main", "--timestamp=@1000", "t"]);
+            well(root, &["commit", &place, "-b", "app/x", "--timestamp=@2000", "u"]);
+            let id = well(root, &["rev-parse", &place, "main"]);
+            for name in
+                ["mirrors/org.other.B/app/y", "mirrors/org.aaa.A/z", "remotes/of/r", "remotes/plain/p"]
+            {
+                let (folder, _) = name.rsplit_once('/').expect("beneath a folder");
+                scratch.folder(&format!("{repo}/refs/{folder}"));
+                scratch.file(&format!("{repo}/refs/{name}"), &id);
+            }
+            well(
+                root,
+                &["remote", "add", &place, "--set=collection-id=org.remote.C", "of", "http://h.example"],
+            );
+            well(root, &["remote", "add", &place, "plain", "http://h.example"]);
+        }
+        let (theirs_at, ours_at) = (format!("--repo={a}"), format!("--repo={b}"));
+        theirs(&ostree, root, &["summary", &theirs_at, "--update"]);
+        well(root, &["summary", &ours_at, "--update"]);
+        let sorted = |text: String| {
+            let mut lines: Vec<_> = text.lines().map(ToOwned::to_owned).collect();
+            lines.sort();
+            lines
+        };
+        for words in [
+            &["refs", "-c"][..],
+            &["refs", "-c", "org.other.B"],
+            &["refs", "--collections", "org.remote.C"],
+            &["refs", "-c", "org.no.One"],
+        ] {
+            let expected = sorted(theirs(&ostree, root, &[&words[..1], &[&ours_at], &words[1..]].concat()));
+            assert_eq!(
+                sorted(well(root, &[&words[..1], &[&ours_at], &words[1..]].concat())),
+                expected,
+                "{words:?}"
+            );
+            assert_eq!(
+                sorted(theirs(&ostree, root, &[&words[..1], &[&theirs_at], &words[1..]].concat())),
+                expected
+            );
+        }
+        // The present is in theirs: when it was made, and with it the commit that tells of the collection.
+        let summary = |place: &str| {
+            let mut lines = sorted(theirs(&ostree, root, &["summary", place, "--view"]));
+            lines.retain(|line| !line.starts_with("Last-Modified"));
+            lines
+        };
+        let is_of_the_present = |line: &&String| line.contains("20") && line.contains("Timestamp");
+        let (ours_told, theirs_told) = (summary(&ours_at), summary(&theirs_at));
+        let differing: Vec<_> = theirs_told.iter().filter(|line| !ours_told.contains(line)).collect();
+        assert!(differing.len() <= 2 * own.len(), "{differing:?}\n{ours_told:#?}");
+        assert_eq!(differing.iter().filter(|line| is_of_the_present(line)).count(), own.len());
+        assert_eq!(theirs_told.len(), ours_told.len(), "{ours_told:#?}");
+        let config = |repo: &str| fs::read_to_string(root.join(repo).join("config")).expect("a config");
+        assert_eq!(config(&b), config(&a));
+        theirs(&ostree, root, &["fsck", &ours_at, "--quiet"]);
+        assert_eq!(
+            well(root, &["summary", &ours_at, "--raw"]),
+            theirs(&ostree, root, &["summary", &ours_at, "--raw"])
+        );
+        let told = sorted(well(root, &["summary", &ours_at, "--view"]));
+        assert!(told.contains(&"* (org.other.B, app/y)".to_owned()), "{told:?}");
+        let bytes = fs::read(root.join(&b).join("summary")).expect("a summary");
+        well(root, &["summary", &ours_at, "--update"]);
+        assert_eq!(
+            fs::read(root.join(&b).join("summary")).expect("a summary"),
+            bytes,
+            "the present is not in it"
+        );
+    }
+    proof::ran("ostree: collections", 2);
+}
+
 #[test]
 fn checkouts_are_those_of_the_real_tool() {
     let Some(ostree) = testkit::peer("ostree") else {

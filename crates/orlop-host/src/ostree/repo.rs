@@ -11,6 +11,8 @@
 //! .lock                       held by all who write (shared) or remove (alone)
 //! ```
 //!
+//! A repository may have a parent (`parent` in the config): what it lacks is read there, and not written again.
+//!
 //! Invariant: no object is believed before its bytes were hashed. What is written is seen by nobody before it is whole
 //! and on the disk: objects come first, then commits, then refs.
 
@@ -55,7 +57,12 @@ pub struct Repo {
     mode: Mode,
     config: KeyFile,
     limits: Limits,
+    /// Where objects and refs are looked for that are not here.
+    parent: Option<Box<Repo>>,
 }
+
+/// Parents of parents, at most: one may name itself.
+const PARENTS: usize = 8;
 
 /// The folders that every repository has.
 const FOLDERS: [&str; 9] = [
@@ -81,6 +88,11 @@ impl Repo {
 
     /// Opens the repository that an open folder is.
     pub fn open_at(dir: Dir, limits: &Limits) -> Result<Self, Error> {
+        Self::open_beneath(dir, limits, PARENTS)
+    }
+
+    /// Recursion ends after so many parents.
+    fn open_beneath(dir: Dir, limits: &Limits, parents: usize) -> Result<Self, Error> {
         let place = || dir.path().to_path_buf();
         let lacks = |missing| {
             move |error: orlop_fs::Error| match error {
@@ -93,8 +105,9 @@ impl Repo {
         let config = KeyFile::parse(&config)
             .map_err(|source| RepoError::BadConfig { place: dir.path().to_path_buf(), source })?;
         let mode = mode_of(&config, &dir)?;
+        let parent = parent_of(&config, &dir, limits, parents)?;
         let folders = (0..=255u8).map(|_| OnceLock::new()).collect();
-        Ok(Self { objects, folders, mode, config, limits: limits.clone(), dir })
+        Ok(Self { objects, folders, mode, config, limits: limits.clone(), parent, dir })
     }
 
     /// Makes a repository, and the folder where there is none. One that is there already must have the same mode.
@@ -154,8 +167,15 @@ impl Repo {
 
     /// Whether a commit was fetched only in part.
     pub fn is_partial(&self, commit: &ObjectId) -> Result<bool, Error> {
-        let Some(state) = self.subfolder(&["state"])? else { return Ok(false) };
-        Ok(state.try_stat(format!("{commit}.commitpartial"))?.is_some())
+        let name = format!("{commit}.commitpartial");
+        let is_here = match self.subfolder(&["state"])? {
+            Some(state) => state.try_stat(name)?.is_some(),
+            None => false,
+        };
+        match &self.parent {
+            Some(parent) if !is_here => parent.is_partial(commit),
+            _ => Ok(is_here),
+        }
     }
 
     /// The folder of `objects` that holds what begins with the first byte of an id, where there is one.
@@ -207,6 +227,31 @@ fn mode_of(config: &KeyFile, dir: &Dir) -> Result<Mode, Error> {
     match Mode::from_word(&word) {
         Some(mode) => Ok(mode),
         None => Err(RepoError::UnknownMode { place: place(), mode: word }.into()),
+    }
+}
+
+/// The repository that a config names as the parent. As everywhere, a path that is not absolute begins where the process is.
+fn parent_of(
+    config: &KeyFile,
+    dir: &Dir,
+    limits: &Limits,
+    parents: usize,
+) -> Result<Option<Box<Repo>>, Error> {
+    let Some(path) = config.string("core", "parent")?.filter(|path| !path.is_empty()) else {
+        return Ok(None);
+    };
+    if parents == 0 {
+        return Err(RepoError::Parents { most: PARENTS }.into());
+    }
+    let opened = Dir::open(&*path).map_err(Error::from);
+    let opened = opened.and_then(|parent| Repo::open_beneath(parent, limits, parents - 1));
+    let bad = |source| RepoError::BadParent { place: dir.path().to_path_buf(), source: Box::new(source) };
+    match opened {
+        // It has told which one it is.
+        Err(Error::Repo(error @ (RepoError::BadParent { .. } | RepoError::Parents { .. }))) => {
+            Err(error.into())
+        }
+        opened => Ok(Some(Box::new(opened.map_err(bad)?))),
     }
 }
 

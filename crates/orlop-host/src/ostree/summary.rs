@@ -6,6 +6,9 @@
 //!             metadata of the repository
 //! ```
 //!
+//! Where the repository belongs to a collection (`core.collection-id`), the refs are those of it, and `ostree-metadata` is one of them.
+//! Refs of other collections are in the metadata: `ostree.summary.collection-map`, `a{sa(s(taya{sv}))}`, sorted.
+//!
 //! Sizes lie as the machine that wrote them counts, and so little-endian here; times within metadata big-endian.
 //!
 //! Invariant: what was parsed prints to the same bytes; names follow the grammar, are sorted and come once.
@@ -13,7 +16,8 @@
 use super::id::ObjectId;
 use super::object::Malformed;
 use super::refname::RefName;
-use super::variant::{Dict, Variant, View, Writer};
+use super::variant::{Dict, Variant, View, Writer, nul_ended};
+use std::collections::BTreeMap;
 
 const TYPE: &str = "(a(s(taya{sv}))a{sv})";
 
@@ -25,6 +29,10 @@ pub const MODE: &str = "ostree.summary.mode";
 pub const LAST_MODIFIED: &str = "ostree.summary.last-modified";
 /// Whether deleted commits leave something behind.
 pub const TOMBSTONES: &str = "ostree.summary.tombstone-commits";
+/// The collection whose refs the summary lists.
+pub const COLLECTION: &str = "ostree.summary.collection-id";
+/// The refs of other collections.
+pub const COLLECTIONS: &str = "ostree.summary.collection-map";
 /// Whether static deltas are found by an index of their own.
 pub const INDEXED_DELTAS: &str = "ostree.summary.indexed-deltas";
 
@@ -71,17 +79,7 @@ impl Summary {
 
     /// The bytes of the file. The refs must be sorted and come once.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut refs = Writer::new("a(s(taya{sv}))");
-        for entry in &self.refs {
-            let target = Writer::new("(taya{sv})")
-                .push(&entry.size.to_le_bytes())
-                .push(entry.commit.as_bytes())
-                .push(&entry.metadata.to_bytes())
-                .finish();
-            let name = [entry.name.as_str().as_bytes(), b"\0"].concat();
-            refs.push(&Writer::new("(s(taya{sv}))").push(&name).push(&target).finish());
-        }
-        Writer::new(TYPE).push(&refs.finish()).push(&self.metadata.to_bytes()).finish()
+        Writer::new(TYPE).push(&print(&self.refs)).push(&self.metadata.to_bytes()).finish()
     }
 
     /// The ref of a name.
@@ -89,6 +87,45 @@ impl Summary {
         let found = self.refs.binary_search_by(|entry| entry.name.cmp(name)).ok()?;
         Some(&self.refs[found])
     }
+}
+
+/// A collection, and refs of it.
+pub type OfCollection = (Box<str>, Vec<Entry>);
+
+/// Refs of collections, as they stand in the metadata.
+pub fn collections(map: &BTreeMap<Box<str>, Vec<Entry>>) -> Variant {
+    let mut dict = Writer::new("a{sa(s(taya{sv}))}");
+    for (collection, refs) in map {
+        let mut entry = Writer::new("{sa(s(taya{sv}))}");
+        dict.push(&entry.push(&nul_ended(collection)).push(&print(refs)).finish());
+    }
+    Variant::new("a{sa(s(taya{sv}))}", &dict.finish()).expect("written by the writer")
+}
+
+/// The refs of such a value; none where it is of another type.
+pub fn refs_of_collections(map: &Variant) -> Result<Vec<OfCollection>, Malformed> {
+    if map.signature() != "a{sa(s(taya{sv}))}" {
+        return Ok(Vec::new());
+    }
+    let of_one = |one: View<'_>| {
+        let [collection, refs] = one.members();
+        Ok((collection.text().into(), refs.children().map(entry).collect::<Result<_, _>>()?))
+    };
+    map.view().children().map(of_one).collect()
+}
+
+fn print(refs: &[Entry]) -> Vec<u8> {
+    let mut array = Writer::new("a(s(taya{sv}))");
+    for entry in refs {
+        let target = Writer::new("(taya{sv})")
+            .push(&entry.size.to_le_bytes())
+            .push(entry.commit.as_bytes())
+            .push(&entry.metadata.to_bytes())
+            .finish();
+        let name = nul_ended(entry.name.as_str());
+        array.push(&Writer::new("(s(taya{sv}))").push(&name).push(&target).finish());
+    }
+    array.finish()
 }
 
 fn entry(view: View<'_>) -> Result<Entry, Malformed> {

@@ -12,6 +12,7 @@ use std::fmt::Write as _;
 ///
 /// With a PREFIX only the refs beneath it are listed, without it. The commits of refs that are taken away stay until
 /// `orlop ostree prune`.
+#[expect(clippy::struct_excessive_bools, reason = "flags, as `ostree refs` has them")]
 #[derive(Args)]
 pub struct Arguments {
     #[command(flatten)]
@@ -19,6 +20,9 @@ pub struct Arguments {
     /// Folders of refs; with --create, the commit that gets the ref
     #[arg(value_name = "PREFIX")]
     prefixes: Vec<String>,
+    /// List the refs that belong to collections, with them; PREFIX is the id of one
+    #[arg(short, long, conflicts_with_all = ["delete", "create"])]
+    collections: bool,
     /// Print refs with the prefix
     #[arg(long)]
     list: bool,
@@ -48,6 +52,14 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
 
 fn list(repo: &Repo, arguments: &Arguments) -> Result<String, Fault> {
     let mut lines = String::new();
+    if arguments.collections {
+        let is_meant =
+            |of: &str| arguments.prefixes.is_empty() || arguments.prefixes.iter().any(|id| id == of);
+        for (of, name, _) in repo.collection_refs()?.iter().filter(|(of, ..)| is_meant(of)) {
+            writeln!(lines, "({of}, {name})").expect("a string takes everything");
+        }
+        return Ok(lines);
+    }
     for (spec, _) in repo.refs()? {
         let Some(rest) = rest_of(&spec, &arguments.prefixes) else { continue };
         match &spec.remote {

@@ -6,7 +6,7 @@ use crate::shell::Shell;
 use clap::Args;
 use orlop::host::ostree::Variant;
 use orlop::host::ostree::repo::RepoError;
-use orlop::host::ostree::summary::{COMMIT_TIME, Summary};
+use orlop::host::ostree::summary::{COLLECTION, COLLECTIONS, COMMIT_TIME, Summary, refs_of_collections};
 use orlop::host::ostree::variant::{Bytes, Types, View};
 use orlop::layer::path::printable;
 use orlop::spec::Fault;
@@ -33,15 +33,15 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     let text = shell.look(|cx| {
-        let repo = arguments.repository.open(cx)?;
+        let mut repo = arguments.repository.open(cx)?;
         if arguments.update {
             let time = environment::source_date_epoch()?;
-            repo.update_summary(time.map(|time| u64::try_from(time.seconds()).unwrap_or(0)))?;
+            repo.update_summary(cx, time.map(|time| u64::try_from(time.seconds()).unwrap_or(0)))?;
             return Ok(String::new());
         }
         let summary = repo.summary()?.ok_or(RepoError::NoSummary)?;
         if !arguments.raw {
-            return Ok(told(&summary));
+            return told(&summary);
         }
         let bytes = summary.to_bytes();
         let view = View::parse("(a(s(taya{sv}))a{sv})", &bytes).expect("printed from a summary");
@@ -51,14 +51,21 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     Ok(Outcome::Done)
 }
 
-fn told(summary: &Summary) -> String {
+fn told(summary: &Summary) -> Result<String, Fault> {
     let mut text = String::new();
     let mut line = |shown: std::fmt::Arguments<'_>| {
         let shown = shown.to_string();
         writeln!(text, "{}", printable(&shown)).expect("a string takes everything");
     };
-    for entry in &summary.refs {
-        line(format_args!("* {}", entry.name));
+    let own = summary.metadata.get(COLLECTION).and_then(Variant::as_str);
+    let others = summary.metadata.get(COLLECTIONS).map(refs_of_collections).transpose();
+    let others = others.map_err(|why| RepoError::BadSummary { why })?.unwrap_or_default();
+    let of_others = others.iter().flat_map(|(of, refs)| refs.iter().map(move |entry| (Some(&**of), entry)));
+    for (of, entry) in summary.refs.iter().map(|entry| (own, entry)).chain(of_others) {
+        match of {
+            Some(of) => line(format_args!("* ({of}, {})", entry.name)),
+            None => line(format_args!("* {}", entry.name)),
+        }
         line(format_args!("    Latest Commit ({} bytes):", entry.size));
         line(format_args!("      {}", entry.commit));
         if let Some(time) = entry.metadata.get(COMMIT_TIME).and_then(Variant::as_u64_swapped) {
@@ -66,8 +73,9 @@ fn told(summary: &Summary) -> String {
         }
         line(format_args!(""));
     }
-    for (key, value) in summary.metadata.iter() {
+    // The map was told above.
+    for (key, value) in summary.metadata.iter().filter(|(key, _)| *key != COLLECTIONS) {
         line(format_args!("{key}: {}", value.view().print(Bytes::BigEndian, Types::Known)));
     }
-    text
+    Ok(text)
 }

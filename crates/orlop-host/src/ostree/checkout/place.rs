@@ -52,7 +52,14 @@ impl Checkout<'_> {
         if is_user && !is_shared_by_users(self.repo.mode(), &self.repo.file(id)?) {
             return Ok(false);
         }
-        let (from, object) = self.repo.place_of(&ObjectName::new(*id, Kind::File))?;
+        let Some((from, object)) = self.repo.place_of(&ObjectName::new(*id, Kind::File))? else {
+            let mode = self.repo.mode();
+            return if self.options.link == Link::Try {
+                Ok(false)
+            } else {
+                Err(RepoError::CannotLink { mode }.into())
+            };
+        };
         let linked = match self.options.existing {
             Existing::Overwrite => replace_by_link(from, &object, folder, name),
             _ => from.link(&object, folder, name),

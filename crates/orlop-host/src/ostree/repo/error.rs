@@ -28,6 +28,21 @@ pub enum RepoError {
         /// What the config says.
         mode: String,
     },
+    /// The parent of a repository cannot be opened.
+    #[error("the parent of the repository {} cannot be opened", .place.display())]
+    BadParent {
+        /// Whose.
+        place: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<crate::Error>,
+    },
+    /// Parents of parents, beyond the limit, as where one names itself.
+    #[error("the parents of the repository have parents, more than {most}")]
+    Parents {
+        /// The most.
+        most: usize,
+    },
     /// The config says that the repository is of another version.
     #[error("the repository {} has the version {version}; only 1 is known", .place.display())]
     UnknownVersion {
@@ -160,12 +175,6 @@ pub enum RepoError {
     /// There is no summary.
     #[error("the repository has no summary")]
     NoSummary,
-    /// A summary that would lack what others look for in it.
-    #[error("the repository belongs to the collection {collection:?}; its summary is not made here")]
-    Collection {
-        /// Its id.
-        collection: String,
-    },
     /// Nothing lies at a path of a commit.
     #[error("the commit has no folder `{path}`")]
     NoFolder {
@@ -274,6 +283,7 @@ impl Diagnose for RepoError {
     fn kind(&self) -> Kind {
         match self {
             Self::BadConfig { source, .. } => source.kind(),
+            Self::BadParent { source, .. } => source.kind(),
             Self::NoSuchCommit { .. }
             | Self::NoParent { .. }
             | Self::NoFolder { .. }
@@ -288,7 +298,9 @@ impl Diagnose for RepoError {
             | Self::BadRef { .. }
             | Self::BadSummary { .. }
             | Self::WrongSize { .. } => Kind::Integrity,
-            Self::TooLarge { .. } | Self::TooDeep { .. } | Self::TooMany { .. } => Kind::Limit,
+            Self::TooLarge { .. } | Self::TooDeep { .. } | Self::TooMany { .. } | Self::Parents { .. } => {
+                Kind::Limit
+            }
             Self::Ambiguous { .. }
             | Self::NothingToCommit
             | Self::Removes { .. }
@@ -301,6 +313,9 @@ impl Diagnose for RepoError {
 
     fn hint(&self) -> Option<String> {
         match self {
+            Self::BadParent { .. } | Self::Parents { .. } => Some(
+                "say where it is, or that there is none: `parent` in the group `core` of the config".into(),
+            ),
             Self::NoSuchCommit { .. } => Some("list what there is: orlop ostree refs --repo=REPO".into()),
             Self::Missing { .. } | Self::Damaged { .. } | Self::Malformed { .. } | Self::Deflate { .. } => {
                 Some("find everything that is wrong: orlop ostree fsck --repo=REPO".into())

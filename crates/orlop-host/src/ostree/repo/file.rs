@@ -39,10 +39,13 @@ enum Content {
 impl FileObject {
     pub(super) fn open(repo: &Repo, id: &ObjectId) -> Result<Self, Error> {
         let object = ObjectName::new(*id, Kind::File);
-        let missing = || RepoError::Missing { object };
-        let folder = repo.folder(id)?.ok_or_else(missing)?;
         let name = repo.file_name(&object);
-        let stat = folder.try_stat(&name)?.ok_or_else(missing)?;
+        let folder = repo.folder(id)?;
+        let stat = folder.map(|folder| folder.try_stat(&name)).transpose()?.flatten();
+        let (Some(folder), Some(stat)) = (folder, stat) else {
+            let parent = repo.parent.as_ref().ok_or(RepoError::Missing { object })?;
+            return Self::open(parent, id);
+        };
         match repo.mode {
             Mode::Archive => Self::archived(object, folder.open_file(&name)?),
             Mode::BareUser => Self::of_user(object, folder.open_file(&name)?),

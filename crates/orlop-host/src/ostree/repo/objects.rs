@@ -8,19 +8,33 @@ use crate::ostree::object::{Commit, DirMeta, DirTree, LARGEST_METADATA, Malforme
 use crate::ostree::variant::Dict;
 
 impl Repo {
-    /// Whether an object is there. It is not looked into.
+    /// Whether an object is there, or in a parent. It is not looked into.
     pub fn has(&self, object: &ObjectName) -> Result<bool, Error> {
-        match self.folder(&object.id)? {
-            Some(folder) => Ok(folder.try_stat(self.file_name(object))?.is_some()),
-            None => Ok(false),
+        let is_here = match self.folder(&object.id)? {
+            Some(folder) => folder.try_stat(self.file_name(object))?.is_some(),
+            None => false,
+        };
+        match &self.parent {
+            Some(parent) if !is_here => parent.has(object),
+            _ => Ok(is_here),
         }
     }
 
-    /// The folder of an object, and its name there: for those who give it a further name.
-    pub(in super::super) fn place_of(&self, object: &ObjectName) -> Result<(&orlop_fs::Dir, String), Error> {
+    /// The folder of an object, and its name there, for those who give it a further name; `None` where it is in a parent that
+    /// keeps files otherwise.
+    pub(in super::super) fn place_of(
+        &self,
+        object: &ObjectName,
+    ) -> Result<Option<(&orlop_fs::Dir, String)>, Error> {
         let name = self.file_name(object);
-        match self.folder(&object.id)? {
-            Some(folder) if folder.try_stat(&name)?.is_some() => Ok((folder, name)),
+        if let Some(folder) = self.folder(&object.id)?
+            && folder.try_stat(&name)?.is_some()
+        {
+            return Ok(Some((folder, name)));
+        }
+        match &self.parent {
+            Some(parent) if parent.mode == self.mode => parent.place_of(object),
+            Some(parent) if parent.has(object)? => Ok(None),
             _ => Err(RepoError::Missing { object: *object }.into()),
         }
     }
@@ -105,11 +119,12 @@ impl Repo {
 
     /// The bytes of an object of metadata, whatever they are.
     pub(super) fn read(&self, object: &ObjectName) -> Result<Option<Vec<u8>>, Error> {
-        let Some(folder) = self.folder(&object.id)? else { return Ok(None) };
-        match folder.open_file(self.file_name(object)) {
-            Ok(mut file) => Ok(Some(file.read_to_limit(LARGEST_METADATA)?)),
-            Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(error.into()),
+        let file = self.folder(&object.id)?.map(|folder| folder.open_file(self.file_name(object)));
+        match (file, &self.parent) {
+            (Some(Ok(mut file)), _) => Ok(Some(file.read_to_limit(LARGEST_METADATA)?)),
+            (Some(Err(error)), _) if !error.is_not_found() => Err(error.into()),
+            (_, Some(parent)) => parent.read(object),
+            (_, None) => Ok(None),
         }
     }
 }

@@ -57,7 +57,7 @@ impl Repo {
     }
 
     /// The commit that a text names: a ref, `REMOTE:REF`, an id, or the beginning of one that no other commit shares;
-    /// behind it a `^` for each step to a parent.
+    /// behind it a `^` for each step to a parent. What is not here is looked for in the repository's parent.
     pub fn resolve(&self, text: &str) -> Result<ObjectId, Error> {
         let name = text.trim_end_matches('^');
         let mut id = self.resolve_plain(name)?;
@@ -76,7 +76,11 @@ impl Repo {
         {
             return Ok(id);
         }
-        self.by_beginning(name)?.ok_or_else(|| RepoError::NoSuchCommit { name: name.into() }.into())
+        match (self.by_beginning(name)?, &self.parent) {
+            (Some(id), _) => Ok(id),
+            (None, Some(parent)) => parent.resolve_plain(name),
+            (None, None) => Err(RepoError::NoSuchCommit { name: name.into() }.into()),
+        }
     }
 
     /// A ref; without a remote also one of any remote, the first in their order.

@@ -330,3 +330,22 @@ fn a_folder_that_is_no_repository_is_told() {
     let again = Repo::create(&scratch.path("bare"), Mode::Archive, &limits());
     assert!(matches!(again, Err(Error::Repo(RepoError::Exists { .. }))));
 }
+
+#[test]
+fn parents_of_parents_end() {
+    let scratch = testkit::scratch::scratch_in_memory();
+    drop(repo(&scratch, Mode::Archive));
+    let path = scratch.path("archive");
+    let config = std::fs::read_to_string(path.join("config")).expect("readable");
+    let parent = |place: &str| {
+        std::fs::write(path.join("config"), format!("{config}parent={place}\n")).expect("written");
+        Repo::open(&path, &limits()).map(drop)
+    };
+    let itself = parent(path.to_str().expect("text")).expect_err("it is its own parent");
+    assert!(matches!(itself, Error::Repo(RepoError::Parents { .. })), "{itself}");
+    assert_eq!(itself.kind(), Outcome::Limit);
+    let missing = parent("/nowhere/at/all").expect_err("there is none");
+    assert!(matches!(missing, Error::Repo(RepoError::BadParent { .. })), "{missing}");
+    assert_eq!(missing.kind(), Outcome::NotFound);
+    parent("").expect("none");
+}
