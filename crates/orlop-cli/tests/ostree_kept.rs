@@ -308,3 +308,20 @@ fn a_commit_that_is_given_back_speaks_of_no_image() {
     let refused = run(&it, &["copy", "oci:lay:app", "oci:other:1", "--keep-layers"]).run();
     assert!(refused.err().contains("--keep-layers"), "{}", refused.err());
 }
+
+#[test]
+fn an_image_goes_through_the_former_form() {
+    let it = world();
+    let name = "ostree:r@docker://h.example/app:1";
+    let words = ["copy", "oci:lay:app", name, "--ref-style=ociimage", "--progress=none"];
+    out(&it, &words);
+    assert!(out(&it, &["ostree", "refs", "--repo=r"]).contains("ociimage/h.example_2Fapp_3A1"));
+    assert_eq!(out(&it, &["files", name]), out(&it, &["files", "oci:lay:app"]));
+    out(&it, &["copy", "ostree:r@ociimage/h.example_2Fapp_3A1", "oci:back:app", "--progress=none"]);
+    assert_eq!(digest(&it, "oci:back:app"), digest(&it, "oci:lay:app"));
+    for target in ["ostree:r@os/app", "oci:other:1"] {
+        let refused = run(&it, &["copy", "oci:lay:app", target, "--ref-style=bootc"]).run();
+        assert_eq!(refused.code(), Some(64), "{refused}");
+        assert!(refused.err().contains("--ref-style"), "{}", refused.err());
+    }
+}

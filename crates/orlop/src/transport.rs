@@ -15,6 +15,7 @@ use crate::tar_tree::{NewTar, RootTar};
 use crate::trees::{FolderTree, Profile, TarFile, TreeSource};
 use crate::web;
 use orlop_fs::{Dir, FileKind};
+use orlop_host::ostree::kept::Style;
 use orlop_layer::Time;
 use orlop_remote::{Client, Pool, Push, Remote, Resolve};
 use orlop_spec::port::{Catalog, Keeper, Result, Selector, Sink, Spool, Spools};
@@ -65,6 +66,8 @@ pub struct Outside<'a> {
     pub host: Platform,
     /// What commits of OSTree become.
     pub profile: Profile,
+    /// In which form OSTree keeps images, where that was said.
+    pub ref_style: Option<Style>,
     /// What becomes of images of Docker's schema 1.
     pub old: Old,
     /// Opens standard input, for `-` as a source.
@@ -298,6 +301,9 @@ pub fn create<'a>(reference: &Reference, outside: &Outside<'a>) -> Result<Create
     if outside.keep_blobs.is_some() && reference.transport != Transport::Store {
         return Err(NO_STORE.into());
     }
+    if outside.ref_style.is_some() && !is_kept(reference) {
+        return Err(NO_STYLE.into());
+    }
     let archive = outside.archive();
     let place: Box<dyn Sink + 'a> = match &reference.transport {
         Transport::Registry(repository) => Box::new(outside.push(repository)?),
@@ -396,6 +402,16 @@ const NO_FILE: Error = Error::Unfit {
 const NO_STORE: Error = Error::Unfit {
     what: "every other place keeps the blobs that it is given",
     hint: "leave --keep-blobs out, or copy into the store: store:NAME",
+};
+
+/// Whether an image is kept there whole, by OSTree.
+fn is_kept(reference: &Reference) -> bool {
+    matches!(&reference.transport, Transport::Ostree { name, .. } if kept::is_image(name))
+}
+
+const NO_STYLE: Error = Error::Unfit {
+    what: "only images that OSTree keeps have their refs in one form or another",
+    hint: "leave --ref-style out, or copy to ostree:REPO@docker://NAME:TAG",
 };
 
 const NO_TAGS: Error = Error::Unfit {

@@ -131,6 +131,7 @@ impl World {
             dependencies: &[],
             host: orlop::spec::Platform::new("linux", "amd64", None),
             profile: orlop::trees::Profile::Plain,
+            ref_style: None,
             old: orlop::schema_one::Old::Refused,
             stdin: &|| Box::new(std::io::empty()),
             stdout: &|| Box::new(std::io::sink()),

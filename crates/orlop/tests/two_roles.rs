@@ -123,6 +123,7 @@ fn outside(scratch: &Scratch) -> Outside<'static> {
         dependencies: &[],
         host: orlop::spec::Platform::new("linux", "amd64", None),
         profile: orlop::trees::Profile::Plain,
+        ref_style: None,
         old: orlop::schema_one::Old::Refused,
         tmpdir: scratch.root().into(),
         store: scratch.path("store"),

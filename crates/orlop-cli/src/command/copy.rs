@@ -16,6 +16,7 @@ use crate::shell::Shell;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use orlop::copy::Platforms;
+use orlop::host::ostree::kept::Style;
 use orlop::layer::codec::Codec;
 use orlop::referrers::Referrers;
 use orlop::rendering::Press;
@@ -73,6 +74,9 @@ pub struct Copying {
     aci_name: Option<String>,
     #[command(flatten)]
     commits: CommitFlags,
+    /// Form in which an OSTree repository keeps images: bootc, or ociimage, as skopeo's `ostree:` did [default: bootc]
+    #[arg(long, value_name = "STYLE", value_parser = ref_style, help_heading = "Commits")]
+    ref_style: Option<Style>,
     #[command(flatten)]
     owners: Owners,
     #[command(flatten)]
@@ -109,6 +113,7 @@ impl Copying {
         let is_one = sources.len() == 1 && !self.all_tags;
         let target = if is_one { flags::target(target)? } else { flags::target_place(target)? };
         self.places.as_profile(dividing.profile());
+        self.places.in_style(self.ref_style);
         let lines = shell.work(&self.work, |cx| {
             let (mut images, mut trees) = (Vec::new(), Vec::new());
             for text in sources {
@@ -229,6 +234,14 @@ pub fn platforms(text: &str) -> Result<Platforms, String> {
         return Ok(Platforms::All);
     }
     text.split(',').map(platform).collect::<Result<Vec<_>, _>>().map(Platforms::Listed)
+}
+
+fn ref_style(text: &str) -> Result<Style, &'static str> {
+    match text {
+        "bootc" => Ok(Style::Bootc),
+        "ociimage" => Ok(Style::Former),
+        _ => Err("it is bootc or ociimage"),
+    }
 }
 
 /// Parses `none`, `all`, or an artifact type.

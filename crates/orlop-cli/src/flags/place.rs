@@ -5,6 +5,7 @@ use crate::{environment, interrupt};
 use clap::Args;
 use orlop::fs::owner::Owner;
 use orlop::fs::{File, stat};
+use orlop::host::ostree::kept::Style;
 use orlop::inspect::{self, Wanted};
 use orlop::layer::path::printable;
 use orlop::made::{MadeImage, Making};
@@ -54,6 +55,8 @@ pub struct Places<L: Locking = Locked> {
     #[arg(skip)]
     profile: OnceLock<Profile>,
     #[arg(skip)]
+    ref_style: OnceLock<Style>,
+    #[arg(skip)]
     shared: OnceLock<Shared>,
 }
 
@@ -101,6 +104,15 @@ impl<L: Locking> Places<L> {
         self
     }
 
+    /// Says in which form OSTree keeps images, where a verb was told.
+    pub fn in_style(&self, style: Option<Style>) -> &Self {
+        if let Some(style) = style {
+            // Whoever says it twice says the same.
+            let _first = self.ref_style.set(style);
+        }
+        self
+    }
+
     /// What the library is handed.
     pub fn outside<'a>(&'a self, cx: &Context<'a>) -> Outside<'a> {
         self.outside_for(cx, Resolve::Fetch, Purpose::Use)
@@ -130,6 +142,7 @@ impl<L: Locking> Places<L> {
             dependencies: &self.aci_dependency,
             host: environment::host(),
             profile: self.profile.get().copied().unwrap_or_default(),
+            ref_style: self.ref_style.get().copied(),
             old: if self.convert_schema1 { Old::Converted } else { Old::Refused },
             stdin: &environment::stdin,
             stdout: &|| Box::new(environment::Stdout),

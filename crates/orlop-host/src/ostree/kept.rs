@@ -13,11 +13,12 @@
 //!
 //! Invariant: documents have the bytes that they came with, so an image has the same digest when it leaves.
 
+pub(super) mod former;
 pub(super) mod note;
 mod sink;
 
 pub use note::ImageNote;
-pub use sink::KeptSink;
+pub use sink::{KeptSink, Style};
 
 use super::escape::{Escape, IMAGES};
 use super::id::ObjectId;
@@ -40,17 +41,34 @@ static NEVER: Cancel = Cancel::new();
 pub struct Kept {
     repo: Repo,
     note: ImageNote,
+    style: Style,
     workers: NonZeroUsize,
 }
 
 impl Kept {
     /// Opens the image that is kept under a name, or the one whose manifest or index has a digest.
     pub fn open(repo: Repo, name: &str, workers: NonZeroUsize) -> Result<Self> {
-        let Some(note) = find(&repo, name)? else {
+        let own = find(&repo, name)?.map(|note| (note, Style::Bootc));
+        let found = match own {
+            None => former::find(&repo, name)?.map(|note| (note, Style::Former)),
+            own => own,
+        };
+        let Some((note, style)) = found else {
             let known = Names::new(images(&repo)?.into_iter().filter_map(|image| image.name)).near(name);
             return Err(Error::from(LayersError::NoSuchImage { wanted: name.into(), known }).into());
         };
-        Ok(Self { repo, note, workers })
+        Ok(Self { repo, note, style, workers })
+    }
+
+    /// The bytes of a blob that is no document.
+    fn blob(&self, digest: &AnyDigest, workers: NonZeroUsize) -> Result<Box<dyn Read + Send + '_>> {
+        if self.style == Style::Bootc {
+            return self.repo.layer_blob(digest, workers, &NEVER);
+        }
+        match former::Layer::find(&self.repo, digest)? {
+            Some(layer) => layer.blob(workers),
+            None => Err(Error::from(LayersError::NotKept { digest: digest.clone() }).into()),
+        }
     }
 
     fn no_such(&self, selector: &Selector) -> Fault {
@@ -65,7 +83,7 @@ pub fn find(repo: &Repo, name: &str) -> Result<Option<ImageNote>> {
         let is_it = |image: &KeptImage| image.note.root.digest == digest.into();
         return Ok(images(repo)?.into_iter().find(is_it).map(|image| image.note));
     }
-    let spec = sink::spec_of(name)?;
+    let spec = Style::Bootc.spec_of(name)?;
     match repo.find_ref(&spec)? {
         Some(id) => ImageNote::of(&repo.commit(&id)?.metadata).map(Some),
         None => Ok(None),
@@ -101,6 +119,11 @@ pub fn images(repo: &Repo) -> Result<Vec<KeptImage>> {
     let mut images = Vec::new();
     for (spec, commit) in repo.refs()?.into_iter().chain(repo.mirrored_refs()?) {
         let metadata = repo.commit(&commit)?.metadata;
+        if former::is_in(&metadata) {
+            let (note, name) = (former::note(repo, &spec, &metadata)?, former::name_of(&spec));
+            images.push(KeptImage { spec, name, commit, note });
+            continue;
+        }
         if !ImageNote::is_in(&metadata) {
             continue;
         }
@@ -138,10 +161,15 @@ impl Source for Kept {
         if self.note.documents.contains_key(&blob.digest) {
             return Ok(());
         }
-        self.repo.layer_blob(&blob.digest, NonZeroUsize::MIN, &NEVER).map(drop)
+        self.blob(&blob.digest, NonZeroUsize::MIN).map(drop)
     }
 
     fn unpacked(&self, layer: &Descriptor) -> Result<Option<Box<dyn Unpacked + '_>>> {
+        if self.style == Style::Former {
+            let found = former::Layer::find(&self.repo, &layer.digest)?;
+            let found = found.filter(|found| found.size() == layer.size);
+            return Ok(found.map(|found| Box::new(found) as Box<dyn Unpacked>));
+        }
         let note = self.repo.layer_note(&layer.digest)?.filter(|note| note.size == layer.size);
         let Some(note) = note else { return Ok(None) };
         if self.repo.layer_files(&note.diff_id)?.is_none() {
@@ -177,7 +205,7 @@ struct Blob<'a> {
 
 impl Origin for Blob<'_> {
     fn open(&self, at: u64) -> Result<Box<dyn Read + Send + '_>> {
-        let mut bytes = self.kept.repo.layer_blob(&self.digest, self.kept.workers, &NEVER)?;
+        let mut bytes = self.kept.blob(&self.digest, self.kept.workers)?;
         io::copy(&mut (&mut bytes).take(at), &mut io::sink())
             .map_err(|error| Fault::io("read a blob", error))?;
         Ok(bytes)

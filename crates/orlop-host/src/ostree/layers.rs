@@ -15,6 +15,7 @@
 //! of its objects, and is proven again by whoever reads it.
 
 mod error;
+mod former;
 pub mod known;
 mod look;
 pub(super) mod note;

@@ -2,7 +2,9 @@
 
 use crate::error::Error;
 use crate::transport::Outside;
-use orlop_host::ostree::kept::{Kept, KeptSink};
+use orlop_host::ostree::RefName;
+use orlop_host::ostree::escape::OCI_IMAGE;
+use orlop_host::ostree::kept::{Kept, KeptSink, Style};
 use orlop_host::ostree::repo::Repo;
 use orlop_spec::Digest;
 use orlop_spec::port::Result;
@@ -13,7 +15,14 @@ const REGISTRY: &str = "docker://";
 
 /// Whether a name behind `ostree:REPO@` is that of a kept image, or the digest of its manifest or index, and not of a commit.
 pub fn is_image(name: &str) -> bool {
-    name.starts_with(REGISTRY) || is_digest(name)
+    name.starts_with(REGISTRY) || is_digest(name) || is_former(name)
+}
+
+/// Whether a name is the ref of an image in the form of skopeo's former `ostree:`. One of 64 digits is that of a layer.
+fn is_former(name: &str) -> bool {
+    let name = name.parse::<RefName>().ok();
+    let beneath = name.as_ref().and_then(|name| name.beneath(OCI_IMAGE));
+    beneath.is_some_and(|name| name.len() != 64 || !name.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 fn is_digest(name: &str) -> bool {
@@ -37,5 +46,6 @@ pub(crate) fn create<'a>(repository: &Path, name: &str, outside: &Outside<'a>) -
         return Err(NO_NAME.into());
     }
     let repo = Repo::open(repository, outside.cx.limits)?;
-    KeptSink::new(repo, name, outside.cx)
+    let style = if is_former(name) { Style::Former } else { outside.ref_style.unwrap_or_default() };
+    KeptSink::with_style(repo, name, style, outside.cx)
 }

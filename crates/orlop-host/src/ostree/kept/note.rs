@@ -93,16 +93,20 @@ impl ImageNote {
 
     fn of_bootc(metadata: &Dict) -> Option<Self> {
         let digest: AnyDigest = metadata.get(MANIFEST_DIGEST)?.as_str()?.parse().ok()?;
-        let manifest = metadata.get(MANIFEST)?.as_str()?;
-        let (value, text) = (serde_json::from_str::<serde_json::Value>(manifest).ok()?, manifest.as_bytes());
-        let media_type = value.get("mediaType").and_then(serde_json::Value::as_str).unwrap_or(OCI_MANIFEST);
-        let root = Descriptor::new(MediaType::new(media_type), digest.clone(), text.len() as u64);
-        let mut note = Self { root, documents: BTreeMap::from([(digest, text.to_vec())]) };
+        let mut note = Self::of_manifest(digest, metadata.get(MANIFEST)?.as_str()?)?;
         let config = metadata.get(CONFIG).and_then(Variant::as_str);
         if let (Some(manifest), Some(config)) = (note.manifest(&note.root), config) {
             note.documents.insert(manifest.config.digest.clone(), config.as_bytes().to_vec());
         }
         Some(note)
+    }
+
+    /// Of a manifest alone; nothing where it is no JSON.
+    pub(super) fn of_manifest(digest: AnyDigest, manifest: &str) -> Option<Self> {
+        let (value, text) = (serde_json::from_str::<serde_json::Value>(manifest).ok()?, manifest.as_bytes());
+        let media_type = value.get("mediaType").and_then(serde_json::Value::as_str).unwrap_or(OCI_MANIFEST);
+        let root = Descriptor::new(MediaType::new(media_type), digest.clone(), text.len() as u64);
+        Some(Self { root, documents: BTreeMap::from([(digest, text.to_vec())]) })
     }
 
     /// A manifest that is here.

@@ -3,7 +3,7 @@
 //! Invariant: a layer that is there is not read; one that is not is read once, and stays if the run is stopped. The image
 //! gets its name last, when everything that it needs is on the disk; until then nobody may prune.
 
-use super::ImageNote;
+use super::{ImageNote, former};
 use crate::error::{Error, unless_full};
 use crate::ostree::claim::Root;
 use crate::ostree::escape::{Escape, IMAGES};
@@ -31,12 +31,23 @@ use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+/// In which form an image is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Style {
+    /// Refs as bootc names them, and everything that gives the blobs back.
+    #[default]
+    Bootc,
+    /// As skopeo's `ostree:` did, see `former`.
+    Former,
+}
+
 /// Keeps one image in a repository.
 pub struct KeptSink<'a> {
     repo: Repo,
     cx: Context<'a>,
     /// What the image is called elsewhere; nothing where its layers alone are kept.
     name: Option<Box<str>>,
+    style: Style,
     documents: Mutex<BTreeMap<AnyDigest, (Descriptor, Vec<u8>)>>,
     budget: Budget,
     /// How many layers are taken at this moment.
@@ -48,8 +59,13 @@ pub struct KeptSink<'a> {
 impl<'a> KeptSink<'a> {
     /// Begins to keep the image that is called `name` elsewhere.
     pub fn new(repo: Repo, name: &str, cx: Context<'a>) -> Result<Self> {
-        repo.check_clash(&spec_of(name)?)?;
-        Ok(Self { name: Some(name.into()), ..Self::of_layers(repo, cx)? })
+        Self::with_style(repo, name, Style::Bootc, cx)
+    }
+
+    /// The same, in a form.
+    pub fn with_style(repo: Repo, name: &str, style: Style, cx: Context<'a>) -> Result<Self> {
+        repo.check_clash(&style.spec_of(name)?)?;
+        Ok(Self { name: Some(name.into()), style, ..Self::of_layers(repo, cx)? })
     }
 
     /// Begins to keep layers for an image that something else names. They stay without [`Sink::finish`]; as long as this
@@ -61,6 +77,7 @@ impl<'a> KeptSink<'a> {
             repo,
             cx,
             name: None,
+            style: Style::Bootc,
             documents: Mutex::default(),
             under_way: AtomicUsize::new(0),
             _lock: lock,
@@ -68,22 +85,37 @@ impl<'a> KeptSink<'a> {
     }
 
     fn put_layer(&self, blob: &Descriptor, layer: Layer, origin: &dyn Origin) -> Result<Put> {
-        if self.repo.keeps(blob)? {
+        if self.keeps(blob)? {
             return Ok(Put::Held);
         }
         let alone = self.under_way.fetch_add(1, Ordering::Relaxed) == 0;
         let stages = if alone { Stages::Pipelined } else { Stages::One };
         let taking = Taking { cx: self.cx, budget: &self.budget, stages };
-        let taken = self.repo.keep_layer(blob, layer.compression, origin, &taking);
+        let taken = match self.style {
+            Style::Bootc => self.repo.keep_layer(blob, layer.compression, origin, &taking).map(drop),
+            Style::Former => self.repo.keep_former_layer(blob, layer.compression, origin, &taking),
+        };
         self.under_way.fetch_sub(1, Ordering::Relaxed);
-        taken.map(|_| Put::Copied)
+        taken.map(|()| Put::Copied)
     }
 
     fn put_whole(&self, blob: &Descriptor, origin: &dyn Origin) -> Result<Put> {
-        if self.repo.keeps(blob)? {
-            return Ok(Put::Held);
+        match self.style {
+            Style::Former => self.put_document(blob, origin),
+            Style::Bootc if self.keeps(blob)? => Ok(Put::Held),
+            Style::Bootc => self.repo.keep_whole(blob, origin, &self.cx).map(|()| Put::Copied),
         }
-        self.repo.keep_whole(blob, origin, &self.cx).map(|()| Put::Copied)
+    }
+
+    /// Whether a layer is there, or a blob that is no document.
+    fn keeps(&self, blob: &Descriptor) -> Result<bool> {
+        match self.style {
+            Style::Bootc => self.repo.keeps(blob),
+            Style::Former => {
+                Ok(former::Layer::find(&self.repo, &blob.digest)?
+                    .is_some_and(|layer| layer.size() == blob.size))
+            }
+        }
     }
 
     fn put_document(&self, blob: &Descriptor, origin: &dyn Origin) -> Result<Put> {
@@ -115,7 +147,7 @@ impl<'a> KeptSink<'a> {
         let mut note = ImageNote { root: root.clone(), documents };
         note.forget_others();
         for layer in note.layers() {
-            if !self.repo.keeps(&layer)? {
+            if !self.keeps(&layer)? {
                 return Err(Error::from(LayersError::Pruned { digest: layer.digest }).into());
             }
         }
@@ -167,9 +199,16 @@ impl<'a> KeptSink<'a> {
     }
 }
 
-/// The ref of the image that is called `name` elsewhere.
-pub(super) fn spec_of(name: &str) -> Result<RefSpec> {
-    Ok(RefSpec::local(Escape::Bootc.encode(IMAGES, name.as_bytes()).map_err(Error::from)?))
+impl Style {
+    /// The ref of the image that is called `name` elsewhere.
+    pub(super) fn spec_of(self, name: &str) -> Result<RefSpec> {
+        match self {
+            Self::Bootc => {
+                Ok(RefSpec::local(Escape::Bootc.encode(IMAGES, name.as_bytes()).map_err(Error::from)?))
+            }
+            Self::Former => former::spec_of(name),
+        }
+    }
 }
 
 fn config_of(note: &ImageNote, manifest: &Document<Manifest>) -> Option<Document<Config>> {
@@ -224,13 +263,20 @@ impl Sink for KeptSink<'_> {
 
     fn has(&self, _: &Name, root: &Descriptor, _: Depth) -> Result<bool> {
         let Some(name) = &self.name else { return Ok(false) };
-        let Some(note) = super::find(&self.repo, name)? else { return Ok(false) };
+        let found = match self.style {
+            Style::Bootc => super::find(&self.repo, name)?,
+            Style::Former if root.media_type.role() == Role::Index => {
+                return Err(Error::from(LayersError::NoIndexes).into());
+            }
+            Style::Former => former::find(&self.repo, name)?,
+        };
+        let Some(note) = found else { return Ok(false) };
         if note.root.digest != root.digest {
             return Ok(false);
         }
         // An index may have been kept in part.
         for blob in note.named() {
-            if !note.documents.contains_key(&blob.digest) && !self.repo.keeps(&blob)? {
+            if !note.documents.contains_key(&blob.digest) && !self.keeps(&blob)? {
                 return Ok(false);
             }
         }
@@ -245,7 +291,7 @@ impl Sink for KeptSink<'_> {
 
     fn foresee(&self, blob: &Descriptor) -> Result<Put> {
         let is_document = matches!(blob.media_type.role(), Role::Manifest | Role::Index | Role::Config);
-        Ok(if !is_document && self.repo.keeps(blob)? { Put::Held } else { Put::Copied })
+        Ok(if !is_document && self.keeps(blob)? { Put::Held } else { Put::Copied })
     }
 
     fn begin(&self, _: &Hints) -> Result<Box<dyn BlobWriter + '_>> {
@@ -274,6 +320,11 @@ impl KeptSink<'_> {
         }
         let note = self.note(root)?;
         let transaction = self.repo.begin(&self.cx)?;
+        if self.style == Style::Former {
+            former::put(&transaction, name, &note)?;
+            transaction.finish()?;
+            return Ok(());
+        }
         let (tree, meta) = self.tree(&transaction, &note)?;
         let commit = Commit {
             metadata: note.to_dict(),
@@ -286,7 +337,7 @@ impl KeptSink<'_> {
             meta,
         };
         let id = transaction.put(Kind::Commit, &commit.to_bytes())?;
-        transaction.set_ref(&spec_of(name)?, Some(&id));
+        transaction.set_ref(&self.style.spec_of(name)?, Some(&id));
         transaction.finish()?;
         Ok(())
     }

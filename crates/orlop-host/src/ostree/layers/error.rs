@@ -32,6 +32,15 @@ pub enum LayersError {
         /// What is wrong.
         what: &'static str,
     },
+    /// A content of a layer is not found by its name, or has holes.
+    #[error("the content of `{path}` is not found by its name alone, as the former form needs it")]
+    NotByName {
+        /// Where it is in the layer.
+        path: Box<str>,
+    },
+    /// The former form has no indexes.
+    #[error("the former form keeps one manifest, and this is an index")]
+    NoIndexes,
     /// A commit that keeps something does not say what it must.
     #[error("the commit at {name} does not say what it keeps: {what}")]
     NoteDamaged {
@@ -110,7 +119,11 @@ impl Diagnose for LayersError {
             | Self::NoImage
             | Self::NotKept { .. } => Kind::Integrity,
             Self::NoSuchImage { .. } | Self::NoSuchLayer { .. } => Kind::NotFound,
-            Self::OtherFraming { .. } | Self::BlobGone { .. } | Self::OneImageOnly { .. } => Kind::Usage,
+            Self::OtherFraming { .. }
+            | Self::BlobGone { .. }
+            | Self::OneImageOnly { .. }
+            | Self::NotByName { .. }
+            | Self::NoIndexes => Kind::Usage,
             Self::UnknownVersion { .. } | Self::InUse { .. } | Self::Pruned { .. } => Kind::Other,
         }
     }
@@ -126,6 +139,10 @@ impl Diagnose for LayersError {
             }
             Self::OtherFraming { .. } | Self::BlobGone { .. } => {
                 Some("compress the layer anew: --compress gzip".into())
+            }
+            Self::NotByName { .. } => Some("leave --ref-style out".into()),
+            Self::NoIndexes => {
+                Some("name the manifest of one platform by its digest, or leave --ref-style out".into())
             }
             Self::InUse { users, .. } => Some(format!("take what uses it away first: {users}")),
             Self::NoSuchLayer { .. } => Some("list what there is: orlop ostree layers ls".into()),

@@ -10,11 +10,11 @@
 //! Invariant: what is said to be made was made and compared before it was said.
 
 use crate::ostree::variant::{Dict, Variant};
-use orlop_layer::codec::Recipe;
+use orlop_layer::codec::{Codec, FRAMING, Recipe};
 use orlop_spec::digest::{AnyDigest, DiffId};
 use std::fmt;
 
-pub(super) const BACK: &str = "orlop.blob.back";
+pub(in super::super) const BACK: &str = "orlop.blob.back";
 const DIGEST: &str = "orlop.blob.digest";
 const SIZE: &str = "orlop.blob.size";
 const DIFF_ID: &str = "orlop.layer.diff-id";
@@ -76,6 +76,14 @@ impl Note {
 }
 
 impl Back {
+    /// The blob is the layer.
+    pub(in super::super) const AS_IS: Self = Self::Made(Recipe { codec: Codec::None, framing: FRAMING });
+
+    /// What a commit says, where that is understood.
+    pub(in super::super) fn of(metadata: &Dict) -> Option<Self> {
+        Self::read(metadata.get(BACK)?.as_str()?)
+    }
+
     fn read(text: &str) -> Option<Self> {
         match text {
             KEPT => Some(Self::Kept),

@@ -152,15 +152,49 @@ impl Files {
         let at = self.0.binary_search_by_key(&content.ordinal, |(ordinal, _)| *ordinal).ok()?;
         Some(self.0[at].1)
     }
+
+    /// Puts the folders of a layer, whiteouts as files of theirs.
+    pub(super) fn put_tree(
+        &mut self,
+        cx: &Context<'_>,
+        transaction: &Transaction<'_>,
+        shown: &Tree,
+    ) -> Result<Root> {
+        let marker = FileHeader::regular(&Meta { mode: 0o644, ..Meta::default() });
+        if contents(shown).any(|content| content.ordinal == WHITEOUT) {
+            transaction.put_file(&marker, &[])?;
+        }
+        self.0.push((WHITEOUT, marker.id()));
+        let silent = Context { observer: &(), ..*cx };
+        let flavour = Flavour::EXACT.fitting(transaction.repo().mode());
+        Ok(write_tree(&silent, transaction, shown, &|content| self.get(content), flavour)?)
+    }
 }
 
 fn take_apart(
     transaction: &Transaction<'_>,
+    blob: (&Descriptor, &Digest),
+    compression: Compression,
+    arrival: impl Read + Send,
+    taking: &Taking<'_>,
+) -> Result<Apart> {
+    let tmp = transaction.repo().dir().open_dir("tmp")?;
+    let list = Writer::new(tmp.spool()?, &DIALECT).map_err(writing)?;
+    let recorder = Recorder::new(list, Filing::new(transaction, taking.cx.cancel));
+    let (decoded, back, recorder) = decode_pressed(blob, compression, arrival, taking, recorder)?;
+    let (list, filing) = recorder.into_parts();
+    let list = list.finish(decoded.size, &decoded.diff_id).map_err(writing)?;
+    Ok(Apart { decoded, list, files: filing.into_files(), back })
+}
+
+/// Decodes a layer before a visitor, and finds how its blob can be made again.
+pub(super) fn decode_pressed<V: Visit>(
     (blob, digest): (&Descriptor, &Digest),
     compression: Compression,
     mut arrival: impl Read + Send,
     taking: &Taking<'_>,
-) -> Result<Apart> {
+    visitor: V,
+) -> Result<(Decoded, Back, V)> {
     let mut head = Vec::new();
     let most = first_block(compression) as u64;
     let failed = |error| Fault::io("read a blob", error);
@@ -177,30 +211,17 @@ fn take_apart(
         stages: taking.stages,
         progress: &|_| (),
     };
-    let tmp = transaction.repo().dir().open_dir("tmp")?;
-    let list = Writer::new(tmp.spool()?, &DIALECT).map_err(writing)?;
-    let filing = Filing {
-        transaction,
-        cancel: taking.cx.cancel,
-        ordinal: 0,
-        size: 0,
-        writer: None,
-        files: Vec::new(),
-    };
     let press = recipe
         .filter(|recipe| recipe.codec != Codec::None)
         .map(|recipe| Blocks::new(recipe.codec, Hashing(Hasher::new(digest.algorithm()))));
-    let mut pressed = Pressing { recorder: Recorder::new(list, filing), press };
+    let mut pressed = Pressing { visitor, press };
     let decoded = decode(&mut bytes, &how, &mut pressed)?;
-    let Pressing { recorder, press } = pressed;
-    let (list, filing) = recorder.into_parts();
-    let list = list.finish(decoded.size, &decoded.diff_id).map_err(writing)?;
+    let Pressing { visitor, press } = pressed;
     let made = match press {
         None => recipe.is_some(),
         Some(press) => press.finish().map_err(writing)?.0.finish() == *digest,
     };
-    let back = recipe.filter(|_| made).map_or(Back::Kept, Back::Made);
-    Ok(Apart { decoded, list, files: Files(filing.files), back })
+    Ok((decoded, recipe.filter(|_| made).map_or(Back::Kept, Back::Made), visitor))
 }
 
 fn writing(error: io::Error) -> Fault {
@@ -217,15 +238,7 @@ impl Apart {
         spool: &File,
     ) -> Result<()> {
         let shown = self.decoded.tree.shown()?;
-        let marker = FileHeader::regular(&Meta { mode: 0o644, ..Meta::default() });
-        if contents(&shown).any(|content| content.ordinal == WHITEOUT) {
-            transaction.put_file(&marker, &[])?;
-        }
-        self.files.0.push((WHITEOUT, marker.id()));
-        let silent = Context { observer: &(), ..*cx };
-        let flavour = Flavour::EXACT.fitting(transaction.repo().mode());
-        let files = |content: &Content| self.files.get(content);
-        let Root { tree, meta } = write_tree(&silent, transaction, &shown, &files, flavour)?;
+        let Root { tree, meta } = self.files.put_tree(cx, transaction, &shown)?;
         let list = put_file(transaction, &self.list)?;
         let diff_id = self.decoded.diff_id;
         let lists = self.commit_of_list(transaction, (tree, meta), list, &shown)?;
@@ -289,7 +302,7 @@ pub(in super::super) fn put_root_meta(transaction: &Transaction<'_>) -> Result<O
 }
 
 /// A commit that depends on nothing but what it keeps: its time is the beginning of 1970.
-fn put_commit(
+pub(in super::super) fn put_commit(
     transaction: &Transaction<'_>,
     metadata: Dict,
     (tree, meta): (ObjectId, ObjectId),
@@ -352,7 +365,7 @@ pub(super) fn header(mode: Mode, meta: &Meta) -> FileHeader {
 }
 
 /// Makes objects of the files of a layer.
-struct Filing<'t> {
+pub(super) struct Filing<'t> {
     transaction: &'t Transaction<'t>,
     cancel: &'t Cancel,
     /// Of the file under way.
@@ -360,6 +373,16 @@ struct Filing<'t> {
     size: u64,
     writer: Option<FileWriter<'t>>,
     files: Vec<(u32, ObjectId)>,
+}
+
+impl<'t> Filing<'t> {
+    pub(super) fn new(transaction: &'t Transaction<'t>, cancel: &'t Cancel) -> Self {
+        Self { transaction, cancel, ordinal: 0, size: 0, writer: None, files: Vec::new() }
+    }
+
+    pub(super) fn into_files(self) -> Files {
+        Files(self.files)
+    }
 }
 
 impl Intake for Filing<'_> {
@@ -403,12 +426,12 @@ impl Intake for Filing<'_> {
 type Seen = std::result::Result<(), orlop_layer::Error>;
 
 /// Compresses the uncompressed layer again while it is taken apart.
-struct Pressing<W, I> {
-    recorder: Recorder<W, I>,
+struct Pressing<V> {
+    visitor: V,
     press: Option<Blocks<Hashing>>,
 }
 
-impl<W, I> Pressing<W, I> {
+impl<V> Pressing<V> {
     fn press(&mut self, bytes: &[u8]) -> Seen {
         match &mut self.press {
             Some(press) => press.write_all(bytes).map_err(orlop_layer::Error::Write),
@@ -417,22 +440,22 @@ impl<W, I> Pressing<W, I> {
     }
 }
 
-impl<W: Write, I: Intake> Visit for Pressing<W, I> {
+impl<V: Visit> Visit for Pressing<V> {
     fn entry(&mut self, ordinal: u32, offset: u64, entry: &Entry) -> Seen {
-        self.recorder.entry(ordinal, offset, entry)
+        self.visitor.entry(ordinal, offset, entry)
     }
 
     fn data(&mut self, bytes: &[u8]) -> Seen {
         self.press(bytes)?;
-        Visit::data(&mut self.recorder, bytes)
+        self.visitor.data(bytes)
     }
 
     fn hole(&mut self, length: u64) -> Seen {
-        Visit::hole(&mut self.recorder, length)
+        self.visitor.hole(length)
     }
 
     fn end(&mut self) -> Seen {
-        Visit::end(&mut self.recorder)
+        self.visitor.end()
     }
 
     fn wants_literals(&self) -> bool {
@@ -441,7 +464,7 @@ impl<W: Write, I: Intake> Visit for Pressing<W, I> {
 
     fn literal(&mut self, bytes: &[u8]) -> Seen {
         self.press(bytes)?;
-        self.recorder.literal(bytes)
+        self.visitor.literal(bytes)
     }
 }
 

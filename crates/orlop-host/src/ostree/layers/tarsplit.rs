@@ -11,6 +11,10 @@
 //! Invariant: what comes out has the parts that were listed, each with the size that was listed, or there is an error.
 //! Whether it is the layer is proven by its diff id, by whoever reads it.
 
+mod writer;
+
+pub(super) use writer::Splitting;
+
 use super::error::LayersError;
 use crate::error::Error;
 use orlop_layer::codec::decoder;
