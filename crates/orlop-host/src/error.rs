@@ -3,6 +3,7 @@
 use crate::aci::AciError;
 use crate::flatpak::labels::BadLabel;
 use crate::ostree::carried::BadCarried;
+use crate::ostree::encapsulated::EncapsulatedError;
 use crate::ostree::keyfile::KeyFileError;
 use crate::ostree::layers::LayersError;
 use crate::ostree::refname::RefError;
@@ -49,6 +50,9 @@ pub enum Error {
     /// Labels that say they carry a commit do not.
     #[error(transparent)]
     Carried(#[from] BadCarried),
+    /// Layers that should hold a commit do not.
+    #[error(transparent)]
+    Encapsulated(#[from] EncapsulatedError),
     /// A label of flatpak does not say what it should.
     #[error(transparent)]
     Label(#[from] BadLabel),
@@ -94,6 +98,7 @@ impl Diagnose for Error {
             Self::NotADelta | Self::BadDelta { .. } | Self::DeltaWants { .. } | Self::Carried(_) => {
                 Kind::Integrity
             }
+            Self::Encapsulated(error) => error.kind(),
             Self::Layers(error) => error.kind(),
             Self::Repo(error) => error.kind(),
             Self::Fs(error) => error.kind(),
@@ -126,6 +131,7 @@ impl Diagnose for Error {
             Self::DeltaWants { .. } => Some("a delta fits the image alone that it was made from".into()),
             Self::Carried(_) => Some("take it as a new commit with --verify-id=off".into()),
             Self::NotADelta | Self::BadDelta { .. } => None,
+            Self::Encapsulated(error) => error.hint(),
             Self::Layers(error) => error.hint(),
             Self::Repo(error) => error.hint(),
             Self::Fs(error) => error.hint(),

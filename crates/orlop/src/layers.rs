@@ -64,8 +64,8 @@ pub(crate) fn open_others(
     Ok(trees.map(|tree| tree.expect("what is not known was decoded")).collect())
 }
 
-/// Decodes and proves some layers; what became of each, in the order of all.
-fn open_those(
+/// Decodes and proves some layers, which count towards `sum`; what became of each, in the order of all.
+pub(crate) fn open_those(
     cx: &Context<'_>,
     phase: &'static str,
     image: &Image<'_>,

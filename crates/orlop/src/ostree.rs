@@ -1,5 +1,6 @@
 //! Repositories of OSTree as places: what verbs make of them.
 
+pub mod encapsulated;
 pub mod export;
 pub mod kept;
 pub mod laid;

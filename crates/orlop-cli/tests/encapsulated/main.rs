@@ -1,7 +1,12 @@
-//! Commits as objects in the layers of images: what `ostree` finds in what we write.
+//! Commits as objects in the layers of images: what `ostree` finds in what we write, and what we find in what ostree-ext
+//! wrote (`record.sh`).
 
+mod capsule;
+mod hostile;
+mod read;
 mod write;
 
+use serde_json::Value;
 use testkit::{Finished, Peer, Scratch, orlop, peer, proof};
 
 /// Runs orlop in the folder of a test.
@@ -28,4 +33,9 @@ fn judge(proof: &str) -> Option<Peer> {
         proof::skipped(proof, "no ostree");
     }
     ostree
+}
+
+/// What an import says of itself.
+fn imported(it: &Scratch, words: &[&str]) -> Value {
+    serde_json::from_str(&ok(it, &[&["copy", "--format=json"], words].concat())).expect("JSON")
 }

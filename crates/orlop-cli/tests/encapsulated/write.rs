@@ -6,10 +6,10 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use testkit::{Peer, Scratch, proof, scratch};
 
-const MODES: [&str; 3] = ["archive", "bare", "bare-user"];
+pub(crate) const MODES: [&str; 3] = ["archive", "bare", "bare-user"];
 
 /// A repository of each mode, and a commit in it of one tree, from which a machine could start.
-fn fixture(ostree: &Peer) -> Scratch {
+pub(crate) fn fixture(ostree: &Peer) -> Scratch {
     let it = scratch();
     for folder in ["usr/bin", "usr/etc/deep", "usr/lib", "var", "sysroot", "boot"] {
         it.folder(&format!("tree/{folder}"));
@@ -46,7 +46,7 @@ fn fixture(ostree: &Peer) -> Scratch {
     it
 }
 
-fn id(it: &Scratch, ostree: &Peer) -> String {
+pub(crate) fn id(it: &Scratch, ostree: &Peer) -> String {
     theirs(it, ostree, &["rev-parse", "--repo=bare", "os/x"])
 }
 

@@ -31,7 +31,7 @@ pub enum Claim {
         /// What the labels say.
         commit: Box<Commit>,
     },
-    /// Its id alone: ostree-ext lays the commit into the layers, as objects of a repository.
+    /// Its id alone: the commit is in the layers, but where those of it end is not told.
     Named(ObjectId),
     /// Nothing.
     None,
@@ -93,13 +93,28 @@ pub enum Difference {
         /// Orders that were tried.
         tried: u64,
     },
-    /// The commit is not in the labels but in the layers, as objects, and those are not looked into.
+    /// The commit is not in the labels but in the layers, as objects, and no label says which layers these are.
     Encapsulated,
+    /// The image is the commit and more.
+    Above {
+        /// Layers that are not of the commit.
+        layers: usize,
+    },
     /// Not known: the metadata has too many orders.
     Unknown {
         /// Entries of the metadata.
         entries: usize,
     },
+}
+
+impl Identity {
+    /// A commit that came whole, over the tree that came with it.
+    pub fn of(carried: Carried, root: Root) -> Self {
+        match difference(&carried.commit, root) {
+            Some(difference) => Self::Differs { id: carried.commit.id(), difference },
+            None => Self::Lossless(Box::new(carried)),
+        }
+    }
 }
 
 impl Claim {
@@ -140,10 +155,7 @@ impl Claim {
         match self {
             Self::None => Ok(Identity::Unclaimed),
             Self::Named(id) => Ok(Identity::Differs { id, difference: Difference::Encapsulated }),
-            Self::Carried(carried) => Ok(match difference(&carried.commit, root) {
-                Some(difference) => Identity::Differs { id: carried.commit.id(), difference },
-                None => Identity::Lossless(carried),
-            }),
+            Self::Carried(carried) => Ok(Identity::of(*carried, root)),
             Self::Labelled { id, commit } => {
                 let commit = Commit { tree: root.tree, meta: root.meta, ..*commit };
                 let found = commit.content_id();
@@ -182,8 +194,13 @@ impl fmt::Display for Difference {
                 "no order of the labels gives its id over the content {found} of the image ({tried} were tried)"
             ),
             Self::Encapsulated => {
-                write!(out, "it lies in the layers as objects of a repository, which are taken as files")
+                write!(
+                    out,
+                    "it lies in the layers as objects of a repository, and ostree.final-diffid names none of them"
+                )
             }
+            Self::Above { layers: 1 } => write!(out, "a layer lies above it"),
+            Self::Above { layers } => write!(out, "{layers} layers lie above it"),
             Self::Unknown { entries } => {
                 write!(out, "its metadata has {entries} entries, too many to try their orders")
             }

@@ -13,11 +13,17 @@
 //! Invariant: whoever unpacks the layers has the tree, and whoever reads the objects has the commit. The objects alone are
 //! believed, each under the name that it hashes to.
 
+pub mod above;
+pub mod base;
 pub mod entries;
+mod error;
+pub mod gather;
 pub mod outline;
 
+pub use error::EncapsulatedError;
+
 use super::id::{Kind, ObjectId, ObjectName};
-use super::object::Commit;
+use super::object::{Commit, DirTree};
 use super::variant::Variant;
 use orlop_layer::TreePath;
 use orlop_spec::descriptor::Annotations;
@@ -29,6 +35,9 @@ const REPOSITORY: &str = "sysroot/ostree/repo";
 /// Where a machine has its settings, and where a commit keeps what they begin with.
 const ETC: &str = "etc";
 const USR_ETC: &str = "usr/etc";
+
+/// The attribute that containers do not take from layers: it is in the objects alone.
+const LABEL: &[u8] = b"security.selinux";
 
 /// Metadata of a commit that is a label of the image, too, where it is a text.
 const TEXTS: [(&str, &[&str]); 2] =
@@ -92,6 +101,12 @@ pub enum Settings {
 }
 
 impl Settings {
+    /// How the settings of a commit with such a root are named in layers.
+    fn of(root: &DirTree) -> Self {
+        let has_own = root.file(ETC).is_some() || root.folder(ETC).is_some();
+        if has_own { Self::Kept } else { Self::Moved }
+    }
+
     /// Where a path of the commit lies in the layers.
     pub fn shown(self, path: &TreePath) -> TreePath {
         self.moved(path, USR_ETC, ETC)

@@ -145,6 +145,15 @@ impl Ids {
                 _ => None,
             })
             .collect();
+        self.forget_all_but(transaction, &winners)
+    }
+
+    /// Takes back all other files.
+    pub fn forget_all_but(
+        &self,
+        transaction: &Transaction<'_>,
+        winners: &HashSet<ObjectId>,
+    ) -> Result<(), Error> {
         for (_, id) in self.0.values().flatten().filter(|(_, id)| !winners.contains(id)) {
             transaction.forget(&ObjectName::new(*id, ObjectKind::File))?;
         }

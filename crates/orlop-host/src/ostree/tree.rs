@@ -155,36 +155,7 @@ impl Repo {
         root: (ObjectId, ObjectId),
         see: &mut dyn FnMut(&TreePath, &Step) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let mut known: HashMap<ObjectId, Arc<DirTree>> = HashMap::new();
-        let mut count = 0;
-        let mut open: Vec<(TreePath, Children)> = Vec::new();
-        let mut next = Some((TreePath::root(), Step::Folder { tree: root.0, meta: root.1 }));
-        while let Some((path, step)) = next {
-            cx.cancel.check().map_err(RepoError::from)?;
-            count += 1;
-            if count > cx.limits.entries {
-                return Err(RepoError::TooMany { most: cx.limits.entries }.into());
-            }
-            see(&path, &step)?;
-            if let Step::Folder { tree, .. } = step {
-                if open.len() >= DEEPEST {
-                    return Err(RepoError::TooDeep { most: DEEPEST }.into());
-                }
-                let names = match known.get(&tree) {
-                    Some(names) => Arc::clone(names),
-                    None => Arc::clone(known.entry(tree).or_insert(Arc::new(self.dirtree(&tree)?))),
-                };
-                open.push((path, Children::of(names)));
-            }
-            next = loop {
-                let Some((folder, names)) = open.last_mut() else { break None };
-                match names.next() {
-                    Some((name, step)) => break Some((folder.join(name.as_bytes()), step)),
-                    None => drop(open.pop()),
-                }
-            };
-        }
-        Ok(())
+        walk(cx, &|id| self.dirtree(id).map(Arc::new), root, see)
     }
 
     /// Owners and modes of everything that a walk saw.
@@ -236,6 +207,45 @@ impl Repo {
         }
         Ok(found)
     }
+}
+
+/// Every path beneath a folder, as [`Repo::walk`] sees them, wherever the dirtrees are.
+pub(super) fn walk(
+    cx: &Context<'_>,
+    dirtree: &dyn Fn(&ObjectId) -> Result<Arc<DirTree>, Error>,
+    root: (ObjectId, ObjectId),
+    see: &mut dyn FnMut(&TreePath, &Step) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut known: HashMap<ObjectId, Arc<DirTree>> = HashMap::new();
+    let mut count = 0;
+    let mut open: Vec<(TreePath, Children)> = Vec::new();
+    let mut next = Some((TreePath::root(), Step::Folder { tree: root.0, meta: root.1 }));
+    while let Some((path, step)) = next {
+        cx.cancel.check().map_err(RepoError::from)?;
+        count += 1;
+        if count > cx.limits.entries {
+            return Err(RepoError::TooMany { most: cx.limits.entries }.into());
+        }
+        see(&path, &step)?;
+        if let Step::Folder { tree, .. } = step {
+            if open.len() >= DEEPEST {
+                return Err(RepoError::TooDeep { most: DEEPEST }.into());
+            }
+            let names = match known.get(&tree) {
+                Some(names) => Arc::clone(names),
+                None => Arc::clone(known.entry(tree).or_insert(dirtree(&tree)?)),
+            };
+            open.push((path, Children::of(names)));
+        }
+        next = loop {
+            let Some((folder, names)) = open.last_mut() else { break None };
+            match names.next() {
+                Some((name, step)) => break Some((folder.join(name.as_bytes()), step)),
+                None => drop(open.pop()),
+            }
+        };
+    }
+    Ok(())
 }
 
 /// Headers and sizes of files, and metas of folders.

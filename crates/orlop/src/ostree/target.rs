@@ -10,6 +10,7 @@
 //! Invariant: the ref names the commit only after every layer was proven and everything that the commit needs is on the
 //! disk. A commit that an image claims to be is never given under another id, nor another commit under its id.
 
+use super::encapsulated::Encapsulated;
 use crate::copy::{self, put_all};
 use crate::error::Error;
 use crate::image::Image;
@@ -85,6 +86,15 @@ pub struct CommitWish {
 }
 
 impl CommitWish {
+    /// Whether a commit that the image claims to be is looked for.
+    fn wants_the_old_one(&self) -> bool {
+        match self.verify {
+            VerifyId::Auto => !self.asks_for_a_new_one(),
+            VerifyId::Require => true,
+            VerifyId::Off => false,
+        }
+    }
+
     /// Whether anything is said that only a new commit can honour.
     fn asks_for_a_new_one(&self) -> bool {
         let is_said =
@@ -188,16 +198,23 @@ pub fn commit(
 ) -> Result<Imported> {
     repo.check_clash(spec)?;
     let labels = labels_of(image);
-    let claim = claim(&labels, how)?;
-    let new = NewCommit { image, labels: &labels, how, parent: parent(repo, how)? };
+    let encapsulated = Encapsulated::find(image, &labels);
+    let claim = claim(&labels, how, encapsulated)?;
+    let mut new = NewCommit { image, labels: &labels, how, parent: parent(repo, how)? };
     let _keeping = match how.keep {
         KeepLayers::Yes => Some(keep_layers(cx, image, repo)?),
         KeepLayers::No => None,
     };
     let flavour = Flavour::EXACT.fitting(repo.mode());
     let transaction = repo.begin(cx)?;
-    let root = take_layers(cx, image, &transaction, flavour)?;
-    let identity = claim.prove(root, cx.workers, cx.cancel)?;
+    let (root, identity) = if let Some(encapsulated) = encapsulated {
+        let taken = encapsulated.take(cx, image, &labels, (&transaction, flavour))?;
+        new.parent = new.parent.or(taken.parent());
+        (taken.root, if how.wants_the_old_one() { taken.identity() } else { Identity::Unclaimed })
+    } else {
+        let root = take_layers(cx, image, &transaction, flavour)?;
+        (root, claim.prove(root, cx.workers, cx.cancel)?)
+    };
     if how.verify == VerifyId::Require
         && let Identity::Differs { id, difference } = identity
     {
@@ -213,14 +230,13 @@ fn labels_of(image: &Image<'_>) -> Annotations {
     image.config().config.as_ref().map(|config| config.labels.clone()).unwrap_or_default()
 }
 
-fn claim(labels: &Annotations, how: &CommitWish) -> Result<Claim> {
+fn claim(labels: &Annotations, how: &CommitWish, encapsulated: Option<Encapsulated>) -> Result<Claim> {
     match how.verify {
         VerifyId::Require if how.asks_for_a_new_one() => Err(NEW_AND_OLD.into()),
-        VerifyId::Off => Ok(Claim::None),
-        VerifyId::Auto if how.asks_for_a_new_one() => Ok(Claim::None),
-        VerifyId::Auto => Ok(Claim::of(labels)?),
+        _ if !how.wants_the_old_one() => Ok(Claim::None),
+        VerifyId::Auto | VerifyId::Off => Ok(Claim::of(labels)?),
         VerifyId::Require => match Claim::of(labels)? {
-            Claim::None => Err(Error::NoCommit.into()),
+            Claim::None if encapsulated.is_none() => Err(Error::NoCommit.into()),
             claim => Ok(claim),
         },
     }
@@ -355,10 +371,12 @@ impl Imported {
     /// Which id the commit has. A warning only where another one was promised.
     fn event(&self) -> Event {
         match &self.level {
-            Level::New(Why::Differs(..)) => Event::Warned(self.to_string()),
-            Level::Lossless | Level::Rebuilt | Level::New(Why::Unclaimed | Why::Asked) => {
+            Level::Lossless
+            | Level::Rebuilt
+            | Level::New(Why::Unclaimed | Why::Asked | Why::Differs(_, Difference::Above { .. })) => {
                 Event::Told(self.to_string())
             }
+            Level::New(Why::Differs(..)) => Event::Warned(self.to_string()),
         }
     }
 }

@@ -5,7 +5,7 @@
 //! attributes comes right before the file.
 
 use super::outline::{Named, Outline};
-use super::{REPOSITORY, path_of, plain};
+use super::{LABEL, REPOSITORY, path_of, plain};
 use crate::Error;
 use crate::ostree::id::{Kind as Object, ObjectId, ObjectName};
 use crate::ostree::object::{FileHeader, print_xattrs};
@@ -20,8 +20,6 @@ use std::sync::Arc;
 const PIECE: usize = 256 << 10;
 /// Names of one file that any file system can hold: ext4 has room for 65,000.
 const MOST_NAMES: u32 = 60_000;
-/// The attribute that containers do not take from images: it is in the objects alone.
-const LABEL: &[u8] = b"security.selinux";
 /// The folders of a repository, but for those of the objects.
 const FOLDERS: [&str; 8] =
     ["extensions", "refs", "refs/heads", "refs/mirrors", "refs/remotes", "state", "tmp", "tmp/cache"];

@@ -44,7 +44,7 @@ impl Outline {
         (id, commit): (&ObjectId, &Commit),
         (layers, layer_of): (usize, LayerOf<'_>),
     ) -> Result<Self, Error> {
-        let settings = Settings::of(repo, commit)?;
+        let settings = Settings::of(&repo.dirtree(&commit.tree)?);
         let (metadata, folders, sysroot) = (vec![ObjectName::new(*id, Kind::Commit)], Vec::new(), None);
         let files = (0..layers).map(|_| Vec::new()).collect();
         let mut drawing = Drawing {
@@ -117,12 +117,4 @@ impl Drawing {
 
 fn taken(path: &TreePath) -> Error {
     RepoError::Taken { path: path.to_string() }.into()
-}
-
-impl Settings {
-    /// How the settings of a commit are named in layers.
-    pub(super) fn of(repo: &Repo, commit: &Commit) -> Result<Self, Error> {
-        let root = repo.dirtree(&commit.tree)?;
-        Ok(if root.file("etc").is_some() || root.folder("etc").is_some() { Self::Kept } else { Self::Moved })
-    }
 }
