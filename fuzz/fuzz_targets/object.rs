@@ -1,9 +1,12 @@
-//! Objects of OSTree, and summaries of repositories: what is taken is printed as the same bytes. The first byte says which.
+//! Objects of OSTree, summaries of repositories, and places of objects in layers: what is taken is printed as the same bytes.
+//! The first byte says which.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use orlop_host::ostree::encapsulated::{object_at, path_of};
 use orlop_host::ostree::summary::Summary;
 use orlop_host::ostree::{Commit, DirMeta, DirTree, FileHeader};
+use orlop_layer::TreePath;
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((kind, bytes)) = bytes.split_first() else { return };
@@ -14,6 +17,12 @@ fuzz_target!(|bytes: &[u8]| {
         b'f' => FileHeader::parse(bytes).map(|header| header.to_bytes()),
         b'z' => {
             FileHeader::parse_archived(bytes).map(|(header, size)| header.to_archived(size)[8..].to_vec())
+        }
+        b'p' => {
+            let object = TreePath::parse(bytes).ok().and_then(|path| Some((object_at(&path)?, path)));
+            let Some((object, path)) = object else { return };
+            assert_eq!(path_of(&object), path);
+            return;
         }
         b's' => Summary::parse(bytes).map(|summary| summary.to_bytes()),
         _ => return,

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use testkit::{Scratch, proof, scratch};
 
 /// An image that ostree-ext wrote.
-fn recorded(name: &str) -> String {
+pub(crate) fn recorded(name: &str) -> String {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/encapsulated/recorded");
     format!("oci-archive:{}", folder.join(format!("{name}.tar")).display())
 }

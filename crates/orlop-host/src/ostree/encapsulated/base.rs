@@ -208,3 +208,6 @@ fn of(meta: &Meta) -> (u32, u32, u16) {
 fn content((layer, ordinal): Place) -> Content {
     Content { layer, ordinal, offset: 0, size: 0 }
 }
+
+#[cfg(test)]
+mod tests;
