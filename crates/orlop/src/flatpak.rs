@@ -7,6 +7,7 @@
 
 pub mod import;
 pub mod index;
+mod learned;
 pub mod lint;
 mod listing;
 pub mod serve;

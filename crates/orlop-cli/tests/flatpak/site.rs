@@ -80,6 +80,56 @@ fn flatpak_installs_from_a_registry_that_has_no_index() {
 }
 
 #[test]
+fn what_an_index_says_of_a_registry_is_not_asked_for_again() {
+    const PROOF: &str = "flatpak: an index learns from the one before";
+    let Some(registry) = Registry::plain() else {
+        return proof::skipped(PROOF, "docker-registry is missing");
+    };
+    let it = testkit::scratch();
+    let orlop = |words: &[&str]| orlop().args(words).current_dir(it.root()).ok().out();
+    let far = format!("docker://{}/some/hello", registry.host());
+    let push = |tag: &str, time: &str| {
+        let labels = serde_json::json!({
+            "org.flatpak.ref": format!("app/org.test.{tag}/x86_64/master"),
+            "org.flatpak.metadata": "[Application]\n",
+            "org.flatpak.timestamp": time,
+        });
+        let image = testkit::image::Image::new().config(move |mut config| {
+            config["config"] = serde_json::json!({ "Labels": labels });
+            config
+        });
+        image.layout().write(&it.path(&format!("{tag}-{time}")));
+        orlop(&["copy", &format!("oci:{tag}-{time}"), &format!("{far}:{tag}")]);
+    };
+    let asked = |output: &str| {
+        let before = registry.requests().len();
+        orlop(&["flatpak", "index", &far, "-o", output]);
+        let asked = registry.requests().split_off(before);
+        let reads = |it: &&String| {
+            it.starts_with("GET") && (it.contains("/blobs/") || it.contains("/manifests/sha256"))
+        };
+        (
+            asked.iter().filter(reads).count(),
+            std::fs::read(it.path(output).join("index/static")).expect("written"),
+        )
+    };
+    push("one", "1");
+    push("two", "1");
+    let (first, index) = asked("web");
+    assert!(first >= 4, "two manifests and two configs: {first}");
+    assert_eq!(asked("web"), (0, index.clone()));
+    push("two", "2");
+    let (second, changed) = asked("web");
+    assert!((1..=2).contains(&second) && changed != index, "one manifest and one config: {second}");
+    assert_eq!(asked("else").1, changed, "it is the same as without");
+    // What is no index teaches nothing, and stays.
+    it.file("web/index/static", "something of somebody's");
+    let refused = testkit::orlop().args(["flatpak", "index", &far, "-o", "web"]).current_dir(it.root()).run();
+    assert_eq!(refused.code(), Some(1), "{}", refused.err());
+    proof::ran(PROOF, 4);
+}
+
+#[test]
 fn an_index_is_the_same_again_and_replaces_nothing_that_is_none() {
     let scratch = testkit::scratch();
     let image = testkit::image::Image::new().config(|mut config| {

@@ -9,6 +9,7 @@
 //! Invariant: the index is replaced as one, after everything that it names is there and proven, and on the disk. What is at its
 //! path and is no index stays, and is an error.
 
+use super::learned::{LARGEST, Learned};
 use super::listing::{self, Below, Listed};
 use crate::error::Error;
 use orlop_fs::Dir;
@@ -60,7 +61,8 @@ pub fn index(
 ) -> Result<Written> {
     let known = address(places)?;
     let registry = registry.or(known.as_deref());
-    let (mut written, mut index, held) = collect(cx, places, registry.unwrap_or(HERE))?;
+    let learned = registry.map(|registry| Learned::read(&target.join(STATIC), registry)).unwrap_or_default();
+    let (mut written, mut index, held) = collect(cx, places, registry.unwrap_or(HERE), &learned)?;
     if index.results.is_empty() {
         return Err(NOTHING.into());
     }
@@ -139,12 +141,22 @@ fn is_here(host: &str) -> bool {
 /// Where each image is: the number of its place, and its manifest.
 type Held = BTreeMap<AnyDigest, (usize, Descriptor)>;
 
-fn collect(cx: &Context<'_>, places: &[Place<'_>], registry: &str) -> Result<(Written, Index, Held)> {
+fn collect(
+    cx: &Context<'_>,
+    places: &[Place<'_>],
+    registry: &str,
+    learned: &Learned,
+) -> Result<(Written, Index, Held)> {
     let (mut written, mut collection, mut held) = (Written::default(), Collection::default(), Held::new());
     for (number, place) in places.iter().enumerate() {
         let repository = place.repository.map(Repository::name);
         for (tag, root) in roots(place)? {
-            for Listed { mut image, manifest } in listing::below(cx, place.catalog, &root)?.images {
+            let known = repository.and_then(|repository| learned.image(repository, &root));
+            let images = match known {
+                Some(image) => vec![image],
+                None => listing::below(cx, place.catalog, &root)?.images,
+            };
+            for Listed { mut image, manifest } in images {
                 image.tags = tags(tag.as_deref(), repository);
                 held.insert(manifest.digest.clone(), (number, manifest));
                 match collection.take(repository, image) {
@@ -252,9 +264,6 @@ fn replace(target: &Dir, index: &Index, written: &Written) -> Result<bool> {
     folder.sync()?;
     Ok(true)
 }
-
-/// Bytes of the largest index that is read.
-const LARGEST: u64 = 256 << 20;
 
 const SEVERAL: Error = Error::Unfit {
     what: "an index speaks of one registry, and these places are of several",
