@@ -8,6 +8,7 @@
 mod account;
 mod annotation;
 mod error;
+mod filter;
 mod limits;
 mod machine;
 mod process;
@@ -16,6 +17,7 @@ mod working_dir;
 
 pub use account::Account;
 pub use error::RuntimeError;
+pub use filter::Filter;
 pub use limits::{Cpus, Resources};
 pub use process::{DEFAULT_PATH, Home, Process, Terminal};
 pub use volume::{Access, Volume};
@@ -58,6 +60,8 @@ pub struct Options {
     pub resources: Resources,
     /// What becomes of the image's labels.
     pub labels: Labels,
+    /// Which system calls it may make; without one, all.
+    pub filter: Option<Filter>,
 }
 
 /// What becomes of an image's labels.

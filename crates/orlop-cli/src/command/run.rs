@@ -81,6 +81,7 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
             return arguments.foretell(reference, &options, shell, cx).map(|()| None);
         }
         let runtime = runtime?;
+        arguments.options.check(&runtime)?;
         let Arguments { places, platform, .. } = arguments;
         let (manifest, stay) = fetch::stored(reference, arguments.pull, places, platform, cx)?;
         let prepared = arguments.prepare(reference, &manifest, (options, runtime), cx);

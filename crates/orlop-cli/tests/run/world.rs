@@ -8,9 +8,9 @@ use testkit::scratch::{Scratch, scratch};
 use testkit::{Command, Finished, is_root, orlop, peer, proof};
 
 /// Programs that the image has, all of them busybox.
-const APPLETS: [&str; 16] = [
-    "sh", "cat", "echo", "env", "hostname", "id", "ip", "kill", "ls", "mkdir", "pwd", "sleep", "stty",
-    "tail", "touch", "true",
+const APPLETS: [&str; 17] = [
+    "sh", "cat", "echo", "env", "grep", "hostname", "id", "ip", "kill", "ls", "mkdir", "pwd", "sleep",
+    "stty", "tail", "touch", "true",
 ];
 
 /// Who runs containers.

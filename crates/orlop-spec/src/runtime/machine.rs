@@ -98,7 +98,7 @@ fn volumes(execution: &Execution) -> Result<Vec<String>, RuntimeError> {
 }
 
 /// What Docker gives to root. Any other user has none, but may gain none above these.
-const CAPABILITIES: [&str; 14] = [
+pub(super) const CAPABILITIES: [&str; 14] = [
     "CAP_AUDIT_WRITE",
     "CAP_CHOWN",
     "CAP_DAC_OVERRIDE",
@@ -153,6 +153,9 @@ pub(super) fn linux(options: &Options) -> Value {
     }
     let namespaces: Vec<_> = names.iter().map(|name| json!({ "type": name })).collect();
     linux["namespaces"] = json!(namespaces);
+    if let Some(filter) = &options.filter {
+        linux["seccomp"] = filter.to_value();
+    }
     linux["maskedPaths"] = json!(MASKED);
     linux["readonlyPaths"] = json!(READ_ONLY);
     linux

@@ -18,8 +18,8 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 
 /// What it does not do that a runtime does.
-pub(super) const WEAKER: &str = "bwrap isolates files, processes and names, but sets no limits, filters no devices by cgroup, \
-     and knows one user only; install runc or crun for more";
+pub(super) const WEAKER: &str = "bwrap isolates files, processes and names, but sets no limits, filters no devices by cgroup \
+     and no system calls, and knows one user only; install runc or crun for more";
 
 /// Starts the configuration on `rootfs` in `folder`.
 pub(super) fn start(path: &Path, folder: &Dir, config: &Value, stdio: &Stdio<'_>) -> Result<Started> {

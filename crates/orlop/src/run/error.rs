@@ -1,6 +1,7 @@
 //! Why a container cannot be run.
 
 use orlop_fs::error::Shown;
+use orlop_spec::json::JsonError;
 use orlop_spec::{Diagnose, Fault, Kind, Platform};
 
 /// Why a container cannot be run.
@@ -58,6 +59,14 @@ pub enum RunError {
     /// The source of a volume is not there.
     #[error("there is no {0} to put into the container")]
     NoVolume(Shown),
+    /// A file that was named as a filter of system calls.
+    #[error("{file} is no filter of system calls")]
+    BadFilter {
+        /// The file.
+        file: Shown,
+        /// What is wrong with it.
+        source: JsonError,
+    },
     /// Somebody changed what the store keeps.
     #[error("the store keeps something else of {0} than was put there")]
     Tampered(Shown),
@@ -90,7 +99,9 @@ impl Diagnose for RunError {
         match self {
             Self::NoProgram(_) | Self::NoVolume(_) | Self::NotAProgram(_) => Kind::NotFound,
             Self::Tampered(_) => Kind::Integrity,
-            Self::UnknownRuntime(_) | Self::NotASupervisor | Self::NotText(_) => Kind::Usage,
+            Self::UnknownRuntime(_) | Self::NotASupervisor | Self::NotText(_) | Self::BadFilter { .. } => {
+                Kind::Usage
+            }
             _ => Kind::Other,
         }
     }
@@ -111,6 +122,14 @@ impl Diagnose for RunError {
             Self::Tampered(name) => Some(format!(
                 "orlop verify {name} tells what differs, or make it right with orlop verify --repair {name}"
             )),
+            Self::BadFilter { .. } => Some(
+                "a member `seccomp` of a runtime's configuration is wanted, or a profile of docker or podman; or --seccomp \
+                 none"
+                    .into(),
+            ),
+            Self::Failed { said, .. } if said.contains("seccomp") => {
+                Some("run it without a filter of system calls: --seccomp none".into())
+            }
             Self::NotASupervisor => Some("orlop run REF".into()),
             _ => None,
         }

@@ -2,17 +2,22 @@
 
 use crate::environment;
 use clap::{Args, ValueEnum};
-use orlop::fs::{privilege, stat, terminal};
-use orlop::run::RunError;
+use orlop::fs::{File, privilege, stat, terminal};
+use orlop::run::{RunError, Runtime, RuntimeKind};
 use orlop::spec::Fault;
 use orlop::spec::edit::Folder;
 use orlop::spec::runtime::{
-    self, Access, Command, Cpus, Home, Labels, Network, Privilege, Process, Resources, Terminal, Volume,
+    self, Access, Command, Cpus, Filter, Home, Labels, Network, Privilege, Process, Resources, Terminal,
+    Volume,
 };
 use orlop::spec::user::User;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _};
 use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
+
+/// Bytes of a filter of system calls that are read.
+const LARGEST_FILTER: u64 = 4 << 20;
 
 /// The container.
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
@@ -49,6 +54,9 @@ pub struct Options {
     /// Most processors, such as `1.5`
     #[arg(long, value_name = "N", value_parser = cpus)]
     cpus: Option<Cpus>,
+    /// Filter of the system calls: `default`, `none`, or a file as the runtime-spec, docker or podman have it
+    #[arg(long, value_name = "WHICH", default_value = "default", value_parser = filter)]
+    seccomp: FilterChoice,
     /// Give the process a terminal, also where there is none here [default: where input and output are one]
     #[arg(short, long, overrides_with = "no_tty")]
     tty: bool,
@@ -66,6 +74,15 @@ enum NetworkChoice {
     Host,
     /// Nothing but itself.
     None,
+}
+
+#[derive(Clone, Debug)]
+enum FilterChoice {
+    /// What podman takes.
+    Default,
+    /// Every call may be made.
+    None,
+    File(PathBuf),
 }
 
 /// `SRC:DST[:ro]`
@@ -107,6 +124,7 @@ impl Options {
             volumes: self.volumes(network)?,
             resources,
             labels: Labels::LeftOut,
+            filter: self.filter()?,
         })
     }
 
@@ -121,6 +139,27 @@ impl Options {
             }
         }
         Ok(environment)
+    }
+
+    fn filter(&self) -> Result<Option<Filter>, Fault> {
+        let path = match &self.seccomp {
+            FilterChoice::None => return Ok(None),
+            FilterChoice::Default => return Ok(Some(Filter::standard(&environment::host()))),
+            FilterChoice::File(path) => path,
+        };
+        let bytes = File::open(path)?.read_to_limit(LARGEST_FILTER)?;
+        let bad = |source| RunError::BadFilter { file: path.as_os_str().as_bytes().into(), source };
+        Ok(Some(Filter::parse(&bytes, &environment::host()).map_err(bad)?))
+    }
+
+    /// Refuses what the program that runs the container cannot do.
+    pub fn check(&self, runtime: &Runtime) -> Result<(), RunError> {
+        match (&self.seccomp, runtime.kind) {
+            (FilterChoice::File(_), RuntimeKind::Bwrap) => {
+                Err(RunError::Cannot { runtime: RuntimeKind::Bwrap.name(), what: "filter system calls" })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether the process gets a terminal.
@@ -175,6 +214,15 @@ fn mount(text: &str) -> Result<Mount, String> {
         return Err(FORM.into());
     }
     Ok(Mount { source: source.into(), target: target.into(), access })
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "every word is a choice, and clap wants a result")]
+fn filter(text: &str) -> Result<FilterChoice, String> {
+    Ok(match text {
+        "default" => FilterChoice::Default,
+        "none" => FilterChoice::None,
+        path => FilterChoice::File(path.into()),
+    })
 }
 
 /// As docker reads it: small letters do as well.
