@@ -15,6 +15,7 @@ pub mod dump;
 pub mod engine;
 pub mod fault_server;
 pub mod flatpak;
+pub mod guide;
 pub mod hostile;
 pub mod http;
 pub mod image;

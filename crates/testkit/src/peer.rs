@@ -18,7 +18,11 @@ pub struct Peer {
 /// needs it is [`skipped`](crate::proof::skipped).
 pub fn peer(name: &str) -> Option<Peer> {
     let path = find(name)?;
-    let ask = if name == "openssl" { "version" } else { "--version" };
+    let ask = match name {
+        "openssl" => "version",
+        "busybox" => "--help",
+        _ => "--version",
+    };
     let answer = Command::new(&path).arg(ask).run();
     let version = first_version(&format!("{}{}", answer.out(), answer.err()))?;
     Some(Peer { name: name.into(), path, version })

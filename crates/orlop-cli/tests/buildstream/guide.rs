@@ -4,38 +4,9 @@
 use crate::{project, run};
 use std::fs;
 use std::os::unix::fs::symlink;
+use testkit::guide::{Step, steps};
 use testkit::registry::Registry;
 use testkit::{peer, proof};
-
-/// One step of the guide.
-enum Step<'a> {
-    Write { path: &'a str, content: &'a str },
-    Type { line: &'a str, said: Vec<&'a str> },
-}
-
-/// The files and commands of the guide; a file's name stands on the line before it.
-fn steps(guide: &str) -> Vec<Step<'_>> {
-    let mut steps = Vec::new();
-    let mut rest = guide;
-    while let Some((before, block)) = rest.split_once("```") {
-        let (block, after) = block.split_once("\n```").expect("a block ends");
-        let (kind, content) = block.split_once('\n').expect("a block has lines");
-        match kind {
-            "yaml" => {
-                let name = before.trim_end().lines().last().expect("a name");
-                let path = name.trim_matches(['`', ':']);
-                steps.push(Step::Write { path, content });
-            }
-            "sh" => content.lines().for_each(|line| match (line.strip_prefix("#> "), steps.last_mut()) {
-                (Some(said), Some(Step::Type { said: all, .. })) => all.push(said),
-                _ => steps.push(Step::Type { line, said: Vec::new() }),
-            }),
-            other => panic!("nobody knows what to do with {other}"),
-        }
-        rest = after;
-    }
-    steps
-}
 
 #[test]
 fn every_line_of_the_guide_does_what_it_says() {
