@@ -11,7 +11,7 @@ mod package;
 mod registry;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use testkit::buildstream::Project;
 use testkit::{Scratch, orlop, proof};
@@ -28,6 +28,16 @@ fn project(name: &str, more: &str) -> Option<Project> {
 /// Runs the program under test in a folder, and gives what it said, without the line's end.
 fn run(it: &Scratch, words: &[&str]) -> String {
     orlop().args(words).current_dir(it.root()).ok().out().trim().to_owned()
+}
+
+/// Puts a static busybox into `tree/bin`, under each of these names; whether there is one.
+fn busybox(it: &Scratch, names: &[&str]) -> bool {
+    it.folder("tree/bin");
+    let is_there = fs::copy("/bin/busybox", it.path("tree/bin/busybox")).is_ok();
+    for name in names {
+        symlink("busybox", it.path(&format!("tree/bin/{name}"))).expect("a link");
+    }
+    is_there
 }
 
 /// An element of sources.
