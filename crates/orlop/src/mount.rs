@@ -30,6 +30,16 @@ pub struct How<'a> {
     pub access: Access,
     /// At this folder, if not at one of the store.
     pub place: Option<&'a Path>,
+    /// What the mount is called where the store has no name for the image.
+    pub called: Option<&'a str>,
+}
+
+/// Whether this process may mount anything.
+///
+/// # Errors
+/// [`Error::MayNotMount`] where it has no right to.
+pub fn check_right() -> Result<()> {
+    if privilege::may_mount() { Ok(()) } else { Err(Error::MayNotMount.into()) }
 }
 
 /// Which mounts are meant.
@@ -51,9 +61,7 @@ pub fn mount(
     (names, selector): (&dyn Catalog, &Selector),
     how: &How<'_>,
 ) -> Result<Mounted> {
-    if !privilege::may_mount() {
-        return Err(Error::MayNotMount.into());
-    }
+    check_right()?;
     store.hold()?;
     let image = Image::fetch(cx, names, selector, how.platform)?;
     // Types that are no layers are refused here.
@@ -61,7 +69,8 @@ pub fn mount(
     let name = names.name_of(selector)?;
     store.records().touch(&name)?;
     let digest = image.manifest().descriptor().digest.to_string();
-    let (layers, name) = (&*image.config().rootfs.diff_ids, name.tag().unwrap_or(&digest));
+    let name = name.tag().or(how.called).unwrap_or(&digest);
+    let layers = &*image.config().rootfs.diff_ids;
     let How { choice, access, place, .. } = *how;
     store.mount(cx, &Wanted { name, layers, choice, access, place })
 }

@@ -1,20 +1,22 @@
-//! `orlop mount [NAME [DIR]] [-- CMD…]`
+//! `orlop mount [REF [DIR]] [-- CMD…]`
 
+use super::run::fetch::{self, Pull, Stay};
 use super::{Outcome, unshare};
 use crate::error::Error;
-use crate::flags::{Format, OnePlatform, Show, StorePlace, Work};
+use crate::flags::{self, Format, OnePlatform, Places, Show, StorePlace, Work};
 use crate::output::{Align, Table, listing};
 use crate::shell::Shell;
 use clap::{Args, ValueEnum};
 use orlop::layer::path::printable;
-use orlop::mount::How;
-use orlop::spec::Fault;
-use orlop::spec::reference::Reference;
+use orlop::mount::{How, check_right, mount};
+use orlop::run::let_go;
+use orlop::spec::port::Selector;
 use orlop::spec::time::Timestamp;
+use orlop::spec::{Context, Fault};
 use orlop::store::mounts::{Access, Mounted, State};
 use orlop::store::view::{self, Choice};
 use serde_json::{Value, json};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 /// Show an image of the local store as a folder, without unpacking it; or list what is shown.
@@ -24,8 +26,9 @@ use std::path::{Path, PathBuf};
 /// shell in such a namespace.
 #[derive(Args)]
 pub struct Arguments {
-    /// An image of the local store; without it, what is mounted is listed
-    #[arg(value_name = "NAME")]
+    /// An image of the local store, or one of any other place, which the store has as long as it is mounted; without it, what is
+    /// mounted is listed
+    #[arg(value_name = "REF")]
     image: Option<OsString>,
     /// An empty folder [default: one of the store]
     #[arg(value_name = "DIR")]
@@ -44,7 +47,7 @@ pub struct Arguments {
     #[command(flatten)]
     show: Show,
     #[command(flatten)]
-    store: StorePlace,
+    places: Places,
     #[command(flatten)]
     work: Work,
 }
@@ -82,43 +85,62 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
         shell.print(list(arguments, shell)?)?;
         return Ok(Outcome::Done);
     };
-    let reference = StorePlace::reference(image)?;
     if arguments.command.is_empty() {
-        let mounted = arguments.mount(&reference, Access::Writable, shell)?;
+        let mounted = arguments.mount(image, Access::Writable, shell)?;
         shell.print(match arguments.show.format {
             Format::Human => format!("{}\n", printable(&mounted.place.to_string_lossy())),
             Format::Json => format!("{}\n", json!({ "version": 1, "mount": told(&mounted) })),
         })?;
         return Ok(Outcome::Done);
     }
-    let root = arguments.store.real_folder()?;
+    let root = arguments.places.store.real_folder()?;
     // Before any thread starts.
     unshare::enter()?;
-    let mounted = arguments.mount(&reference, Access::Scratch, shell)?;
+    let mounted = arguments.mount(image, Access::Scratch, shell)?;
     let variables: [(&str, &Path); 2] = [("ORLOP_MOUNT", &mounted.place), ("ORLOP_ROOT", &root)];
     Ok(unshare::become_program(&arguments.command, &variables))
 }
 
 impl Arguments {
-    fn mount(&self, reference: &Reference, writable: Access, shell: &Shell) -> Result<Mounted, Fault> {
-        let platform = self.platform.platform();
+    fn mount(&self, image: &OsStr, writable: Access, shell: &Shell) -> Result<Mounted, Fault> {
+        let (platform, called) = (self.platform.platform(), image.to_string_lossy());
         let how = How {
             platform: &platform,
             choice: self.backend.choice(),
             access: if self.rw { writable } else { Access::ReadOnly },
             place: self.place.as_deref(),
+            called: Some(&called),
         };
-        let places = self.store.places();
+        let Some(reference) = StorePlace::reference(image)? else {
+            check_right()?;
+            return shell.fetch(&self.work, |cx| self.mount_passing(image, &how, cx));
+        };
+        let places = self.places.store.places();
         shell.read(&self.work, |cx| {
-            let store = self.store.open(cx)?;
-            let catalog = places.keep(reference, cx)?;
-            orlop::mount::mount(cx, &store, (&*catalog, &reference.selector), &how)
+            let store = self.places.store.open(cx)?;
+            let catalog = places.keep(&reference, cx)?;
+            mount(cx, &store, (&*catalog, &reference.selector), &how)
         })
+    }
+
+    /// Brings the image of another place into the store, which has it as long as it is mounted; one of a registry stays.
+    fn mount_passing(&self, image: &OsStr, how: &How<'_>, cx: &Context<'_>) -> Result<Mounted, Fault> {
+        let (manifest, stay) = fetch::stored(image, Pull::Missing, &self.places, &self.platform, cx)?;
+        let store = self.places.store.open(cx)?;
+        let catalog = self.places.keep(&flags::store(), cx)?;
+        let selector = Selector::Digest(manifest.digest.clone());
+        let mounted = mount(cx, &store, (&*catalog, &selector), how);
+        if stay == Stay::Passing {
+            let let_go = let_go(&store, &manifest);
+            // Why nothing is mounted says more than why a record stays.
+            return mounted.and_then(|mounted| let_go.map(|()| mounted));
+        }
+        mounted
     }
 }
 
 fn list(arguments: &Arguments, shell: &Shell) -> Result<String, Fault> {
-    let mounted = shell.look(|cx| arguments.store.open(cx)?.mounted())?;
+    let mounted = shell.look(|cx| arguments.places.store.open(cx)?.mounted())?;
     if arguments.show.format == Format::Json {
         let mounts: Vec<Value> = mounted.iter().map(told).collect();
         return Ok(listing("mounts", &mounts));

@@ -1,6 +1,6 @@
 //! `orlop run REF [CMD...]`
 
-mod fetch;
+pub mod fetch;
 mod options;
 
 use super::Outcome;

@@ -52,7 +52,7 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
 impl Arguments {
     /// The whole name of an image that is called by a shorter one.
     fn whole(&self, name: &OsStr, cx: &Context<'_>) -> Option<String> {
-        let reference = StorePlace::reference(name).ok()?;
+        let reference = StorePlace::reference(name).ok()??;
         let places = self.store.places();
         let name = places.keep(&reference, cx).ok()?.name_of(&reference.selector).ok()?;
         name.tag().map(str::to_owned)

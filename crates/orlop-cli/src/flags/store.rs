@@ -12,12 +12,6 @@ use orlop::transport;
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
-/// For verbs that need what only the store has.
-const NOT_IN_STORE: orlop::Error = orlop::Error::Unfit {
-    what: "only an image of the local store can be mounted",
-    hint: "bring it there first: orlop pull REF, or orlop copy REF store:NAME",
-};
-
 /// The local store.
 #[derive(Args, Clone, Debug, Default)]
 pub struct StorePlace {
@@ -55,13 +49,10 @@ impl StorePlace {
         )
     }
 
-    /// What the user calls an image of the store.
-    pub fn reference(text: &OsStr) -> Result<Reference, Fault> {
+    /// What the user calls an image of the store; `None` where one of another place is meant.
+    pub fn reference(text: &OsStr) -> Result<Option<Reference>, Fault> {
         let reference = transport::parse(text, Bare::Store, LoneStream::Refused)?;
-        match reference.transport {
-            Transport::Store => Ok(reference),
-            _ => Err(NOT_IN_STORE.into()),
-        }
+        Ok((reference.transport == Transport::Store).then_some(reference))
     }
 
     /// The same place, for verbs that look names up in it.

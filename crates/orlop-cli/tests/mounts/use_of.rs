@@ -57,12 +57,13 @@ fn what_cannot_be_mounted_is_refused_with_a_reason() {
     const PROOF: &str = "mount: refusals say what is wrong";
     let Some(world) = world(PROOF, User::Root) else { return };
     world.ok("mkdir full empty; touch full/file file");
-    let cases: [(&str, i32, &[&str]); 8] = [
+    let cases: [(&str, i32, &[&str]); 9] = [
         ("mount app:1 full", 1, &["is not empty", "name a folder that is empty"]),
         ("mount app:1 file", 1, &["Not a directory"]),
         ("mount app:1 nowhere", 2, &["nowhere"]),
         ("mount app:2", 2, &["app:2"]),
-        ("mount oci:layout:app", 64, &["only an image of the local store", "orlop pull REF"]),
+        ("mount oci:layout:app", 2, &["layout"]),
+        ("mount ostree:empty@app", 2, &["is no repository of OSTree"]),
         ("mount --root nowhere app:1", 2, &["nowhere"]),
         ("mount --rw", 64, &[]),
         ("umount", 64, &[]),
@@ -175,4 +176,33 @@ fn what_is_mounted_is_not_swept() {
         );
     }
     proof::ran(PROOF, 3);
+}
+
+/// As long as it is mounted the store has it, and no longer.
+#[test]
+fn an_image_of_any_place_is_mounted_through_the_store() {
+    const PROOF: &str = "mount: images of other places";
+    let make = "$ORLOP ostree init --repo=repo --mode=archive; mkdir t; echo of a commit > t/file; \
+        $ORLOP ostree commit --repo=repo -b os/app --timestamp=@5 --owner-uid=0 --owner-gid=0 t; \
+        $ORLOP build t oci:layout:app";
+    let swept = "$ORLOP gc --grace 0s >/dev/null; $ORLOP ls store:";
+    let Some(root) = world(PROOF, User::Root) else { return };
+    root.ok(&format!("{make}; mkdir m"));
+    let before = root.ok(swept);
+    for place in ["ostree:repo@os/app", "oci:layout:app", "rootfs:t"] {
+        root.ok(&format!("$ORLOP mount {place} m"));
+        assert_eq!(root.ok(swept), before, "it has no name in the store");
+        assert_eq!(root.ok("cat m/file"), "of a commit\n", "{place}: no sweep takes it away");
+        assert!(root.ok("$ORLOP mount").contains(place));
+        root.ok("$ORLOP umount m");
+        assert_eq!(root.ok(swept), before);
+    }
+    for user in [User::Mapped, User::Alone] {
+        let Some(world) = world(PROOF, user) else { return };
+        world.ok(make);
+        let shown = "$ORLOP mount ostree:repo@os/app -- sh -c 'cat $ORLOP_MOUNT/file'";
+        assert_eq!(world.ok(shown), "of a commit\n", "{user:?}");
+        refused(&world.run("$ORLOP mount ostree:repo@os/app"), 1, &["-- CMD"]);
+    }
+    proof::ran(PROOF, 5);
 }
