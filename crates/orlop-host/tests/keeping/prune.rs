@@ -130,7 +130,9 @@ fn a_commit_that_a_branch_has_behind_it_stays() {
     let before = repo.resolve(image).expect("kept");
     put(&repo, "os/stable", Dict::new(), Some(before), image);
     forget(&repo, image);
-    repo.remove_layers(&cx(), Which::Unused).expect("removed");
+    let foreseen = repo.foresee_removal(&cx(), Which::Unused).expect("readable").objects;
+    let removed = repo.remove_layers(&cx(), Which::Unused).expect("removed").objects;
+    assert_eq!((removed.removed, removed.bytes), (foreseen.removed, foreseen.bytes));
     assert_eq!(repo.resolve("os/stable^").expect("there"), before);
     assert!(repo.has_commit(&before).expect("readable"));
     if let Some(ostree) = testkit::peer("ostree") {
