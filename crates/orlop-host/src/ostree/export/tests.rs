@@ -8,6 +8,7 @@ use crate::ostree::variant::Dict;
 use orlop_layer::Xattrs;
 use orlop_spec::{Cancel, Context, Limits};
 use std::num::NonZeroUsize;
+use testkit::scratch::scratch_in_memory;
 use testkit::{Scratch, scratch};
 
 fn header(mode: u32, target: &str) -> FileHeader {
@@ -173,7 +174,7 @@ fn many(to: &Transaction<'_>) -> Folder {
 
 #[test]
 fn any_number_of_threads_reads_the_same() {
-    let (scratch, limits) = (testkit::scratch::scratch_in_memory(), Limits::default());
+    let (scratch, limits) = (scratch_in_memory(), Limits::default());
     let (repo, commit) = repo(&scratch, &limits, many);
     let by = |workers| {
         let workers = NonZeroUsize::new(workers).expect("some");
@@ -189,7 +190,7 @@ fn any_number_of_threads_reads_the_same() {
 
 #[test]
 fn who_reads_no_contents_has_none_read() {
-    let (scratch, limits) = (testkit::scratch::scratch_in_memory(), Limits::default());
+    let (scratch, limits) = (scratch_in_memory(), Limits::default());
     let (repo, commit) = repo(&scratch, &limits, many);
     let mut entries = entries(&repo, root(&commit), time(&commit));
     while entries.next_entry().expect("whole").is_some() {
@@ -200,7 +201,7 @@ fn who_reads_no_contents_has_none_read() {
 /// What lies before a damaged file is given first, whoever met the damage.
 #[test]
 fn damage_is_met_in_its_place() {
-    let (scratch, limits) = (testkit::scratch::scratch_in_memory(), Limits::default());
+    let (scratch, limits) = (scratch_in_memory(), Limits::default());
     let (repo, commit) = repo(&scratch, &limits, many);
     let tree = repo.dirtree(&commit.tree).expect("there");
     let id = tree.file("f150").expect("a file");
