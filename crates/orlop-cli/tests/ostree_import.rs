@@ -314,6 +314,36 @@ fn an_image_without_a_claim_cannot_be_held_to_one() {
     proof::ran("ostree: nothing is claimed", 3);
 }
 
+/// No text of a commit can hold a NUL; one of JSON can.
+#[test]
+fn a_nul_in_a_label_of_flatpak_is_refused_or_left_out() {
+    const COMMIT: &str = "org.flatpak.commit";
+    let it = scratch();
+    let cases = [
+        ("org.flatpak.subject", "a\0b"),
+        ("org.flatpak.body", "a\0b"),
+        ("org.flatpak.commit-metadata.a\0b", "eAAAcw=="),
+    ];
+    orlop().args(["ostree", "init", "--repo=r", "--mode=archive"]).current_dir(it.root()).ok();
+    for (number, (key, value)) in cases.into_iter().enumerate() {
+        let name = format!("img{number}");
+        let image = Image::of(&layers(), Packing::Gzip).config(move |mut config| {
+            config["config"] = json!({ "Labels": { COMMIT: "01".repeat(32), key: value } });
+            config
+        });
+        layout(&it, &name, image);
+        let (from, to) = (format!("oci:{name}:latest"), format!("ostree:r@x{number}"));
+        for verify in ["auto", "require"] {
+            let refused = copy(&it, &[&format!("--verify-id={verify}"), &from, &to]);
+            assert_eq!(refused.code(), Some(1), "{key:?}: {refused}");
+            assert!(refused.err().contains("NUL"), "{key:?}: {refused}");
+        }
+        for new in ["--verify-id=off", "--keep-layers"] {
+            assert_eq!(imported(&it, &[new, &from, &to])["identity"], json!("new"), "{key:?}");
+        }
+    }
+}
+
 #[test]
 fn names_that_cannot_be_are_refused_before_anything_is_read() {
     let Some(ostree) = judge("ostree: names of imports") else { return };

@@ -2,14 +2,14 @@
 
 use crate::capsule::{Capsule, What, commit, content_id, file, hard_link, place};
 use crate::{imported, ok, run};
-use orlop::host::ostree::{Kind, ObjectId, ObjectName};
+use orlop::host::ostree::{DirMeta, DirTree, Kind, ObjectId, ObjectName};
 use std::fs;
 use testkit::{Scratch, proof, scratch};
 
 type Edit = fn(&mut Capsule);
 
 /// What is done to the capsule, the exit code, and a piece of what is told.
-const CASES: [(&str, Edit, i32, &str); 21] = [
+const CASES: [(&str, Edit, i32, &str); 22] = [
     ("another content", |it| it.put(&place(&it.a), What::File(b"other".into())), 5, "damaged"),
     ("another dirtree", |it| it.put(&place(&it.root), What::File(vec![0])), 5, "damaged"),
     ("no dirtree", |it| drop(take(it, &place(&it.root))), 5, "no layer holds"),
@@ -29,6 +29,7 @@ const CASES: [(&str, Edit, i32, &str); 21] = [
     ("attributes of nowhere", |it| attributes(it, CONFIG), 5, "no attributes"),
     ("attributes beyond the root", |it| attributes(it, "../../../../../etc/passwd"), 5, "climbs out"),
     ("huge attributes", huge_attributes, 9, "at most"),
+    ("huge attributes of many folders", shared_attributes, 9, "attributes of the commit have more than"),
     ("metadata in a further layer", late_metadata, 5, "first layer"),
     ("a link to nothing", |it| it.put("a", What::HardLink("nowhere".into())), 5, "nowhere"),
 ];
@@ -91,6 +92,25 @@ fn attributes(it: &mut Capsule, target: &str) {
 fn huge_attributes(it: &mut Capsule) {
     let link = link_of_a(it);
     it.put(&link, What::File(vec![0; (1 << 20) + 1]));
+}
+
+/// The tree has them once for each folder.
+fn shared_attributes(it: &mut Capsule) {
+    let xattrs = [(b"user.a".as_slice().into(), vec![7; (1 << 20) - 100].into())].into();
+    let meta = DirMeta { uid: 0, gid: 0, mode: 0o040_755, xattrs };
+    let empty = DirTree { files: Vec::new(), folders: Vec::new() };
+    let folders = (0..520).map(|number| (format!("{number:03}").into(), empty.id(), meta.id()));
+    let root = DirTree { files: Vec::new(), folders: folders.collect() };
+    let old = commit_of(it);
+    take(it, &old);
+    it.commit = commit(root.id(), it.meta.id);
+    let objects = [
+        (Kind::Commit, it.commit.id(), it.commit.to_bytes()),
+        (Kind::DirMeta, meta.id(), meta.to_bytes()),
+        (Kind::DirTree, root.id(), root.to_bytes()),
+        (Kind::DirTree, empty.id(), empty.to_bytes()),
+    ];
+    it.layers[0].extend(objects.map(|(kind, id, bytes)| file(&place(&ObjectName::new(id, kind)), bytes)));
 }
 
 fn late_metadata(it: &mut Capsule) {

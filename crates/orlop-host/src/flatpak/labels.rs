@@ -107,6 +107,9 @@ pub enum Why {
     /// Not a value.
     #[error("it holds no serialised variant")]
     Variant(#[from] NotNormal),
+    /// No text that a variant can be.
+    #[error("it holds a NUL")]
+    Nul,
 }
 
 impl Labels {
@@ -138,8 +141,8 @@ impl Labels {
             commit: read(labels, COMMIT, |text| Ok(text.parse::<ObjectId>()?))?,
             parent: read(labels, PARENT, |text| Ok(text.parse::<ObjectId>()?))?,
             time: read(labels, TIMESTAMP, number)?,
-            subject: text(SUBJECT),
-            body: text(BODY),
+            subject: read(labels, SUBJECT, without_nul)?,
+            body: read(labels, BODY, without_nul)?,
             installed_size: read(labels, INSTALLED_SIZE, number)?,
             download_size: read(labels, DOWNLOAD_SIZE, number)?,
             commit_metadata: commit_metadata(labels)?,
@@ -173,7 +176,9 @@ pub fn commit_metadata(labels: &Annotations) -> Result<Dict, BadLabel> {
     let mut values = Dict::new();
     for (label, text) in labels {
         let Some(key) = label.strip_prefix(COMMIT_METADATA) else { continue };
-        values.push(key, variant(text).map_err(|why| BadLabel { label: label.clone(), why })?);
+        let bad = |why| BadLabel { label: label.clone(), why };
+        let key = without_nul(key).map_err(bad)?;
+        values.push(&key, variant(text).map_err(bad)?);
     }
     Ok(values)
 }
@@ -189,6 +194,11 @@ fn read<T>(
 ) -> Result<Option<T>, BadLabel> {
     let value = labels.get(key).map(|text| parse(text)).transpose();
     value.map_err(|why| BadLabel { label: key.into(), why })
+}
+
+/// As it is, where a variant can be it.
+fn without_nul(text: &str) -> Result<Box<str>, Why> {
+    if text.contains('\0') { Err(Why::Nul) } else { Ok(text.into()) }
 }
 
 /// Digits alone.

@@ -97,6 +97,11 @@ pub(super) fn parse_file_xattrs(bytes: &[u8]) -> Result<Xattrs, Malformed> {
     parse_xattrs(View::parse("a(ayay)", bytes)?)
 }
 
+/// Bytes of attributes: of their names and values.
+pub(super) fn weight(xattrs: &Xattrs) -> u64 {
+    xattrs.iter().map(|(name, value)| (name.len() + value.len()) as u64).sum()
+}
+
 /// Attributes, sorted by their names.
 fn parse_xattrs(view: View<'_>) -> Result<Xattrs, Malformed> {
     let mut xattrs = Xattrs::new();

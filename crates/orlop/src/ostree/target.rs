@@ -315,7 +315,9 @@ impl NewCommit<'_> {
     fn commit(&self, root: Root) -> Commit {
         let Root { tree, meta } = root;
         let said = |own: &Option<Box<str>>, label: &str| {
-            own.as_ref().or_else(|| self.labels.get(label)).map_or_else(String::new, ToString::to_string)
+            let text = own.as_ref().or_else(|| self.labels.get(label));
+            // No commit holds a text with a NUL.
+            text.filter(|text| !text.contains('\0')).map_or_else(String::new, ToString::to_string)
         };
         Commit {
             metadata: self.metadata(),

@@ -98,6 +98,9 @@ fn a_label_that_cannot_be_read_is_named() {
         // A text that has no NUL, and one whose type is none.
         ("org.flatpak.commit-metadata.x", "eABz"),
         ("org.flatpak.commit-metadata.x", "eAAAWg=="),
+        (SUBJECT, "a\0b"),
+        (BODY, "\0"),
+        ("org.flatpak.commit-metadata.a\0b", "eAAAcw=="),
     ] {
         let error = Labels::parse(&labels(&[(key, value)])).expect_err(value);
         assert_eq!(&*error.label, key);

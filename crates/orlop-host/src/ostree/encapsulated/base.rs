@@ -4,18 +4,18 @@
 //! no other contents: who looks at a container sees what a machine gets.
 
 use super::error::EncapsulatedError;
-use super::gather::{Objects, Place};
+use super::gather::{MOST_HELD, Objects, Place};
 use super::{REPOSITORY, Settings, path_of, plain};
 use crate::Error;
 use crate::ostree::carried::Carried;
 use crate::ostree::flavour::Flavour;
 use crate::ostree::id::{Kind as Object, ObjectId, ObjectName};
 use crate::ostree::import::Ids;
-use crate::ostree::object::{Commit, FileHeader};
+use crate::ostree::object::{Commit, FileHeader, weight};
 use crate::ostree::tree::{Step, walk};
 use orlop_layer::tree::{Builder, Content, Inode, InodeKind, Tree};
 use orlop_layer::{Entry, Kind, Meta, TreePath};
-use orlop_spec::Context;
+use orlop_spec::{Context, Limits};
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
@@ -41,8 +41,7 @@ impl Base {
         if let Some(said) = said.filter(|said| *said != id.to_string()) {
             return Err(EncapsulatedError::Another { said: said.into(), found: id }.into());
         }
-        let mut planting =
-            Planting { objects: &objects, tree: Builder::new(BASE, cx.limits), names: Vec::new() };
+        let mut planting = Planting::new(&objects, cx.limits);
         let dirtree = |id: &ObjectId| objects.tree(id);
         walk(cx, &dirtree, (commit.tree, commit.meta), &mut |path, step| planting.step(path, step))?;
         let Planting { tree, names, .. } = planting;
@@ -137,8 +136,7 @@ impl Base {
 
     /// A layer of objects, where the layers above link to them.
     pub(super) fn linked(&mut self, cx: &Context<'_>, wanted: &BTreeSet<ObjectId>) -> Result<Tree, Error> {
-        let mut planting =
-            Planting { objects: &self.objects, tree: Builder::new(BASE, cx.limits), names: Vec::new() };
+        let mut planting = Planting::new(&self.objects, cx.limits);
         std::mem::swap(&mut planting.names, &mut self.names);
         for id in wanted {
             planting.file(&path_of(&ObjectName::new(*id, Object::File)), *id)?;
@@ -161,9 +159,16 @@ struct Planting<'a> {
     objects: &'a Objects,
     tree: Builder,
     names: Vec<ObjectId>,
+    /// Bytes of attributes that the tree has, each time that it has them.
+    held: u64,
+    most: u64,
 }
 
-impl Planting<'_> {
+impl<'a> Planting<'a> {
+    fn new(objects: &'a Objects, limits: &Limits) -> Self {
+        Self { objects, tree: Builder::new(BASE, limits), names: Vec::new(), held: 0, most: MOST_HELD }
+    }
+
     fn step(&mut self, path: &TreePath, step: &Step) -> Result<(), Error> {
         match step {
             Step::Folder { meta, .. } => {
@@ -195,6 +200,10 @@ impl Planting<'_> {
 
     /// The ordinal is that of a file that comes; it means nothing for anything else.
     fn add(&mut self, path: &TreePath, meta: Meta, kind: Kind) -> Result<(), Error> {
+        self.held = self.held.saturating_add(weight(&meta.xattrs));
+        if self.held > self.most {
+            return Err(EncapsulatedError::TooMuch { most: self.most }.into());
+        }
         let ordinal =
             u32::try_from(self.names.len()).expect("bounds keep the number of entries within 32 bits");
         Ok(self.tree.add(ordinal, 0, &Entry { path: path.clone(), meta, kind })?)

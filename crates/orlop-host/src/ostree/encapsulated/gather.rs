@@ -14,7 +14,7 @@ use crate::Error;
 use crate::ostree::flavour::Flavour;
 use crate::ostree::id::{Kind as Object, ObjectId, ObjectName};
 use crate::ostree::object::{
-    Commit, DirMeta, DirTree, FileHasher, FileHeader, LARGEST_METADATA, parse_file_xattrs,
+    Commit, DirMeta, DirTree, FileHasher, FileHeader, LARGEST_METADATA, parse_file_xattrs, weight,
 };
 use crate::ostree::variant::Dict;
 use orlop_layer::decode::Visit;
@@ -24,10 +24,10 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-/// Bytes of the attributes of one file: more than any file system keeps.
+/// Bytes of the attributes of one file or folder: more than any file system keeps.
 const MOST_XATTRS: u64 = 1 << 20;
-/// Bytes of metadata and attributes of all layers.
-const MOST_HELD: u64 = 512 << 20;
+/// Bytes of metadata and attributes of all layers; attributes that many share count for each.
+pub(super) const MOST_HELD: u64 = 512 << 20;
 
 /// Which entry of which layer.
 pub(super) type Place = (u16, u32);
@@ -52,6 +52,7 @@ pub struct Objects {
 pub struct Gathering {
     found: Mutex<Objects>,
     held: AtomicU64,
+    pub(super) most: u64,
     flavour: Flavour,
 }
 
@@ -80,7 +81,7 @@ enum Open {
 impl Gathering {
     /// Nothing is taken yet. `flavour` is what contents are put in.
     pub fn new(flavour: Flavour) -> Self {
-        Self { found: Mutex::default(), held: AtomicU64::new(0), flavour }
+        Self { found: Mutex::default(), held: AtomicU64::new(0), most: MOST_HELD, flavour }
     }
 
     /// What takes a layer.
@@ -103,14 +104,18 @@ impl Gathering {
 
     fn hold(&self, object: &ObjectName, size: u64) -> Result<(), EncapsulatedError> {
         let most = match object.kind {
-            Object::FileXattrs | Object::FileXattrsLink => MOST_XATTRS,
+            Object::FileXattrs | Object::FileXattrsLink | Object::DirMeta => MOST_XATTRS,
             _ => LARGEST_METADATA,
         };
         if size > most {
             return Err(EncapsulatedError::TooLarge { object: *object, size, most });
         }
-        let held = self.held.fetch_add(size, Ordering::Relaxed).saturating_add(size);
-        if held > MOST_HELD { Err(EncapsulatedError::TooMuch { most: MOST_HELD }) } else { Ok(()) }
+        self.charge(size)
+    }
+
+    fn charge(&self, bytes: u64) -> Result<(), EncapsulatedError> {
+        let (held, most) = (self.held.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes), self.most);
+        if held > most { Err(EncapsulatedError::TooMuch { most }) } else { Ok(()) }
     }
 }
 
@@ -184,6 +189,7 @@ impl<V: Visit> Taking<'_, V> {
         let target = std::str::from_utf8(target);
         let target = target.map_err(|_| unexpected(object, "is a link whose target is not UTF-8"))?;
         let meta = Meta { xattrs: self.xattrs_of(&object.id), ..meta.clone() };
+        self.gathering.charge(weight(&meta.xattrs))?;
         let header = Flavour::EXACT.link(&meta, target);
         proven(object, header.id())?;
         self.found.links.insert(object.id, header);

@@ -11,7 +11,7 @@
 
 use crate::error::Error;
 use crate::ostree::id::ObjectId;
-use crate::ostree::object::FileHeader;
+use crate::ostree::object::{FileHeader, weight};
 use crate::ostree::repo::FileWriter;
 use orlop_layer::Error as LayerError;
 use std::collections::VecDeque;
@@ -21,8 +21,8 @@ use std::ops::Range;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Bytes of a batch that is full; one that has less takes one more file.
-const FULL: usize = 256 << 10;
+/// Bytes of contents and attributes of a batch that is full; one that has less takes one more file.
+const FULL: u64 = 256 << 10;
 /// Files of a batch that is full.
 const FILES: usize = 64;
 /// Pieces of a large file that wait.
@@ -34,6 +34,8 @@ pub(super) struct Batch {
     /// Their contents, one behind the other.
     pub(super) bytes: Vec<u8>,
     pub(super) files: Vec<Small>,
+    /// Bytes of their attributes.
+    attributes: u64,
 }
 
 /// A small file.
@@ -90,12 +92,13 @@ pub(super) struct Closing<'q, 't>(&'q Queue<'t>);
 
 impl Batch {
     pub(super) fn new(layer: u16) -> Self {
-        Self { layer, bytes: Vec::new(), files: Vec::new() }
+        Self { layer, bytes: Vec::new(), files: Vec::new(), attributes: 0 }
     }
 
     /// The next file; its content follows.
     pub(super) fn begin(&mut self, ordinal: u32, header: FileHeader) {
         let at = self.bytes.len();
+        self.attributes += weight(&header.xattrs);
         self.files.push(Small { ordinal, header, range: at..at });
     }
 
@@ -107,12 +110,14 @@ impl Batch {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.bytes.len() >= FULL || self.files.len() >= FILES
+        let bytes = self.bytes.len() as u64 + self.attributes;
+        bytes >= FULL || self.files.len() >= FILES
     }
 
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
         self.files.clear();
+        self.attributes = 0;
     }
 }
 
@@ -236,4 +241,24 @@ impl Drop for Closing<'_, '_> {
 /// Why is told by the worker that failed.
 fn refused() -> LayerError {
     LayerError::Write(io::ErrorKind::BrokenPipe.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use orlop_layer::{Meta, Xattrs};
+
+    #[test]
+    fn attributes_fill_a_batch_as_contents_do() {
+        let value = vec![7; 200 << 10].into_boxed_slice();
+        let xattrs = Xattrs::from([(b"user.a".as_slice().into(), value)]);
+        let header = FileHeader::regular(&Meta { xattrs, ..Meta::default() });
+        let mut batch = Batch::new(0);
+        for (ordinal, is_full) in [(0, false), (1, true)] {
+            batch.begin(ordinal, header.clone());
+            assert_eq!(batch.is_full(), is_full, "{ordinal}");
+        }
+        batch.clear();
+        assert!(!batch.is_full());
+    }
 }

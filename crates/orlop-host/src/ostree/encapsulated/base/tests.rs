@@ -4,12 +4,12 @@ use super::super::entries::LayerEntries;
 use super::super::gather::Gathering;
 use super::super::outline::Outline;
 use super::*;
-use crate::ostree::object::{DirMeta, DirTree, LINK, REGULAR};
+use crate::ostree::object::{DirMeta, DirTree, LINK, REGULAR, print_xattrs};
 use crate::ostree::repo::{Mode, Repo, Transaction};
 use crate::ostree::variant::{Dict, Variant};
 use orlop_layer::decode::Visit as _;
 use orlop_layer::{Chunk, Entries as _, Xattrs};
-use orlop_spec::{Cancel, Fault, Limits};
+use orlop_spec::{Cancel, Diagnose as _, Fault, Limits};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -158,4 +158,50 @@ fn whatever_is_done_to_a_layer_the_commit_comes_back_as_it_was_or_not_at_all() {
         };
         runner.run(&edits, law).expect("the law holds");
     });
+}
+
+/// One object of attributes, and many that have them: each costs memory, though the layer holds them once.
+fn shared() -> Xattrs {
+    Xattrs::from([(b"user.a".as_slice().into(), vec![7; 1 << 10].into_boxed_slice())])
+}
+
+#[test]
+fn p5_attributes_that_many_folders_share_count_for_each() {
+    in_context(|cx| {
+        let meta = DirMeta { uid: 0, gid: 0, mode: 0o040_755, xattrs: shared() };
+        let (tree, id) = (ObjectId([0; 32]), meta.id());
+        let objects = Objects { metas: [(id, meta)].into(), ..Objects::default() };
+        let mut planting = Planting { most: 10 << 10, ..Planting::new(&objects, cx.limits) };
+        let put = |number| planting.step(&plain(&format!("d{number}")), &Step::Folder { tree, meta: id });
+        let results: Vec<_> = (0..10).map(put).collect();
+        assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 9);
+        let error = results.into_iter().find_map(Result::err).expect("the tenth is too much");
+        assert_eq!(error.kind(), orlop_spec::Kind::Limit, "{error}");
+    });
+}
+
+#[test]
+fn p5_attributes_that_many_links_share_count_for_each() {
+    let bytes = print_xattrs(&shared());
+    let attributes = ObjectName::new(ObjectId::of(&bytes), Object::FileXattrs);
+    let entry = |path, kind| Entry { path, meta: Meta::default(), kind };
+    let mut gathering = Gathering::new(Flavour::EXACT);
+    gathering.most = 10 << 10;
+    let mut taking = gathering.layer(0, ());
+    let held = entry(path_of(&attributes), Kind::File { size: bytes.len() as u64 });
+    taking.entry(0, 0, &held).and_then(|()| taking.data(&bytes)).expect("one of them is not much");
+    let mut put = |number: u32| {
+        let target = number.to_string();
+        let id = Flavour::EXACT.link(&Meta { xattrs: shared(), ..Meta::default() }, &target).id();
+        let place = |kind| path_of(&ObjectName::new(id, kind));
+        let first = Kind::HardLink { target: path_of(&attributes) };
+        taking.entry(0, 0, &entry(place(Object::FileXattrsLink), first))?;
+        let target = target.into_bytes().into();
+        taking.entry(0, 0, &entry(place(Object::File), Kind::Symlink { target }))
+    };
+    let results: Vec<_> = (0..10).map(&mut put).collect();
+    let well = results.iter().take_while(|result| result.is_ok()).count();
+    assert_eq!(well, 8, "besides the object itself");
+    let error = results.into_iter().find_map(Result::err).expect("the ninth is too much");
+    assert_eq!(Fault::from(error).kind(), orlop_spec::Kind::Limit);
 }
