@@ -10,17 +10,19 @@ use orlop_host::aci::into_config::{self, Files, Origin};
 use orlop_host::aci::manifest::ImageManifest;
 use orlop_host::aci::squeeze::Squeeze;
 use orlop_host::aci::{from_bundle, validate};
-use orlop_layer::{Entries, Meta, tar};
+use orlop_layer::{Entries, Meta, TreePath, tar};
 use orlop_spec::config::Config;
 use orlop_spec::descriptor::Annotations;
 use orlop_spec::runtime::Rootfs;
 use orlop_spec::validate::Severity;
+use std::collections::HashSet;
 use std::io::BufReader;
 
 fuzz_target!(|bytes: &[u8]| {
     members(bytes);
     if let Ok(manifest) = ImageManifest::parse(bytes) {
         validate::manifest(&manifest);
+        foreign(&manifest);
         let again = ImageManifest::parse(&manifest.to_bytes()).expect("printed by us");
         // Numbers beyond 64 bits are read as the nearest float, or the one beside it.
         assert!(again == manifest || has_float(bytes), "{manifest:?}");
@@ -34,6 +36,25 @@ fuzz_target!(|bytes: &[u8]| {
         back(text, &config, &named);
     }
 });
+
+/// A manifest of anybody makes a config of bounded size, and that image the manifest again.
+fn foreign(manifest: &ImageManifest) {
+    let rootfs = Rootfs { passwd: None, group: None, link: &|_| None };
+    let files = Files { rootfs, owner: &|_| Some((1, 2)) };
+    let config = r#"{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}}"#;
+    let mut config: Config = orlop_spec::json::parse(config.as_bytes()).expect("a config");
+    let origin = into_config::complete(manifest, &files, &mut config);
+    into_config::unsaid(manifest);
+    let ports = config.config.as_ref().map_or(0, |it| it.exposed_ports.len());
+    assert!(origin != Origin::Drawn || ports <= 3 * 65535);
+    if origin == Origin::Drawn {
+        let raw = String::from_utf8(manifest.to_bytes()).expect("JSON is text");
+        let mut annotations = into_config::annotations(manifest);
+        annotations.insert(into_config::IMAGE_MANIFEST.into(), raw.as_str().into());
+        let found = into_config::original(&annotations, &files, &config);
+        assert_eq!(found.map(|(_, raw)| raw.into_string()), Some(raw));
+    }
+}
 
 fn has_float(bytes: &[u8]) -> bool {
     fn within(value: &serde_json::Value) -> bool {
@@ -62,17 +83,24 @@ fn back(raw: &str, config: &Config, named: &Named) {
     assert_eq!((origin, &found), (Origin::Carried, config));
 }
 
-/// Names that the files of an image can have are not lost, and none is made.
+/// What comes out lay beneath `rootfs`, and so did what it is another name of.
 fn members(bytes: &[u8]) {
     let limits = limits();
-    let plain = Squeeze::detect(bytes).decoder(bytes, &limits);
-    let mut members = Members::new(tar::Reader::new(BufReader::new(plain), &limits), limits.document);
-    while let Ok(Some(entry)) = members.next_entry() {
-        assert!(entry.path.components().all(|component| component != b".."));
+    let raw = || tar::Reader::new(BufReader::new(Squeeze::detect(bytes).decoder(bytes, &limits)), &limits);
+    let mut inner = HashSet::new();
+    let mut all = raw();
+    while let Ok(Some(entry)) = all.next_entry() {
+        inner.insert(entry.path);
     }
-    let plain = Squeeze::detect(bytes).decoder(bytes, &limits);
-    let inner = tar::Reader::new(BufReader::new(plain), &limits);
-    let mut packed = Members::new(Packed::new(inner, b"{}".to_vec(), Meta::default()), limits.document);
+    let beneath = |path: &TreePath| {
+        let root = TreePath::root().join(b"rootfs");
+        path.components().fold(root, |path, component| path.join(component))
+    };
+    let mut members = Members::new(raw(), limits.document);
+    while let Ok(Some(entry)) = members.next_entry() {
+        assert!(inner.contains(&beneath(&entry.path)), "{}", entry.path);
+    }
+    let mut packed = Members::new(Packed::new(raw(), b"{}".to_vec(), Meta::default()), limits.document);
     while let Ok(Some(_)) = packed.next_entry() {}
-    assert_eq!(packed.manifest(), Some(&b"{}"[..]));
+    assert_eq!(packed.into_rest().0.manifest.as_deref(), Some(&b"{}"[..]));
 }

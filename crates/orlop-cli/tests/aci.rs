@@ -206,7 +206,11 @@ fn a_foreign_container_becomes_an_image_and_comes_back_as_it_was() {
     run(&scratch, &["copy", QUIET, "oci:l:1", "aci:named.aci", "--aci-name=other"], 0);
     let named: Value =
         serde_json::from_str(&run(&scratch, &["aci", "cat-manifest", "named.aci"], 0)).expect("JSON");
-    assert_eq!(named["name"], "other");
+    assert_eq!((&named["name"], &named["app"]), (&json!("other"), &says["app"]), "nothing else is another");
+    run(&scratch, &["copy", QUIET, "aci:first.aci", "aci:squeezed.aci", "--compress=xz"], 0);
+    assert_eq!(run(&scratch, &["aci", "cat-manifest", "squeezed.aci"], 0), says.to_string());
+    let for_another = ["copy", QUIET, "--platform=linux/amd64", "aci:first.aci", "oci:l:2"];
+    tells(&scratch, &for_another, 64, &["another machine"]);
 }
 
 #[test]
@@ -232,6 +236,11 @@ fn a_manifest_that_was_changed_counts_more_than_what_it_carries() {
     assert_eq!(config["config"]["Entrypoint"], json!(["/bin/other"]));
     assert_eq!(config["config"]["Cmd"], Value::Null);
     assert_eq!(config["config"]["StopSignal"], "9", "what the manifest cannot say is still carried");
+    let raw = run(&scratch, &["inspect", "--raw", "oci:c:1"], 0);
+    assert!(
+        raw.contains("io.appc.image-manifest"),
+        "what was changed may be more than a config can say: {raw}"
+    );
 }
 
 #[test]
@@ -260,6 +269,9 @@ fn an_image_lies_over_files_that_are_given_and_images_of_the_store() {
         0
     );
     run(&scratch, &["copy", QUIET, &store, "aci:base.aci", "store:example.com/base"], 0);
+    let pinned = json!({ "dependencies": [{ "imageName": "example.com/base", "labels": [{ "name": "version", "value": "9" }] }] });
+    scratch.file("pinned.aci", aci(&manifest("a", pinned), Vec::new()));
+    tells(&scratch, &["copy", QUIET, &store, "aci:pinned.aci", "oci:l:3"], 2, &["example.com/base"]);
     run(&scratch, &["copy", QUIET, &store, "aci:top.aci", "oci:l:2"], 0);
     assert_eq!(run(&scratch, &["digest", "oci:l:2"], 0), run(&scratch, &["digest", "oci:l:1"], 0));
     tells(&scratch, &["inspect", "aci:base.aci", "--aci-dependency=top.aci"], 0, &["needed by none"]);

@@ -162,6 +162,11 @@ pub trait TreeSource: Send + Sync {
         false
     }
 
+    /// What that image is called.
+    fn called(&self) -> Option<String> {
+        None
+    }
+
     /// What to tell whoever makes an image of it.
     fn becomes(&self) -> &'static str {
         "the files become a new image, without a command"
@@ -195,6 +200,10 @@ impl<T: TreeSource + ?Sized> TreeSource for &T {
 
     fn is_image(&self) -> bool {
         (**self).is_image()
+    }
+
+    fn called(&self) -> Option<String> {
+        (**self).called()
     }
 
     fn becomes(&self) -> &'static str {

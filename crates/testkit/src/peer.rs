@@ -19,7 +19,7 @@ pub struct Peer {
 pub fn peer(name: &str) -> Option<Peer> {
     let path = find(name)?;
     let ask = match name {
-        "openssl" => "version",
+        "actool" | "openssl" => "version",
         "busybox" => "--help",
         _ => "--version",
     };

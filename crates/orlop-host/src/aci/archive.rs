@@ -48,9 +48,15 @@ impl<E: Entries> Members<E> {
         Self { inner, limit, manifest: None, has_rootfs: false, strays: Vec::new() }
     }
 
-    /// The manifest, once it was passed.
-    pub fn manifest(&self) -> Option<&[u8]> {
-        self.manifest.as_deref()
+    /// The manifest; what stands before it is passed over, and what follows is not read.
+    pub fn read_manifest(&mut self) -> Result<Option<Vec<u8>>, Error> {
+        while self.manifest.is_none() {
+            let Some(entry) = self.inner.next_entry()? else { return Ok(None) };
+            if entry.path.as_bytes() == MANIFEST {
+                self.keep_manifest(&entry)?;
+            }
+        }
+        Ok(self.manifest.clone())
     }
 
     /// What else there was. Call it at the end.
@@ -146,7 +152,7 @@ impl<E: Entries> Entries for Members<E> {
                 }
             } else if entry.path.as_bytes() == MANIFEST {
                 self.keep_manifest(&entry)?;
-            } else if !entry.path.is_root() {
+            } else if !entry.path.is_root() || !matches!(entry.kind, Kind::Directory) {
                 self.stray("stray", &entry.path, "only manifest and rootfs stand in an image");
             }
         }

@@ -10,7 +10,7 @@
 //!
 //! Invariant: the manifest depends on the configuration and the name alone. What it cannot say is told.
 
-use super::from_config::Named;
+use super::from_config::{Environment, Named, Names};
 use super::isolator;
 use super::machine;
 use super::manifest::{AUTHORS, App, CREATED, ImageManifest, Isolator, KIND, MountPoint, Pair, VERSION};
@@ -99,19 +99,18 @@ fn pairs(object: Option<&Value>) -> std::collections::BTreeMap<Box<str>, Box<str
     members.filter_map(|(name, value)| Some((name.as_str().into(), value.as_str()?.into()))).collect()
 }
 
-/// The last of two variables with one name, as a runtime hands them on.
 fn environment(process: &Value, unsaid: &mut Unsaid) -> Vec<Pair> {
-    let mut environment: Vec<Pair> = Vec::new();
-    for (at, variable) in texts(process.get("env")).iter().enumerate() {
+    let variables = texts(process.get("env"));
+    let mut environment = Environment::default();
+    for (at, variable) in variables.iter().enumerate() {
         let (name, value) = variable.split_once('=').unwrap_or((variable, ""));
-        if !is_variable(name) {
+        if is_variable(name) {
+            environment.set(name, value);
+        } else {
             unsaid.push(format!("/process/env/{at}"));
-            continue;
         }
-        environment.retain(|pair| &*pair.name != name);
-        environment.push(Pair::new(name, value));
     }
-    environment
+    environment.pairs
 }
 
 /// Files and folders that the host lends. What a runtime makes itself, every host of App Containers makes too.
@@ -124,7 +123,7 @@ fn mount_points(config: &Value) -> Vec<MountPoint> {
         let path = text(mount, "/destination").filter(|_| is_lent)?;
         Some((path, has("ro")))
     });
-    let mut names = super::from_config::Names::default();
+    let mut names = Names::default();
     let points = lent.map(|(path, read_only)| MountPoint {
         name: names.give(&format!("volume/{path}")),
         path: path.into(),
@@ -171,17 +170,19 @@ fn isolators(config: &Value, process: &Value, unsaid: &mut Unsaid) -> Vec<Isolat
     isolators
 }
 
-/// The share of one processor that may be used, in thousandths.
+/// The share of one processor that may be used, in thousandths. What is less than nothing is no limit.
 fn cpu(config: &Value) -> Option<Value> {
     let number = |name: &str| config.pointer(&format!("/linux/resources/cpu/{name}")).and_then(Value::as_i64);
     let (quota, period) = (number("quota")?, number("period").unwrap_or(100_000));
-    (quota > 0 && period > 0)
-        .then(|| json!({ "limit": format!("{}m", i128::from(quota) * 1000 / i128::from(period)) }))
+    let share = || (i128::from(quota) * 1000 / i128::from(period)).max(1);
+    (quota > 0 && period > 0).then(|| json!({ "limit": format!("{}m", share()) }))
 }
 
 fn memory(config: &Value) -> Option<Value> {
-    let number =
-        |name: &str| config.pointer(&format!("/linux/resources/memory/{name}")).and_then(Value::as_i64);
+    let number = |name: &str| {
+        let number = config.pointer(&format!("/linux/resources/memory/{name}")).and_then(Value::as_i64);
+        number.filter(|number| *number > 0)
+    };
     let said = [("request", number("reservation")), ("limit", number("limit"))];
     let said =
         said.into_iter().filter_map(|(name, value)| Some((name.to_owned(), json!(value?.to_string()))));
@@ -227,7 +228,7 @@ mod tests {
             json!({
                 "exec": ["/bin/sh", "-c", "true"], "user": "7", "group": "8", "supplementaryGIDs": [9],
                 "workingDirectory": "/w",
-                "environment": [{ "name": "B", "value": "2" }, { "name": "A", "value": "3" }],
+                "environment": [{ "name": "A", "value": "3" }, { "name": "B", "value": "2" }],
                 "isolators": [
                     isolator("os/linux/capabilities-retain-set", json!({ "set": ["CAP_KILL"] })),
                     isolator("os/linux/no-new-privileges", json!(true)),
@@ -253,6 +254,7 @@ mod tests {
             json!({}),
             json!({ "process": [] }),
             json!({ "process": { "args": 5, "env": {}, "user": "x", "capabilities": { "bounding": [] } } }),
+            json!({ "process": {}, "linux": { "resources": { "memory": { "limit": -1 }, "cpu": { "quota": -1 } } } }),
             json!({ "process": {}, "mounts": [1, {}], "linux": { "resources": { "cpu": { "quota": 1, "period": 0 } } } }),
         ] {
             of(&config);

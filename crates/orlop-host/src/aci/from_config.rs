@@ -22,7 +22,7 @@ use orlop_spec::config::{Config, Execution};
 use orlop_spec::descriptor::Annotations;
 use orlop_spec::json;
 use orlop_spec::runtime::{Account, Rootfs};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 /// The annotation that carries the config, as it stands.
@@ -205,18 +205,36 @@ fn working_directory(execution: &Execution, unsaid: &mut Vec<Unsaid>) -> Option<
     Some(folder)
 }
 
-/// A name that stands twice has its first value, as when the image is run.
 fn environment(execution: &Execution, unsaid: &mut Vec<Unsaid>) -> Vec<Pair> {
-    let (mut seen, mut environment) = (HashSet::new(), Vec::new());
+    let mut environment = Environment::default();
     for variable in &execution.env {
         let (name, value) = variable.split_once('=').unwrap_or((variable, ""));
-        if !is_variable(name) {
+        if is_variable(name) {
+            environment.set(name, value);
+        } else {
             unsaid.push(Unsaid::Variable(name.into()));
-        } else if seen.insert(name) {
-            environment.push(Pair::new(name, value));
         }
     }
-    environment
+    environment.pairs
+}
+
+/// Variables in the order of their first mention. A name that stands twice has its last value, as when the image is run.
+#[derive(Default)]
+pub(super) struct Environment<'a> {
+    pub(super) pairs: Vec<Pair>,
+    places: HashMap<&'a str, usize>,
+}
+
+impl<'a> Environment<'a> {
+    pub(super) fn set(&mut self, name: &'a str, value: &str) {
+        match self.places.get(name) {
+            Some(place) => self.pairs[*place].value = value.into(),
+            None => {
+                self.places.insert(name, self.pairs.len());
+                self.pairs.push(Pair::new(name, value));
+            }
+        }
+    }
 }
 
 fn mount_points(execution: &Execution) -> Vec<MountPoint> {
@@ -231,49 +249,59 @@ fn mount_points(execution: &Execution) -> Vec<MountPoint> {
 
 /// A port has one name: what is said of it again, alone or in a range, is not repeated.
 fn ports(execution: &Execution, unsaid: &mut Vec<Unsaid>) -> Vec<Port> {
-    let mut names = Names::default();
-    let mut ports: Vec<Port> = Vec::new();
+    let (mut names, mut ports) = (Names::default(), Vec::new());
+    // The ranges of each protocol by their first port: they do not overlap.
+    let mut said: HashMap<&str, BTreeMap<u64, u64>> = HashMap::new();
     for text in execution.exposed_ports.keys() {
         let (numbers, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
-        let (first, last) = numbers.split_once('-').unwrap_or((numbers, numbers));
-        let range = first.parse::<u16>().ok().zip(last.parse::<u16>().ok());
-        let Some((first, last)) = range.filter(|(first, last)| *first != 0 && first <= last) else {
+        let Some((first, last)) = range(numbers) else {
             unsaid.push(Unsaid::Port(text.clone()));
             continue;
         };
-        let (first, count) = (u64::from(first), u64::from(last - first) + 1);
-        let is_said = |port: &Port| {
-            &*port.protocol == protocol
-                && port.port < first + count
-                && first < port.port + port.count.unwrap_or(1)
-        };
-        match ports.iter().find(|port| is_said(port)) {
-            Some(port) if count == 1 || port.port == first && port.count == Some(count) => {}
-            Some(_) => unsaid.push(Unsaid::Port(text.clone())),
-            None => ports.push(Port {
-                name: names.give(text),
-                protocol: protocol.into(),
-                port: first,
-                count: (count > 1).then_some(count),
-                socket_activated: false,
-            }),
+        let ranges = said.entry(protocol).or_default();
+        match ranges.range(..=last).next_back() {
+            Some((from, to)) if *from <= first && last <= *to => {}
+            Some((_, to)) if *to >= first => unsaid.push(Unsaid::Port(text.clone())),
+            _ => {
+                ranges.insert(first, last);
+                ports.push(Port {
+                    name: names.give(text),
+                    protocol: protocol.into(),
+                    port: first,
+                    count: (last > first).then_some(last - first + 1),
+                    socket_activated: false,
+                });
+            }
         }
     }
     ports
 }
 
-/// Names that were given already.
+/// The first and the last of `80` or `80-90`.
+fn range(numbers: &str) -> Option<(u64, u64)> {
+    let (first, last) = numbers.split_once('-').unwrap_or((numbers, numbers));
+    let number = |digits: &str| {
+        let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+        digits.parse::<u16>().ok().filter(|number| is_number && *number != 0).map(u64::from)
+    };
+    number(first).zip(number(last)).filter(|(first, last)| first <= last)
+}
+
+/// Names that were given already, and the number that comes next for each.
 #[derive(Default)]
-pub(super) struct Names(HashSet<Box<str>>);
+pub(super) struct Names(HashMap<Box<str>, u32>);
 
 impl Names {
     /// A name for the text; with a number behind it where another text has it.
     pub(super) fn give(&mut self, text: &str) -> Box<str> {
         let name = Grammar::Name.make(text).unwrap_or_else(|| "unnamed".into());
-        let numbered = (2u32..).map(|number| format!("{name}-{number}").into_boxed_str());
-        let free = [name.clone()].into_iter().chain(numbered).find(|name| !self.0.contains(name));
-        let given = free.expect("there are more numbers than names");
-        self.0.insert(given.clone());
+        let mut given = name.clone();
+        while self.0.contains_key(&given) {
+            let next = self.0.entry(name.clone()).or_insert(1);
+            *next += 1;
+            given = format!("{name}-{next}").into();
+        }
+        self.0.insert(given.clone(), 1);
         given
     }
 }

@@ -4,7 +4,7 @@
 //! annotation appc.io/oci/config, where the manifest is still the one that was made of it ──► that config
 //! app.exec                 Entrypoint, and Cmd where appc.io/docker/… say how it divides
 //! the other fields         as `from_config` draws them, the other way
-//! the manifest, whole      annotation io.appc.image-manifest of the image's manifest
+//! the manifest, whole, where it says more      annotation io.appc.image-manifest of the image's manifest
 //! ```
 //!
 //! Invariant: a config that is carried counts only while the manifest says the same: whoever changed the manifest meant
@@ -12,7 +12,7 @@
 
 use super::from_config::{self, ANNOTATIONS, CMD, CONFIG, ENTRYPOINT};
 use super::machine;
-use super::manifest::{AUTHORS, App, CREATED, DOCUMENTATION, HOMEPAGE, ImageManifest, Pair};
+use super::manifest::{AUTHORS, App, CREATED, DOCUMENTATION, HOMEPAGE, ImageManifest, Pair, Port};
 use orlop_spec::config::{Config, Execution};
 use orlop_spec::descriptor::Annotations;
 use orlop_spec::json;
@@ -23,8 +23,8 @@ use std::fmt;
 /// The annotation of an image's manifest that carries the manifest of an App Container, as it stands.
 pub const IMAGE_MANIFEST: &str = "io.appc.image-manifest";
 
-/// Ports that one range may stand for.
-const MOST_PORTS: u64 = 65535;
+/// The last port that there is.
+const LAST_PORT: u64 = 65535;
 
 /// What must be known of the files of an image.
 #[derive(Clone, Copy)]
@@ -40,6 +40,8 @@ pub struct Files<'a> {
 pub enum Origin {
     /// It is the one that was carried, to the last field.
     Carried,
+    /// It is the one that was carried, in other bytes: it was not spelled as orlop spells it.
+    Respelled,
     /// It is the one that was carried, over other layers.
     Relayered,
     /// It was carried, and the manifest was changed since: what that says counts.
@@ -72,7 +74,9 @@ pub fn complete(manifest: &ImageManifest, files: &Files<'_>, config: &mut Config
         return Origin::Changed;
     }
     if is_same {
-        return Origin::Carried;
+        let is_to_the_byte =
+            manifest.annotation(CONFIG).is_some_and(|raw| raw.as_bytes() == json::print(config));
+        return if is_to_the_byte { Origin::Carried } else { Origin::Respelled };
     }
     (config.rootfs, config.history) = (layers.rootfs, layers.history);
     Origin::Relayered
@@ -90,19 +94,10 @@ fn agrees(manifest: &ImageManifest, files: &Files<'_>, config: &Config) -> bool 
     manifest.label("os") == machine.os && manifest.label("arch") == machine.arch && manifest.app == drawn
 }
 
-/// The annotations of the image's manifest: those that were carried, and the manifest itself.
-pub fn annotations(manifest: &ImageManifest, raw: &str) -> Annotations {
-    let carried =
-        manifest.annotation(ANNOTATIONS).and_then(|it| json::parse::<Annotations>(it.as_bytes()).ok());
-    match (carried, carried_is_all(manifest)) {
-        (Some(carried), true) => carried,
-        (None, true) => Annotations::new(),
-        (carried, false) => {
-            let mut annotations = carried.unwrap_or_default();
-            annotations.insert(IMAGE_MANIFEST.into(), raw.into());
-            annotations
-        }
-    }
+/// The annotations of an image's manifest that were carried.
+pub fn annotations(manifest: &ImageManifest) -> Annotations {
+    let carried = manifest.annotation(ANNOTATIONS).and_then(|it| json::parse(it.as_bytes()).ok());
+    carried.unwrap_or_default()
 }
 
 /// Whether the manifest was made by orlop of a config that it carries: then that says everything.
@@ -116,10 +111,11 @@ pub fn unsaid(manifest: &ImageManifest) -> Vec<Unsaid> {
     let said = [
         (!app.isolators.is_empty(), "isolators"),
         (!app.event_handlers.is_empty(), "event handlers"),
-        (!app.supplementary_gids.is_empty() && !carried_is_all(manifest), "further groups"),
+        (!app.supplementary_gids.is_empty(), "further groups"),
         (app.mount_points.iter().any(|point| point.read_only), "volumes that cannot be written"),
         (app.ports.iter().any(|port| port.socket_activated), "sockets that somebody else opens"),
         (!app.user_annotations.is_empty(), "user annotations"),
+        (app.ports.iter().any(|port| protocol(port).is_none()), "ports but of TCP, UDP and SCTP"),
     ];
     said.into_iter().filter(|(is_said, _)| *is_said).map(|(_, what)| Unsaid(what)).collect()
 }
@@ -152,7 +148,10 @@ pub fn original(
 
 fn apply(manifest: &ImageManifest, files: &Files<'_>, config: &mut Config) {
     let os = manifest.label("os").unwrap_or("linux");
-    if let Some((architecture, variant)) = manifest.label("arch").and_then(|arch| machine::to_go(os, arch)) {
+    let said = machine::from_go(&config.os, &config.architecture, config.variant.as_deref());
+    let is_said = (said.os, said.arch) == (Some(os), manifest.label("arch"));
+    let arch = manifest.label("arch").filter(|_| !is_said);
+    if let Some((architecture, variant)) = arch.and_then(|arch| machine::to_go(os, arch)) {
         (config.os, config.architecture, config.variant) =
             (os.into(), architecture.into(), variant.map(Into::into));
     }
@@ -190,7 +189,7 @@ fn run(manifest: &ImageManifest, app: &App, files: &Files<'_>, execution: &mut E
     let empty = || Value::Object(Map::new());
     execution.volumes = app.mount_points.iter().map(|point| (point.path.clone(), empty())).collect();
     execution.labels = app.user_labels.clone().into_iter().collect();
-    execution.exposed_ports = app.ports.iter().flat_map(ports).map(|port| (port, empty())).collect();
+    execution.exposed_ports = ports(&app.ports).map(|port| (port, empty())).collect();
 }
 
 /// A part of a command, each word for itself.
@@ -223,10 +222,49 @@ fn user(app: &App, files: &Files<'_>) -> Option<Box<str>> {
     }
 }
 
-/// Each port of a range for itself.
-fn ports(port: &super::manifest::Port) -> impl Iterator<Item = Box<str>> {
-    let count = port.count.unwrap_or(1).clamp(1, MOST_PORTS);
-    let last = port.port.saturating_add(count - 1).min(MOST_PORTS);
-    let protocol = if port.protocol.is_empty() { "tcp".into() } else { port.protocol.clone() };
-    (port.port.max(1)..=last).map(move |number| format!("{number}/{protocol}").into())
+/// The protocols of ports that images know.
+const PROTOCOLS: [&str; 3] = ["tcp", "udp", "sctp"];
+
+/// The protocol of a port, where images know it.
+fn protocol(port: &Port) -> Option<&'static str> {
+    let said = if port.protocol.is_empty() { "tcp" } else { &*port.protocol };
+    PROTOCOLS.into_iter().find(|known| *known == said)
+}
+
+/// Each port for itself, and once, however many ranges it is in.
+fn ports(ports: &[Port]) -> impl Iterator<Item = Box<str>> {
+    let range = |port: &Port| {
+        let last = port.port.saturating_add(port.count.unwrap_or(1).max(1) - 1);
+        Some((protocol(port)?, port.port.max(1), last.min(LAST_PORT)))
+    };
+    let mut ranges: Vec<_> = ports.iter().filter_map(range).collect();
+    ranges.sort_unstable();
+    let mut said = ("", 0);
+    ranges.into_iter().flat_map(move |(protocol, first, last)| {
+        let until = if said.0 == protocol { said.1 } else { 0 };
+        said = (protocol, last.max(until));
+        (first.max(until + 1)..=last).map(move |number| format!("{number}/{protocol}").into())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_is_said_once_however_many_ranges_it_is_in() {
+        let port = |protocol: &str, port, count| Port {
+            name: "a".into(),
+            protocol: protocol.into(),
+            port,
+            count: Some(count),
+            socket_activated: false,
+        };
+        let said = |list: &[Port]| ports(list).map(String::from).collect::<Vec<_>>();
+        let all = ["1/tcp", "2/tcp", "3/tcp", "4/tcp", "2/udp"];
+        assert_eq!(said(&[port("tcp", 2, 3), port("", 1, 2), port("udp", 2, 1)]), all);
+        let many: Vec<_> = (0..10_000).map(|_| port("tcp", 1, u64::MAX)).collect();
+        assert_eq!(said(&many).len(), 65535);
+        assert_eq!(said(&[port("other", 1, 1), port("tcp", 70_000, 1)]), [""; 0]);
+    }
 }

@@ -7,9 +7,9 @@
 //!
 //! Invariant: one broken field hides no other; a finding names its place.
 
-use super::isolator;
 use super::manifest::{App, CREATED, DOCUMENTATION, Dependency, HOMEPAGE, ImageManifest, KIND, Pair, Port};
 use super::name::Grammar;
+use super::{isolator, machine};
 use orlop_layer::TreePath;
 use orlop_layer::path::escape;
 use orlop_layer::tree::Tree;
@@ -71,37 +71,6 @@ fn quoted(text: &str) -> String {
     escape(text.as_bytes())
 }
 
-/// The most systems and machines that tools know (`aci.md`, "labels").
-const MACHINES: [(&str, &[&str]); 3] = [
-    ("darwin", &["x86_64", "i386"]),
-    ("freebsd", &["amd64", "i386", "arm"]),
-    (
-        "linux",
-        &[
-            "amd64",
-            "i386",
-            "aarch64",
-            "aarch64_be",
-            "armv6l",
-            "armv7l",
-            "armv7b",
-            "ppc64",
-            "ppc64le",
-            "s390x",
-        ],
-    ),
-];
-
-/// Whether tools know that machine of that system.
-pub fn is_known_machine(os: &str, arch: &str) -> bool {
-    MACHINES.iter().any(|(system, machines)| *system == os && machines.contains(&arch))
-}
-
-/// Whether tools know that system.
-pub fn is_known_system(os: &str) -> bool {
-    MACHINES.iter().any(|(system, _)| *system == os)
-}
-
 /// What is wrong with a manifest.
 pub fn manifest(manifest: &ImageManifest) -> Vec<Finding> {
     let mut found = Findings::default();
@@ -152,11 +121,11 @@ fn labels(found: &mut Findings, place: &str, labels: &[Pair]) {
     found.once("label-twice", place, labels.iter().map(|label| &*label.name));
     let value = |name: &str| labels.iter().find(|label| &*label.name == name).map(|label| &*label.value);
     let Some(os) = value("os") else { return };
-    if !is_known_system(os) {
-        let known: Vec<_> = MACHINES.iter().map(|(os, _)| *os).collect();
-        found.error("os", place, format!("the tools know {}, and not \"{}\"", known.join(", "), quoted(os)));
-    } else if let Some(arch) = value("arch").filter(|arch| !is_known_machine(os, arch)) {
-        let known = MACHINES.iter().find(|(system, _)| *system == os).map_or(&[][..], |(_, known)| *known);
+    if !machine::SYSTEMS.contains(&os) {
+        let known = machine::SYSTEMS.join(", ");
+        found.error("os", place, format!("the tools know {known}, and not \"{}\"", quoted(os)));
+    } else if let Some(arch) = value("arch").filter(|arch| machine::to_go(os, arch).is_none()) {
+        let known: Vec<_> = machine::labels(os).collect();
         let what = format!("for {os} the tools know {}, and not \"{}\"", known.join(", "), quoted(arch));
         found.error("arch", place, what);
     }
@@ -262,18 +231,19 @@ fn ports(found: &mut Findings, ports: &[Port]) {
 fn overlaps(ports: &[Port]) -> Vec<Finding> {
     let last = |port: &Port| port.port.saturating_add(port.count.unwrap_or(1).max(1) - 1);
     let mut order: Vec<(usize, &Port)> = ports.iter().enumerate().collect();
-    order.sort_by_key(|(_, port)| (&*port.protocol, port.port));
-    let pairs = order.windows(2).filter(|pair| {
-        let [(_, before), (_, after)] = pair else { return false };
-        before.protocol == after.protocol && after.port <= last(before)
-    });
-    let found = pairs.map(|pair| Finding {
-        rule: "port-overlap",
-        severity: Severity::Error,
-        place: format!("/app/ports/{}", pair[0].0.max(pair[1].0)),
-        what: format!("port {}/{} has two names", pair[1].1.port, quoted(&pair[1].1.protocol)),
-    });
-    found.collect()
+    order.sort_by_key(|(at, port)| (&*port.protocol, port.port, *at));
+    let mut found = Vec::new();
+    let mut before: Option<(&str, u64)> = None;
+    for (at, port) in order {
+        let until = before.filter(|(protocol, _)| *protocol == &*port.protocol).map(|(_, until)| until);
+        if until.is_some_and(|until| port.port <= until) {
+            let what = format!("port {}/{} has two names", port.port, quoted(&port.protocol));
+            let place = format!("/app/ports/{at}");
+            found.push(Finding { rule: "port-overlap", severity: Severity::Error, place, what });
+        }
+        before = Some((&port.protocol, last(port).max(until.unwrap_or(0))));
+    }
+    found
 }
 
 fn dependency(found: &mut Findings, place: &str, dependency: &Dependency) {

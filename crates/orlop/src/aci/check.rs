@@ -12,7 +12,6 @@ use orlop_host::aci::archive::{Members, Rest};
 use orlop_host::aci::manifest::ImageManifest;
 use orlop_host::aci::squeeze::Squeeze;
 use orlop_host::aci::validate;
-use orlop_layer::Entries as _;
 use orlop_layer::tar;
 use orlop_layer::tree::Tree;
 use orlop_spec::port::Result;
@@ -62,17 +61,9 @@ pub fn manifest_of(cx: &Context<'_>, path: &Path) -> Result<Vec<u8>> {
     let name = path.display().to_string();
     let plain = Squeeze::detect(&start(path)?).decoder(BufReader::new(File::open(path)?), cx.limits);
     let mut members = Members::new(tar::Reader::new(BufReader::new(plain), cx.limits), cx.limits.document);
-    loop {
-        cx.cancel.check()?;
-        let next = members.next_entry()?;
-        if let Some(manifest) = members.manifest() {
-            return Ok(manifest.to_vec());
-        }
-        if next.is_none() {
-            let what = "there is no manifest in it".to_owned();
-            return Err(HostError::from(AciError::Archive { place: name, what }).into());
-        }
-    }
+    let what = "there is no manifest in it".to_owned();
+    let none = || HostError::from(AciError::Archive { place: name, what }).into();
+    members.read_manifest()?.ok_or_else(none)
 }
 
 /// The first bytes of a file.

@@ -15,7 +15,7 @@ use orlop_layer::tree::{Builder, Tree};
 use orlop_layer::{Entry, Error as LayerError, Kind, Meta, TreePath};
 use orlop_spec::Limits;
 use orlop_spec::port::Result;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 /// Finds an image that is not among those that were given; gives what it lies over too.
 pub type Elsewhere<'a> = &'a dyn Fn(&Dependency) -> Result<Option<Tree>>;
@@ -86,23 +86,23 @@ fn whitelisted(tree: Tree, list: &[Box<str>], limits: &Limits) -> Result<Tree, L
     if list.is_empty() {
         return Ok(tree);
     }
-    let mut kept = HashSet::new();
+    let mut named = BTreeSet::new();
     for path in list {
-        let mut path = TreePath::parse(path.as_bytes())
+        let path = TreePath::parse(path.as_bytes())
             .map_err(|_| LayerError::Entry { path: path.to_string(), what: "climbs out of the image" })?;
-        // What lies above a path that is there already is there too.
-        while kept.insert(path.clone()) {
-            match path.split() {
-                Some((parent, _)) => path = parent,
-                None => break,
-            }
-        }
+        named.insert(path.as_bytes().to_vec());
     }
+    // What a named path lies in stays: one that begins with the path and a slash is the next in order, if there is one.
+    let is_kept = |path: &TreePath| {
+        let inner = [path.as_bytes(), b"/"].concat();
+        named.contains(path.as_bytes())
+            || named.range(inner.clone()..).next().is_some_and(|next| next.starts_with(&inner))
+    };
     let mut removals = Builder::new(u16::MAX, limits);
     let (mut ordinal, mut removed) = (0, None::<TreePath>);
     for (path, _) in tree.walk() {
         let is_gone = removed.as_ref().is_some_and(|folder| path.starts_with(folder));
-        if path.is_root() || is_gone || kept.contains(&path) {
+        if path.is_root() || is_gone || is_kept(&path) {
             continue;
         }
         let whiteout = Entry { path: path.clone(), meta: Meta::default(), kind: Kind::Whiteout };
@@ -144,7 +144,7 @@ mod tests {
     fn assembled(images: &[Archive]) -> Result<Vec<String>> {
         let assembly = Assembly { images, elsewhere: &|_| Ok(None), limits: &Limits::default() };
         let tree = assembly.assemble()?;
-        Ok(tree.walk().map(|(path, _)| path.to_string()).filter(|path| !path.is_empty()).collect())
+        Ok(tree.walk().filter(|(path, _)| !path.is_root()).map(|(path, _)| path.to_string()).collect())
     }
 
     #[test]

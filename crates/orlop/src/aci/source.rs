@@ -18,16 +18,18 @@ use crate::spool::Spool;
 use crate::transport::Outside;
 use crate::trees::{Reading, Says, Sifted, TreeSource};
 use orlop_fs::File;
+use orlop_host::aci::from_config::ORIGINAL_NAME;
 use orlop_host::aci::into_config::{self, Files, Origin};
 use orlop_host::aci::machine;
 use orlop_host::aci::manifest::{Dependency, ImageManifest};
-use orlop_layer::Entries;
 use orlop_layer::tree::{InodeKind, Tree};
+use orlop_layer::{Entries, Error as LayerError};
 use orlop_spec::port::{Catalog, Result, Selector};
 use orlop_spec::runtime::Rootfs;
 use orlop_spec::{Context, Event, Platform, reference};
+use std::collections::HashMap;
 use std::io::Read;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::Mutex;
 
 /// Bytes of a file of accounts that are read.
 const ACCOUNTS: u64 = 1 << 20;
@@ -50,8 +52,15 @@ impl AciFile {
         for (path, layer) in outside.dependencies.iter().zip(1..) {
             images.push(read(cx, &reference::File::Path(path.clone()), outside, &spool, layer)?);
         }
-        let next = AtomicU16::new(u16::try_from(images.len()).unwrap_or(u16::MAX));
-        let elsewhere = |dependency: &Dependency| stored(cx, outside, dependency, &spool, &next);
+        let next = u16::try_from(images.len()).unwrap_or(u16::MAX);
+        let top = &images[0].manifest;
+        let elsewhere = Elsewhere {
+            outside,
+            spool: &spool,
+            wanted: wanted(top, &outside.host),
+            state: Mutex::new((next, HashMap::new())),
+        };
+        let elsewhere = |dependency: &Dependency| elsewhere.find(dependency);
         let assembly = Assembly { images: &images, elsewhere: &elsewhere, limits: cx.limits };
         let tree = assembly.assemble()?;
         for image in assembly.unused() {
@@ -83,30 +92,57 @@ fn read(
     archive::read(cx, (&name, input), spool, layer)
 }
 
-/// An image of the store that is called as the dependency is: with its version behind a colon, or without.
-fn stored(
-    cx: &Context<'_>,
-    outside: &Outside<'_>,
-    dependency: &Dependency,
-    spool: &Spool,
-    next: &AtomicU16,
-) -> Result<Option<Tree>> {
-    let Some(store) = outside.store_that_is_there()? else { return Ok(None) };
-    let version = dependency.labels.iter().find(|label| &*label.name == "version");
-    let versioned = version.map(|version| format!("{}:{}", dependency.image_name, version.value));
-    let names = versioned.into_iter().chain([dependency.image_name.to_string()]);
-    let held = store.names()?;
-    for name in names {
-        let Some((_, root)) = held.iter().find(|(held, _)| held.tag() == Some(&*name)) else { continue };
-        let wanted = root.platform.clone().unwrap_or_else(|| outside.host.clone());
-        let selector = Selector::Tag(name.into());
-        let image = Image::fetch(cx, &store, &selector, &wanted)?;
-        let count = u16::try_from(image.manifest().layers.len()).unwrap_or(u16::MAX);
-        let first = next.fetch_add(count, Ordering::Relaxed);
-        let trees = layers::open_numbered(cx, "read", &image, first, &|layer| spool.layer(layer))?;
-        return Ok(Some(layers::stack(trees)?));
+/// For which machine the image is, as far as it says it.
+fn wanted(manifest: &ImageManifest, host: &Platform) -> Platform {
+    let os = manifest.label("os").unwrap_or("linux");
+    let machine = manifest.label("arch").and_then(|arch| machine::to_go(os, arch));
+    machine.map_or_else(|| host.clone(), |(architecture, variant)| Platform::new(os, architecture, variant))
+}
+
+/// Images of the store, each of which is read once.
+struct Elsewhere<'a> {
+    outside: &'a Outside<'a>,
+    spool: &'a Spool,
+    wanted: Platform,
+    /// The number of the next layer in the spool, and what was found under which name.
+    state: Mutex<(u16, HashMap<String, Tree>)>,
+}
+
+impl Elsewhere<'_> {
+    /// The image that is called as the dependency is: by its version, where one is wanted, behind a colon. By an image id
+    /// none can be found: the store keeps no files of App Containers.
+    fn find(&self, dependency: &Dependency) -> Result<Option<Tree>> {
+        if dependency.image_id.is_some() {
+            return Ok(None);
+        }
+        let version = dependency.labels.iter().find(|label| &*label.name == "version");
+        let name = version.map_or_else(
+            || dependency.image_name.to_string(),
+            |version| format!("{}:{}", dependency.image_name, version.value),
+        );
+        let (next, known) = &mut *self.state.lock().expect("no holder panics");
+        if let Some(tree) = known.get(&name) {
+            return Ok(Some(tree.clone()));
+        }
+        let tree = self.read(&name, next)?;
+        known.extend(tree.clone().map(|tree| (name, tree)));
+        Ok(tree)
     }
-    Ok(None)
+
+    fn read(&self, name: &str, next: &mut u16) -> Result<Option<Tree>> {
+        let Some(store) = self.outside.store_that_is_there()? else { return Ok(None) };
+        if !store.names()?.iter().any(|(held, _)| held.tag() == Some(name)) {
+            return Ok(None);
+        }
+        let cx = &self.outside.cx;
+        let image = Image::fetch(cx, &store, &Selector::Tag(name.into()), &self.wanted)?;
+        let (first, limit) = (*next, cx.limits.layers as u64);
+        let count = u16::try_from(image.manifest().layers.len()).ok();
+        let after = count.and_then(|count| first.checked_add(count));
+        *next = after.ok_or(LayerError::Limit { what: "the number of layers of all dependencies", limit })?;
+        let trees = layers::open_numbered(cx, "read", &image, first, &|layer| self.spool.layer(layer))?;
+        Ok(Some(layers::stack(trees)?))
+    }
 }
 
 impl AciFile {
@@ -145,12 +181,18 @@ impl TreeSource for AciFile {
         let os = self.manifest.label("os").unwrap_or("linux");
         let machine = self.manifest.label("arch").and_then(|arch| machine::to_go(os, arch));
         let platform = machine.map(|(architecture, variant)| Platform::new(os, architecture, variant));
-        let annotations = into_config::annotations(&self.manifest, &self.raw);
+        let annotations = into_config::annotations(&self.manifest);
         Ok(Says { platform, annotations, ..Says::default() })
     }
 
     fn is_image(&self) -> bool {
         true
+    }
+
+    fn called(&self) -> Option<String> {
+        let name = self.manifest.annotation(ORIGINAL_NAME).unwrap_or(&self.manifest.name);
+        let version = self.manifest.label("version").filter(|_| name == &*self.manifest.name);
+        Some(version.map_or_else(|| name.to_owned(), |version| format!("{name}:{version}")))
     }
 
     fn becomes(&self) -> &'static str {
@@ -159,10 +201,17 @@ impl TreeSource for AciFile {
 
     fn complete(&self, cx: &Context<'_>, draft: &mut Draft) {
         let tell = |what: String| cx.observer.event(Event::Warned(what));
-        match self.with_files(|files| into_config::complete(&self.manifest, files, draft.config())) {
+        let origin = self.with_files(|files| into_config::complete(&self.manifest, files, draft.config()));
+        match origin {
             Origin::Carried => return,
+            Origin::Respelled => {
+                return tell(
+                    "the config is the one that was carried, in other bytes: its digest is another one"
+                        .into(),
+                );
+            }
             Origin::Relayered => {
-                tell(
+                return tell(
                     "the config is the one that was carried, over another layer: its digest is another one"
                         .into(),
                 );
@@ -174,6 +223,7 @@ impl TreeSource for AciFile {
             }
             Origin::Drawn => {}
         }
+        draft.annotations().insert(into_config::IMAGE_MANIFEST.into(), self.raw.clone());
         for unsaid in into_config::unsaid(&self.manifest) {
             tell(format!("{unsaid}: the annotation {} has it", into_config::IMAGE_MANIFEST));
         }

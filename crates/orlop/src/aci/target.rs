@@ -19,6 +19,7 @@ use orlop_host::aci::AciError;
 use orlop_host::aci::archive::Packed;
 use orlop_host::aci::from_config::{self, Named, Subject};
 use orlop_host::aci::into_config;
+use orlop_host::aci::manifest::{ImageManifest, Pair};
 use orlop_layer::codec::Codec;
 use orlop_layer::path::printable;
 use orlop_layer::tree::Tree;
@@ -78,18 +79,19 @@ impl AciTarget<'_> {
         let annotations = &image.manifest().annotations;
         let original =
             with_files(tree, spool, |files| into_config::original(annotations, files, image.config()));
-        if let Some((manifest, raw)) = original.filter(|_| how.name.is_none()) {
-            if manifest.dependencies.is_empty() && manifest.path_whitelist.is_empty() {
-                return Ok(raw.as_bytes().to_vec());
-            }
-            tell("the files of its dependencies are its own now: the manifest names none".into());
-            let (dependencies, path_whitelist) = (Vec::new(), Vec::new());
-            return Ok(orlop_host::aci::manifest::ImageManifest { dependencies, path_whitelist, ..manifest }
-                .to_bytes());
+        let named = how.name.as_deref().map(named).transpose()?;
+        if let Some((manifest, raw)) = original {
+            return Ok(again(manifest, &raw, named, &tell));
+        }
+        if annotations.contains_key(into_config::IMAGE_MANIFEST) {
+            tell(
+                "the image was changed since it was an App Container: what only that could say stays behind"
+                    .into(),
+            );
         }
         let raw = std::str::from_utf8(image.config().raw()).expect("a config is JSON, and JSON is text");
         let digest = image.manifest().descriptor().digest.to_string();
-        let named = self.named(how)?;
+        let named = named.map_or_else(|| self.named(how), Ok)?;
         let (manifest, unsaid) = with_files(tree, spool, |files| {
             let (config, rootfs) = (&**image.config(), files.rootfs);
             from_config::manifest(&Subject { config, raw, annotations, digest: &digest, rootfs }, &named)
@@ -100,12 +102,35 @@ impl AciTarget<'_> {
         Ok(manifest.to_bytes())
     }
 
-    /// As the user says it, as the image is called, or as the file is.
+    /// As the image is called, or as the file is.
     fn named(&self, how: &Rendering) -> Result<Named> {
         let stem = self.0.file.path().and_then(Path::file_stem).map(|stem| stem.to_string_lossy().into());
-        let called = how.name.clone().or_else(|| how.called.clone()).or(stem).unwrap_or_default();
-        Ok(Named::parse(&called).ok_or_else(|| HostError::from(AciError::Nameless(called)))?)
+        let called: Box<str> = how.called.clone().or(stem).unwrap_or_default();
+        named(&called)
     }
+}
+
+fn named(called: &str) -> Result<Named> {
+    Ok(Named::parse(called).ok_or_else(|| HostError::from(AciError::Nameless(called.into())))?)
+}
+
+/// The manifest that an image was made of: to the byte, unless it lay over others or gets another name.
+fn again(manifest: ImageManifest, raw: &str, named: Option<Named>, tell: &dyn Fn(String)) -> Vec<u8> {
+    let is_alone = manifest.dependencies.is_empty() && manifest.path_whitelist.is_empty();
+    if is_alone && named.is_none() {
+        return raw.as_bytes().to_vec();
+    }
+    if !is_alone {
+        tell("the files of its dependencies are its own now: the manifest names none".into());
+    }
+    let (dependencies, path_whitelist) = (Vec::new(), Vec::new());
+    let mut manifest = ImageManifest { dependencies, path_whitelist, ..manifest };
+    if let Some(Named { name, version, .. }) = named {
+        manifest.name = name;
+        manifest.labels.retain(|label| &*label.name != "version");
+        manifest.labels.splice(..0, version.map(|version| Pair::new("version", version)));
+    }
+    manifest.to_bytes()
 }
 
 /// When the image was made; 1970 where it does not say it.

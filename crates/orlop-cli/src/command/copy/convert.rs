@@ -31,6 +31,7 @@ pub fn tree_to_image(
         return Err(NOT_FROM_FILES.into());
     }
     let making = making(arguments.owners.owner()?, asked_platform(arguments)?)?;
+    is_for(tree, making.platform.as_ref())?;
     let sink = match arguments.places.create_any(target, cx)? {
         Created::Blobs(sink) => sink,
         Created::Tree(to) if tree.is_image() || to.honours(Wish::Commit) || to.honours(Wish::Aci) => {
@@ -99,6 +100,9 @@ fn called(reference: &Reference) -> Option<String> {
     let name = match (&reference.transport, reference.transport.path()) {
         (Transport::Registry(repository), _) => repository.to_string(),
         (Transport::Store, _) => return tag.map(ToOwned::to_owned),
+        (Transport::Layout(_) | Transport::Dir(_), Some(path)) => {
+            path.file_name()?.to_string_lossy().into_owned()
+        }
         (_, Some(path)) => path.file_stem()?.to_string_lossy().into_owned(),
         _ => return None,
     };
@@ -123,7 +127,7 @@ fn tree_to_tree(
     }
     let made = MadeImage::new(Box::new(tree), cx, making);
     let image = Opened::fetch(cx, &made, &Selector::Only, &one_platform(arguments)?)?;
-    let how = rendering(arguments, Owner::Exact, None)?;
+    let how = rendering(arguments, Owner::Exact, tree.called())?;
     Ok(commit_of(&target.take(cx, &image, &how)?, arguments.commits.format()))
 }
 
@@ -156,6 +160,20 @@ fn told(reference: &str, Imported { id, level, account }: &Imported) -> Value {
         "content": count(&account.content),
     })
 }
+
+/// An image of another kind is for the machine that it says.
+fn is_for(tree: &dyn TreeSource, asked: Option<&Platform>) -> Result<(), Fault> {
+    let said = if tree.is_image() { tree.says()?.platform } else { None };
+    match (said, asked) {
+        (Some(said), Some(asked)) if said.normalized() != asked.normalized() => Err(ANOTHER_MACHINE.into()),
+        _ => Ok(()),
+    }
+}
+
+const ANOTHER_MACHINE: orlop::Error = orlop::Error::Unfit {
+    what: "the App Container is for another machine than the one that is asked for",
+    hint: "leave --platform out; orlop aci cat-manifest FILE says for which it is",
+};
 
 const NOT_FROM_FILES: orlop::Error = orlop::Error::Unfit {
     what: "only a commit of OSTree can become that",

@@ -187,6 +187,7 @@ class OciImageElement(Element):
             image = os.path.join(tempdir, "image")
             with self.timed_activity("Making layers", silent_nested=True):
                 layers = [self._layer(root, number, tempdir) for number in range(len(self.layers))]
+                self.attributes.check()
             with self.timed_activity("Building the image"), self._reported():
                 made = self._build(root, layers, image, tempdir)
             if self.form == "layout":
@@ -277,14 +278,22 @@ class _Attributes:
             self._owners = {path.strip("/"): _ids(owner) for path, owner in owners.items()}
         except ValueError as error:
             raise ElementError("A mode is octal digits such as '4755', an owner UID:GID: {}".format(error)) from error
+        self._unmet = {*self._modes, *self._owners}
 
     def unique_key(self) -> List[list]:
         """What decides how files look"""
         return [sorted(pairs.items()) for pairs in self._given]
 
+    def check(self) -> None:
+        """Refuse what is said about paths that no layer has"""
+        if self._unmet:
+            paths = ", ".join(sorted("/" + path for path in self._unmet))
+            raise ElementError("Modes and owners are said of what is in no layer: {}".format(paths))
+
     def apply(self, member: tarfile.TarInfo) -> None:
         """Give a member of a layer what is said about its path"""
-        path = member.name.strip("/")
+        path = os.path.normpath(member.name).strip("/")
+        self._unmet.discard(path)
         member.mode = self._modes.get(path, member.mode)
         member.uid, member.gid = self._owners.get(path, (0, 0))
 

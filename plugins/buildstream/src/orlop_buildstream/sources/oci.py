@@ -45,9 +45,9 @@ that are written in braces need this spelling, because BuildStream does not quot
 What is staged
 ~~~~~~~~~~~~~~
 The layers are merged as a container engine does it, whiteouts and all. Then the tree is reduced to what BuildStream
-keeps: files with their contents and whether their owner can run them, folders, and symbolic links. Owners, other bits
-of modes (setuid among them), extended attributes, device nodes and named pipes are not staged, and the log says how
-many there were. What should have them gets them back when an image is made of it, see ``oci_image``.
+keeps: files with their contents and whether their owner can run them, folders, and symbolic links. Owners and other
+bits of modes are not staged; neither are setuid bits, extended attributes, device nodes and named pipes, and the log
+says how many of these there were. What should have them gets them back when an image is made of it, see ``oci_image``.
 
 What is kept
 ~~~~~~~~~~~~
@@ -74,6 +74,7 @@ the same image is had by ``docker pull <url-without-scheme>@<version>``. For a f
 The *guess_version* is the ``version`` that is configured: no digest tells one.
 """
 
+import hashlib
 import os
 import platform
 import re
@@ -245,11 +246,15 @@ class OciSource(Source):
 
     # _kept()
     #
-    # The image in the layout. A file goes by another name than an image, although both have a digest.
+    # The image in the layout. A file goes by another name than an image, although both have a digest, and each of the
+    # images that one file holds by its own.
     #
     def _kept(self) -> str:
-        prefix = "file-" if isinstance(self.place, _File) else ""
-        return "oci:{}:{}{}".format(self._layout(), prefix, _digest_of(self.ref).replace(":", "-"))
+        name = _digest_of(self.ref).replace(":", "-")
+        if isinstance(self.place, _File):
+            which = hashlib.sha256(self.place.tag.encode()).hexdigest()[:16]
+            name = "file-{}-{}".format(name, which) if self.place.tag else "file-" + name
+        return "oci:{}:{}".format(self._layout(), name)
 
     def _staged(self) -> str:
         return self._kept() if self.path is None else "{}@{}".format(self.place.reference, self._digest())
@@ -371,7 +376,9 @@ class _Registry(_Place):
 
 
 class _File(_Place):
-    """A file, which has a digest of its own"""
+    """A file, which has a digest of its own; ``tag`` is the image of it that is meant, where it is said"""
+
+    tag = ""
 
     def find(self, program, tag, credentials):
         return program.run("digest", "--file", self.reference)["digest"]
@@ -383,6 +390,10 @@ class _File(_Place):
 class _WebFile(_File):
     """A file of the web"""
 
+    def __init__(self, url: str):
+        self.tag = urldefrag(url)[1]
+        super().__init__(url)
+
     def pinned(self, program, digest):
         return ["--sha256", digest.split(":", 1)[1], self.reference]
 
@@ -391,10 +402,10 @@ class _LocalFile(_File):
     """A file outside the project, by its url"""
 
     def __init__(self, url: str):
-        url, tag = urldefrag(url)
+        url, self.tag = urldefrag(url)
         self.path = url2pathname(urlparse(url).path)
         self.url = url
-        super().__init__("{}:{}".format(self.path, tag) if tag else self.path)
+        super().__init__("{}:{}".format(self.path, self.tag) if self.tag else self.path)
 
     def find(self, program, tag, credentials):
         return program.run("digest", "--file", self.path)["digest"]
