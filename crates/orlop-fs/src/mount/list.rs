@@ -38,15 +38,34 @@ pub enum Whose {
     Process(u32),
 }
 
-/// Everything that is mounted, the uppermost last.
+/// Everything that is mounted, the uppermost last. While others unmount, what is gone since may be among it; what stays is.
 pub fn attached(whose: Whose) -> Result<Vec<Attached>> {
     let path = match whose {
         Whose::Own => "/proc/self/mountinfo".to_owned(),
         Whose::Process(pid) => format!("/proc/{pid}/mountinfo"),
     };
-    let text = File::open(&path)?.read_to_limit(LARGEST)?;
+    let mut listed = list(&path)?;
+    for _ in 1..READINGS {
+        let again = list(&path)?;
+        let is_settled = again == listed;
+        // What an earlier list alone has lies lowest: it may be gone.
+        listed.retain(|it| !again.contains(it));
+        listed.extend(again);
+        if is_settled {
+            break;
+        }
+    }
+    Ok(listed)
+}
+
+/// A list that is read while others mount and unmount can lack what is mounted all the time: the kernel gives it piece by
+/// piece, and finds its place again by counting. So it is read until two lists agree, this often at most.
+const READINGS: u32 = 6;
+
+fn list(path: &str) -> Result<Vec<Attached>> {
+    let text = File::open(path)?.read_to_limit(LARGEST)?;
     let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    lines.map(|line| parse(line).ok_or_else(|| Error::UnknownMountInfo(path.as_str().into()))).collect()
+    lines.map(|line| parse(line).ok_or_else(|| Error::UnknownMountInfo(path.into()))).collect()
 }
 
 fn parse(line: &[u8]) -> Option<Attached> {

@@ -2,7 +2,7 @@
 //!
 //! Invariant: the index lists what the registry has at the same moment, and each image under a repository of its own,
 //! tagged `latest`, because that is what clients ask for. Deltas stand in the repository of the image that they lead to. What
-//! was not there is looked for again, once in [`AGAIN`].
+//! was not there is looked for again, once in a second.
 
 use super::index::tags;
 use super::listing::{self, Below};
