@@ -86,14 +86,16 @@ fn tars_and_folders_over_each_other_have_the_ids_of_the_real_tool() {
     let scratch = trees();
     let root = scratch.root();
     let theirs = |words: &[&str]| ostree.command().args(words).current_dir(root).ok().out();
-    let cases: [&[&str]; 5] = [
+    let cases: [&[&str]; 6] = [
         &["--tree=tar=base.tar"],
         &["--tree=tar=base.tar", "--tree=tar=over.tar.gz"],
         &["--tree=dir=over", "--tree=tar=base.tar", "--tree=tar=over.tar"],
         &["--tree=ref=b", "--tree=dir=over", "--tree=ref=b"],
         &["--tree=tar=base.tar", "--mode-ro-executables", "--skip-list=skip", "--owner-uid=5"],
+        &["--tree=tar=base.tar", "--skip-list=skip-hard-link"],
     ];
     scratch.file("skip", "/d/l\n");
+    scratch.file("skip-hard-link", "/d/h\n");
     for mode in ["archive", "bare-user", "bare-user-only"] {
         let (a, b) = (format!("--repo=theirs-{mode}"), format!("--repo=ours-{mode}"));
         theirs(&["init", &a, &format!("--mode={mode}")]);

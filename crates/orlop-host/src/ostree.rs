@@ -26,6 +26,7 @@ pub mod summary;
 pub mod tree;
 pub mod variant;
 pub mod write_tree;
+mod zeros;
 
 pub use id::{Kind, ObjectId, ObjectName};
 pub use object::{Commit, DirMeta, DirTree, FileHasher, FileHeader, Malformed};

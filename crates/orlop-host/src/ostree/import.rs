@@ -16,6 +16,7 @@ use super::flavour::Flavour;
 use super::id::{Kind as ObjectKind, ObjectId, ObjectName};
 use super::object::FileHeader;
 use super::repo::{FileWriter, SMALL, Transaction};
+use super::zeros::feed_zeros;
 use crate::error::Error;
 use orlop_layer::decode::Visit;
 use orlop_layer::tree::{Content, InodeKind, Tree};
@@ -227,19 +228,7 @@ impl Visit for Layer<'_, '_> {
     }
 
     fn hole(&mut self, length: u64) -> Result<(), LayerError> {
-        static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
-        let mut left = length;
-        while left > 0 {
-            let count = usize::try_from(left).unwrap_or(usize::MAX).min(ZEROS.len());
-            self.arrivals
-                .cx
-                .cancel
-                .check()
-                .map_err(|stopped| LayerError::Read(Fault::from(stopped).into()))?;
-            self.data(&ZEROS[..count])?;
-            left -= count as u64;
-        }
-        Ok(())
+        feed_zeros(length, self.arrivals.cx.cancel, |zeros| self.data(zeros))
     }
 
     fn end(&mut self) -> Result<(), LayerError> {

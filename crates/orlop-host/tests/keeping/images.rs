@@ -3,6 +3,7 @@
 use crate::world::*;
 use orlop_host::ostree::escape::IMAGES;
 use orlop_host::ostree::kept::{Kept, KeptSink};
+use orlop_host::ostree::layers::known::Known;
 use orlop_host::ostree::repo::{Mode, Repo};
 use orlop_layer::Codec;
 use orlop_spec::digest::{Algorithm, DiffId, Digest};
@@ -43,6 +44,24 @@ fn kept_images_keep_the_laws_of_the_ports() {
         laws += suites::source(&fresh) + suites::sink(&fresh);
     }
     proof::ran("ports: image kept by OSTree", laws);
+}
+
+/// Whoever says what a layer is by another algorithm says nothing that was proven.
+#[test]
+fn a_kept_layer_is_known_by_an_id_of_its_own_algorithm_alone() {
+    let (place, layer) = (scratch(), base());
+    let image = image(&[&layer], Codec::GZIP);
+    image.keep(sink(&place.path("r"), Mode::Archive, NAME));
+    let repo = Repo::open(&place.path("r"), &LIMITS).expect("there");
+    for (algorithm, known) in [(Algorithm::Sha256, 1), (Algorithm::Sha512, 0)] {
+        for bytes in [&layer[..], b"another"] {
+            let said = [(image.blobs[0].0.digest.clone(), DiffId(Digest::of(algorithm, bytes)))];
+            match Known::of(&repo, &said, &cx()) {
+                Ok(mut found) => assert_eq!(found.take_trees().len(), known, "{algorithm:?}"),
+                Err(fault) => assert_eq!((known, fault.kind(), bytes), (1, Kind::Integrity, &b"another"[..])),
+            }
+        }
+    }
 }
 
 #[test]

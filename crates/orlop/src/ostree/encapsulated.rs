@@ -66,7 +66,7 @@ impl Encapsulated {
         let all = u16::try_from(image.layers()?.len()).unwrap_or(u16::MAX);
         let sum = Sum::new(cx);
         let ((mut base, found), ids) = import::take(cx, transaction, flavour, |arrivals| {
-            let gathering = Gathering::new(flavour);
+            let gathering = Gathering::new(cx.cancel, flavour);
             let own = (0..self.layers).collect();
             let opened = layers::open_those(cx, "import", image, own, &sum, &|number, decode| {
                 decode(&mut gathering.layer(number, arrivals.layer(number)))

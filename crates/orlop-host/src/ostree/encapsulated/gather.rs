@@ -17,9 +17,10 @@ use crate::ostree::object::{
     Commit, DirMeta, DirTree, FileHasher, FileHeader, LARGEST_METADATA, parse_file_xattrs, weight,
 };
 use crate::ostree::variant::Dict;
+use crate::ostree::zeros::feed_zeros;
 use orlop_layer::decode::Visit;
 use orlop_layer::{Entry, Error as LayerError, Kind, Meta, TreePath, Xattrs};
-use orlop_spec::Fault;
+use orlop_spec::{Cancel, Fault};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -49,7 +50,8 @@ pub struct Objects {
 }
 
 /// Takes what layers hold, several at a time.
-pub struct Gathering {
+pub struct Gathering<'g> {
+    cancel: &'g Cancel,
     found: Mutex<Objects>,
     held: AtomicU64,
     pub(super) most: u64,
@@ -58,7 +60,7 @@ pub struct Gathering {
 
 /// Takes what one layer holds; `V` takes its contents.
 pub struct Taking<'a, V> {
-    gathering: &'a Gathering,
+    gathering: &'a Gathering<'a>,
     contents: V,
     layer: u16,
     found: Objects,
@@ -78,10 +80,10 @@ enum Open {
     Content(ObjectName, Option<FileHasher>),
 }
 
-impl Gathering {
+impl<'g> Gathering<'g> {
     /// Nothing is taken yet. `flavour` is what contents are put in.
-    pub fn new(flavour: Flavour) -> Self {
-        Self { found: Mutex::default(), held: AtomicU64::new(0), most: MOST_HELD, flavour }
+    pub fn new(cancel: &'g Cancel, flavour: Flavour) -> Self {
+        Self { cancel, found: Mutex::default(), held: AtomicU64::new(0), most: MOST_HELD, flavour }
     }
 
     /// What takes a layer.
@@ -284,14 +286,7 @@ impl<V: Visit> Visit for Taking<'_, V> {
     }
 
     fn hole(&mut self, length: u64) -> Result<(), LayerError> {
-        static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
-        let mut left = length;
-        while left > 0 {
-            let count = usize::try_from(left).unwrap_or(usize::MAX).min(ZEROS.len());
-            self.data(&ZEROS[..count])?;
-            left -= count as u64;
-        }
-        Ok(())
+        feed_zeros(length, self.gathering.cancel, |zeros| self.data(zeros))
     }
 
     fn end(&mut self) -> Result<(), LayerError> {

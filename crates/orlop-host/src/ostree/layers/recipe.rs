@@ -22,6 +22,7 @@ use crate::ostree::refname::RefSpec;
 use crate::ostree::repo::{FileWriter, Mode, Repo, Transaction};
 use crate::ostree::variant::{Dict, Variant};
 use crate::ostree::write_tree::write_tree;
+use crate::ostree::zeros::feed_zeros;
 use orlop_fs::File;
 use orlop_layer::codec::{Blocks, Recipe, first_block};
 use orlop_layer::list::{Held, Intake, Object, Recorder, Writer};
@@ -405,15 +406,8 @@ impl Intake for Filing<'_> {
         Ok(self.writer.as_mut().expect("the entry came before").take(bytes)?)
     }
 
-    fn hole(&mut self, mut length: u64) -> Result<()> {
-        static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
-        while length > 0 {
-            self.cancel.check().map_err(Fault::from)?;
-            let count = usize::try_from(length).unwrap_or(ZEROS.len()).min(ZEROS.len());
-            self.data(&ZEROS[..count])?;
-            length -= count as u64;
-        }
-        Ok(())
+    fn hole(&mut self, length: u64) -> Result<()> {
+        feed_zeros(length, self.cancel, |zeros| self.data(zeros))
     }
 
     fn end(&mut self) -> Result<Held> {

@@ -107,8 +107,8 @@ impl Taking<'_> {
             Kind::Whiteout | Kind::Opaque if self.removals == Removals::Refused => {
                 return Err(RepoError::Removes { path: entry.path.to_string() }.into());
             }
-            Kind::Whiteout | Kind::Opaque | Kind::HardLink { .. } => return Ok(Take::Yes),
-            Kind::File { .. } => FileKind::File,
+            Kind::Whiteout | Kind::Opaque => return Ok(Take::Yes),
+            Kind::File { .. } | Kind::HardLink { .. } => FileKind::File,
             Kind::Directory => FileKind::Directory,
             Kind::Symlink { .. } => FileKind::Symlink,
             Kind::CharDevice(_) => FileKind::CharDevice,
@@ -116,12 +116,17 @@ impl Taking<'_> {
             Kind::Fifo => FileKind::Fifo,
         };
         let adjust = self.options.adjust;
-        let take = adjust.map_or(Take::Yes, |adjust| adjust(entry.path.as_bytes(), kind, &mut entry.meta));
+        let mut meta = entry.meta.clone();
+        let take = adjust.map_or(Take::Yes, |adjust| adjust(entry.path.as_bytes(), kind, &mut meta));
         if take == Take::No && !entry.path.is_root() {
             self.left_out.insert(entry.path.clone());
             return Ok(Take::No);
         }
-        entry.meta = self.options.flavour.apply(&entry.meta);
+        if matches!(entry.kind, Kind::HardLink { .. }) {
+            // A further name of a file, which is what was decided of its first one.
+            return Ok(Take::Yes);
+        }
+        entry.meta = self.options.flavour.apply(&meta);
         self.newest = self.newest.max(entry.meta.mtime.seconds);
         Ok(Take::Yes)
     }

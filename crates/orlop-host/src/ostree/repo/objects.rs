@@ -80,9 +80,12 @@ impl Repo {
         FileObject::open(self, id)
     }
 
-    /// Which folders of objects there are, by their first byte.
+    /// Which folders of objects there are, here or in a parent, by their first byte.
     pub(super) fn object_folders(&self) -> Result<Box<[bool; 256]>, Error> {
-        let mut found = Box::new([false; 256]);
+        let mut found = match &self.parent {
+            Some(parent) => parent.object_folders()?,
+            None => Box::new([false; 256]),
+        };
         for name in self.objects.list()? {
             let number = std::str::from_utf8(&name).ok().filter(|name| name.len() == 2);
             if let Some(number) = number.and_then(|number| u8::from_str_radix(number, 16).ok()) {

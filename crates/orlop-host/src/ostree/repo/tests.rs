@@ -332,6 +332,30 @@ fn a_folder_that_is_no_repository_is_told() {
 }
 
 #[test]
+fn what_a_parent_has_is_not_written_again() {
+    let scratch = testkit::scratch::scratch_in_memory();
+    for mode in [Mode::Archive, Mode::BareUser] {
+        let parent = repo(&scratch, mode);
+        let put = |to: &Repo| {
+            let transaction = begin(to);
+            let id = transaction.put_file(&header(REGULAR | 0o644, ""), b"shared").expect("put");
+            (id, transaction.finish().expect("published").content.written)
+        };
+        let (id, written) = put(&parent);
+        assert_eq!(written, 1);
+        let path = scratch.path(&format!("child-of-{mode}"));
+        drop(Repo::create(&path, mode, &limits()).expect("made"));
+        let config = std::fs::read_to_string(path.join("config")).expect("readable");
+        let place = scratch.path(mode.word()).display().to_string();
+        std::fs::write(path.join("config"), format!("{config}parent={place}\n")).expect("written");
+        let child = Repo::open(&path, &limits()).expect("there");
+        assert_eq!(put(&child), (id, 0), "{mode}");
+        assert_eq!(child.list(&Kind::ALL).expect("readable"), []);
+        assert!(child.file(&id).is_ok());
+    }
+}
+
+#[test]
 fn parents_of_parents_end() {
     let scratch = testkit::scratch::scratch_in_memory();
     drop(repo(&scratch, Mode::Archive));

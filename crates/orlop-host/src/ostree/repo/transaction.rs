@@ -48,7 +48,7 @@ pub struct Transaction<'r> {
     refs: Mutex<Vec<(RefSpec, Option<ObjectId>)>>,
     compressors: Compressors,
     held: Held,
-    /// Which folders of objects there are, by their first byte.
+    /// Which folders of objects there are, here or in a parent, by their first byte.
     folders: Box<[bool; 256]>,
     caller: (u32, u32),
     is_synced: bool,

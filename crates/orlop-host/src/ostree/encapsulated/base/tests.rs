@@ -69,7 +69,7 @@ fn layer(cx: &Context<'_>) -> (ObjectId, Layer) {
 /// What is made of a layer: the commit, and what a container has.
 fn read(cx: &Context<'_>, id: &ObjectId, layer: &Layer) -> Result<(Base, Tree), Fault> {
     // In another flavour contents are proven while they pass.
-    let gathering = Gathering::new(Flavour::CANONICAL);
+    let gathering = Gathering::new(cx.cancel, Flavour::CANONICAL);
     let mut taking = gathering.layer(0, ());
     let mut shown = Builder::new(0, cx.limits);
     for (ordinal, (entry, content)) in (0..).zip(layer) {
@@ -185,7 +185,8 @@ fn p5_attributes_that_many_links_share_count_for_each() {
     let bytes = print_xattrs(&shared());
     let attributes = ObjectName::new(ObjectId::of(&bytes), Object::FileXattrs);
     let entry = |path, kind| Entry { path, meta: Meta::default(), kind };
-    let mut gathering = Gathering::new(Flavour::EXACT);
+    let cancel = Cancel::new();
+    let mut gathering = Gathering::new(&cancel, Flavour::EXACT);
     gathering.most = 10 << 10;
     let mut taking = gathering.layer(0, ());
     let held = entry(path_of(&attributes), Kind::File { size: bytes.len() as u64 });
