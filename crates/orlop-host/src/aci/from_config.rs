@@ -227,13 +227,12 @@ pub(super) struct Environment<'a> {
 
 impl<'a> Environment<'a> {
     pub(super) fn set(&mut self, name: &'a str, value: &str) {
-        match self.places.get(name) {
-            Some(place) => self.pairs[*place].value = value.into(),
-            None => {
-                self.places.insert(name, self.pairs.len());
-                self.pairs.push(Pair::new(name, value));
-            }
+        let next = self.pairs.len();
+        let place = *self.places.entry(name).or_insert(next);
+        if place == next {
+            self.pairs.push(Pair::new(name, ""));
         }
+        self.pairs[place].value = value.into();
     }
 }
 
