@@ -138,6 +138,34 @@ fn links_into_the_repository_mean_what_lies_there() {
 }
 
 #[test]
+fn what_others_put_beside_the_repository_stays() {
+    let it = scratch();
+    repository(&it, "bare");
+    let others = vec![("sysroot/ostree".into(), What::Folder), file("sysroot/ostree/deploy/x", "theirs")];
+    Capsule::new().above(others).write(&it, "img");
+    imported(&it, &["oci:img:latest", "ostree:bare@x"]);
+    assert_eq!(ok(&it, &["ostree", "cat", "--repo=bare", "x", "/sysroot/ostree/deploy/x"]), "theirs");
+    let listed = ok(&it, &["ostree", "ls", "--repo=bare", "-R", "x"]);
+    assert!(!listed.contains("/sysroot/ostree/repo"), "{listed}");
+}
+
+#[test]
+fn a_file_that_a_layer_has_by_both_names_of_the_settings_is_told() {
+    let it = scratch();
+    repository(&it, "bare");
+    let told = |name: &str, layer| {
+        Capsule::new().above(layer).write(&it, name);
+        let (from, to) = (format!("oci:{name}:latest"), format!("ostree:bare@{name}"));
+        let done = run(&it, &["copy", &from, &to]);
+        assert!(done.success(), "{done}");
+        done.err().contains("layer 2 has the file usr/etc/new of the commit also beneath etc")
+    };
+    assert!(told("both", vec![file("etc/new", "one"), file("usr/etc/new", "other")]));
+    assert_eq!(ok(&it, &["ostree", "cat", "--repo=bare", "both", "/usr/etc/new"]), "other");
+    assert!(!told("each", vec![file("etc/new", "one"), file("usr/etc/newer", "other")]));
+}
+
+#[test]
 fn an_image_that_does_not_tell_where_the_commit_ends_is_taken_as_files() {
     let it = scratch();
     repository(&it, "bare");

@@ -17,7 +17,7 @@ pub(super) mod former;
 pub(super) mod note;
 mod sink;
 
-pub use note::ImageNote;
+pub use note::{CONFIG, ImageNote, MANIFEST_DIGEST};
 pub use sink::{KeptSink, Style};
 
 use super::escape::{Escape, IMAGES};

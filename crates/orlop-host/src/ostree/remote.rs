@@ -6,7 +6,8 @@
 //! url=oci+https://HOST/PATH      a registry: HOST/PATH/IMAGE:TAG becomes the commit that NAME:IMAGE/TAG leads to
 //! ```
 //!
-//! `oci+http` is a registry without TLS.
+//! `oci+http` is a registry without TLS. That is a note for who reads it, and allows nothing: beyond this machine, whoever fetches
+//! must be told to do without TLS.
 //!
 //! Invariant: what was written is what the real tool would have written, line by line. No two images are the same ref: a tag
 //! holds no slash, so it is the last part of the name.

@@ -75,7 +75,7 @@ impl Encapsulated {
             let said = labels.get(carried::COMMIT).map(|said| &**said);
             let base = Base::new(cx, gathering.into_objects(), said)?;
             base.check_shown(&layers::stack(trees)?).map_err(HostError::from)?;
-            let above = Above::new(&base, cx.limits);
+            let above = Above::new(&base, cx);
             if self.layers < all {
                 let others = (self.layers..all).collect();
                 layers::open_those(cx, "import", image, others, &sum, &|number, decode| {

@@ -21,7 +21,7 @@ use orlop_host::ostree::claim::{Claim, Difference, Identity, Root};
 use orlop_host::ostree::flavour::Flavour;
 use orlop_host::ostree::id::{Kind, ObjectId};
 use orlop_host::ostree::import;
-use orlop_host::ostree::kept::{ImageNote, KeptSink};
+use orlop_host::ostree::kept::{CONFIG, ImageNote, KeptSink, MANIFEST_DIGEST};
 use orlop_host::ostree::layers::known::Known;
 use orlop_host::ostree::object::Commit;
 use orlop_host::ostree::refname::RefSpec;
@@ -38,11 +38,6 @@ use orlop_spec::time::Timestamp;
 use orlop_spec::{Context, Event};
 use std::fmt;
 use std::path::{Path, PathBuf};
-
-/// The metadata of a new commit that holds the config of its image.
-pub const CONFIG: &str = "ostree.container.image-config";
-/// The metadata of a new commit that names the manifest of its image.
-pub const MANIFEST: &str = "ostree.manifest-digest";
 
 /// Whether a commit that an image claims to be is given back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -338,7 +333,7 @@ impl NewCommit<'_> {
             metadata.set(CONFIG, Variant::string(config));
         }
         let manifest = self.image.manifest().descriptor().digest.to_string();
-        metadata.set(MANIFEST, Variant::string(&manifest));
+        metadata.set(MANIFEST_DIGEST, Variant::string(&manifest));
         if self.how.keep == KeepLayers::Yes {
             let note = ImageNote::of_image(self.image.manifest(), self.image.config()).to_dict();
             note.iter().for_each(|(key, value)| metadata.set(key, value.clone()));

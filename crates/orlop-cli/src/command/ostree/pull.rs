@@ -9,7 +9,6 @@ use orlop::host::ostree::repo::Repo;
 use orlop::image::Image;
 use orlop::ostree::target::{CommitWish, KeepLayers, commit};
 use orlop::spec::{Context, Fault};
-use std::fmt::Write as _;
 
 /// Make commits of images of a registry that is a remote, and print their ids.
 ///
@@ -34,15 +33,11 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
-    let lines = shell.work(&arguments.work, |cx| {
+    shell.work(&arguments.work, |cx| {
         let repo = arguments.repository.open(cx)?;
-        let mut lines = String::new();
-        for image in &arguments.images {
-            lines += &arguments.pull(cx, &repo, image)?;
-        }
-        Ok(lines)
+        // Each as soon as it is there: a later one may fail.
+        arguments.images.iter().try_for_each(|image| shell.print(arguments.pull(cx, &repo, image)?))
     })?;
-    shell.print(lines)?;
     Ok(Outcome::Done)
 }
 
@@ -54,8 +49,6 @@ impl Arguments {
         let epoch = environment::source_date_epoch()?;
         let wish = CommitWish { keep: KeepLayers::Yes, epoch, ..CommitWish::default() };
         let imported = commit(cx, &image, repo, &spec, &wish)?;
-        let mut line = String::new();
-        writeln!(line, "{} {spec}", imported.id).expect("a string takes everything");
-        Ok(line)
+        Ok(format!("{} {spec}\n", imported.id))
     }
 }

@@ -41,7 +41,7 @@ struct Add {
     /// Its name
     #[arg(value_name = "NAME")]
     name: String,
-    /// Where it is; with --oci, HOST[:PORT][/PATH] with or without https:// or, for a registry without TLS, http:// before it
+    /// Where it is; with --oci, HOST[:PORT][/PATH] with or without https:// or, for a registry without TLS, http:// before it; beyond this machine `pull` needs --insecure HOST then
     #[arg(value_name = "URI")]
     url: String,
     /// Branches that are fetched where none is named

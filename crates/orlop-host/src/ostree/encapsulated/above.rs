@@ -6,23 +6,27 @@
 //! ```
 //!
 //! Invariant: what the layers mean is asked of the one engine, in the names that the commit has: `etc` is `usr/etc` again.
-//! Nothing of the repository in the layers is part of the new tree, but what they link to from elsewhere.
+//! Nothing of the repository in the layers is part of the new tree, but what they link to from elsewhere. Where one layer has
+//! a file by both names of the settings, the later one counts, and that is said.
 
 use super::base::Base;
-use super::{LABEL, REPOSITORY, object_at, plain};
+use super::{ETC, LABEL, REPOSITORY, Settings, USR_ETC, object_at, plain};
 use crate::Error;
 use crate::ostree::id::{Kind as Object, ObjectId};
 use orlop_layer::decode::Visit;
 use orlop_layer::tree::{Builder, Tree};
 use orlop_layer::{Entry, Error as LayerError, Kind, Meta, TreePath};
-use orlop_spec::{Context, Limits};
-use std::collections::{BTreeMap, BTreeSet};
+use orlop_spec::{Context, Event};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Mutex;
+
+/// The folder of the repository. No layer has it for anything else, unless others put something there.
+const AROUND: &str = "sysroot/ostree";
 
 /// Takes layers above a commit, several at a time.
 pub struct Above<'a> {
     base: &'a Base,
-    limits: &'a Limits,
+    cx: &'a Context<'a>,
     found: Mutex<Found>,
 }
 
@@ -41,20 +45,32 @@ pub struct AboveLayer<'a, V> {
     layer: u16,
     tree: Option<Builder>,
     wanted: BTreeSet<ObjectId>,
+    /// Files beneath the settings, and whether the layers call them so.
+    settings: HashMap<TreePath, Called>,
     /// Whether the content that comes is that of an entry that counts.
     is_taken: bool,
 }
 
+/// How a layer calls a file of the settings.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Called {
+    /// As the commit does.
+    UsrEtc,
+    /// As containers have it.
+    Etc,
+}
+
 impl<'a> Above<'a> {
     /// Nothing is taken yet.
-    pub fn new(base: &'a Base, limits: &'a Limits) -> Self {
-        Self { base, limits, found: Mutex::default() }
+    pub fn new(base: &'a Base, cx: &'a Context<'a>) -> Self {
+        Self { base, cx, found: Mutex::default() }
     }
 
     /// What takes a layer.
     pub fn layer<V: Visit>(&self, layer: u16, contents: V) -> AboveLayer<'_, V> {
-        let tree = Some(Builder::new(layer, self.limits));
-        AboveLayer { above: self, contents, layer, tree, wanted: BTreeSet::new(), is_taken: false }
+        let tree = Some(Builder::new(layer, self.cx.limits));
+        let (wanted, settings) = (BTreeSet::new(), HashMap::new());
+        AboveLayer { above: self, contents, layer, tree, wanted, settings, is_taken: false }
     }
 
     /// What all layers held.
@@ -71,16 +87,27 @@ impl Found {
 
     /// The tree of all layers over that of the commit.
     pub fn stack(self, cx: &Context<'_>, base: &mut Base) -> Result<Tree, Error> {
-        let repository =
-            if base.tree.locate(b"sysroot/ostree").is_some() { REPOSITORY } else { "sysroot/ostree" };
         let mut tree = base.tree.clone().stack(base.linked(cx, &self.wanted)?)?;
         for upper in self.trees.into_values() {
             tree = tree.stack(upper)?;
         }
-        let mut last = Builder::new(0, cx.limits);
-        last.add(0, 0, &Entry { path: plain(repository), meta: Meta::default(), kind: Kind::Whiteout })?;
-        Ok(tree.stack(last.finish())?)
+        tree = without(cx, tree, REPOSITORY)?;
+        let is_empty = tree
+            .locate(AROUND.as_bytes())
+            .is_some_and(|id| tree.inode(id).is_directory() && tree.children(id).next().is_none());
+        let is_of_base = base.tree.locate(AROUND.as_bytes()).is_some();
+        if is_empty && !is_of_base { without(cx, tree, AROUND) } else { Ok(tree) }
     }
+}
+
+/// A tree without a path, if it has it.
+fn without(cx: &Context<'_>, tree: Tree, path: &str) -> Result<Tree, Error> {
+    if tree.locate(path.as_bytes()).is_none() {
+        return Ok(tree);
+    }
+    let mut last = Builder::new(0, cx.limits);
+    last.add(0, 0, &Entry { path: plain(path), meta: Meta::default(), kind: Kind::Whiteout })?;
+    Ok(tree.stack(last.finish())?)
 }
 
 impl<V: Visit> AboveLayer<'_, V> {
@@ -93,6 +120,9 @@ impl<V: Visit> AboveLayer<'_, V> {
         }
         let settings = self.above.base.settings;
         let path = settings.meant(&entry.path);
+        if !is_folder && !matches!(entry.kind, Kind::Whiteout | Kind::Opaque) {
+            self.warn_of_two(&entry.path, &path);
+        }
         let kind = match &entry.kind {
             Kind::HardLink { target } => {
                 self.want(target);
@@ -102,6 +132,20 @@ impl<V: Visit> AboveLayer<'_, V> {
         };
         let meta = if is_folder { self.labelled(&path, &entry.meta) } else { entry.meta.clone() };
         Some(Entry { path, meta, kind })
+    }
+
+    fn warn_of_two(&mut self, said: &TreePath, meant: &TreePath) {
+        let called = if said == meant { Called::UsrEtc } else { Called::Etc };
+        if self.above.base.settings == Settings::Kept || !meant.starts_with(&plain(USR_ETC)) {
+            return;
+        }
+        if self.settings.insert(meant.clone(), called).is_some_and(|before| before != called) {
+            let name = meant.to_string();
+            let layer = self.layer + 1;
+            self.above.cx.observer.event(Event::Warned(format!(
+                "layer {layer} has the file {name} of the commit also beneath {ETC}: what comes later in it counts"
+            )));
+        }
     }
 
     fn want(&mut self, target: &TreePath) {

@@ -13,9 +13,11 @@ use std::collections::{BTreeMap, HashSet};
 
 const DOCUMENTS: &str = "orlop.image.documents";
 pub(in super::super) const ROOT: &str = "orlop.image.root";
-const CONFIG: &str = "ostree.container.image-config";
+/// Metadata of a commit: the config of its image.
+pub const CONFIG: &str = "ostree.container.image-config";
 const MANIFEST: &str = "ostree.manifest";
-const MANIFEST_DIGEST: &str = "ostree.manifest-digest";
+/// Metadata of a commit: the digest of the manifest of its image.
+pub const MANIFEST_DIGEST: &str = "ostree.manifest-digest";
 
 /// The documents of an image.
 #[derive(Clone, Debug)]
