@@ -70,7 +70,7 @@ impl Making {
         tree: &'a dyn TreeSource,
         inputs: Vec<Input<'a>>,
     ) -> Result<Build<'a>> {
-        let Says { labels, created, platform, annotations, command } = tree.says()?;
+        let Says { labels, created, platform, annotations, command } = tree.says(cx)?;
         let platform = self.platform.clone().or(platform).unwrap_or_else(|| self.host.clone());
         let edit = Edit { created: created.or(self.created), labels, cmd: command, ..Edit::default() };
         let cx = *cx;

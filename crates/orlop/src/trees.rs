@@ -142,7 +142,7 @@ pub trait TreeSource: Send + Sync {
     }
 
     /// What the place knows of the image that its files become.
-    fn says(&self) -> Result<Says> {
+    fn says(&self, _: &Context<'_>) -> Result<Says> {
         Ok(Says::default())
     }
 
@@ -185,8 +185,8 @@ impl<T: TreeSource + ?Sized> TreeSource for &T {
         (**self).can_be(profile)
     }
 
-    fn says(&self) -> Result<Says> {
-        (**self).says()
+    fn says(&self, cx: &Context<'_>) -> Result<Says> {
+        (**self).says(cx)
     }
 
     fn layers<'a>(

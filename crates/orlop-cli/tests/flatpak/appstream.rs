@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::fs;
 use testkit::flatpak::APP;
 use testkit::noise::noise;
-use testkit::proof;
+use testkit::{proof, scratch};
 
 const REF: &str = "app/org.test.Hello/x86_64/master";
 const XML: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
@@ -63,4 +63,40 @@ fn flatpak_shows_what_a_commit_says_of_its_app() {
         assert!(icon == noise(number, 500), "{size}");
     }
     proof::ran(PROOF, 3);
+}
+
+/// What an app says of itself badly makes no label, and does not keep the app from being exported.
+#[test]
+fn an_app_that_says_badly_what_it_is_becomes_an_image_all_the_same() {
+    let it = scratch();
+    let run = |words: &[&str]| orlop().args(words).current_dir(it.root()).ok();
+    let (info, large) = ("files/share/app-info", vec![0; (1 << 20) + 1]);
+    it.file("large.xml", &large);
+    let bomb = Command::new("gzip").args(["-nc", "large.xml"]).current_dir(it.root()).ok().stdout;
+    it.file("good.xml", XML);
+    let good = Command::new("gzip").args(["-nc", "good.xml"]).current_dir(it.root()).ok().stdout;
+    let cases: [(&str, &[u8], &[u8], &str); 4] = [
+        ("text", XML.as_bytes(), b"icon", "xml.gz makes no label"),
+        ("bomb", &bomb, b"icon", "xml.gz makes no label"),
+        ("cut", &good[..good.len() - 9], b"icon", "xml.gz makes no label"),
+        ("icon", &good, &large, "png makes no label"),
+    ];
+    run(&["ostree", "init", "--repo=r", "--mode=archive"]);
+    for (tree, xml, icon, told) in cases {
+        it.folder(&format!("{tree}/{info}/xmls"));
+        it.folder(&format!("{tree}/{info}/icons/flatpak/64x64"));
+        it.file(&format!("{tree}/metadata"), format!("[Application]\nname={APP}\n"));
+        it.file(&format!("{tree}/{info}/xmls/{APP}.xml.gz"), xml);
+        it.file(&format!("{tree}/{info}/icons/flatpak/64x64/{APP}.png"), icon);
+        run(&["ostree", "commit", "--repo=r", "-b", REF, tree]);
+        let (from, to) = (format!("ostree:r@{REF}"), format!("oci:{tree}-image:x"));
+        let copied = run(&["copy", "--profile=flatpak", &from, &to]);
+        assert!(copied.err().contains(told), "{tree}: {}", copied.err());
+        let config = run(&["inspect", "--config", &to]).out();
+        let config: Value = serde_json::from_str(&config).expect("JSON");
+        let labels = &config["config"]["Labels"];
+        assert_eq!(labels["org.flatpak.ref"], REF);
+        assert_eq!(labels["org.freedesktop.appstream.appdata"].is_string(), tree == "icon", "{tree}");
+        assert!(labels["org.freedesktop.appstream.icon-64"].is_null(), "{tree}");
+    }
 }

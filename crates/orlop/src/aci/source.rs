@@ -177,7 +177,7 @@ impl TreeSource for AciFile {
         Ok(Box::new(Sifted::new(self.spool.entries(&self.tree), how)))
     }
 
-    fn says(&self) -> Result<Says> {
+    fn says(&self, _: &Context<'_>) -> Result<Says> {
         let os = self.manifest.label("os").unwrap_or("linux");
         let machine = self.manifest.label("arch").and_then(|arch| machine::to_go(os, arch));
         let platform = machine.map(|(architecture, variant)| Platform::new(os, architecture, variant));

@@ -29,7 +29,7 @@ use orlop_spec::descriptor::Annotations;
 use orlop_spec::edit::Pair;
 use orlop_spec::port::Result;
 use orlop_spec::time::Timestamp;
-use orlop_spec::{Context, Limits, Platform};
+use orlop_spec::{Context, Event, Limits, Platform};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -77,7 +77,7 @@ impl CommitTree {
         called.or_else(said).or_else(bound)
     }
 
-    fn labels(&self) -> Result<Annotations> {
+    fn labels(&self, cx: &Context<'_>) -> Result<Annotations> {
         if !self.is_whole {
             return Ok(Annotations::new());
         }
@@ -90,7 +90,9 @@ impl CommitTree {
             let name = self.flatpak_ref().ok_or(NOT_FLATPAK)?;
             let metadata = self.metadata()?;
             let key_file = metadata.as_deref().unwrap_or_default();
-            labels.extend(appstream::labels(&self.repo, &self.root.tree, &name, key_file)?);
+            let (tree, tell) =
+                ((&*self.repo, &self.root.tree), |told| cx.observer.event(Event::Warned(told)));
+            labels.extend(appstream::labels(tree, &name, key_file, &tell)?);
             let of_flatpak = Labels::of_commit(Some(name), &self.id, &self.commit, metadata.as_deref());
             labels.extend(of_flatpak.to_annotations());
         }
@@ -146,8 +148,8 @@ impl TreeSource for CommitTree {
         true
     }
 
-    fn says(&self) -> Result<Says> {
-        let labels = self.labels()?;
+    fn says(&self, cx: &Context<'_>) -> Result<Says> {
+        let labels = self.labels(cx)?;
         let created = i64::try_from(self.commit.time).ok();
         let created = created.and_then(|seconds| Timestamp::new(seconds, 0).ok());
         let name = self.flatpak_ref();

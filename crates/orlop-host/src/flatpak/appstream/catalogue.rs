@@ -47,18 +47,22 @@ enum Token<'t> {
 
 /// The first piece, and its bytes.
 fn token(text: &str) -> Option<(Token<'_>, usize)> {
-    let until = |mark: &str| text.find(mark).map(|at| at + mark.len());
+    // The end of what begins with `mark`: no byte of the beginning is one of the end.
+    let until = |mark: &str, end: &str| {
+        let inside = text.strip_prefix(mark)?;
+        inside.find(end).map(|at| mark.len() + at + end.len())
+    };
     if !text.starts_with('<') {
         return Some((Token::Text, text.find('<').unwrap_or(text.len())));
     }
     if text.starts_with("<!--") {
-        return Some((Token::Beside, until("-->")?));
+        return Some((Token::Beside, until("<!--", "-->")?));
     }
     if text.starts_with("<![CDATA[") {
-        return Some((Token::Text, until("]]>")?));
+        return Some((Token::Text, until("<![CDATA[", "]]>")?));
     }
     if text.starts_with("<?") {
-        return Some((Token::Beside, until("?>")?));
+        return Some((Token::Beside, until("<?", "?>")?));
     }
     let length = tag(text)?;
     let inside = &text[1..length - 1];
@@ -109,7 +113,10 @@ impl<'t> Edit<'_, 't> {
                 if self.open.is_empty() && name != "components" {
                     return None;
                 }
-                if self.is_in(&["components"]) && name == "component" {
+                if name == "component" && !self.is_in(&["components"]) {
+                    return None;
+                }
+                if name == "component" {
                     self.component = Some(Component { from: self.out.len(), id: String::new() });
                 }
                 self.open.push(name);
@@ -131,6 +138,7 @@ impl<'t> Edit<'_, 't> {
                 }
                 self.keep(piece);
             }
+            Token::Empty("component") if !self.is_in(&["components"]) => return None,
             Token::Empty("bundle") if self.is_in(&["components", "component"]) => {}
             Token::Empty(_) | Token::Beside => self.keep(piece),
         }
@@ -220,6 +228,14 @@ mod tests {
             &whole.replace("<component>", "<component"),
             &format!("<!DOCTYPE x [<!ENTITY a \"b\">]>{whole}"),
             &format!("{whole}</components>"),
+            // Comments and instructions that are open, whatever their beginnings look like.
+            &format!("<!-->{whole}"),
+            &format!("<!--->{whole}"),
+            &format!("<?>{whole}"),
+            &whole.replace("<id>", "<!--><component></component><id>"),
+            // A component within one is nobody's.
+            &whole.replace("<id>", "<component><id>org.test.Other</id></component><id>"),
+            &whole.replace("<id>", "<component/><id>"),
         ] {
             assert_eq!(catalogue(bad), None, "{bad}");
         }
