@@ -35,6 +35,13 @@ pub fn or_empty<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(from: 
 #[error("not a valid JSON document of its kind: {0}")]
 pub struct JsonError(serde_json::Error);
 
+impl JsonError {
+    /// What only the whole document shows.
+    pub(crate) fn said(what: String) -> Self {
+        Self(serde_json::Error::custom(what))
+    }
+}
+
 /// A value in which no object holds a name twice.
 struct Strict(Value);
 

@@ -38,13 +38,15 @@ impl Filter {
     }
 
     /// Reads a filter: as the runtime-spec has it, or a profile of docker and podman, of which the rules for this machine and
-    /// for the capabilities that containers get are taken. A kernel that a rule asks for is taken for granted.
+    /// for the capabilities that containers get are taken. Any kernel that a rule asks for is taken for ours: a rule for newer
+    /// kernels is one, a rule that newer kernels are without is none.
     ///
     /// # Errors
-    /// Where it is none, or says something that is not known.
+    /// Where it is none, or says something that is not known: also an error by a word that is not `EPERM` or `ENOSYS` and has
+    /// no number beside it.
     pub fn parse(bytes: &[u8], host: &Platform) -> Result<Self, JsonError> {
         let profile: Profile = json::parse(bytes)?;
-        Ok(Self(profile.for_machine(&Machine::of(host))))
+        profile.for_machine(&Machine::of(host)).map(Self)
     }
 
     /// The member `seccomp` of a configuration.
@@ -106,8 +108,7 @@ struct Profile {
     default_action: Action,
     default_errno_ret: Option<u32>,
     /// The same as a word.
-    #[serde(default, rename = "defaultErrno")]
-    _default_errno: Option<String>,
+    default_errno: Option<String>,
     #[serde(default)]
     architectures: Vec<String>,
     #[serde(default)]
@@ -136,8 +137,7 @@ struct Rule {
     action: Action,
     args: Option<Vec<Argument>>,
     errno_ret: Option<u32>,
-    #[serde(default, rename = "errno")]
-    _errno: Option<String>,
+    errno: Option<String>,
     #[serde(default, rename = "comment")]
     _comment: Option<String>,
     includes: Option<Condition>,
@@ -150,8 +150,7 @@ struct Rule {
 struct Condition {
     caps: Option<Vec<String>>,
     arches: Option<Vec<String>>,
-    #[serde(default, rename = "minKernel")]
-    _min_kernel: Option<String>,
+    min_kernel: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -203,7 +202,7 @@ enum Comparison {
 }
 
 impl Profile {
-    fn for_machine(self, machine: &Machine) -> Value {
+    fn for_machine(self, machine: &Machine) -> Result<Value, JsonError> {
         let own = machine.architectures.first();
         let mut architectures = self.architectures;
         let family = self.arch_map.into_iter().find(|family| Some(&&*family.architecture) == own);
@@ -212,9 +211,9 @@ impl Profile {
             architectures.extend(sub_architectures.unwrap_or_default());
         }
         let rules = self.syscalls.into_iter().filter(|rule| rule.is_for(machine)).map(Rule::into_value);
-        let mut filter =
-            json!({ "defaultAction": self.default_action, "syscalls": rules.collect::<Vec<_>>() });
-        if let Some(number) = self.default_errno_ret {
+        let rules = rules.collect::<Result<Vec<_>, _>>()?;
+        let mut filter = json!({ "defaultAction": self.default_action, "syscalls": rules });
+        if let Some(number) = number(self.default_errno_ret, self.default_errno.as_deref())? {
             filter["defaultErrnoRet"] = number.into();
         }
         for (name, words) in [("architectures", architectures), ("flags", self.flags)] {
@@ -222,7 +221,18 @@ impl Profile {
                 filter[name] = words.into();
             }
         }
-        filter
+        Ok(filter)
+    }
+}
+
+/// The number of an error, which may stand there as a word alone.
+fn number(number: Option<u32>, word: Option<&str>) -> Result<Option<u32>, JsonError> {
+    match (number, word) {
+        (Some(number), _) => Ok(Some(number)),
+        (None, None | Some("")) => Ok(None),
+        (None, Some("EPERM")) => Ok(Some(EPERM)),
+        (None, Some("ENOSYS")) => Ok(Some(ENOSYS)),
+        (None, Some(word)) => Err(JsonError::said(format!("the error {word} has no number beside it"))),
     }
 }
 
@@ -232,17 +242,17 @@ impl Rule {
             && self.excludes.as_ref().is_none_or(|it| !it.is_touched(machine))
     }
 
-    fn into_value(self) -> Value {
+    fn into_value(self) -> Result<Value, JsonError> {
         let mut names = self.names;
         names.extend(self.name);
         let mut rule = json!({ "action": self.action, "names": names });
-        if let Some(number) = self.errno_ret {
+        if let Some(number) = number(self.errno_ret, self.errno.as_deref())? {
             rule["errnoRet"] = number.into();
         }
         if let Some(arguments) = self.args.filter(|arguments| !arguments.is_empty()) {
             rule["args"] = json!(arguments);
         }
-        rule
+        Ok(rule)
     }
 }
 
@@ -254,9 +264,10 @@ impl Condition {
         has_all && (arches.is_empty() || arches.iter().any(|it| machine.names.contains(&&**it)))
     }
 
-    /// One of either.
+    /// One of them; a kernel that is named is older than ours.
     fn is_touched(&self, machine: &Machine) -> bool {
-        self.caps.iter().flatten().any(|it| CAPABILITIES.contains(&&**it))
+        self.min_kernel.as_deref().is_some_and(|kernel| !kernel.is_empty())
+            || self.caps.iter().flatten().any(|it| CAPABILITIES.contains(&&**it))
             || self.arches.iter().flatten().any(|it| machine.names.contains(&&**it))
     }
 }
@@ -374,6 +385,40 @@ mod tests {
             ],
         });
         assert_eq!(parsed(profile), Some(expected));
+    }
+
+    #[test]
+    fn a_rule_that_newer_kernels_are_without_is_none() {
+        let rules = |condition: &str| {
+            let rule = format!(r#"{{"names":["ptrace"],"action":"SCMP_ACT_ALLOW",{condition}}}"#);
+            let filter = parsed(&format!(r#"{{"defaultAction":"SCMP_ACT_ERRNO","syscalls":[{rule}]}}"#))
+                .expect("a filter");
+            filter["syscalls"].as_array().expect("a list").len()
+        };
+        assert_eq!(rules(r#""includes":{"minKernel":"4.8"}"#), 1);
+        assert_eq!(rules(r#""excludes":{"minKernel":""}"#), 1);
+        assert_eq!(rules(r#""excludes":{"minKernel":"4.8"}"#), 0);
+    }
+
+    #[test]
+    fn an_error_by_its_word_is_known_or_refused() {
+        let filter = |default: &str, rule: &str| {
+            parsed(&format!(
+                r#"{{"defaultAction":"SCMP_ACT_ERRNO",{default},
+                    "syscalls":[{{"names":["bpf"],"action":"SCMP_ACT_ERRNO",{rule}}}]}}"#
+            ))
+        };
+        let known = filter(r#""defaultErrno":"ENOSYS""#, r#""errno":"EPERM""#).expect("both are known");
+        assert_eq!((&known["defaultErrnoRet"], &known["syscalls"][0]["errnoRet"]), (&json!(38), &json!(1)));
+        let numbers =
+            filter(r#""defaultErrno":"EIO","defaultErrnoRet":5"#, r#""errno":"EPERM","errnoRet":7"#);
+        let numbers = numbers.expect("the numbers count");
+        assert_eq!(
+            (&numbers["defaultErrnoRet"], &numbers["syscalls"][0]["errnoRet"]),
+            (&json!(5), &json!(7))
+        );
+        assert_eq!(filter(r#""defaultErrno":"EIO""#, r#""errno":"EPERM""#), None);
+        assert_eq!(filter(r#""defaultErrno":"ENOSYS""#, r#""errno":"EIO""#), None);
     }
 
     #[test]
