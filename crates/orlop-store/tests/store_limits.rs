@@ -49,6 +49,11 @@ fn the_layers_of_one_image_are_limited_together() {
         copied(&it.path("store"), &within(size as u64 - 1), &[("a", &image)]).expect_err("both are too much");
     assert_eq!(fault.kind(), Kind::Limit, "{fault}");
     assert!(open(&it.path("store")).resolve(&by_tag("a")).is_err(), "it got no name");
+    // Now its layers are here.
+    let fault =
+        copied(&it.path("store"), &within(size as u64 - 1), &[("a", &image)]).expect_err("they still are");
+    assert_eq!(fault.kind(), Kind::Limit, "{fault}");
+    assert!(open(&it.path("store")).resolve(&by_tag("a")).is_err(), "it got no name");
     copied(&it.path("store"), &within(size as u64), &[("a", &image)]).expect("it is allowed");
 }
 

@@ -136,8 +136,8 @@ impl Reader {
     }
 
     /// Where the contents are: the ordinal of the entry, and the content, for all files that are not empty, in their
-    /// order.
-    pub fn contents(mut self, see: &mut dyn FnMut(u32, &Held) -> Result<()>) -> Result<()> {
+    /// order. Gives the bytes of the layer.
+    pub fn contents(mut self, see: &mut dyn FnMut(u32, &Held) -> Result<()>) -> Result<u64> {
         loop {
             match self.record()? {
                 Record::Literal(length) => self.pass_over(length)?,
@@ -147,7 +147,7 @@ impl Reader {
                         self.part()?;
                     }
                 }
-                Record::End { .. } => return Ok(()),
+                Record::End { size, .. } => return Ok(size),
             }
         }
     }

@@ -48,7 +48,12 @@ impl Store {
     /// Where the contents of a layer's files are: the ordinal of the entry, and the content, for all files that are
     /// not empty, in their order.
     pub fn contents(&self, diff_id: &DiffId, see: &mut dyn FnMut(u32, &Held) -> Result<()>) -> Result<()> {
-        self.list(diff_id)?.contents(see)
+        self.list(diff_id)?.contents(see).map(drop)
+    }
+
+    /// The bytes of a layer, uncompressed.
+    pub(super) fn size(&self, diff_id: &DiffId, cancel: &Cancel) -> Result<u64> {
+        self.list(diff_id)?.contents(&mut |_, _| Ok(cancel.check()?))
     }
 
     /// Objects and list reach the disk before the list has its name. One that is there says the same, if it is whole.

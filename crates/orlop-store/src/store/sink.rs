@@ -23,7 +23,7 @@ use orlop_spec::diagnose::{IoFailed, is_full};
 use orlop_spec::digest::DiffId;
 use orlop_spec::media_type::{Compression, Role};
 use orlop_spec::port::{BlobWriter, Depth, Hints, Lender, MadeBy, Name, Origin, Put, Result, Sink, Unnamed};
-use orlop_spec::{AnyDigest, Cancel, Descriptor, Digest, Fault, Index, Kind, Manifest, graph};
+use orlop_spec::{AnyDigest, Cancel, Descriptor, Diagnose as _, Digest, Fault, Index, Kind, Manifest, graph};
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::iter;
@@ -41,7 +41,7 @@ pub struct StoreSink<'a> {
     cancel: &'a Cancel,
     /// Where blobs can be fetched from again.
     lenders: Mutex<HashMap<AnyDigest, Lender>>,
-    /// How many bytes the layers are that were taken, uncompressed.
+    /// How many bytes layers are, uncompressed, that were taken or asked for.
     sizes: Mutex<HashMap<AnyDigest, u64>>,
     /// How many layers are taken at this moment.
     under_way: AtomicUsize,
@@ -110,17 +110,30 @@ impl StoreSink<'_> {
         }
     }
 
-    /// The layers of one image are limited together: each was by itself.
+    /// The layers of one image are limited together: each was by itself, whenever it was taken.
     fn limit(&self, blob: &Descriptor) -> Result<()> {
-        let sizes = || self.sizes.lock().unwrap_or_else(PoisonError::into_inner);
-        if blob.media_type.role() != Role::Manifest || sizes().is_empty() {
+        if blob.media_type.role() != Role::Manifest || !self.has_layers.load(Ordering::Relaxed) {
             return Ok(());
         }
         let manifest = graph::read::<Manifest>(&self.store.limits, &self.store, blob)?;
         let all = Budget::new(self.store.limits.size);
-        let sizes = sizes();
-        let layers = manifest.layers.iter().filter_map(|layer| sizes.get(&layer.digest));
-        Ok(layers.copied().try_for_each(|size| all.take(size))?)
+        manifest.layers.iter().try_for_each(|layer| Ok(all.take(self.size_of(layer)?)?))
+    }
+
+    /// How many bytes a layer is, uncompressed. What is no layer that is understood, or cannot be read, is none: nobody can
+    /// unpack it.
+    fn size_of(&self, layer: &Descriptor) -> Result<u64> {
+        let sizes = || self.sizes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(size) = sizes().get(&layer.digest).copied() {
+            return Ok(size);
+        }
+        let Some(Form { diff_id, .. }) = self.store.form(&layer.digest)? else { return Ok(0) };
+        let size = match self.store.size(&diff_id, self.cancel) {
+            Err(fault) if fault.is_absence() || fault.kind() == Kind::Integrity => 0,
+            size => size?,
+        };
+        sizes().insert(layer.digest.clone(), size);
+        Ok(size)
     }
 
     fn publish(&self, roots: &[(Name, Descriptor)]) -> Result<()> {
