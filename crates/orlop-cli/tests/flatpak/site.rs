@@ -164,3 +164,35 @@ fn an_index_is_the_same_again_and_replaces_nothing_that_is_none() {
     assert_eq!(index("oci:images").code(), Some(1));
     assert_eq!(read(), b"something of somebody's");
 }
+
+/// An image may bear a label that looks as if an index had given it.
+#[test]
+fn what_an_image_says_of_its_delta_stays_from_index_to_index() {
+    const PROOF: &str = "flatpak: an index keeps an image's own address of a delta";
+    let Some(registry) = Registry::plain() else {
+        return proof::skipped(PROOF, "docker-registry is missing");
+    };
+    let it = testkit::scratch();
+    let own = format!("v2/some/hello/manifests/sha256:{}", "0".repeat(64));
+    let labels = serde_json::json!({
+        "org.flatpak.ref": "app/org.test.Hello/x86_64/master",
+        "org.flatpak.metadata": "[Application]\n",
+        "io.github.containers.DeltaUrl": own,
+    });
+    let image = testkit::image::Image::new().config(move |mut config| {
+        config["config"] = serde_json::json!({ "Labels": labels });
+        config
+    });
+    image.layout().write(&it.path("image"));
+    let far = format!("docker://{}/some/hello", registry.host());
+    let orlop = |words: &[&str]| orlop().args(words).current_dir(it.root()).ok().out();
+    orlop(&["copy", "oci:image", &format!("{far}:one")]);
+    let index = || {
+        orlop(&["flatpak", "index", &far, "-o", "web"]);
+        std::fs::read_to_string(it.path("web/index/static")).expect("written")
+    };
+    let first = index();
+    assert!(first.contains(&own), "{first}");
+    assert_eq!(index(), first);
+    proof::ran(PROOF, 2);
+}

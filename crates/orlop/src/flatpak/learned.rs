@@ -1,7 +1,8 @@
 //! What an index says already, so that a registry is not asked again.
 //!
 //! Invariant: an image is taken over only where the same registry names it by the same digest in the same repository: what a
-//! digest names does not change. Tags and deltas do; they are looked for each time.
+//! digest names does not change. Tags and deltas do; they are looked for each time. Where a label may be of ours or of the
+//! image itself, the image is read again.
 
 use super::listing::Listed;
 use orlop_fs::Dir;
@@ -25,15 +26,14 @@ impl Learned {
     pub(super) fn read(file: &Path, registry: &str) -> Self {
         let index = bytes(file).and_then(|bytes| Index::parse(&bytes).ok());
         let Some(index) = index.filter(|index| *index.registry == *registry) else { return Self::default() };
-        let image = |(repository, image): (&str, &Image)| {
-            let mut image = image.clone();
-            let is_ours = format!("v2/{repository}/manifests/");
-            if image.labels.get(DELTA_URL).is_some_and(|address| address.starts_with(&is_ours)) {
-                image.labels.remove(DELTA_URL);
-            }
-            ((repository.into(), image.digest.clone()), image)
+        let is_its_own = |(repository, image): &(&str, &Image)| {
+            let of_ours = format!("v2/{repository}/manifests/");
+            image.labels.get(DELTA_URL).is_none_or(|address| !address.starts_with(&of_ours))
         };
-        Self(index.images().map(image).collect())
+        let learned = index.images().filter(is_its_own);
+        let of_place =
+            |(repository, image): (&str, &Image)| ((repository.into(), image.digest.clone()), image.clone());
+        Self(learned.map(of_place).collect())
     }
 
     /// The image that a root is; nothing where the root may be several.
