@@ -162,6 +162,30 @@ fn a_layer_that_stands_as_it_is_serves_every_older_image() {
         assert_eq!(digest(&it, "oci:b:x"), digest(&it, "oci:l:new"), "{older}");
         fs::remove_dir_all(it.path("b")).expect("it is ours");
     }
+    // Beside one of another image that stands as it is, the delta from the older image is the one that is meant.
+    it.folder("other");
+    it.file("other/other", noise(9, 9000));
+    build(&it, &["--compress", "zstd:12", "other", "oci:l:other"]);
+    run(&it, &["delta", "make", "oci:l:far", "oci:l:other", "oci:d"]).ok();
+    run(&it, &["delta", "apply", "oci:l:near", "oci:d", "oci:b:x"]).ok();
+    assert_eq!(digest(&it, "oci:b:x"), digest(&it, "oci:l:new"));
+    let several = run(&it, &["delta", "apply", "oci:l:far", "oci:d", "oci:b:x"]).run();
+    assert_eq!(several.code(), Some(64), "{}", several.err());
+}
+
+#[test]
+fn a_layer_that_stands_as_it_is_serves_nobody_who_needs_another() {
+    let it = versions();
+    it.folder("top");
+    it.file("top/new", noise(7, 9000));
+    build(&it, &["--base", "oci:l:two", "--compress", "zstd:12", "top", "oci:l:more"]);
+    run(&it, &["delta", "make", "oci:l:one", "oci:l:more", "oci:d"]).ok();
+    let other = run(&it, &["delta", "apply", "oci:l:three", "oci:d", "oci:b:x"]).run();
+    assert_eq!(other.code(), Some(64), "{}", other.err());
+    assert!(other.err().contains("none of the deltas is from the older image"), "{}", other.err());
+    // The layer below is all that lacks.
+    run(&it, &["delta", "apply", "oci:l:two", "oci:d", "oci:b:x"]).ok();
+    assert_eq!(digest(&it, "oci:b:x"), digest(&it, "oci:l:more"));
 }
 
 #[test]

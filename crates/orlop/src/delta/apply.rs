@@ -58,7 +58,7 @@ pub fn apply(
     how: &Apply<'_>,
 ) -> Result<Descriptor> {
     let older_from = from_of(older)?;
-    let delta = chosen(cx, from, &older_from, how.target)?;
+    let delta = chosen(cx, from, (older, &older_from), how.target)?;
     let wanted = target(&delta.annotations).ok_or(NO_DELTA)?;
     let place = from.place;
     let manifest = newer_manifest(cx, place, &delta, &wanted)?;
@@ -100,7 +100,7 @@ const SEVERAL: Error = Error::Unfit {
 fn chosen(
     cx: &Context<'_>,
     from: &Which<'_>,
-    older: &str,
+    (older, older_from): (&Image<'_>, &str),
     wanted: Option<&AnyDigest>,
 ) -> Result<Document<Manifest>> {
     let mut found = Vec::new();
@@ -114,19 +114,36 @@ fn chosen(
         wanted.is_none_or(|wanted| target(&it.annotations).as_ref() == Some(wanted))
     };
     found.retain(is_meant);
-    // Where nothing changed but the config, there is nothing that says from what; nor where layers stand as they are.
-    let fits = |it: &Document<Manifest>| {
-        let (deltas, others): (Vec<_>, Vec<_>) = it.layers.iter().partition(|layer| is_delta(layer));
-        deltas.is_empty()
-            || deltas.iter().any(|layer| says(layer, FROM, older))
-            || others.iter().any(|layer| layer.annotations.contains_key(TO))
+    let is_from = |it: &Document<Manifest>| {
+        it.layers.iter().any(|layer| is_delta(layer) && says(layer, FROM, older_from))
     };
-    found.retain(fits);
+    if found.iter().any(is_from) {
+        found.retain(is_from);
+    } else {
+        // Where nothing changed but the config, there is nothing that says from what; nor where layers stand as they are.
+        let fits = found.iter().map(|it| suffices(cx, from.place, it, older)).collect::<Result<Vec<_>>>()?;
+        let mut fits = fits.into_iter();
+        found.retain(|_| fits.next() == Some(true));
+    }
     match found.len() {
         0 => Err(NONE_FITS.into()),
         1 => Ok(found.remove(0)),
         _ => Err(SEVERAL.into()),
     }
+}
+
+/// Whether an image comes of layers alone: of those of the older image, and of those that stand as they are.
+fn suffices(cx: &Context<'_>, place: &dyn Source, delta: &Manifest, older: &Image<'_>) -> Result<bool> {
+    let wanted = target(&delta.annotations).ok_or(NO_DELTA)?;
+    let manifest = newer_manifest(cx, place, delta, &wanted)?;
+    let config = newer_config(cx, place, delta, &manifest)?;
+    let old = older.layers()?;
+    let is_there = |(blob, diff_id): (&Descriptor, &DiffId)| {
+        let to = diff_id.0.to_string();
+        old.iter().any(|layer| layer.diff_id == *diff_id || layer.blob.names_same_blob(blob))
+            || delta.layers.iter().any(|layer| !is_delta(layer) && says(layer, TO, &to))
+    };
+    Ok(manifest.layers.iter().zip(&config.rootfs.diff_ids).all(is_there))
 }
 
 fn is_delta(layer: &Descriptor) -> bool {
