@@ -89,6 +89,9 @@ pub enum Error {
         /// What to type instead.
         hint: &'static str,
     },
+    /// A tag of a place of files.
+    #[error("files make one image, which has no name")]
+    Nameless,
     /// Two entries of an index for one platform.
     #[error("the index holds an image for {platform} already")]
     PlatformTaken {
@@ -334,6 +337,7 @@ impl Diagnose for Error {
             Self::NoFile { .. }
             | Self::NoEntry { .. }
             | Self::OnNoHost { .. }
+            | Self::Nameless
             | Self::NotMounted { .. }
             | Self::LayerNowhere { .. } => Kind::NotFound,
             Self::LayerCount { .. }
@@ -378,6 +382,9 @@ impl Diagnose for Error {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Unfit { hint, .. } => Some((*hint).into()),
+            Self::Nameless => {
+                Some("leave the tag out, or keep the image under one: orlop copy SRC oci:DIR:TAG".into())
+            }
             Self::UnknownLayer { .. } | Self::Artifact { .. } => {
                 Some("`orlop copy` carries it unchanged; `orlop inspect --raw` shows the manifest".into())
             }

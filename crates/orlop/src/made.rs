@@ -146,6 +146,7 @@ impl Source for MadeImage<'_> {
         match selector {
             Selector::Only | Selector::At(0) => Ok(vec![root.clone()]),
             Selector::Digest(digest) if *digest == root.digest => Ok(vec![root.clone()]),
+            Selector::Tag(_) => Err(Error::Nameless.into()),
             _ => Err(NO_NAMES.into()),
         }
     }
@@ -287,6 +288,7 @@ mod tests {
     use super::*;
     use crate::trees::FolderTree;
     use orlop_layer::Verified;
+    use orlop_spec::Diagnose as _;
     use testkit::scratch;
     use testkit::suites::context;
 
@@ -316,6 +318,22 @@ mod tests {
             assert_eq!(rest, whole[700..], "a transfer goes on where it broke");
             std::fs::write(folder.path("tree/a"), "after!").expect("it can be written");
             assert!(read().is_err());
+        });
+    }
+
+    #[test]
+    fn files_lack_every_tag() {
+        let folder = scratch();
+        folder.folder("tree");
+        context(|cx| {
+            let tree = FolderTree::open(&folder.path("tree")).expect("a folder");
+            let host = Platform::new("linux", "amd64", None);
+            let making = Making { reading: Reading::default(), platform: None, host, created: None };
+            let image = MadeImage::new(Box::new(tree), cx, making);
+            let fault = image.resolve(&Selector::Tag("any".into())).expect_err("no such tag");
+            assert!(fault.is_absence() && fault.hint().is_some(), "{fault}");
+            let fault = image.resolve(&Selector::At(1)).expect_err("there is one image");
+            assert!(!fault.is_absence(), "{fault}");
         });
     }
 }
