@@ -216,9 +216,11 @@ pub fn tree_within(
     while let Some(entry) = reader.next_entry()? {
         tree.add(ordinal, reader.offset(), &entry)?;
         ordinal = next_ordinal(ordinal)?;
-        if tree.len() >= taken + TAKEN_AT_ONCE {
-            entries.take(TAKEN_AT_ONCE)?;
-            taken += TAKEN_AT_ONCE;
+        // One entry may be many: the folders on the way to it are some.
+        let now = tree.len();
+        if now >= taken + TAKEN_AT_ONCE {
+            entries.take(now - taken)?;
+            taken = now;
         }
     }
     let tree = tree.finish();

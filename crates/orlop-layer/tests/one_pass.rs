@@ -489,3 +489,19 @@ fn layers_that_are_read_at_once_share_the_sum_of_entries() {
     assert!(matches!(refused, Error::Limit { limit: 12_000, .. }), "{refused}");
     assert!(rest.len() > layer.len() / 2, "{} of {} bytes are left", rest.len(), layer.len());
 }
+
+/// An entry takes from the sum what it brings along: a path of two thousand folders is as many entries.
+#[test]
+fn folders_on_the_way_to_an_entry_are_taken_from_the_sum_with_it() {
+    let deep = |number: u32| {
+        let path = format!("{number}/{}f", "a/".repeat(1_900));
+        [Member::long_name(path.as_bytes()), Member::file("f", "")]
+    };
+    let layer = tar((0..20).flat_map(deep));
+    let (sum, limits) = (Budget::of_entries(11_000), Limits::default());
+    let mut rest = &layer[..];
+    let refused = decode::tree_within(&sum, &mut rest, 0, &limits).expect_err("too many");
+    assert!(matches!(refused, Error::Limit { limit: 11_000, .. }), "{refused}");
+    let read = layer.len() - rest.len();
+    assert!(read < layer.len() * 7 / 20, "{read} of {} bytes were read for six entries", layer.len());
+}
