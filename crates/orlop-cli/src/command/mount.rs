@@ -12,7 +12,7 @@ use orlop::mount::{How, check_right, mount};
 use orlop::run::let_go;
 use orlop::spec::port::Selector;
 use orlop::spec::time::Timestamp;
-use orlop::spec::{Context, Fault};
+use orlop::spec::{Context, Descriptor, Fault};
 use orlop::store::mounts::{Access, Mounted, State};
 use orlop::store::view::{self, Choice};
 use serde_json::{Value, json};
@@ -126,16 +126,19 @@ impl Arguments {
     /// Brings the image of another place into the store, which has it as long as it is mounted; one of a registry stays.
     fn mount_passing(&self, image: &OsStr, how: &How<'_>, cx: &Context<'_>) -> Result<Mounted, Fault> {
         let (manifest, stay) = fetch::stored(image, Pull::Missing, &self.places, &self.platform, cx)?;
-        let store = self.places.store.open(cx)?;
-        let catalog = self.places.keep(&flags::store(), cx)?;
-        let selector = Selector::Digest(manifest.digest.clone());
-        let mounted = mount(cx, &store, (&*catalog, &selector), how);
-        if stay == Stay::Passing {
-            let let_go = let_go(&store, &manifest);
+        let mounted = self.mount_stored(manifest, how, cx);
+        if let Stay::Passing(record) = stay {
+            let let_go = self.places.store.open(cx).and_then(|store| let_go(&store, &record));
             // Why nothing is mounted says more than why a record stays.
             return mounted.and_then(|mounted| let_go.map(|()| mounted));
         }
         mounted
+    }
+
+    fn mount_stored(&self, manifest: Descriptor, how: &How<'_>, cx: &Context<'_>) -> Result<Mounted, Fault> {
+        let store = self.places.store.open(cx)?;
+        let catalog = self.places.keep(&flags::store(), cx)?;
+        mount(cx, &store, (&*catalog, &Selector::Digest(manifest.digest)), how)
     }
 }
 

@@ -85,8 +85,8 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
         let Arguments { places, platform, .. } = arguments;
         let (manifest, stay) = fetch::stored(reference, arguments.pull, places, platform, cx)?;
         let prepared = arguments.prepare(reference, &manifest, (options, runtime), cx);
-        if stay == Stay::Passing {
-            let let_go = places.store.open(cx).and_then(|store| run::let_go(&store, &manifest));
+        if let Stay::Passing(record) = stay {
+            let let_go = places.store.open(cx).and_then(|store| run::let_go(&store, &record));
             // Why nothing runs says more than why a record stays.
             return prepared.and_then(|place| let_go.map(|()| Some(place)));
         }

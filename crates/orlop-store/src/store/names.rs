@@ -58,6 +58,8 @@ pub enum Expected<'a> {
     Absent,
     /// This.
     Root(&'a AnyDigest),
+    /// What this record says, and nobody has written or used it since.
+    Unchanged(&'a Record),
 }
 
 /// The folder of names.
@@ -167,12 +169,21 @@ impl Names {
         Ok(self.read(file.as_bytes())?.is_some())
     }
 
-    /// Takes a name away, if it stands for what is expected.
+    /// Takes a name away, if it stands for what the record says.
     pub fn remove(&self, record: &Record) -> Result<()> {
+        self.take_away(record, Expected::Root(&record.root.digest))
+    }
+
+    /// Takes a record away, if it is the very one: another that says the same is somebody else's.
+    pub fn remove_own(&self, record: &Record) -> Result<()> {
+        self.take_away(record, Expected::Unchanged(record))
+    }
+
+    fn take_away(&self, record: &Record, expected: Expected<'_>) -> Result<()> {
         let name = spelled(&record.name, &record.root);
         let file = file_of(&name);
         let _alone = self.folder.lock(Share::Exclusive, Wait::Yes)?;
-        self.expect(&file, &name, Expected::Root(&record.root.digest))?;
+        self.expect(&file, &name, expected)?;
         self.folder.remove_file(&file)?;
         Ok(self.folder.sync()?)
     }
@@ -184,6 +195,9 @@ impl Names {
             Expected::Root(digest) => {
                 self.read(file.as_bytes())?.is_some_and(|record| record.root.digest == *digest)
             }
+            Expected::Unchanged(own) => self
+                .read(file.as_bytes())?
+                .is_some_and(|record| record.root.digest == own.root.digest && record.used == own.used),
         };
         if is_so { Ok(()) } else { Err(Error::Moved { name: name.into() }.into()) }
     }
@@ -279,6 +293,11 @@ pub(super) fn name_in(file: &str) -> Option<String> {
 mod tests {
     use super::*;
 
+    fn root() -> Descriptor {
+        let media_type = orlop_spec::MediaType::new(orlop_spec::media_type::OCI_MANIFEST);
+        Descriptor::new(media_type, Digest::of(Algorithm::Sha256, b"x"), 1)
+    }
+
     #[test]
     fn every_name_has_a_file_of_its_own() {
         let long = "x/".repeat(200);
@@ -305,14 +324,28 @@ mod tests {
     }
 
     #[test]
+    fn who_takes_its_own_record_away_leaves_the_one_that_somebody_wrote_since() {
+        let scratch = testkit::scratch();
+        let names = Names::new(Dir::open(scratch.folder("names")).expect("a folder"), Limits::default());
+        let root = root();
+        let write = || {
+            names.set(&Name::Untagged, &root, None, Expected::Anything).expect("written");
+            // Clocks of file systems are coarse.
+            std::thread::sleep(std::time::Duration::from_millis(12));
+            names.nameless(&root.digest).expect("read").expect("there")
+        };
+        let (own, others) = (write(), write());
+        let fault = names.remove_own(&own).expect_err("it is another's");
+        assert!(matches!(fault.downcast_ref(), Some(Error::Moved { .. })), "{fault}");
+        names.remove_own(&others).expect("nobody wrote it since");
+        assert!(names.nameless(&root.digest).expect("read").is_none());
+    }
+
+    #[test]
     fn a_record_with_any_bit_flipped_or_under_another_name_is_damaged() {
         let scratch = testkit::scratch();
         let names = Names::new(Dir::open(scratch.folder("names")).expect("a folder"), Limits::default());
-        let root = Descriptor::new(
-            orlop_spec::MediaType::new(orlop_spec::media_type::OCI_MANIFEST),
-            Digest::of(Algorithm::Sha256, b"x"),
-            1,
-        );
+        let root = root();
         let name = Name::Tag("a:1".into());
         names.set(&name, &root, Some("docker://h/a:1"), Expected::Absent).expect("set");
         let path = scratch.path("names/a%3A1");

@@ -21,6 +21,7 @@ use orlop_fs::privilege;
 use orlop_fs::{Dir, File, Persist, random, stat};
 use orlop_spec::Descriptor;
 use orlop_spec::port::Result;
+use orlop_store::store::names::Record as Named;
 use orlop_store::store::roots::Roots;
 use orlop_store::{Error as StoreError, Store};
 use serde::{Deserialize, Serialize};
@@ -53,12 +54,11 @@ pub struct Place {
     _lock: Lock,
 }
 
-/// Takes away the record by which an image without a name is kept, when a run relies on the image by itself, or none will.
-pub fn let_go(store: &Store, manifest: &Descriptor) -> Result<()> {
-    let names = store.records();
-    let Some(record) = names.nameless(&manifest.digest)? else { return Ok(()) };
-    match names.remove(&record) {
-        // Another run of the image was quicker.
+/// Takes away the record by which an image without a name was kept for a run, when the run relies on the image by itself, or
+/// none will.
+pub fn let_go(store: &Store, record: &Named) -> Result<()> {
+    match store.records().remove_own(record) {
+        // Another run of the image was quicker, or somebody keeps it now.
         Err(fault) if matches!(fault.downcast_ref(), Some(StoreError::Moved { .. })) => Ok(()),
         outcome => outcome,
     }

@@ -8,6 +8,7 @@ use orlop::image::Image;
 use orlop::spec::port::{Catalog, Name};
 use orlop::spec::reference::{Bare, LoneStream};
 use orlop::spec::{Context, Descriptor, Diagnose as _, Fault};
+use orlop::store::names::Record;
 use orlop::transport;
 use std::ffi::OsStr;
 
@@ -23,12 +24,12 @@ pub enum Pull {
 }
 
 /// How long the store has an image that is run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Stay {
     /// Until somebody forgets it.
     Kept,
-    /// As long as it runs; then the next sweep takes it.
-    Passing,
+    /// As long as it runs; then the next sweep takes it. This keeps it until then.
+    Passing(Box<Record>),
 }
 
 /// The manifest of an image that is in the store from now on. A name without a transport is one of the store, and then one
@@ -73,12 +74,14 @@ fn passing(
 ) -> Result<(Descriptor, Stay), Fault> {
     let from = places.open(text, cx)?;
     let manifest = manifest(&from, platform, cx)?;
-    let is_kept = match places.store.open_if_any(cx)? {
-        Some(store) => store.records().nameless(&manifest.digest)?.is_some(),
-        None => false,
+    let record = || match places.store.open_if_any(cx)? {
+        Some(store) => store.records().nameless(&manifest.digest),
+        None => Ok(None),
     };
+    let is_kept = record()?.is_some();
     into_store(&from, &[(Name::Untagged, manifest.clone())], Platforms::All, places, cx)?;
-    Ok((manifest, if is_kept { Stay::Kept } else { Stay::Passing }))
+    let own = if is_kept { None } else { record()? };
+    Ok((manifest, own.map_or(Stay::Kept, |record| Stay::Passing(Box::new(record)))))
 }
 
 /// An image of a registry, in the store under its whole name.
