@@ -31,7 +31,7 @@ pub fn tree_to_image(
         return Err(NOT_FROM_FILES.into());
     }
     let making = making(arguments.owners.owner()?, asked_platform(arguments)?)?;
-    is_for(tree, making.platform.as_ref())?;
+    is_for(cx, tree, making.platform.as_ref())?;
     let sink = match arguments.places.create_any(target, cx)? {
         Created::Blobs(sink) => sink,
         Created::Tree(to) if tree.is_image() || to.honours(Wish::Commit) || to.honours(Wish::Aci) => {
@@ -162,8 +162,8 @@ fn told(reference: &str, Imported { id, level, account }: &Imported) -> Value {
 }
 
 /// An image of another kind is for the machine that it says.
-fn is_for(tree: &dyn TreeSource, asked: Option<&Platform>) -> Result<(), Fault> {
-    let said = if tree.is_image() { tree.says()?.platform } else { None };
+fn is_for(cx: &Context<'_>, tree: &dyn TreeSource, asked: Option<&Platform>) -> Result<(), Fault> {
+    let said = if tree.is_image() { tree.says(cx)?.platform } else { None };
     match (said, asked) {
         (Some(said), Some(asked)) if said.normalized() != asked.normalized() => Err(ANOTHER_MACHINE.into()),
         _ => Ok(()),
