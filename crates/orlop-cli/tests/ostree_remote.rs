@@ -264,7 +264,9 @@ fn what_a_repository_lacks_is_read_in_its_parent() {
         };
         // What lay below another folder for a moment is not needed, and may be there.
         well(root, &["prune", &b, "--refs-only"]);
-        assert_eq!(objects(&b), objects(&a), "what the parent has is not written again");
+        // The real tool looks for metadata in the child alone.
+        let wanted: BTreeSet<_> = objects(&a).difference(&objects(&below)).cloned().collect();
+        assert_eq!(objects(&b), wanted, "what the parent has is not written again");
         well(root, &["checkout", &b, "-U", "mine", &format!("out{b}")]);
         assert_eq!(fs::read_to_string(root.join(format!("out{b}/d/f"))).expect("checked out"), "below\n");
         assert!(well(root, &["fsck", &b]).ends_with(": 0 damaged or missing\n"));

@@ -123,7 +123,7 @@ proptest! {
         values in btree_map("[a-z.]{1,8}", value(), 0..6),
         id in proptest::option::of(any::<[u8; 32]>()),
         time in proptest::option::of(any::<u64>()),
-        texts in proptest::option::of(".{0,9}"),
+        texts in proptest::option::of("[^\0]{0,9}"),
     ) {
         let labels = Labels {
             name: Some(APP.parse().expect("a ref")),
