@@ -121,7 +121,8 @@ fn edited(mut layer: Layer, edits: &[(u8, usize, usize)]) -> Layer {
                 }
             }
         }
-        let (entry, content) = &mut layer[one.min(other)];
+        let at = one.min(other).min(layer.len() - 1);
+        let (entry, content) = &mut layer[at];
         if let Kind::File { size } = &mut entry.kind {
             *size = content.len() as u64;
         } else {
