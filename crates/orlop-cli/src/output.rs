@@ -2,6 +2,7 @@
 
 use crate::environment::Stdout;
 use orlop::layer::path::printable;
+use orlop::spec::validate::Severity;
 use orlop::spec::{Fault, MediaType};
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
@@ -139,6 +140,14 @@ pub fn size(bytes: u64) -> String {
 /// As much of a digest in hex as tells it from others among few; the store finds an image by it.
 pub fn short(hex: &str) -> String {
     hex.get(..12).unwrap_or(hex).to_owned()
+}
+
+/// How bad a finding is.
+pub fn level(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    }
 }
 
 /// A list for programs, under the name of what is listed.

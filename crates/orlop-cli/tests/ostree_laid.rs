@@ -3,18 +3,9 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
+use testkit::ostree::{ours, well};
 use testkit::scratch::{self, scratch};
-use testkit::{Finished, Scratch, orlop, proof};
-
-fn ours(folder: &Path, words: &[&str]) -> Finished {
-    orlop().arg("ostree").args(words).current_dir(folder).run()
-}
-
-fn well(folder: &Path, words: &[&str]) -> String {
-    let done = ours(folder, words);
-    assert!(done.success(), "{words:?}: {}", done.err());
-    done.out()
-}
+use testkit::{Scratch, orlop, proof};
 
 fn run(folder: &Path, program: &str, words: &[&str]) -> String {
     testkit::Command::new(program).args(words).current_dir(folder).ok().out()

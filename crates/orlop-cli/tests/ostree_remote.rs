@@ -2,19 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use testkit::ostree::{ours, well};
 use testkit::registry::{Guard, Registry, Wire};
 use testkit::{Finished, Scratch, orlop, proof, scratch};
-
-fn ours(folder: &Path, words: &[&str]) -> Finished {
-    orlop().arg("ostree").args(words).current_dir(folder).run()
-}
-
-fn well(folder: &Path, words: &[&str]) -> String {
-    let done = ours(folder, words);
-    assert!(done.success(), "{words:?}: {}", done.err());
-    done.out()
-}
 
 fn config(it: &Scratch, repo: &str) -> String {
     fs::read_to_string(it.path(repo).join("config")).expect("a config")

@@ -3,8 +3,9 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
+use testkit::ostree::{ours, well};
 use testkit::scratch::{self, scratch};
-use testkit::{Finished, Peer, Scratch, orlop, proof};
+use testkit::{Peer, Scratch, orlop, proof};
 
 const MODES: [&str; 4] = ["archive", "bare", "bare-user", "bare-user-only"];
 
@@ -30,16 +31,6 @@ fn trees() -> Scratch {
 
 fn mode(scratch: &Scratch, name: &str, mode: u32) {
     fs::set_permissions(scratch.path(name), fs::Permissions::from_mode(mode)).expect("ours");
-}
-
-fn ours(folder: &Path, words: &[&str]) -> Finished {
-    orlop().arg("ostree").args(words).current_dir(folder).run()
-}
-
-fn well(folder: &Path, words: &[&str]) -> String {
-    let done = ours(folder, words);
-    assert!(done.success(), "{words:?}: {}", done.err());
-    done.out()
 }
 
 fn theirs(ostree: &Peer, folder: &Path, words: &[&str]) -> String {

@@ -3,62 +3,31 @@
 //! Two real servers: Python's `http.server`, which knows no ranges, and docker-registry, which gives a blob like any
 //! file, under TLS and in ranges.
 
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Stdio};
 use testkit::authority::Authority;
 use testkit::registry::{Guard, Registry, Wire};
 use testkit::slow_link::{Link, Loss, SlowLink};
-use testkit::{Command, Scratch, orlop, peer, proof, scratch};
+use testkit::web::Web;
+use testkit::{Command, Scratch, orlop, proof, scratch};
 
-const SERVER: &str = "
-import functools, http.server, ssl, sys
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_): pass
-server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), functools.partial(Quiet, directory=sys.argv[1]))
-context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-context.load_cert_chain(sys.argv[2], sys.argv[3])
-server.socket = context.wrap_socket(server.socket, server_side=True)
-print(server.server_port, flush=True)
-server.serve_forever()
-";
-
-/// A folder on the web; it ends when it is dropped.
+/// A folder on the web.
 struct Server {
-    daemon: Child,
+    web: Web,
     authority: Authority,
-    port: String,
 }
 
 impl Server {
     fn of(folder: &Path) -> Option<Self> {
-        let (python, authority) = (peer("python3")?, Authority::new()?);
-        let mut daemon = std::process::Command::new(&python.path)
-            .args(["-c", SERVER])
-            .args([folder, &authority.path("site.pem"), &authority.path("site.key")])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("python starts");
-        let mut port = String::new();
-        let mut lines = BufReader::new(daemon.stdout.take().expect("a pipe"));
-        lines.read_line(&mut port).expect("a port");
-        Some(Self { daemon, authority, port: port.trim().into() })
+        let authority = Authority::new()?;
+        Some(Self { web: Web::of(folder, &authority)?, authority })
     }
 
     fn at(&self, path: &str) -> String {
-        format!("https://127.0.0.1:{}/{path}", self.port)
+        self.web.at(path)
     }
 
     fn run(&self, it: &Scratch, words: &[&str]) -> Command {
         orlop().args(words).current_dir(it.root()).env("SSL_CERT_FILE", self.authority.path("root.pem"))
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _gone = self.daemon.kill();
-        let _reaped = self.daemon.wait();
     }
 }
 

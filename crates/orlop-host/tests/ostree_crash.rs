@@ -9,7 +9,7 @@
 mod world;
 
 use orlop_fs::Dir;
-use orlop_fs::seam::{self, Verdict};
+use orlop_fs::seam;
 use orlop_host::Error;
 use orlop_host::ostree::checkout::{CheckoutOptions, Existing, Owners, checkout};
 use orlop_host::ostree::commit::{FolderOptions, write_folder};
@@ -23,8 +23,8 @@ use orlop_spec::port::{Hints, Name, Sink as _};
 use orlop_spec::{Algorithm, Cancel, Context, Limits};
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
+use testkit::fault::under;
 use testkit::scratch::scratch_in_memory;
 use testkit::suites::describe;
 use testkit::tarball::{Member, tar};
@@ -115,16 +115,7 @@ fn hit_every_step(work: &Work, fault: &str, run: &Run) -> usize {
 }
 
 fn failed(work: &Work, fault: &str, place: &Path) -> bool {
-    let (hook, hits) = (seam::from_text(fault).expect("a known fault"), Arc::new(AtomicU64::new(0)));
-    let count = Arc::clone(&hits);
-    seam::install(Box::new(move |operation, name| {
-        let verdict = hook(operation, name);
-        count.fetch_add(u64::from(verdict != Verdict::Go), Ordering::Relaxed);
-        verdict
-    }));
-    let outcome = (work.run)(place, work.mode);
-    seam::clear();
-    let was_hit = hits.load(Ordering::Relaxed) > 0;
+    let (outcome, was_hit) = under(fault, || (work.run)(place, work.mode));
     assert!(outcome.is_ok() || was_hit, "{} fails by itself: {outcome:?}", work.name);
     was_hit
 }

@@ -4,9 +4,6 @@
 //!
 //! A work that is to die runs in a child process of this test program.
 
-mod faults;
-
-use faults::under;
 use orlop_layer::Time;
 use orlop_spec::Limits;
 use orlop_spec::port::{Catalog, Hints, Keeper as _, Name, Result, Selector, Sink, Source as _, Sweep};
@@ -15,6 +12,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+use testkit::fault::under;
 use testkit::scratch::scratch_in_memory;
 use testkit::suites::copy::{by_tag, tag};
 use testkit::suites::{Sample, read};

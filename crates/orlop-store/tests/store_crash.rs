@@ -4,10 +4,8 @@
 //!
 //! An import that is to die runs in a child process of this test program.
 
-mod faults;
 mod layers;
 
-use faults::under;
 use layers::{Form, export, import, sound_objects, sparse};
 use orlop_layer::Stages;
 use orlop_spec::digest::{Algorithm, DiffId, Digest};
@@ -16,6 +14,7 @@ use orlop_store::Store;
 use orlop_store::store::Options;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
+use testkit::fault::under;
 use testkit::scratch::scratch_in_memory;
 use testkit::tarball::{Member, tar};
 use testkit::{Command, noise, proof};

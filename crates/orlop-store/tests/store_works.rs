@@ -4,10 +4,8 @@
 //!
 //! A work that is to die runs in a child process of this test program.
 
-mod faults;
 mod stored;
 
-use faults::under;
 use orlop_spec::Kind;
 use orlop_spec::port::{Keeper as _, Result, Source as _};
 use orlop_store::Store;
@@ -16,6 +14,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use stored::{files, forget, holds, image, publish, settle, sweep, try_publish, try_sweep};
+use testkit::fault::under;
 use testkit::scratch::scratch_in_memory;
 use testkit::suites::copy::{by_tag, tag};
 use testkit::{Command, proof};

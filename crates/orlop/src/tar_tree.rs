@@ -32,19 +32,26 @@ pub struct TarTree {
 
 /// Reads a tar, compressed or not, by its content. What is beneath an excluded folder is excluded too.
 pub fn read(cx: &Context<'_>, input: impl Read + Send, spool: File, how: &Reading) -> Result<TarTree> {
-    let mut input = BufReader::with_capacity(1 << 18, input);
-    let head = input.fill_buf().map_err(|error| Fault::io("read the tar", error))?;
-    if head.is_empty() {
-        // A producer that failed before the first byte; an image without files would hide that.
-        return Err(LayerError::Tar { offset: 0, what: "there is not one byte" }.into());
-    }
-    let plain = Squeeze::detect(head).decoder(input, cx.limits);
-    let reader = tar::Reader::new(BufReader::with_capacity(1 << 18, plain), cx.limits);
+    let reader = tar::Reader::new(BufReader::with_capacity(BUFFER, plain(cx, input)?), cx.limits);
     let spool = Spool::new(spool);
     let mut sifted = Sifted::new(reader, how);
     let tree = gather(cx, &mut sifted, &spool, 0)?;
     let ending = sifted.into_inner().ending().expect("it was read to its end");
     Ok(TarTree { tree, spool, ending })
+}
+
+/// Bytes that are read at once.
+pub const BUFFER: usize = 1 << 18;
+
+/// The bytes of a tar that may be compressed, by its content.
+pub fn plain<'a>(cx: &Context<'_>, input: impl Read + Send + 'a) -> Result<Box<dyn Read + Send + 'a>> {
+    let mut input = BufReader::with_capacity(BUFFER, input);
+    let head = input.fill_buf().map_err(|error| Fault::io("read the tar", error))?;
+    if head.is_empty() {
+        // A producer that failed before the first byte; an image without files would hide that.
+        return Err(LayerError::Tar { offset: 0, what: "there is not one byte" }.into());
+    }
+    Ok(Squeeze::detect(head).decoder(input, cx.limits))
 }
 
 /// Keeps entries and their contents as a layer of a spool.

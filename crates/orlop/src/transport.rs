@@ -146,6 +146,14 @@ impl<'a> Outside<'a> {
 }
 
 impl Outside<'_> {
+    /// A file that is read from its beginning to its end, or standard input, and what messages call it.
+    pub(crate) fn input(&self, file: &File) -> Result<(String, Box<dyn Read + Send>)> {
+        Ok(match file {
+            File::Path(path) => (path.display().to_string(), Box::new(orlop_fs::File::open(path)?)),
+            File::Stream => ("-".to_owned(), (self.stdin)()),
+        })
+    }
+
     /// A file without a name in `tmpdir`.
     pub fn spool(&self) -> Result<orlop_fs::File> {
         Ok(Dir::open(&self.tmpdir)?.spool()?)

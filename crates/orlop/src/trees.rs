@@ -267,11 +267,7 @@ pub struct TarFile {
 impl TarFile {
     /// Opens a tar, compressed or not.
     pub fn open(file: &reference::File, outside: &Outside<'_>) -> Result<Self> {
-        let input: Box<dyn Read + Send> = match file {
-            reference::File::Path(path) => Box::new(File::open(path)?),
-            reference::File::Stream => (outside.stdin)(),
-        };
-        let name = file.path().map_or_else(|| "-".to_owned(), |path| path.display().to_string());
+        let (name, input) = outside.input(file)?;
         Self::of(name, input, outside)
     }
 

@@ -10,12 +10,12 @@ use orlop::image::Image;
 use orlop::ostree::target::{CommitWish, commit};
 use orlop::spec::port::{Result, Selector};
 use orlop::spec::{Cancel, Context, Limits, Platform};
-use orlop_fs::seam::{self, Verdict};
+use orlop_fs::seam;
 use orlop_store::{Layout, Options};
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
+use testkit::fault::under;
 use testkit::image::{self, Packing};
 use testkit::scratch::scratch_in_memory;
 use testkit::tarball::{Member, tar};
@@ -128,16 +128,7 @@ fn hit_every_step(work: Work, fault: &str, run: &Run) -> usize {
 }
 
 fn failed(work: Work, fault: &str, images: &Path, place: &Path) -> bool {
-    let (hook, hits) = (seam::from_text(fault).expect("a known fault"), Arc::new(AtomicU64::new(0)));
-    let count = Arc::clone(&hits);
-    seam::install(Box::new(move |operation, name| {
-        let verdict = hook(operation, name);
-        count.fetch_add(u64::from(verdict != Verdict::Go), Ordering::Relaxed);
-        verdict
-    }));
-    let outcome = import(images, place, work, "new");
-    seam::clear();
-    let was_hit = hits.load(Ordering::Relaxed) > 0;
+    let (outcome, was_hit) = under(fault, || import(images, place, work, "new"));
     if let Err(fault) = outcome {
         assert!(was_hit, "{work:?} fails by itself: {fault}");
         let told = fault.to_string();

@@ -2,6 +2,7 @@
 
 use super::Outcome;
 use crate::flags::{Format, Place, Show, Work};
+use crate::output::level;
 use crate::shell::Shell;
 use clap::Args;
 use orlop::layer::path::printable;
@@ -54,14 +55,14 @@ fn count(verdict: &Verdict, severity: Severity) -> u64 {
 }
 
 fn rest(More { rule, severity, count }: &More) -> String {
-    format!("{}: {rule}: and {count} more\n", word(*severity))
+    format!("{}: {rule}: and {count} more\n", level(*severity))
 }
 
 fn line(problem: &Problem) -> String {
     let Problem { blob, rule, severity, place, what } = problem;
     let blob = blob.as_ref().map_or_else(|| "names".to_owned(), ToString::to_string);
     let place = if place.is_empty() { String::new() } else { format!("{}: ", printable(place)) };
-    format!("{}: {blob}: {rule}: {place}{}\n", word(*severity), printable(what))
+    format!("{}: {blob}: {rule}: {place}{}\n", level(*severity), printable(what))
 }
 
 fn document(verdict: &Verdict) -> Value {
@@ -69,7 +70,7 @@ fn document(verdict: &Verdict) -> Value {
     let more = verdict
         .more
         .iter()
-        .map(|more| json!({ "rule": more.rule, "severity": word(more.severity), "count": more.count }));
+        .map(|more| json!({ "rule": more.rule, "severity": level(more.severity), "count": more.count }));
     let more: Vec<Value> = more.collect();
     json!({
         "version": 1, "blobs": verdict.blobs, "broken": verdict.is_broken(), "problems": problems, "more": more,
@@ -78,12 +79,5 @@ fn document(verdict: &Verdict) -> Value {
 
 fn object(problem: &Problem) -> Value {
     let Problem { blob, rule, severity, place, what } = problem;
-    json!({ "blob": blob, "rule": rule, "severity": word(*severity), "place": place, "what": what })
-}
-
-fn word(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
-    }
+    json!({ "blob": blob, "rule": rule, "severity": level(*severity), "place": place, "what": what })
 }

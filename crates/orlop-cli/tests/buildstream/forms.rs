@@ -2,51 +2,10 @@
 
 use crate::{cases, listing, project, run, write};
 use std::fs;
-use std::process::{Child, Stdio};
 use testkit::authority::Authority;
 use testkit::image::sha256;
+use testkit::web::Web;
 use testkit::{Scratch, proof};
-
-const SERVER: &str = "
-import functools, http.server, ssl, sys
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_): pass
-server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), functools.partial(Quiet, directory=sys.argv[1]))
-context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-context.load_cert_chain(sys.argv[2], sys.argv[3])
-server.socket = context.wrap_socket(server.socket, server_side=True)
-print(server.server_port, flush=True)
-server.serve_forever()
-";
-
-/// A folder on the web under TLS; it ends when it is dropped.
-struct Web {
-    daemon: Child,
-    address: String,
-}
-
-impl Web {
-    fn start(it: &Scratch, folder: &str, authority: &Authority) -> Self {
-        let mut daemon = std::process::Command::new("python3")
-            .args(["-c", SERVER])
-            .args([it.path(folder), authority.path("site.pem"), authority.path("site.key")])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("python starts");
-        let mut port = String::new();
-        let out = daemon.stdout.take().expect("a pipe");
-        std::io::BufRead::read_line(&mut std::io::BufReader::new(out), &mut port).expect("a port");
-        Self { daemon, address: format!("https://127.0.0.1:{}/", port.trim()) }
-    }
-}
-
-impl Drop for Web {
-    fn drop(&mut self) {
-        let _gone = self.daemon.kill();
-        let _reaped = self.daemon.wait();
-    }
-}
 
 /// One image in every form that a file has, below `folder`.
 fn forms(it: &Scratch, folder: &str) {
@@ -72,9 +31,11 @@ fn s3_layouts_and_archives_of_the_project_the_disk_and_the_web_are_built_offline
     forms(it, "project/files");
     forms(it, "www");
     cases::foreign().layout.write(&it.path("project/files/foreign"));
-    let web = Web::start(it, "www", &authority);
+    let Some(web) = Web::of(&it.path("www"), &authority) else {
+        return proof::skipped(PROOF, "python3 is missing");
+    };
     let aliases =
-        format!("aliases: {{web: '{}', disk: 'file://{}/'}}\n", web.address, it.path("www").display());
+        format!("aliases: {{web: '{}', disk: 'file://{}/'}}\n", web.at(""), it.path("www").display());
     project.write("project.conf", &(project.read("project.conf") + &aliases));
     let image = run(it, &["digest", "oci:www/layout:latest"]);
     let bare = digest_of(it, "www/a.docker").replace("sha256:", "");

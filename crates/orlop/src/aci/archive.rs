@@ -8,21 +8,16 @@
 //! Invariant: it is read once; manifest, tree and id are those of the same bytes.
 
 use crate::spool::Spool;
-use crate::tar_tree::{self, gather};
+use crate::tar_tree::{self, BUFFER, gather};
 use orlop_host::Error as HostError;
 use orlop_host::aci::AciError;
 use orlop_host::aci::archive::{Members, Rest};
 use orlop_host::aci::manifest::ImageManifest;
-use orlop_host::aci::squeeze::Squeeze;
-use orlop_layer::Error as LayerError;
 use orlop_layer::tar;
 use orlop_layer::tree::Tree;
 use orlop_spec::port::Result;
 use orlop_spec::{Algorithm, Context, Digest, Fault, Hasher};
-use std::io::{self, BufRead as _, BufReader, Read};
-
-/// Bytes that are read at once.
-const BUFFER: usize = 1 << 18;
+use std::io::{self, BufReader, Read};
 
 /// What is in a tar.
 pub struct Contents {
@@ -55,14 +50,7 @@ pub fn contents(
     spool: &Spool,
     layer: u16,
 ) -> Result<Contents> {
-    let mut input = BufReader::with_capacity(BUFFER, input);
-    let head = input.fill_buf().map_err(|error| Fault::io(format!("read {name}"), error))?;
-    if head.is_empty() {
-        return Err(LayerError::Tar { offset: 0, what: "there is not one byte" }.into());
-    }
-    let squeeze = Squeeze::detect(head);
-    let mut plain =
-        Hashed { inner: squeeze.decoder(input, cx.limits), hasher: Hasher::new(Algorithm::Sha512) };
+    let mut plain = Hashed { inner: tar_tree::plain(cx, input)?, hasher: Hasher::new(Algorithm::Sha512) };
     let buffered = BufReader::with_capacity(BUFFER, &mut plain);
     let mut members = Members::new(tar::Reader::new(buffered, cx.limits), cx.limits.document);
     let tree = gather(cx, &mut members, spool, layer)?;

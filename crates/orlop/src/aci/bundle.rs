@@ -13,11 +13,10 @@ use orlop_host::aci::archive::Packed;
 use orlop_host::aci::from_bundle::{RUNTIME_CONFIG, manifest};
 use orlop_host::aci::from_config::Named;
 use orlop_layer::codec::Codec;
-use orlop_layer::{Error as LayerError, Meta, Time, TreePath};
+use orlop_layer::{Meta, Time, TreePath};
 use orlop_spec::port::Result;
 use orlop_spec::time::Timestamp;
-use orlop_spec::{Algorithm, Context, Digest, Event, Fault};
-use std::io::Read as _;
+use orlop_spec::{Algorithm, Context, Digest, Event};
 use std::path::Path;
 
 /// What is said about the image.
@@ -61,12 +60,7 @@ pub fn from_bundle(cx: &Context<'_>, bundle: &Path, to: &NewTar<'_>, wish: &Wish
 
 /// The text of `config.json`.
 fn config(cx: &Context<'_>, folder: &Dir) -> Result<String> {
-    let (limit, mut bytes) = (cx.limits.document, Vec::new());
-    let read = folder.open_file("config.json")?.take(limit + 1).read_to_end(&mut bytes);
-    read.map_err(|error| Fault::io("read config.json", error))?;
-    if bytes.len() as u64 > limit {
-        return Err(LayerError::Limit { what: "config.json", limit }.into());
-    }
+    let bytes = folder.open_file("config.json")?.read_to_limit(cx.limits.document)?;
     Ok(String::from_utf8(bytes).map_err(|_| NO_TEXT)?)
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Finding, archive};
 use crate::spool::Spool;
-use crate::tar_tree::gather;
+use crate::tar_tree::{self, gather};
 use crate::transport::Outside;
 use crate::trees::{FolderTree, Reading, TreeSource as _};
 use orlop_fs::{File, FileKind, stat};
@@ -10,7 +10,6 @@ use orlop_host::Error as HostError;
 use orlop_host::aci::AciError;
 use orlop_host::aci::archive::{Members, Rest};
 use orlop_host::aci::manifest::ImageManifest;
-use orlop_host::aci::squeeze::Squeeze;
 use orlop_host::aci::validate;
 use orlop_layer::tar;
 use orlop_layer::tree::Tree;
@@ -42,14 +41,7 @@ fn file(cx: &Context<'_>, path: &Path, outside: &Outside<'_>) -> Result<Vec<Find
     let name = path.display().to_string();
     let start = start(path)?;
     if start.trim_ascii_start().starts_with(b"{") {
-        let limit = cx.limits.document;
-        let mut bytes = Vec::new();
-        let read = File::open(path)?.take(limit + 1).read_to_end(&mut bytes);
-        read.map_err(|error| Fault::io(format!("read {name}"), error))?;
-        if bytes.len() as u64 > limit {
-            return Err(orlop_layer::Error::Limit { what: "the manifest", limit }.into());
-        }
-        return Ok(manifest(&bytes).1);
+        return Ok(manifest(&File::open(path)?.read_to_limit(cx.limits.document)?).1);
     }
     let spool = Spool::new(outside.spool()?);
     let contents = archive::contents(cx, (&name, File::open(path)?), &spool, 0)?;
@@ -59,8 +51,8 @@ fn file(cx: &Context<'_>, path: &Path, outside: &Outside<'_>) -> Result<Vec<Find
 /// The manifest of the image in a file, as it stands there. What follows it is not read.
 pub fn manifest_of(cx: &Context<'_>, path: &Path) -> Result<Vec<u8>> {
     let name = path.display().to_string();
-    let plain = Squeeze::detect(&start(path)?).decoder(BufReader::new(File::open(path)?), cx.limits);
-    let mut members = Members::new(tar::Reader::new(BufReader::new(plain), cx.limits), cx.limits.document);
+    let plain = BufReader::new(tar_tree::plain(cx, File::open(path)?)?);
+    let mut members = Members::new(tar::Reader::new(plain, cx.limits), cx.limits.document);
     let what = "there is no manifest in it".to_owned();
     let none = || HostError::from(AciError::Archive { place: name, what }).into();
     members.read_manifest()?.ok_or_else(none)

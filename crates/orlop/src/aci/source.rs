@@ -17,7 +17,6 @@ use crate::layers;
 use crate::spool::Spool;
 use crate::transport::Outside;
 use crate::trees::{Reading, Says, Sifted, TreeSource};
-use orlop_fs::File;
 use orlop_host::aci::from_config::ORIGINAL_NAME;
 use orlop_host::aci::into_config::{self, Files, Origin};
 use orlop_host::aci::machine;
@@ -28,7 +27,6 @@ use orlop_spec::port::{Catalog, Result, Selector};
 use orlop_spec::runtime::Rootfs;
 use orlop_spec::{Context, Event, Platform, reference};
 use std::collections::HashMap;
-use std::io::Read;
 use std::sync::Mutex;
 
 /// Bytes of a file of accounts that are read.
@@ -70,11 +68,6 @@ impl AciFile {
         let has_dependencies = !manifest.dependencies.is_empty();
         Ok(Self { manifest, raw, tree, spool, has_dependencies })
     }
-
-    /// The manifest, as it stands in the file.
-    pub fn raw(&self) -> &str {
-        &self.raw
-    }
 }
 
 fn read(
@@ -84,11 +77,7 @@ fn read(
     spool: &Spool,
     layer: u16,
 ) -> Result<Archive> {
-    let input: Box<dyn Read + Send> = match file {
-        reference::File::Path(path) => Box::new(File::open(path)?),
-        reference::File::Stream => (outside.stdin)(),
-    };
-    let name = file.path().map_or_else(|| "-".to_owned(), |path| path.display().to_string());
+    let (name, input) = outside.input(file)?;
     archive::read(cx, (&name, input), spool, layer)
 }
 

@@ -48,15 +48,7 @@ type Root = (usize, AnyDigest);
 impl<'a> Shop<'a> {
     /// Offers the images of flatpak that places hold; others are passed over.
     pub fn new(cx: &Context<'a>, places: Vec<Box<dyn Catalog + 'a>>) -> Self {
-        let state = State {
-            names: Vec::new(),
-            known: HashMap::new(),
-            entries: Vec::new(),
-            index: Collection::default().index(HERE),
-            pages: Mutex::default(),
-            told: Vec::new(),
-            lacked: None,
-        };
+        let state = State::empty();
         Self { cx: *cx, places, state: Mutex::new(Arc::new(state)) }
     }
 
@@ -191,6 +183,19 @@ const QUESTIONS: usize = 16;
 const ANSWERS: usize = 64 << 20;
 
 impl State {
+    /// Nothing was looked at yet.
+    fn empty() -> Self {
+        Self {
+            names: Vec::new(),
+            known: HashMap::new(),
+            entries: Vec::new(),
+            index: Collection::default().index(HERE),
+            pages: Mutex::default(),
+            told: Vec::new(),
+            lacked: None,
+        }
+    }
+
     /// The index as somebody asks for it. Clients ask alike, and each for all of it: it is printed once for all of them.
     fn page(&self, query: &Query) -> Page {
         let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
@@ -214,15 +219,7 @@ mod tests {
 
     #[test]
     fn who_asks_alike_shares_an_answer_and_few_answers_are_kept() {
-        let state = State {
-            names: Vec::new(),
-            known: HashMap::new(),
-            entries: Vec::new(),
-            index: Collection::default().index(HERE),
-            pages: Mutex::default(),
-            told: Vec::new(),
-            lacked: None,
-        };
+        let state = State::empty();
         let ask = |text: &str| state.page(&Query::parse(text).expect("a query"));
         let first = ask("os=linux");
         assert!(Arc::ptr_eq(first.bytes(), ask("os=linux").bytes()), "it was printed again");

@@ -2,6 +2,7 @@
 
 use super::super::Outcome;
 use crate::flags::{Format, Places, Show, Work};
+use crate::output::level;
 use crate::shell::Shell;
 use clap::Args;
 use orlop::aci::Finding;
@@ -55,18 +56,11 @@ fn lines(found: &[(String, Vec<Finding>)], errors: usize) -> String {
 
 fn line(path: &str, Finding { rule, severity, place, what }: &Finding) -> String {
     let told = format!("{path}: {rule}: {place}: {what}");
-    format!("{}: {}\n", word(*severity), printable(&told))
+    format!("{}: {}\n", level(*severity), printable(&told))
 }
 
 fn document(found: &[(String, Vec<Finding>)], errors: usize) -> Value {
-    let object = |Finding { rule, severity, place, what }: &Finding| json!({ "rule": rule, "severity": word(*severity), "place": place, "what": what });
+    let object = |Finding { rule, severity, place, what }: &Finding| json!({ "rule": rule, "severity": level(*severity), "place": place, "what": what });
     let image = |(path, findings): &(String, Vec<Finding>)| json!({ "path": path, "findings": findings.iter().map(object).collect::<Vec<_>>() });
     json!({ "version": 1, "broken": errors > 0, "images": found.iter().map(image).collect::<Vec<_>>() })
-}
-
-fn word(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
-    }
 }

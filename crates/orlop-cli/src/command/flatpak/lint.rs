@@ -2,6 +2,7 @@
 
 use super::super::Outcome;
 use crate::flags::{Format, OnePlatform, Place, Show, Work};
+use crate::output::level;
 use crate::shell::Shell;
 use clap::Args;
 use orlop::flatpak::Finding;
@@ -51,17 +52,10 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
 fn line(finding: &Finding) -> String {
     let Finding { rule, severity, place, what, cure } = finding;
     let place = if place.is_empty() { String::new() } else { format!("{}: ", printable(place)) };
-    format!("{}: {rule}: {place}{}; {}\n", word(*severity), printable(what), printable(cure))
+    format!("{}: {rule}: {place}{}; {}\n", level(*severity), printable(what), printable(cure))
 }
 
 fn object(finding: &Finding) -> Value {
     let Finding { rule, severity, place, what, cure } = finding;
-    json!({ "rule": rule, "severity": word(*severity), "place": place, "what": what, "cure": cure })
-}
-
-fn word(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
-    }
+    json!({ "rule": rule, "severity": level(*severity), "place": place, "what": what, "cure": cure })
 }

@@ -1,12 +1,14 @@
-//! Work that is disturbed at the seam which every changing file operation passes.
+//! Work with a fault at the file seam.
 
 use orlop_fs::seam::{self, Verdict};
-use orlop_spec::port::Result;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Works with a fault at the seam; whether it came.
-pub(crate) fn under(fault: &str, work: impl FnOnce() -> Result<()>) -> (Result<()>, bool) {
+/// What `work` gives under a fault as `seam::from_text` reads it, and whether the fault came.
+///
+/// # Panics
+/// Where the text is no fault.
+pub fn under<T>(fault: &str, work: impl FnOnce() -> T) -> (T, bool) {
     let (hook, hits) = (seam::from_text(fault).expect("a known fault"), Arc::new(AtomicU64::new(0)));
     let count = Arc::clone(&hits);
     seam::install(Box::new(move |operation, name| {
