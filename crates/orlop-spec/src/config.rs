@@ -8,6 +8,7 @@ use crate::digest::DiffId;
 use crate::document::{DocumentError, Parse};
 use crate::json::{self, Extra};
 use crate::media_type::MediaType;
+use crate::platform::Platform;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -159,6 +160,21 @@ pub struct History {
 }
 
 impl Config {
+    /// Says for which machine the image is. What is not said stays as it was, where it is the same system and
+    /// architecture.
+    pub fn set_platform(&mut self, platform: &Platform) {
+        let Platform { architecture, os, mut os_version, mut os_features, mut variant, extra: _ } =
+            platform.clone();
+        if os == self.os && architecture == self.architecture {
+            os_version = os_version.or_else(|| self.os_version.clone());
+            variant = variant.or_else(|| self.variant.clone());
+            if os_features.is_empty() {
+                os_features.clone_from(&self.os_features);
+            }
+        }
+        *self = Self { architecture, os, os_version, os_features, variant, ..self.clone() };
+    }
+
     /// Steps that made a layer; must be as many as there are layers, where there is any history.
     pub fn layer_steps(&self) -> usize {
         self.history.iter().filter(|step| step.empty_layer != Some(true)).count()

@@ -1,5 +1,7 @@
 //! A document keeps the bytes that it came with: nothing is serialised again in order to be hashed.
 
+mod revise;
+
 use crate::descriptor::Descriptor;
 use crate::diagnose::{Diagnose, Fault, Kind};
 use crate::digest::{Algorithm, AnyDigest, Digest, DigestError};
@@ -39,6 +41,22 @@ impl<T: Serialize> Document<T> {
     /// Prints a value that orlop made, once, and names it.
     pub fn print(value: T, media_type: MediaType, algorithm: Algorithm) -> Self {
         let raw: Arc<[u8]> = crate::json::print(&value).into();
+        let descriptor = Descriptor::new(media_type, Digest::of(algorithm, &raw), raw.len() as u64);
+        Self { raw, descriptor, value }
+    }
+}
+
+impl<T: Serialize> Document<T> {
+    /// The document with another value. What is equal in both keeps its bytes; all of it where nothing differs.
+    #[must_use]
+    pub fn revised(&self, value: T, media_type: MediaType, algorithm: Algorithm) -> Self {
+        let (before, after) = (crate::json::to_value(&self.value), crate::json::to_value(&value));
+        let raw: Arc<[u8]> = if before == after {
+            self.raw.clone()
+        } else {
+            let text = std::str::from_utf8(&self.raw).expect("what was parsed is text");
+            revise::revise(text, &before, &after).into()
+        };
         let descriptor = Descriptor::new(media_type, Digest::of(algorithm, &raw), raw.len() as u64);
         Self { raw, descriptor, value }
     }

@@ -3,8 +3,10 @@
 //! Every value is parsed when it is said: an [`Edit`] holds nothing that a config could not. Instructions come
 //! first, single settings after them, so that a setting wins.
 
+mod unset;
 mod value;
 
+pub use unset::{Unset, fields};
 pub use value::{Folder, Pair, Ports, SettingError, Signal};
 
 use crate::change::{self, ChangeError};

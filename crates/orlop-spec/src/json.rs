@@ -25,6 +25,12 @@ pub fn print<T: serde::Serialize>(value: &T) -> Vec<u8> {
     serde_json::to_vec(value).expect("documents have string keys and finite numbers")
 }
 
+/// A value that orlop makes, as one of any shape.
+#[expect(clippy::missing_panics_doc, reason = "documents have string keys and finite numbers")]
+pub fn to_value<T: serde::Serialize>(value: &T) -> Value {
+    serde_json::to_value(value).expect("documents have string keys and finite numbers")
+}
+
 /// Reads `null` as nothing, as programs in Go write an empty list.
 pub fn or_empty<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(from: D) -> Result<T, D::Error> {
     Option::deserialize(from).map(Option::unwrap_or_default)

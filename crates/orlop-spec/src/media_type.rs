@@ -129,6 +129,16 @@ impl MediaType {
         })
     }
 
+    /// The type that Docker has for a layer.
+    pub fn of_docker_layer(compression: Compression) -> Self {
+        let suffix = match compression {
+            Compression::None => "",
+            Compression::Gzip => ".gzip",
+            Compression::Zstd => ".zstd",
+        };
+        Self(format!("application/vnd.docker.image.rootfs.diff.tar{suffix}").into())
+    }
+
     /// Whether a manifest or index: a document that names other blobs.
     pub fn is_document(&self) -> bool {
         matches!(self.role(), Role::Manifest | Role::Index)

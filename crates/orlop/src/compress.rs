@@ -21,9 +21,6 @@ use std::collections::HashMap;
 /// Annotations of a layer that speak about its compressed bytes; they would be wrong for the new ones.
 const ABOUT_COMPRESSED: [&str; 2] = ["io.github.containers.zstd-chunked.", "containerd.io/snapshot/stargz/"];
 
-/// Annotation of an attestation in an index: the digest of the manifest that it speaks about.
-const SPEAKS_ABOUT: &str = "vnd.docker.reference.digest";
-
 /// Copies `roots` with every layer compressed by `codec`. Artifacts that are no images are copied unchanged.
 pub fn copy_compressed(
     cx: &Context<'_>,
@@ -134,7 +131,7 @@ impl Work<'_> {
 
     /// Attestations name the manifest that they speak about in an annotation.
     fn follow(&self, annotations: &mut Annotations) {
-        let Some(named) = annotations.get_mut(SPEAKS_ABOUT) else { return };
+        let Some(named) = annotations.get_mut(draft::SPEAKS_ABOUT) else { return };
         if let Some(new) = named.parse().ok().and_then(|digest: AnyDigest| self.replaced.get(&digest)) {
             *named = new.digest.to_string().into();
         }

@@ -263,7 +263,11 @@ pub(crate) fn plan_one(
 }
 
 /// The children of an index for the platforms that are wanted, in the order of the index, and nested indexes.
-fn chosen<'w>(index: &Index, wanted: &'w [Platform], found: &mut Vec<&'w Platform>) -> Vec<Descriptor> {
+pub(crate) fn chosen<'w>(
+    index: &Index,
+    wanted: &'w [Platform],
+    found: &mut Vec<&'w Platform>,
+) -> Vec<Descriptor> {
     let mut chosen: Vec<&Descriptor> = nested(index).collect();
     for platform in wanted {
         if let Ok(child) = platform::select(&index.manifests, platform)

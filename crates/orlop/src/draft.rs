@@ -15,6 +15,9 @@ use orlop_spec::platform::Platform;
 use orlop_spec::port::{Hints, Result, Sink};
 use orlop_spec::{Algorithm, Descriptor, Document};
 
+/// Annotation of an attestation in an index: the digest of the manifest that it speaks about.
+pub(crate) const SPEAKS_ABOUT: &str = "vnd.docker.reference.digest";
+
 /// An image that is being made.
 #[derive(Clone, Debug)]
 pub struct Draft {
@@ -61,19 +64,9 @@ impl Draft {
         platform_of(&self.config)
     }
 
-    /// Says for which machine the image is. What is not said stays as the base has it, where it is the same system
-    /// and architecture.
+    /// Says for which machine the image is.
     pub fn set_platform(&mut self, platform: &Platform) {
-        let Platform { architecture, os, mut os_version, mut os_features, mut variant, extra: _ } =
-            platform.clone();
-        if os == self.config.os && architecture == self.config.architecture {
-            os_version = os_version.or_else(|| self.config.os_version.clone());
-            variant = variant.or_else(|| self.config.variant.clone());
-            if os_features.is_empty() {
-                os_features.clone_from(&self.config.os_features);
-            }
-        }
-        self.config = Config { architecture, os, os_version, os_features, variant, ..self.config.clone() };
+        self.config.set_platform(platform);
     }
 
     /// Changes the config as the user says.

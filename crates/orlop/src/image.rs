@@ -61,6 +61,11 @@ impl<'s> Image<'s> {
                 manifest.artifact_type.clone().unwrap_or_else(|| manifest.config.media_type.clone());
             return Err(Error::Artifact { digest, artifact_type }.into());
         }
+        Self::of(cx, source, manifest)
+    }
+
+    /// The image of a manifest that names an image's config.
+    pub(crate) fn of(cx: &Context<'_>, source: &'s dyn Source, manifest: Document<Manifest>) -> Result<Self> {
         let config: Document<Config> = graph::read(cx.limits, source, &manifest.config)?;
         if config.rootfs.diff_ids.len() != manifest.layers.len() {
             return Err(Error::LayerCount {

@@ -189,7 +189,7 @@ fn found(index: &Index, which: &[Which]) -> Result<HashSet<String>> {
 
 /// Of which entry of the index an entry speaks: so builders attach what they attest.
 fn subject(entry: &Descriptor) -> Option<&str> {
-    entry.annotations.get("vnd.docker.reference.digest").map(|digest| &**digest)
+    entry.annotations.get(draft::SPEAKS_ABOUT).map(|digest| &**digest)
 }
 
 fn add(entries: &mut Vec<Descriptor>, entry: &Descriptor, clash: Clash) -> Result<()> {
@@ -284,7 +284,7 @@ fn is_new(before: Option<&Document<Index>>, entry: &Descriptor) -> bool {
 }
 
 /// What else a place holds that is written anew as a whole.
-fn beside(place: &dyn Catalog, name: &Name) -> Result<Vec<(Name, Descriptor)>> {
+pub(crate) fn beside(place: &dyn Catalog, name: &Name) -> Result<Vec<(Name, Descriptor)>> {
     Ok(place.names()?.into_iter().filter(|(other, _)| other != name).collect())
 }
 

@@ -21,6 +21,7 @@ pub mod delta;
 pub mod diff;
 pub mod draft;
 pub mod du;
+pub mod edit;
 mod elf;
 pub mod error;
 pub mod family;

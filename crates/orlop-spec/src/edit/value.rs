@@ -19,9 +19,14 @@ impl Pair {
     /// The same pair; a key `.NAME` becomes `org.opencontainers.image.NAME`.
     #[must_use]
     pub fn with_dot_expanded(&self) -> Self {
-        let prefix = if self.key.starts_with('.') { DOT } else { "" };
-        Self { key: format!("{prefix}{}", self.key).into(), value: self.value.clone() }
+        Self { key: dot_expanded(&self.key), value: self.value.clone() }
     }
+}
+
+/// The key that a key stands for.
+pub(super) fn dot_expanded(key: &str) -> Box<str> {
+    let prefix = if key.starts_with('.') { DOT } else { "" };
+    format!("{prefix}{key}").into()
 }
 
 impl FromStr for Pair {
@@ -153,6 +158,12 @@ pub enum SettingError {
     /// Not a signal.
     #[error("{0:?} is no signal")]
     BadSignal(Box<str>),
+    /// A field that is not there to be emptied.
+    #[error("{0:?} is no field of a config")]
+    NoField(Box<str>),
+    /// A field that has one value and no keys.
+    #[error("{0:?} has no keys: it is unset as a whole")]
+    NoKeys(Box<str>),
 }
 
 impl Diagnose for SettingError {
@@ -164,6 +175,10 @@ impl Diagnose for SettingError {
         match self {
             Self::BadPort(_) => Some("write 80, 80/tcp, 53/udp or 8000-8010/tcp".into()),
             Self::BadSignal(_) => Some("write a name or a number, for example SIGTERM or 15".into()),
+            Self::NoField(_) => {
+                Some(format!("fields are {}", super::fields().collect::<Vec<_>>().join(", ")))
+            }
+            Self::NoKeys(name) => Some(format!("write --unset {name}")),
             Self::NotAPair(_) | Self::Nul(_) | Self::BadFolder(_) => None,
         }
     }
