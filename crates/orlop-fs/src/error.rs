@@ -191,6 +191,20 @@ pub enum Error {
         "{0} cannot be replaced in one step: it is a mount point, or the folder above it cannot be written"
     )]
     CannotExchange(Shown),
+    /// A snapshot of a folder that is not as it was written.
+    #[error("the snapshot of the folder is damaged: {what}")]
+    BadSnapshot {
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// A snapshot of more than is allowed.
+    #[error("the snapshot of the folder goes beyond the limit of {limit} for {what}")]
+    SnapshotLimit {
+        /// What there is too much of.
+        what: &'static str,
+        /// How much there may be.
+        limit: u64,
+    },
     /// The user asked to stop.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
@@ -274,11 +288,12 @@ impl Diagnose for Error {
     fn kind(&self) -> Kind {
         match self {
             Self::Io { source, .. } => kind_of_io(source),
-            Self::TooLarge { .. } => Kind::Limit,
+            Self::TooLarge { .. } | Self::SnapshotLimit { .. } => Kind::Limit,
             Self::Cancelled(_) => Kind::Interrupted,
             Self::Escapes { .. }
             | Self::BadCapability(_)
             | Self::DamagedErofs { .. }
+            | Self::BadSnapshot { .. }
             | Self::Unproven { .. } => Kind::Integrity,
             Self::NoTreeInErofs(source) => source.kind(),
             Self::NoFolderInTree(_) => Kind::NotFound,
@@ -323,6 +338,7 @@ impl Diagnose for Error {
             Self::Unproven { .. } => {
                 Some("fetch the image again: what is missing or damaged is written anew".into())
             }
+            Self::BadSnapshot { .. } => Some("unpack the image again with --track".into()),
             Self::Collision(_) => Some("unpack to a file system that tells all names apart".into()),
             _ => None,
         }

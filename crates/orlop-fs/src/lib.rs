@@ -30,6 +30,7 @@ pub mod room;
 pub mod rooted;
 pub mod scan;
 pub mod seam;
+pub mod snapshot;
 pub mod staging;
 pub mod stat;
 pub mod stream;
