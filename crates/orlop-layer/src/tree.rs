@@ -17,13 +17,16 @@ mod arena;
 mod both;
 mod builder;
 mod children;
+mod compose;
 mod diff;
 mod id;
 mod listing;
+mod parts;
 mod shown;
 mod stack;
 mod trail;
 mod walk;
+mod without;
 
 pub use builder::Builder;
 pub use listing::Entries;

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use std::cell::Cell;
 
 /// The trees of a stack's layers; entries that are refused are left out.
-fn layers(stack: &Stack) -> Vec<Tree> {
+pub(crate) fn layers(stack: &Stack) -> Vec<Tree> {
     (0..).zip(stack).map(|(number, lines)| layer(number, lines)).collect()
 }
 

@@ -1,6 +1,7 @@
 //! What a stack of layers means: our engine against a naive model, the kernel, and what peers were seen to do.
 
 mod changesets;
+mod compose;
 mod hostile;
 mod kernel;
 mod laws;
