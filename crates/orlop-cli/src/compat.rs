@@ -4,6 +4,7 @@
 //! as everybody.
 
 pub mod sloci_image;
+pub mod umoci;
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
@@ -16,6 +17,8 @@ pub enum Personality {
     Orlop,
     /// sloci-image 0.1.2.
     SlociImage,
+    /// umoci 0.6.
+    Umoci,
 }
 
 impl Personality {
@@ -35,7 +38,11 @@ impl Personality {
     }
 
     fn by_name(name: &OsStr) -> Option<Self> {
-        (name.as_bytes() == b"sloci-image").then_some(Self::SlociImage)
+        match name.as_bytes() {
+            b"sloci-image" => Some(Self::SlociImage),
+            b"umoci" => Some(Self::Umoci),
+            _ => None,
+        }
     }
 }
 
@@ -46,10 +53,12 @@ mod tests {
     #[test]
     fn the_name_of_the_program_or_two_words_choose() {
         let words = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
-        let cases: [(&[&str], Personality, usize); 5] = [
+        let cases: [(&[&str], Personality, usize); 7] = [
             (&["orlop", "ls"], Personality::Orlop, 2),
             (&["/usr/bin/sloci-image", "-t", "a", "b"], Personality::SlociImage, 3),
             (&["orlop", "compat", "sloci-image", "-V"], Personality::SlociImage, 1),
+            (&["./umoci", "ls", "--layout", "a"], Personality::Umoci, 3),
+            (&["orlop", "compat", "umoci"], Personality::Umoci, 0),
             (&["orlop", "compat", "other"], Personality::Orlop, 3),
             (&[], Personality::Orlop, 0),
         ];

@@ -33,5 +33,6 @@ fn main() -> ExitCode {
     match Personality::of(&arguments) {
         (Personality::Orlop, words) => cli::run(words),
         (Personality::SlociImage, words) => compat::sloci_image::run(words),
+        (Personality::Umoci, words) => compat::umoci::run(words),
     }
 }
