@@ -8,6 +8,7 @@ use crate::ostree::keyfile::KeyFileError;
 use crate::ostree::layers::LayersError;
 use crate::ostree::refname::RefError;
 use crate::ostree::repo::RepoError;
+use crate::umoci::UmociError;
 use orlop_spec::{Diagnose, Fault, Kind};
 use std::path::{Path, PathBuf};
 
@@ -79,6 +80,9 @@ pub enum Error {
     /// Something of a repository of OSTree is not as it should be.
     #[error(transparent)]
     Repo(#[from] RepoError),
+    /// Something about a bundle of umoci.
+    #[error(transparent)]
+    Umoci(#[from] UmociError),
     /// A file operation failed.
     #[error(transparent)]
     Fs(#[from] orlop_fs::Error),
@@ -101,6 +105,7 @@ impl Diagnose for Error {
             Self::Encapsulated(error) => error.kind(),
             Self::Layers(error) => error.kind(),
             Self::Repo(error) => error.kind(),
+            Self::Umoci(error) => error.kind(),
             Self::Fs(error) => error.kind(),
             Self::Layer(error) => error.kind(),
         }
@@ -130,7 +135,7 @@ impl Diagnose for Error {
             }
             Self::DeltaWants { .. } => Some("a delta fits the image alone that it was made from".into()),
             Self::Carried(_) => Some("take it as a new commit with --verify-id=off".into()),
-            Self::NotADelta | Self::BadDelta { .. } => None,
+            Self::NotADelta | Self::BadDelta { .. } | Self::Umoci(_) => None,
             Self::Encapsulated(error) => error.hint(),
             Self::Layers(error) => error.hint(),
             Self::Repo(error) => error.hint(),

@@ -5,6 +5,7 @@
 //! ostree    repositories of OSTree: objects, refs, transactions; commits ↔ images; layers that a repository keeps
 //! flatpak   what flatpak asks of an image
 //! delta     layers as differences from older ones, in flatpak's form
+//! umoci     bundles: manifests of trees in the form of mtree(5), and what is kept beside them
 //! ```
 //!
 //! Invariant: nothing of a foreign place is believed before its digest was proven, and nothing is visible there before
@@ -16,5 +17,6 @@ pub mod delta;
 pub mod error;
 pub mod flatpak;
 pub mod ostree;
+pub mod umoci;
 
 pub use error::Error;

@@ -13,7 +13,10 @@
 
 mod content;
 mod journal;
+mod survey;
 mod walk;
+
+pub use survey::{Contents, Survey, Surveyed};
 
 use crate::error::Error;
 use crate::fakeroot::Fakeroot;
