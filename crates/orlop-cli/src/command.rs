@@ -5,6 +5,7 @@ mod build;
 mod bundle;
 mod cat;
 mod completions;
+mod config;
 mod copy;
 mod delta;
 mod diff;
@@ -67,6 +68,7 @@ pub enum Verb {
     Login(Deferred<login::Arguments>),
     Logout(Deferred<logout::Arguments>),
     Build(Deferred<Box<build::Arguments>>),
+    Config(Deferred<Box<config::Arguments>>),
     Unpack(Deferred<unpack::Arguments>),
     Bundle(Deferred<bundle::Arguments>),
     Run(Deferred<Box<run::Arguments>>),
@@ -118,6 +120,7 @@ impl Verb {
             Self::Login(arguments) => login::run(&arguments, shell),
             Self::Logout(arguments) => logout::run(&arguments, shell),
             Self::Build(arguments) => build::run(&arguments, shell),
+            Self::Config(arguments) => config::run(&arguments, shell),
             Self::Inspect(arguments) => inspect::run(&arguments, shell),
             Self::Ls(arguments) => ls::run(&arguments, shell),
             Self::Diff(arguments) => diff::run(&arguments, shell),

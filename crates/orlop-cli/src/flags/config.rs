@@ -61,10 +61,15 @@ pub struct ConfigFlags {
 }
 
 impl ConfigFlags {
-    /// What the flags change in a config.
+    /// What the flags change in a config that is made; the environment may say when.
     pub fn edit(&self) -> Result<Edit, Fault> {
+        Ok(Edit { created: self.created()?, ..self.said() })
+    }
+
+    /// What the flags change in a config.
+    pub fn said(&self) -> Edit {
         let words = |words: &[Box<str>]| (!words.is_empty()).then(|| words.to_vec());
-        Ok(Edit {
+        Edit {
             changes: self.change.clone(),
             entrypoint: words(&self.entrypoint),
             cmd: words(&self.cmd),
@@ -77,10 +82,10 @@ impl ConfigFlags {
             stop_signal: self.stop_signal.clone(),
             healthcheck: self.healthcheck.clone(),
             author: self.author.clone(),
-            created: self.created()?,
+            created: self.created,
             os_version: self.os_version.clone(),
             ..Edit::default()
-        })
+        }
     }
 
     /// Annotations of the manifest.

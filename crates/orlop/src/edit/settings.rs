@@ -9,7 +9,7 @@ use orlop_spec::port::{Result, Sink};
 use orlop_spec::{Context, Event};
 
 /// Changes config and annotations. What is emptied is emptied first, so that `--unset env --env A=b` leaves one variable.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settings {
     /// What is emptied, each with the words that said it.
     pub unset: Vec<(String, Unset)>,

@@ -1,12 +1,10 @@
 //! `orlop index add|rm|filter|annotate REF …`
 
 use super::{Sources, annotation, entries, several};
-use crate::flags::{self, Image, Places, Work, name as name_of, platform, published};
+use crate::flags::{self, Places, Work, platform, publication, published};
 use crate::shell::Shell;
 use clap::Args;
 use orlop::index::{self, Change, Clash, Edited, Which, parse_which, publish};
-use orlop::spec::port::{Name, Selector, Sink, Unnamed};
-use orlop::spec::reference::Reference;
 use orlop::spec::{Descriptor, Fault, Platform};
 use std::ffi::OsString;
 
@@ -129,7 +127,7 @@ impl Subject {
             let after = index::change((*before).clone(), &change)?;
             let target = to.as_ref().unwrap_or(image.reference()).clone();
             let sink = self.places.create(&target, cx)?;
-            let (name, place) = self.name(&image, &target, &*sink)?;
+            let (name, place) = publication(&image, to.as_ref(), &*sink)?;
             let from = several(&image, &further);
             let edited = Edited { from: &from, before: Some(&before), after, place };
             let copied = publish(cx, edited, &name, sink)?;
@@ -138,34 +136,7 @@ impl Subject {
         })?;
         shell.published(&target, &line)
     }
-
-    /// The name of the changed index, and whether that is where it was.
-    fn name(
-        &self,
-        image: &Image<'_>,
-        target: &Reference,
-        sink: &dyn Sink,
-    ) -> Result<(Name, index::Place), Fault> {
-        let is_same = image.reference().transport == target.transport;
-        let place = if is_same { index::Place::Same } else { index::Place::Other };
-        if self.to.is_some() {
-            return Ok((name_of(target)?, place));
-        }
-        let name = match image.selector() {
-            Selector::Only => image.catalog().name_of(&Selector::Only)?,
-            _ => name_of(image.reference()).map_err(|_| NO_TAG)?,
-        };
-        if name == Name::Untagged && sink.unnamed() != Unnamed::Nothing {
-            return Err(NO_TAG.into());
-        }
-        Ok((name, place))
-    }
 }
-
-const NO_TAG: orlop::Error = orlop::Error::Unfit {
-    what: "an index without a tag cannot be changed where it is: its digest is its name",
-    hint: "say where the changed one goes with --to REF",
-};
 
 fn which(text: &str) -> Result<Which, String> {
     parse_which(text).map_err(|error| error.to_string())

@@ -1,0 +1,147 @@
+//! What all verbs share that change an image.
+
+use super::{Image, Locked, Places, Work, name as name_of, platform, published, target};
+use crate::environment;
+use crate::shell::Shell;
+use clap::Args;
+use orlop::copy::Platforms;
+use orlop::edit::{self, Step, Subject};
+use orlop::index::Place;
+use orlop::spec::config::History;
+use orlop::spec::port::{Name, Selector, Sink, Unnamed};
+use orlop::spec::reference::Reference;
+use orlop::spec::time::Timestamp;
+use orlop::spec::{Context, Descriptor, Event, Fault, Platform};
+use std::ffi::OsString;
+
+/// The image that is changed, and where it goes.
+#[derive(Args, Debug)]
+pub struct Editing {
+    /// The image, or an index of several
+    #[arg(value_name = "REF")]
+    reference: OsString,
+    /// Leave the image as it is, and put the changed one here
+    #[arg(long, value_name = "REF")]
+    to: Option<OsString>,
+    /// Change the images for these platforms only, with commas between them [default: all]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = platform)]
+    platform: Vec<Platform>,
+    #[command(flatten)]
+    pub places: Places<Locked>,
+    #[command(flatten)]
+    work: Work,
+}
+
+/// The steps of an edit.
+pub type Steps<'s> = Vec<Box<dyn Step + 's>>;
+
+impl Editing {
+    /// Applies steps to the image, and prints what it is called then.
+    pub fn run<'s>(
+        &'s self,
+        shell: &Shell,
+        steps: impl FnOnce(&Context<'_>) -> Result<Steps<'s>, Fault>,
+    ) -> Result<(), Fault> {
+        let to = self.to.as_deref().map(target).transpose()?;
+        let (target, line) = shell.work(&self.work, |cx| {
+            let image = self.places.open(&self.reference, cx)?;
+            let root = root(&image)?;
+            let target = to.as_ref().unwrap_or(image.reference()).clone();
+            let sink = self.places.create(&target, cx)?;
+            let (name, place) = publication(&image, to.as_ref(), &*sink)?;
+            let platforms = match &*self.platform {
+                [] => Platforms::All,
+                listed => Platforms::Listed(listed.to_vec()),
+            };
+            let subject = Subject { from: image.catalog(), root: root.clone(), platforms, place };
+            let edited = edit::edit(cx, &subject, &steps(cx)?, &name, sink)?;
+            let digest = &edited.roots[0].digest;
+            if *digest == root.digest {
+                cx.observer.event(Event::Warned("nothing changes: the digest is the same".into()));
+            }
+            Ok((target.clone(), published(&target, name.tag(), digest)))
+        })?;
+        shell.published(&target, &line)
+    }
+}
+
+/// The one root that is meant.
+fn root(image: &Image<'_>) -> Result<Descriptor, Fault> {
+    let [root] =
+        <[Descriptor; 1]>::try_from(image.source().resolve(image.selector())?).map_err(|_| SEVERAL)?;
+    Ok(root)
+}
+
+const SEVERAL: orlop::Error = orlop::Error::Unfit {
+    what: "several images bear that tag",
+    hint: "name one of them by its digest and say with --to where the changed one goes; `orlop ls` lists them",
+};
+
+/// The name of what is changed, and whether that goes where it was.
+pub fn publication(
+    image: &Image<'_>,
+    to: Option<&Reference>,
+    sink: &dyn Sink,
+) -> Result<(Name, Place), Fault> {
+    if let Some(target) = to {
+        let is_same = image.reference().transport == target.transport;
+        return Ok((name_of(target)?, if is_same { Place::Same } else { Place::Other }));
+    }
+    let name = match image.selector() {
+        Selector::Only => image.catalog().name_of(&Selector::Only)?,
+        _ => name_of(image.reference()).map_err(|_| NO_TAG)?,
+    };
+    if name == Name::Untagged && sink.unnamed() != Unnamed::Nothing {
+        return Err(NO_TAG.into());
+    }
+    Ok((name, Place::Same))
+}
+
+const NO_TAG: orlop::Error = orlop::Error::Unfit {
+    what: "what has no tag cannot be changed where it is: its digest is its name",
+    hint: "say where the changed one goes with --to REF",
+};
+
+/// The step of an image's history that tells of a change.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "History")]
+pub struct HistoryFlags {
+    /// What is noted in the image's history
+    #[arg(long, value_name = "TEXT")]
+    history_comment: Option<Box<str>>,
+    /// Which command is noted in the history
+    #[arg(long, value_name = "TEXT")]
+    history_created_by: Option<Box<str>>,
+    /// Who is noted in the history
+    #[arg(long, value_name = "NAME")]
+    history_author: Option<Box<str>>,
+    /// When: RFC 3339, or seconds since 1970 [default: --created, else $SOURCE_DATE_EPOCH, else nothing]
+    #[arg(long, value_name = "TIME", value_parser = super::time)]
+    history_created: Option<Timestamp>,
+}
+
+impl HistoryFlags {
+    /// The step, where anything was said of it.
+    pub fn said(&self, created: Option<Timestamp>) -> Result<Option<History>, Fault> {
+        let is_said = self.history_comment.is_some()
+            || self.history_created_by.is_some()
+            || self.history_author.is_some()
+            || self.history_created.is_some();
+        is_said.then(|| self.step("orlop config", created)).transpose()
+    }
+
+    /// The step; `command` made it where nobody says otherwise.
+    pub fn step(&self, command: &str, created: Option<Timestamp>) -> Result<History, Fault> {
+        let created = match self.history_created.or(created) {
+            Some(time) => Some(time),
+            None => environment::source_date_epoch()?,
+        };
+        Ok(History {
+            created: created.map(|time| time.to_string().into()),
+            created_by: Some(self.history_created_by.clone().unwrap_or_else(|| command.into())),
+            author: self.history_author.clone(),
+            comment: self.history_comment.clone(),
+            ..History::default()
+        })
+    }
+}
