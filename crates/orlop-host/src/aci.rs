@@ -17,6 +17,7 @@ pub mod from_bundle;
 pub mod from_config;
 pub mod into_config;
 mod isolator;
+pub mod layer;
 pub mod machine;
 pub mod manifest;
 pub mod name;

@@ -2,6 +2,7 @@
 
 pub mod archive;
 pub mod bundle;
+mod chain;
 pub mod check;
 pub mod dependencies;
 pub mod source;

@@ -52,8 +52,20 @@ pub struct Rendering {
     pub commit: CommitWish,
     /// What an App Container is called, as the user says it.
     pub name: Option<Box<str>>,
+    /// How many App Containers it becomes.
+    pub layering: Layering,
     /// What the image is called in the place that it comes from.
     pub called: Option<Box<str>>,
+}
+
+/// What becomes of an image's layers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Layering {
+    /// They are merged.
+    #[default]
+    Merged,
+    /// Each is a file that lies over the one before.
+    Each,
 }
 
 /// How a tar is compressed that is no layer.

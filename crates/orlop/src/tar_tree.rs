@@ -17,7 +17,7 @@ use orlop_layer::{Entries, Error as LayerError, Kind, tar};
 use orlop_spec::port::Result;
 use orlop_spec::{Algorithm, Context, Event, Fault, reference};
 use std::io::{BufRead as _, BufReader, BufWriter, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A tar that was read whole: its tree as one layer, whiteouts included, and its contents.
 #[derive(Debug)]
@@ -140,6 +140,22 @@ impl NewTar<'_> {
             let filled = fill(&mut out)?;
             return out.flush().map(|()| filled).map_err(|error| Fault::io("write the tar", error));
         };
+        let (filled, whole) = Whole::write(path, fill)?;
+        whole.publish()?;
+        Ok(filled)
+    }
+}
+
+/// A file that was written whole, and is not there yet.
+pub(crate) struct Whole {
+    temp: Temp<'static>,
+    folder: Dir,
+    name: Vec<u8>,
+}
+
+impl Whole {
+    /// Lets `fill` write it.
+    pub(crate) fn write<T>(path: &Path, fill: impl FnOnce(&mut dyn Write) -> Result<T>) -> Result<(T, Self)> {
         let (folder, name) = orlop_store::archive::replaceable(path)?;
         let temp = Temp::beside(folder.try_clone()?, &name)?;
         let mut out = BufWriter::new(temp.file());
@@ -147,9 +163,13 @@ impl NewTar<'_> {
         out.flush().map_err(|error| Fault::io(format!("write {}", path.display()), error))?;
         drop(out);
         temp.file().sync_data()?;
-        temp.persist(name, Persist::Replace)?;
-        folder.sync()?;
-        Ok(filled)
+        Ok((filled, Self { temp, folder, name }))
+    }
+
+    /// Lets it appear under its name.
+    pub(crate) fn publish(self) -> Result<()> {
+        self.temp.persist(self.name, Persist::Replace)?;
+        Ok(self.folder.sync()?)
     }
 }
 

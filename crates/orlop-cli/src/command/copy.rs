@@ -72,6 +72,9 @@ pub struct Copying {
     /// What an App Container is called [default: as the image is]
     #[arg(long, value_name = "NAME[:VERSION]", value_parser = NonEmptyStringValueParser::new())]
     aci_name: Option<String>,
+    /// Make an App Container of each layer, over those below it: aci:app.aci is the last, app.layer-1.aci is the base
+    #[arg(long)]
+    layered: bool,
     #[command(flatten)]
     commits: CommitFlags,
     /// Form in which an OSTree repository keeps images: bootc, or ociimage, as skopeo's `ostree:` did [default: bootc]
@@ -163,7 +166,7 @@ fn to_target(
     match made {
         Created::Blobs(sink) => {
             refuse(NO_COMMIT, &arguments.commits.given())?;
-            refuse(NO_ACI, &[(arguments.aci_name.is_some(), "--aci-name")])?;
+            refuse(NO_ACI, &only_for_aci(arguments))?;
             blobs::copy(arguments, cx, images, sink, target)
         }
         Created::Tree(tree) => convert::image_to_tree(arguments, cx, images, &*tree),
@@ -218,6 +221,11 @@ fn only_for_images(arguments: &Copying) -> [(bool, &'static str); 5] {
         (arguments.all_tags, "--all-tags"),
         (arguments.dry_run, "--dry-run"),
     ]
+}
+
+/// Flags that mean something only where an App Container is made.
+fn only_for_aci(arguments: &Copying) -> [(bool, &'static str); 2] {
+    [(arguments.aci_name.is_some(), "--aci-name"), (arguments.layered, "--layered")]
 }
 
 /// Refuses the first flag that was given and cannot be honoured.

@@ -12,7 +12,7 @@
 
 use super::validate::Finding;
 use orlop_layer::path::escape;
-use orlop_layer::{Chunk, Entries, Entry, Error, Kind, TreePath};
+use orlop_layer::{Chunk, Entries, Entry, Error, Kind, Meta, TreePath};
 use orlop_spec::validate::Severity;
 
 /// Where the files are.
@@ -176,24 +176,25 @@ pub struct Packed<E> {
     bytes: Vec<u8>,
     /// Bytes of the manifest that come next.
     is_in_head: bool,
-    has_root: bool,
+    /// What the folder of the files says, until it was given.
+    root: Option<Meta>,
     /// An entry that waits for the root.
     waiting: Option<Entry>,
 }
 
 impl<E: Entries> Packed<E> {
     /// The entries of `inner` come in canonical order. `head` is everything but the size of the manifest.
-    pub fn new(inner: E, manifest: Vec<u8>, head: orlop_layer::Meta) -> Self {
+    pub fn new(inner: E, manifest: Vec<u8>, head: Meta) -> Self {
         let path = TreePath::root().join(MANIFEST);
         let head = Entry { path, meta: head, kind: Kind::File { size: manifest.len() as u64 } };
-        let head = Some(head);
-        Self { inner, head, bytes: manifest, is_in_head: false, has_root: false, waiting: None }
+        let (head, root) = (Some(head), Some(Meta { mode: 0o755, ..Meta::default() }));
+        Self { inner, head, bytes: manifest, is_in_head: false, root, waiting: None }
     }
 
-    /// A tree whose root says nothing has an ordinary one.
-    fn root() -> Entry {
-        let meta = orlop_layer::Meta { mode: 0o755, ..orlop_layer::Meta::default() };
-        Entry { path: TreePath::root().join(ROOTFS), meta, kind: Kind::Directory }
+    /// The same; where the entries say nothing of the root, it is such a one, and else an ordinary one.
+    #[must_use]
+    pub fn with_root(self, root: Meta) -> Self {
+        Self { root: Some(root), ..self }
     }
 }
 
@@ -220,19 +221,19 @@ impl<E: Entries> Entries for Packed<E> {
             Entry { path: above(&entry.path), meta: entry.meta, kind }
         });
         let is_root = next.as_ref().is_some_and(|entry| entry.path.as_bytes() == ROOTFS);
-        if !self.has_root && !is_root {
-            self.has_root = true;
-            self.waiting = next;
-            return Ok(Some(Self::root()));
-        }
-        self.has_root = true;
-        Ok(next)
+        let Some(meta) = self.root.take().filter(|_| !is_root) else { return Ok(next) };
+        self.waiting = next;
+        Ok(Some(Entry { path: TreePath::root().join(ROOTFS), meta, kind: Kind::Directory }))
     }
 
     fn next_chunk(&mut self) -> Result<Option<Chunk<'_>>, Error> {
         if self.is_in_head {
             self.is_in_head = false;
             return Ok((!self.bytes.is_empty()).then_some(Chunk::Data(&self.bytes)));
+        }
+        // What comes next is of the entry that waits, not of the root before it.
+        if self.waiting.is_some() {
+            return Ok(None);
         }
         self.inner.next_chunk()
     }

@@ -37,6 +37,12 @@ pub enum AciError {
         /// The image.
         name: Box<str>,
     },
+    /// A path that is left must be named, and is no text.
+    #[error("the list of the paths that a layer leaves cannot name {path}, which is no text")]
+    Unnameable {
+        /// Which path, escaped.
+        path: String,
+    },
     /// No name can be made of what the user or the file says.
     #[error("no name of an App Container can be made of {0:?}")]
     Nameless(Box<str>),
@@ -47,7 +53,7 @@ impl AciError {
         match self {
             Self::Archive { .. } | Self::Manifest { .. } | Self::OverItself { .. } => Kind::Integrity,
             Self::DependencyMissing { .. } => Kind::NotFound,
-            Self::Nameless(_) => Kind::Usage,
+            Self::Nameless(_) | Self::Unnameable { .. } => Kind::Usage,
         }
     }
 
@@ -61,6 +67,7 @@ impl AciError {
                     .into(),
             ),
             Self::OverItself { .. } => None,
+            Self::Unnameable { .. } => Some("leave --layered out: then the layers become one".into()),
             Self::Nameless(_) => Some("say how it is called: --aci-name example.com/app:1.0".into()),
         }
     }

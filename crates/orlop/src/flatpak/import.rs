@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::image::Image;
 use crate::ostree::target::{CommitTarget, CommitWish};
-use crate::rendering::{Rendered, Rendering, TreeTarget as _};
+use crate::rendering::{Layering, Rendered, Rendering, TreeTarget as _};
 use orlop_fs::owner::Owner;
 use orlop_host::Error as HostError;
 use orlop_host::flatpak::labels::{self, Labels};
@@ -26,6 +26,7 @@ pub fn import(
         (None, Some(name)) => name.to_string(),
         (None, None) => return Err(Error::NoLabel { label: labels::REF }.into()),
     };
-    let how = Rendering { owner: Owner::Exact, press: None, commit, name: None, called: None };
+    let layering = Layering::Merged;
+    let how = Rendering { owner: Owner::Exact, press: None, commit, name: None, layering, called: None };
     CommitTarget::parse(repository, &name)?.take(cx, image, &how)
 }

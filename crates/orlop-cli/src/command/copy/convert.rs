@@ -1,6 +1,6 @@
 //! Files become an image, an image becomes files. Both are said.
 
-use super::{Copying, NO_ACI, NO_COMMIT, copied, only_for_images, refuse};
+use super::{Copying, NO_ACI, NO_COMMIT, copied, only_for_aci, only_for_images, refuse};
 use crate::environment;
 use crate::flags::{Dividing, Format, Image, making, name};
 use orlop::build::{Form, build};
@@ -11,7 +11,7 @@ use orlop::host::ostree::repo::Count;
 use orlop::image::Image as Opened;
 use orlop::made::{MadeImage, Making};
 use orlop::ostree::target::{Imported, Level, Why};
-use orlop::rendering::{Rendered, Rendering, TreeTarget, Wish};
+use orlop::rendering::{Layering, Rendered, Rendering, TreeTarget, Wish};
 use orlop::spec::port::Selector;
 use orlop::spec::reference::{Reference, Transport};
 use orlop::spec::{Algorithm, Context, Event, Fault, Platform};
@@ -41,7 +41,7 @@ pub fn tree_to_image(
         Created::Tree(_) => return Err(FILES.into()),
     };
     refuse(NO_COMMIT, &arguments.commits.given())?;
-    refuse(NO_ACI, &[(arguments.aci_name.is_some(), "--aci-name")])?;
+    refuse(NO_ACI, &only_for_aci(arguments))?;
     say(cx, tree.becomes());
     let chunking = dividing.chunking(&arguments.places, cx, making.platform.as_ref())?;
     let plan = chunking.map(|how| Plan::new(cx, tree, &making.reading, &how)).transpose()?;
@@ -65,6 +65,7 @@ pub fn image_to_tree(
         (Wish::Owner, arguments.owners.is_given(), "--owner"),
         (Wish::Codec, arguments.compress.is_some(), "--compress"),
         (Wish::Aci, arguments.aci_name.is_some(), "--aci-name"),
+        (Wish::Aci, arguments.layered, "--layered"),
     ];
     refuse(becomes, &wishes.map(|(wish, is_given, flag)| (is_given && !target.honours(wish), flag)))?;
     if !target.honours(Wish::Commit) {
@@ -87,6 +88,7 @@ fn rendering(arguments: &Copying, owner: Owner, called: Option<String>) -> Resul
         press: arguments.compress,
         commit: arguments.commits.wish()?,
         name: arguments.aci_name.clone().map(Into::into),
+        layering: if arguments.layered { Layering::Each } else { Layering::Merged },
         called: called.map(Into::into),
     })
 }
@@ -120,6 +122,7 @@ fn tree_to_tree(
     let flags = [
         (arguments.compress.is_some() && !target.honours(Wish::Codec), "--compress"),
         (arguments.aci_name.is_some() && !target.honours(Wish::Aci), "--aci-name"),
+        (arguments.layered && !target.honours(Wish::Aci), "--layered"),
     ];
     refuse(target.becomes(), &flags)?;
     if !target.honours(Wish::Commit) {

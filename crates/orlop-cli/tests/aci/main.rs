@@ -1,5 +1,7 @@
 //! App Container Images: made of any image, taken as any image, judged by actool.
 
+mod layers;
+
 use orlop::spec::{Algorithm, Digest};
 use serde_json::{Value, json};
 use std::fs;
@@ -112,7 +114,7 @@ fn actool_takes_what_is_made_and_says_what_we_say() {
     assert_eq!(ours["app"], app);
     assert_eq!(manifest["app"]["exec"], app["exec"]);
     let mut cases = 1;
-    for line in include_str!("../../orlop-host/tests/aci/verdicts.tsv").lines() {
+    for line in include_str!("../../../orlop-host/tests/aci/verdicts.tsv").lines() {
         let mut fields = line.splitn(3, '\t');
         let mut next = || fields.next().expect("three fields");
         let (recorded, expected, manifest) = (next(), next(), next());
