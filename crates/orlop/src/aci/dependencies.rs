@@ -5,7 +5,8 @@
 //!                    whitelist names
 //! ```
 //!
-//! Invariant: each image is assembled once, however often it is named; one that lies over itself is an error.
+//! Invariant: each image is assembled once, and lies below another once, however often it is named; one that lies over
+//! itself is an error.
 
 use super::archive::Archive;
 use orlop_host::Error as HostError;
@@ -13,9 +14,9 @@ use orlop_host::aci::AciError;
 use orlop_host::aci::manifest::Dependency;
 use orlop_layer::tree::{Builder, Tree};
 use orlop_layer::{Entry, Error as LayerError, Kind, Meta, TreePath};
-use orlop_spec::Limits;
 use orlop_spec::port::Result;
-use std::collections::{BTreeSet, HashMap};
+use orlop_spec::{Cancel, Limits};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Finds an image that is not among those that were given; gives what it lies over too.
 pub type Elsewhere<'a> = &'a dyn Fn(&Dependency) -> Result<Option<Tree>>;
@@ -28,6 +29,17 @@ pub struct Assembly<'a> {
     pub elsewhere: Elsewhere<'a>,
     /// How much is allowed.
     pub limits: &'a Limits,
+    /// Asks to stop.
+    pub cancel: &'a Cancel,
+}
+
+/// Which image a dependency means.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Lower<'a> {
+    /// One of those that were given.
+    Given(usize),
+    /// Another, by its name there and the id that it must have.
+    Elsewhere(String, Option<&'a str>),
 }
 
 impl Assembly<'_> {
@@ -52,10 +64,11 @@ impl Assembly<'_> {
         }
         within.push(at);
         let mut tree = Tree::default();
-        for dependency in &image.manifest.dependencies {
-            let lower = match self.images.iter().position(|image| fits(dependency, image)) {
-                Some(lower) => self.one(lower, within, done)?,
-                None => self.found_elsewhere(image, dependency)?,
+        for (lower, dependency) in self.lowers(image)? {
+            self.cancel.check()?;
+            let lower = match lower {
+                Lower::Given(lower) => self.one(lower, within, done)?,
+                Lower::Elsewhere(..) => self.found_elsewhere(image, dependency)?,
             };
             tree = tree.stack(lower)?;
         }
@@ -65,11 +78,37 @@ impl Assembly<'_> {
         Ok(tree)
     }
 
+    /// What an image lies over, in its order, each once. Of two mentions the later one counts: it would lie over the other.
+    fn lowers<'i>(&self, image: &'i Archive) -> Result<Vec<(Lower<'i>, &'i Dependency)>> {
+        let (mut seen, mut lowers) = (HashSet::new(), Vec::new());
+        for dependency in image.manifest.dependencies.iter().rev() {
+            self.cancel.check()?;
+            let lower = match self.images.iter().position(|image| fits(dependency, image)) {
+                Some(lower) => Lower::Given(lower),
+                None => Lower::Elsewhere(called(dependency), dependency.image_id.as_deref()),
+            };
+            if seen.insert(lower.clone()) {
+                lowers.push((lower, dependency));
+            }
+        }
+        lowers.reverse();
+        Ok(lowers)
+    }
+
     fn found_elsewhere(&self, image: &Archive, dependency: &Dependency) -> Result<Tree> {
         (self.elsewhere)(dependency)?.ok_or_else(|| {
             let (of, name) = (image.manifest.name.clone(), dependency.image_name.clone());
             HostError::from(AciError::DependencyMissing { of, name }).into()
         })
+    }
+}
+
+/// What a dependency is called elsewhere: by its version, where one is wanted, behind a colon.
+pub fn called(dependency: &Dependency) -> String {
+    let version = dependency.labels.iter().find(|label| &*label.name == "version");
+    match version {
+        Some(version) => format!("{}:{}", dependency.image_name, version.value),
+        None => dependency.image_name.to_string(),
     }
 }
 
@@ -117,6 +156,7 @@ mod tests {
     use super::*;
     use orlop_host::aci::manifest::{ImageManifest, Pair};
     use orlop_spec::{Algorithm, Digest};
+    use std::cell::Cell;
 
     /// An image of empty files.
     fn image(name: &str, files: &[&str], over: &[&str], list: &[&str]) -> Archive {
@@ -142,7 +182,8 @@ mod tests {
     }
 
     fn assembled(images: &[Archive]) -> Result<Vec<String>> {
-        let assembly = Assembly { images, elsewhere: &|_| Ok(None), limits: &Limits::default() };
+        let assembly =
+            Assembly { images, elsewhere: &|_| Ok(None), limits: &Limits::default(), cancel: &Cancel::new() };
         let tree = assembly.assemble()?;
         Ok(tree.walk().filter(|(path, _)| !path.is_root()).map(|(path, _)| path.to_string()).collect())
     }
@@ -182,6 +223,25 @@ mod tests {
             images.insert(0, image(&step.to_string(), &[], &[&below, &below], &[]));
         }
         assert_eq!(assembled(&images).expect("all are there"), ["a"]);
+    }
+
+    #[test]
+    fn an_image_that_is_named_ten_thousand_times_is_stacked_once_where_it_stands_last() {
+        let over: Vec<_> = (0..10_000).flat_map(|_| ["base", "stored"]).chain(["base"]).collect();
+        let images = [image("top", &[], &over, &[]), image("base", &["f"], &[], &[])];
+        let asked = Cell::new(0);
+        let elsewhere = |_: &Dependency| {
+            asked.set(asked.get() + 1);
+            Ok(Some(image("stored", &["f/in", "g"], &[], &[]).tree))
+        };
+        let (limits, cancel) = (&Limits::default(), &Cancel::new());
+        let assembly = Assembly { images: &images, elsewhere: &elsewhere, limits, cancel };
+        let tree = assembly.assemble().expect("all are there");
+        let paths: Vec<_> = tree.walk().map(|(path, _)| path.to_string()).collect();
+        assert_eq!((asked.get(), paths), (1, ["/", "f", "g"].map(str::to_owned).to_vec()));
+        cancel.set();
+        let fault = assembly.assemble().expect_err("the user asked to stop");
+        assert_eq!(fault.kind(), orlop_spec::Kind::Interrupted);
     }
 
     #[test]

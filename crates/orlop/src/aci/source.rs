@@ -10,7 +10,7 @@
 //! and carried in an annotation.
 
 use super::archive::{self, Archive};
-use super::dependencies::Assembly;
+use super::dependencies::{Assembly, called};
 use crate::draft::Draft;
 use crate::image::Image;
 use crate::layers;
@@ -59,7 +59,8 @@ impl AciFile {
             state: Mutex::new((next, HashMap::new())),
         };
         let elsewhere = |dependency: &Dependency| elsewhere.find(dependency);
-        let assembly = Assembly { images: &images, elsewhere: &elsewhere, limits: cx.limits };
+        let assembly =
+            Assembly { images: &images, elsewhere: &elsewhere, limits: cx.limits, cancel: cx.cancel };
         let tree = assembly.assemble()?;
         for image in assembly.unused() {
             cx.observer.event(Event::Warned(format!("{} is needed by none of the images", image.name)));
@@ -98,17 +99,13 @@ struct Elsewhere<'a> {
 }
 
 impl Elsewhere<'_> {
-    /// The image that is called as the dependency is: by its version, where one is wanted, behind a colon. By an image id
-    /// none can be found: the store keeps no files of App Containers.
+    /// The image that is called as the dependency is. By an image id none can be found: the store keeps no files of App
+    /// Containers.
     fn find(&self, dependency: &Dependency) -> Result<Option<Tree>> {
         if dependency.image_id.is_some() {
             return Ok(None);
         }
-        let version = dependency.labels.iter().find(|label| &*label.name == "version");
-        let name = version.map_or_else(
-            || dependency.image_name.to_string(),
-            |version| format!("{}:{}", dependency.image_name, version.value),
-        );
+        let name = called(dependency);
         let (next, known) = &mut *self.state.lock().expect("no holder panics");
         if let Some(tree) = known.get(&name) {
             return Ok(Some(tree.clone()));
