@@ -3,9 +3,11 @@
 //! Values stand within quotes where blanks or control characters would mislead.
 
 use super::{Found, Step};
-use orlop::spec::Descriptor;
+use orlop::image::platform_of;
 use orlop::spec::config::{Config, Execution};
 use orlop::spec::descriptor::Annotations;
+use orlop::spec::media_type::MediaType;
+use orlop::spec::{Descriptor, Platform};
 use std::fmt::{Display, Write as _};
 
 const TAKES_ALL: &str = "a string takes everything";
@@ -56,8 +58,13 @@ impl Page {
     fn descriptor(&mut self, depth: usize, descriptor: &Descriptor) {
         self.line(depth, "Descriptor:");
         self.field(depth + 1, "Media Type", descriptor.media_type.as_str());
+        self.given(depth + 1, "Artifact Type", descriptor.artifact_type.as_ref().map(MediaType::as_str));
         self.field(depth + 1, "Digest", &descriptor.digest.to_string());
         self.field(depth + 1, "Size", &size(descriptor.size));
+        if let Some(platform) = &descriptor.platform {
+            self.platform(depth + 1, platform);
+        }
+        self.list(depth + 1, "URLs", &descriptor.urls);
         self.pairs(depth + 1, "Annotations", &descriptor.annotations);
     }
 
@@ -80,12 +87,19 @@ impl Page {
             self.field(0, "Created", created);
         }
         self.field(0, "Author", config.author.as_deref().unwrap_or_default());
-        self.line(0, "Platform:");
-        self.field(1, "OS", &config.os);
-        let variant = config.variant.as_ref().map_or_else(String::new, |name| format!(" ({})", quoted(name)));
-        self.line(1, format_args!("Architecture: {}{variant}", quoted(&config.architecture)));
+        self.platform(0, &platform_of(config));
         self.line(0, "Image Config:");
         self.execution(&config.config.clone().unwrap_or_default());
+    }
+
+    fn platform(&mut self, depth: usize, platform: &Platform) {
+        self.line(depth, "Platform:");
+        self.field(depth + 1, "OS", &platform.os);
+        self.given(depth + 1, "OS Version", platform.os_version.as_deref());
+        self.keys(depth + 1, "OS Features", &platform.os_features);
+        let variant =
+            platform.variant.as_ref().map_or_else(String::new, |name| format!(" ({})", sentence(name)));
+        self.line(depth + 1, format_args!("Architecture: {}{variant}", quoted(&platform.architecture)));
     }
 
     fn execution(&mut self, execution: &Execution) {
@@ -99,8 +113,8 @@ impl Page {
         self.given(1, "Working Directory", execution.working_dir.as_deref());
         self.list(1, "Environment", &execution.env);
         self.given(1, "Stop Signal", execution.stop_signal.as_deref());
-        self.keys("Exposed Ports", execution.exposed_ports.keys());
-        self.keys("Volumes", execution.volumes.keys());
+        self.keys(1, "Exposed Ports", execution.exposed_ports.keys());
+        self.keys(1, "Volumes", execution.volumes.keys());
         self.pairs(1, "Labels", &execution.labels);
     }
 
@@ -111,11 +125,13 @@ impl Page {
     }
 
     /// Several on one line: a comma within one is a reason for quotes, too.
-    fn keys<'a>(&mut self, name: &str, keys: impl Iterator<Item = &'a Box<str>>) {
-        let keys: Vec<String> =
-            keys.map(|key| if key.contains(',') { in_quotes(key) } else { quoted(key) }).collect();
+    fn keys<'a>(&mut self, depth: usize, name: &str, keys: impl IntoIterator<Item = &'a Box<str>>) {
+        let keys: Vec<String> = keys
+            .into_iter()
+            .map(|key| if key.contains(',') { in_quotes(key) } else { quoted(key) })
+            .collect();
         if !keys.is_empty() {
-            self.line(1, format_args!("{name}: {}", keys.join(", ")));
+            self.line(depth, format_args!("{name}: {}", keys.join(", ")));
         }
     }
 }
