@@ -7,9 +7,12 @@
 //! written in configs and histories, and outputs that scripts read. Better than there: digests are proven, names change
 //! whole, a flag that means nothing here fails, and images of indexes and of Docker's media types are taken too.
 
+mod config;
+mod edit;
 mod gc;
 mod grammar;
 mod help;
+mod history;
 mod image;
 mod init;
 mod list;
@@ -90,6 +93,7 @@ impl Saying {
 
 #[derive(Subcommand)]
 enum Verb {
+    Config(Box<config::Arguments>),
     New(new::Arguments),
     Tag(tag::Arguments),
     Remove(remove::Arguments),
@@ -102,6 +106,7 @@ enum Verb {
 impl Verb {
     fn run(&self, shell: &Shell, cx: &Context<'_>) -> Result<(), Fault> {
         match self {
+            Self::Config(arguments) => config::run(arguments, cx),
             Self::New(arguments) => new::run(arguments, cx),
             Self::Tag(arguments) => tag::run(arguments, cx),
             Self::Remove(arguments) => remove::run(arguments, cx),

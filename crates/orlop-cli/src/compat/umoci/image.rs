@@ -79,8 +79,13 @@ pub fn tag_name(text: OsString) -> Result<Box<str>, BadName> {
     }
 }
 
+/// A path with a colon could not be told from one with a tag.
 fn folder(text: OsString) -> Result<PathBuf, BadName> {
-    if text.is_empty() { Err(BadName::NoFolder) } else { Ok(text.into()) }
+    match text.as_bytes() {
+        [] => Err(BadName::NoFolder),
+        bytes if bytes.contains(&b':') => Err(BadName::Colon),
+        _ => Ok(text.into()),
+    }
 }
 
 /// Why a word names no image.
@@ -88,6 +93,8 @@ fn folder(text: OsString) -> Result<PathBuf, BadName> {
 pub enum BadName {
     #[error("the path of the layout is empty")]
     NoFolder,
+    #[error("the path of the layout has a colon in it")]
+    Colon,
     #[error("{0:?} can be no tag")]
     Tag(String),
 }
@@ -105,6 +112,7 @@ mod tests {
         assert_eq!(parse("a:b:c/d"), image("a", "b:c/d"));
         assert_eq!(parse(""), Err(BadName::NoFolder));
         assert_eq!(parse(":a"), Err(BadName::NoFolder));
+        assert_eq!(folder("a:b".into()), Err(BadName::Colon));
         for tag in ["", "-x", "a b", "a//b", "\u{fc}"] {
             assert_eq!(parse(&format!("a:{tag}")), Err(BadName::Tag(tag.into())), "{tag}");
         }

@@ -4,12 +4,10 @@ use super::image::{self, ImageFlag};
 use crate::environment;
 use crate::flags::Places;
 use clap::Args;
-use orlop::build::{self, Build, Form};
+use orlop::draft::Draft;
 use orlop::spec::config::Execution;
-use orlop::spec::descriptor::Annotations;
-use orlop::spec::edit::Edit;
 use orlop::spec::port::Name;
-use orlop::spec::{Context, Fault};
+use orlop::spec::{Algorithm, Context, Descriptor, Fault};
 
 /// makes an image without layers
 #[derive(Args)]
@@ -24,15 +22,13 @@ pub fn run(arguments: &Arguments, cx: &Context<'_>) -> Result<(), Fault> {
     let places: Places = Places::default();
     // Only `init` makes layouts.
     drop(image::open(&image.layout, &places, cx)?);
-    let blank = Build {
-        base: None,
-        platform: environment::host(),
-        inputs: Vec::new(),
-        edit: Edit { created: Some(super::moment()?), ..Edit::default() },
-        annotations: Annotations::new(),
-        // The specification lets it be absent; readers of what umoci makes know it as an empty object.
-        dialect: Some(Box::new(|draft| draft.config().config = Some(Execution::default()))),
-    };
+    let mut blank = Draft::scratch(environment::host());
+    blank.config().created = Some(super::moment()?.to_string().into());
+    // The specification lets it be absent; readers of what umoci makes know it as an empty object.
+    blank.config().config = Some(Execution::default());
     let sink = places.create(&image::layout(&image.layout), cx)?;
-    build::build(cx, vec![blank], &Form::default(), sink, &[Name::Tag(image.tag.clone())]).map(drop)
+    let root = blank.write(&*sink, Algorithm::default())?;
+    // As the original: whoever changes the machine in the config need not change it here, too.
+    let root = Descriptor { platform: None, ..root };
+    sink.finish(&[(Name::Tag(image.tag.clone()), root)])
 }
