@@ -64,6 +64,14 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// The file system has no locks, as some of other machines.
+    #[error("cannot lock {path}: its file system has no locks")]
+    NoLocks {
+        /// What was to be locked.
+        path: Shown,
+        /// What the system said.
+        source: io::Error,
+    },
     /// A fifo, device, socket or folder where a file was expected. It was not opened for its content.
     #[error("{0} is not a regular file")]
     NotRegular(Shown),
@@ -249,7 +257,17 @@ impl Error {
         const KNOWN: [i32; 3] = [libc::ENOLCK, libc::EOPNOTSUPP, libc::ENOSYS];
         match self {
             Self::Io { source, .. } => source.raw_os_error().is_some_and(|code| KNOWN.contains(&code)),
+            Self::NoLocks { .. } => true,
             _ => false,
+        }
+    }
+
+    /// A lock that was not given.
+    pub(crate) fn lock(path: impl Into<Shown>, source: impl Into<io::Error>) -> Self {
+        match Self::io("lock", path, source) {
+            error if !error.is_unsupported() => error,
+            Self::Io { path, source, .. } => Self::NoLocks { path, source },
+            error => error,
         }
     }
 
@@ -297,7 +315,8 @@ impl Diagnose for Error {
             | Self::Unproven { .. } => Kind::Integrity,
             Self::NoTreeInErofs(source) => source.kind(),
             Self::NoFolderInTree(_) => Kind::NotFound,
-            Self::Owner { .. }
+            Self::NoLocks { .. }
+            | Self::Owner { .. }
             | Self::NoSubordinateIds { .. }
             | Self::NoMapProgram(_)
             | Self::Namespace(_)
@@ -320,6 +339,7 @@ impl Diagnose for Error {
 
     fn hint(&self) -> Option<String> {
         match self {
+            Self::NoLocks { .. } => Some("name a folder on a disk of this machine".into()),
             Self::Unrepresentable { .. } => Some("leave them out with --unrepresentable skip".into()),
             Self::FakerootUnseen => Some(
                 "use a dynamically linked build, or pack the tree with `tar` under fakeroot and build from `tar:FILE` without it"

@@ -55,7 +55,7 @@ fn held(taken: rustix::io::Result<()>, handle: OwnedFd, shown: Shown) -> Result<
         // `EAGAIN`, which is the same number.
         Err(Errno::WOULDBLOCK) => Ok(None),
         Err(Errno::INTR) => Err(Error::Cancelled(Cancelled)),
-        Err(error) => Err(Error::io("lock", shown, error)),
+        Err(error) => Err(Error::lock(shown, error)),
     }
 }
 
@@ -75,7 +75,8 @@ fn take(shown: &Shown, wait: Wait, ask: impl Fn(Wait) -> rustix::io::Result<()>)
 
 /// Locks a file of one's own alone, for as long as it is open.
 pub fn hold(file: &File) -> Result<()> {
-    flock(file, operation(Share::Exclusive, Wait::Yes)).map_err(|error| file.failed("lock", error))
+    flock(file, operation(Share::Exclusive, Wait::Yes))
+        .map_err(|error| Error::lock(file.shown().clone(), error))
 }
 
 fn operation(share: Share, wait: Wait) -> FlockOperation {
@@ -91,6 +92,18 @@ fn operation(share: Share, wait: Wait) -> FlockOperation {
 mod tests {
     use super::*;
     use crate::Dir;
+    use orlop_spec::Diagnose as _;
+
+    #[test]
+    fn a_file_system_without_locks_is_told_as_such_and_a_lock_that_is_refused_is_not() {
+        for code in [Errno::NOLCK, Errno::OPNOTSUPP, Errno::NOSYS] {
+            let error = Error::lock("a/b", code);
+            assert!(error.is_unsupported() && error.to_string().contains("a/b"), "{error}");
+            assert!(error.hint().is_some_and(|hint| hint.contains("disk of this machine")));
+        }
+        let denied = Error::lock("a/b", Errno::ACCESS);
+        assert!(denied.is_denied() && !denied.is_unsupported());
+    }
 
     #[test]
     fn locks_of_bytes_exclude_each_other_and_end_with_their_guard() {

@@ -192,6 +192,9 @@ pub struct IoFailed {
     pub source: io::Error,
 }
 
+/// `Operation not permitted`; `Permission denied` is another number.
+const EPERM: i32 = 1;
+
 impl Diagnose for IoFailed {
     fn kind(&self) -> Kind {
         kind_of_io(&self.source)
@@ -201,6 +204,10 @@ impl Diagnose for IoFailed {
         match self.source.kind() {
             io::ErrorKind::StorageFull => {
                 Some("free some space, or name another folder with --tmpdir".into())
+            }
+            // What no owner may do either: links where there are none, files that a flag protects.
+            io::ErrorKind::PermissionDenied if self.source.raw_os_error() == Some(EPERM) => {
+                Some("run as root; where root may not either, the file system cannot do that, or `lsattr` tells why".into())
             }
             io::ErrorKind::PermissionDenied => Some("run as the owner of that path, or as root".into()),
             _ => None,
@@ -234,6 +241,13 @@ mod tests {
         let back = Fault::io("read x", io::Error::from(fault));
         assert_eq!(back.kind(), Kind::Interrupted);
         assert!(back.downcast_ref::<crate::context::Cancelled>().is_some());
+    }
+
+    #[test]
+    fn only_what_owners_may_do_is_said_to_be_theirs_to_do() {
+        let hint = |code| Fault::io("create x", io::Error::from_raw_os_error(code)).hint().expect("a hint");
+        assert!(hint(EPERM).contains("file system") && !hint(EPERM).contains("owner"));
+        assert!(hint(13).contains("as the owner"));
     }
 
     #[test]
