@@ -43,6 +43,7 @@ fn an_image_without_a_command_is_given_one() {
     assert_eq!(done.code(), Some(1), "{done}");
     assert!(done.err().contains("names no command") && done.err().contains("--cmd /bin/sh"), "{done}");
     assert!(!scratch.path("refused").exists());
+    assert!(!done.err().contains("unpack:"), "it is told before anything is read: {done}");
     let cases: [(&str, &[&str], Value); 4] = [
         ("oci:l:none", &["--cmd", "/bin/sh", "--cmd", "-x y"], json!(["/bin/sh", "-x y"])),
         ("oci:l:both", &["--cmd", "d"], json!(["/e", "d"])),
@@ -55,6 +56,29 @@ fn an_image_without_a_command_is_given_one() {
         assert!(done.success(), "{done}");
         assert_eq!(config(&scratch, &folder)["process"]["args"], args);
     }
+}
+
+/// J7: crun would connect to the socket; a runtime that is started later is told by whoever starts it what to obey.
+#[test]
+fn j7_labels_that_a_runtime_would_obey_are_told() {
+    const OBEYED: &str = "run.oci.pidfd_receiver";
+    let scratch = fixture();
+    let label = format!("{OBEYED}=/run/host.sock");
+    build(&scratch, &["tree", "oci:l:obeyed", "--cmd", "c", "--label", &label, "--label", "plain=x"]);
+    let done = bundle(&scratch, &["oci:l:obeyed", "told"]);
+    assert!(done.success(), "{done}");
+    let warning = done.err().lines().find(|line| line.starts_with("warning:")).unwrap_or_default().to_owned();
+    assert!(
+        warning.contains(OBEYED) && warning.contains("config.json") && !warning.contains("plain"),
+        "{done}"
+    );
+    assert_eq!(
+        config(&scratch, "told")["annotations"][OBEYED],
+        "/run/host.sock",
+        "conversion.md wants it there"
+    );
+    let quiet = bundle(&scratch, &["oci:l:both", "quiet"]);
+    assert!(!quiet.err().contains("warning:"), "{quiet}");
 }
 
 /// A folder `work` of nobody's with a layout: one image runs as 1000:100 and owns a file, all in `oci:layout:app`.

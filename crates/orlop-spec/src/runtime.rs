@@ -149,6 +149,8 @@ pub struct Runtime {
     pub config: Value,
     /// Further groups of the user that the mappings do not hold, so that they were left out.
     pub lost_groups: Vec<u32>,
+    /// Labels that became annotations, and that programs which start containers obey.
+    pub obeyed: Vec<Box<str>>,
 }
 
 impl Runtime {
@@ -156,6 +158,11 @@ impl Runtime {
     pub fn to_bytes(&self) -> Vec<u8> {
         format!("{:#}\n", self.config).into_bytes()
     }
+}
+
+/// Whether there is a command to run: what can be told before the files of an image are there.
+pub fn check(image: &Config, options: &Options) -> Result<(), RuntimeError> {
+    process::command(image.config.as_ref().unwrap_or(&Execution::default()), options).map(drop)
 }
 
 /// Converts an image's config.
@@ -183,7 +190,8 @@ pub fn convert(image: &Config, rootfs: &Rootfs<'_>, options: &Options) -> Result
     if !annotations.is_empty() {
         config["annotations"] = json!(annotations);
     }
-    Ok(Runtime { config: sorted(config), lost_groups })
+    let obeyed = annotation::obeyed(image, options.labels);
+    Ok(Runtime { config: sorted(config), lost_groups, obeyed })
 }
 
 fn sorted(value: Value) -> Value {

@@ -18,8 +18,10 @@ use orlop_fs::owner::Owner;
 use orlop_fs::rooted::read_small;
 use orlop_fs::staging::{Apply, Detail, Durable, Existing, Report, Staging, Written};
 use orlop_layer::TreePath;
+use orlop_layer::path::printable;
 use orlop_layer::tree::{InodeKind, Tree};
 use orlop_spec::Context;
+use orlop_spec::context::Event;
 use orlop_spec::port::Result;
 use orlop_spec::runtime::{self, Rootfs};
 use std::path::Path;
@@ -70,10 +72,13 @@ pub fn bundle(
     how: &Unpack,
     options: &runtime::Options,
 ) -> Result<Unpacked> {
+    runtime::check(image.config(), options)?;
     let mut staging = Staging::create(target, how.existing, apply(cx, how))?;
     let (tree, report) = fill(cx, image, &mut staging)?;
     let root = staging.root().expect("the tree was put together");
     let config = runtime_config(cx, image, &tree, root, options)?;
+    warn_of_obeyed(cx, &config.obeyed);
+    let config = config.to_bytes();
     staging.wrap(ROOTFS, &[(CONFIG, &config)])?;
     staging.publish(how.sync)?;
     Ok(Unpacked { entries: tree.len(), report })
@@ -133,12 +138,23 @@ pub(crate) fn runtime_config(
     tree: &Tree,
     root: &Dir,
     options: &runtime::Options,
-) -> Result<Vec<u8>> {
+) -> Result<runtime::Runtime> {
     let passwd = read_small(root, "/etc/passwd", ACCOUNTS)?;
     let group = read_small(root, "/etc/group", ACCOUNTS)?;
     let link = |path: &[u8]| link_of(tree, path);
     let rootfs = Rootfs { passwd: passwd.as_deref(), group: group.as_deref(), link: &link };
     let runtime = runtime::convert(image.config(), &rootfs, options)?;
     warn_of_lost_groups(cx, &runtime);
-    Ok(runtime.to_bytes())
+    Ok(runtime)
+}
+
+/// Who starts the bundle decides what the image may say to the runtime.
+fn warn_of_obeyed(cx: &Context<'_>, labels: &[Box<str>]) {
+    if !labels.is_empty() {
+        let names = printable(&labels.join(", ")).into_owned();
+        let text = format!(
+            "labels became annotations that runtimes obey: {names}; where the image is not trusted, remove them from {CONFIG}"
+        );
+        cx.observer.event(Event::Warned(text));
+    }
 }

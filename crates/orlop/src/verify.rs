@@ -158,7 +158,7 @@ pub fn folder(
         return Ok(Verified { files, config: Vec::new() });
     };
     let files = meant.compared(cx, &root, owner)?.differences;
-    let expected = runtime_config(cx, image, &*meant.tree(cx)?, &root, runtime)?;
+    let expected = runtime_config(cx, image, &*meant.tree(cx)?, &root, runtime)?.to_bytes();
     Ok(Verified { files, config: config(cx, &outer, &expected)? })
 }
 
@@ -177,7 +177,7 @@ pub fn repair(
     let root = rootfs.as_ref().unwrap_or(&outer);
     store.mend_folder(cx, meant.layers, root, owner, &found.files)?;
     if let (Some(root), false) = (&rootfs, found.config.is_empty()) {
-        let config = runtime_config(cx, image, &*meant.tree(cx)?, root, runtime)?;
+        let config = runtime_config(cx, image, &*meant.tree(cx)?, root, runtime)?.to_bytes();
         outer.remove_all(CONFIG)?;
         let temp = outer.create_temp()?;
         temp.file().write_at(&config, 0)?;

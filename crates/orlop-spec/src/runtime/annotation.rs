@@ -6,6 +6,10 @@ use super::Labels;
 use crate::config::Config;
 use crate::descriptor::Annotations;
 
+/// How annotations begin that crun, runc, Kata and shims for WebAssembly do not only store.
+const OBEYED: [&str; 5] =
+    ["run.oci.", "org.systemd.property.", "org.criu.", "io.katacontainers.", "module.wasm.image/"];
+
 /// Fields of the config under their names, then the labels, which win.
 pub(super) fn of(image: &Config, labels: Labels) -> Annotations {
     let execution = image.config.as_ref();
@@ -32,4 +36,11 @@ pub(super) fn of(image: &Config, labels: Labels) -> Annotations {
     let labelled = execution.filter(|_| labels == Labels::Annotations);
     let labels = labelled.into_iter().flat_map(|execution| execution.labels.clone());
     fields.into_iter().filter_map(named).chain(labels.filter(|(name, _)| !name.is_empty())).collect()
+}
+
+/// The labels that become annotations and are obeyed.
+pub(super) fn obeyed(image: &Config, labels: Labels) -> Vec<Box<str>> {
+    let execution = image.config.as_ref().filter(|_| labels == Labels::Annotations);
+    let names = execution.into_iter().flat_map(|execution| execution.labels.keys());
+    names.filter(|name| OBEYED.iter().any(|word| name.starts_with(word))).cloned().collect()
 }

@@ -65,7 +65,10 @@ impl Diagnose for RuntimeError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::NoCommand => Some("name one with --entrypoint or --cmd, for example --cmd /bin/sh".into()),
+            Self::NoCommand => Some(
+                "name one with --entrypoint or --cmd, for example --cmd /bin/sh, or name it behind the image: `orlop run REF -- /bin/sh`"
+                    .into(),
+            ),
             Self::NotMapped { .. } => Some(
                 "give yourself subordinate ids in /etc/subuid and /etc/subgid, or make and run the bundle as root"
                     .into(),

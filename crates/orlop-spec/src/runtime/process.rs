@@ -72,7 +72,10 @@ pub(super) fn of(
 }
 
 /// Entrypoint and Cmd, one after the other.
-fn command<'a>(execution: &'a Execution, options: &'a Options) -> Result<Vec<&'a str>, RuntimeError> {
+pub(super) fn command<'a>(
+    execution: &'a Execution,
+    options: &'a Options,
+) -> Result<Vec<&'a str>, RuntimeError> {
     let Command { entrypoint, cmd } = &options.command;
     let parts = match (entrypoint, cmd) {
         (Some(_), cmd) => [entrypoint, cmd],

@@ -122,9 +122,11 @@ fn item_65_and_j7_labels_are_data_and_nothing_else() {
 fn j7_no_label_reaches_a_runtime_that_is_started_right_away() {
     let config = r#"{"Cmd":["x"],"Labels":{"run.oci.pidfd_receiver":"/run/host.sock"}}"#;
     let options = |labels| Options { labels, ..Options::default() };
-    let converted = |labels| converted_as(config, &options(labels)).expect("fine").config.to_string();
-    assert!(converted(Labels::Annotations).contains("pidfd_receiver"));
-    assert!(!converted(Labels::LeftOut).contains("pidfd_receiver"));
+    let converted = |labels| converted_as(config, &options(labels)).expect("fine");
+    assert!(converted(Labels::Annotations).config.to_string().contains("pidfd_receiver"));
+    assert_eq!(*converted(Labels::Annotations).obeyed, ["run.oci.pidfd_receiver".into()], "it is told");
+    assert!(!converted(Labels::LeftOut).config.to_string().contains("pidfd_receiver"));
+    assert!(converted(Labels::LeftOut).obeyed.is_empty());
 }
 
 #[test]
