@@ -73,7 +73,7 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     let caller = Caller::current()?;
     let options = arguments.options.runtime(caller.privilege().clone(), command)?;
     let runtime = match &arguments.runtime {
-        Some(path) => Runtime::named(path),
+        Some(path) => Runtime::named(path, &environment::search_path()),
         None => Runtime::choose(&environment::search_path()),
     };
     let place = shell.fetch(&arguments.work, |cx| {

@@ -111,7 +111,10 @@ impl Diagnose for RunError {
             Self::NoRuntime { .. } => {
                 Some("install the package runc or crun, or bubblewrap for less isolation".into())
             }
-            Self::UnknownRuntime(_) | Self::NotAProgram(_) => Some("--runtime /usr/bin/runc".into()),
+            Self::UnknownRuntime(_) => Some("--runtime /usr/bin/runc".into()),
+            Self::NotAProgram(_) => Some(
+                "install the package runc or crun, or name another program: --runtime /usr/bin/runc".into(),
+            ),
             Self::Cannot { .. } => Some("install the package runc or crun".into()),
             Self::NoCgroup => Some("run it as root".into()),
             Self::Foreign { image, .. } => Some(format!(
