@@ -26,10 +26,21 @@ pub fn of(fault: &Fault, arguments: &[OsString], takes: &dyn Fn(&str) -> bool) -
     }
 }
 
+/// Verbs whose last word is nothing that they write.
+const READERS: [&str; 18] = [
+    "inspect", "ls", "digest", "files", "cat", "du", "diff", "tree", "validate", "verify", "run", "mount",
+    "umount", "tag", "untag", "rm", "lock", "fsck",
+];
+
 /// A word without a transport means a registry. Where a layout of that name is there, or where the word is a target
-/// that no registry lets anybody write to, a layout was meant.
+/// that no registry lets anybody write to, a layout was meant. The words of `ostree` are none of these: they are refs,
+/// and images of a remote.
 fn perhaps_layout(arguments: &[OsString]) -> Option<String> {
-    let is_target = |at: usize| at + 1 == arguments.len();
+    let verb = arguments.get(1)?.to_str()?;
+    if verb == "ostree" {
+        return None;
+    }
+    let is_target = |at: usize| at + 1 == arguments.len() && !READERS.contains(&verb);
     let could_be = |(at, word): (usize, &OsString)| {
         let reference = transport::parse(word, Bare::Registry, LoneStream::Refused).ok()?;
         let Transport::Registry(repository) = &reference.transport else { return None };

@@ -191,6 +191,14 @@ fn a_bare_word_that_could_be_a_layout_is_told_how_to_say_so() {
             "{words:?}: {done}"
         );
     }
-    let done = orlop().args(["inspect", "oci:nowhere:t"]).current_dir(scratch.root()).run();
-    assert!(!done.err().contains("for a layout"), "{done}");
+    let others: [&[&str]; 4] = [
+        &["inspect", "oci:nowhere:t"],
+        &["inspect", "new:t"],
+        &["run", "--pull=never", "new:t"],
+        &["ostree", "pull", "--repo=nowhere", "remote", "new:t"],
+    ];
+    for words in others {
+        let done = orlop().args(words).current_dir(scratch.root()).run();
+        assert!(!done.success() && !done.err().contains("for a layout"), "{words:?}: {done}");
+    }
 }
