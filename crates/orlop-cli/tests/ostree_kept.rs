@@ -175,16 +175,14 @@ fn images_and_their_layers_are_listed_and_pruned() {
     assert_eq!(refused.code(), Some(1));
     assert!(refused.err().contains("docker://h.example/base:1"), "{}", refused.err());
 
-    out(
-        &it,
-        &[
-            "ostree",
-            "refs",
-            "--repo=r",
-            "--delete",
-            "ostree/container/image/docker_3A__2F__2F_h_2E_example/app_3A_1",
-        ],
-    );
+    let delete = ["ostree", "refs", "--repo=r", "--delete"];
+    assert!(refused.err().contains("ostree refs --delete"), "{}", refused.err());
+    let rm = run(&it, &["rm", "ostree:r@docker://h.example/app:1"]).run();
+    assert!(rm.code() == Some(64) && rm.err().contains("refs --repo=REPO --delete"), "{rm}");
+    let near = run(&it, &[&delete[..], &["docker://h.example/ap:1"]].concat()).run();
+    assert!(near.code() == Some(2) && near.err().contains("docker://h.example/app:1"), "{near}");
+    out(&it, &[&delete[..], &["docker://h.example/app:1"]].concat());
+    assert_eq!(json(&["images"])["images"].as_array().map(Vec::len), Some(1), "only the one that was named");
     let upper = images[0]["layers"][1]["digest"].clone();
     let foreseen = json(&["layers", "prune", "--dry-run"]);
     assert_eq!(foreseen["layers"][0]["digest"], upper);

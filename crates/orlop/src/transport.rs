@@ -371,6 +371,7 @@ pub fn keep<'a>(reference: &Reference, outside: &Outside<'a>) -> Result<Box<dyn 
             Found::As(transport) => keep(&Reference { transport, ..reference.clone() }, outside),
         },
         Transport::Store => Ok(Box::new(outside.stored()?)),
+        Transport::Ostree { .. } => Err(ONLY_REFS.into()),
         _ => Err(nameless()),
     }
 }
@@ -420,6 +421,11 @@ fn is_kept(reference: &Reference) -> bool {
 const NO_STYLE: Error = Error::Unfit {
     what: "only images that OSTree keeps have their refs in one form or another",
     hint: "leave --ref-style out, or copy to ostree:REPO@docker://NAME:TAG",
+};
+
+const ONLY_REFS: Error = Error::Unfit {
+    what: "a repository of OSTree names what it holds by refs",
+    hint: "change them with orlop ostree refs --repo=REPO --create=REF COMMIT, or orlop ostree refs --repo=REPO --delete NAME",
 };
 
 const NO_TAGS: Error = Error::Unfit {

@@ -266,12 +266,13 @@ fn fill(content: &mut FileReader, buffer: &mut Vec<u8>) -> std::io::Result<bool>
     Ok(true)
 }
 
-/// Cuts `:/SUBPATH` off the name of a commit.
+/// Cuts `:/SUBPATH` off the name of a commit. A slash at its end says that it is a folder, as it must be.
 pub fn split_subpath(name: &str) -> Result<(&str, TreePath), Error> {
-    let Some((commit, path)) = name.split_once(":/") else { return Ok((name, TreePath::root())) };
+    let Some((commit, said)) = name.split_once(":/") else { return Ok((name, TreePath::root())) };
+    let path = said.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(said);
     let is_plain = path.is_empty() || path.split('/').all(|part| is_component(part.as_bytes()));
     let path = TreePath::parse(path.as_bytes()).ok().filter(|_| is_plain);
-    let path = path.ok_or_else(|| RepoError::NoFolder { path: name.into() })?;
+    let path = path.ok_or_else(|| RepoError::NoFolder { path: said.into() })?;
     Ok((commit, path))
 }
 

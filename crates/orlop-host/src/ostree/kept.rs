@@ -53,10 +53,7 @@ impl Kept {
             None => former::find(&repo, name)?.map(|note| (note, Style::Former)),
             own => own,
         };
-        let Some((note, style)) = found else {
-            let known = Names::new(images(&repo)?.into_iter().filter_map(|image| image.name)).near(name);
-            return Err(Error::from(LayersError::NoSuchImage { wanted: name.into(), known }).into());
-        };
+        let Some((note, style)) = found else { return Err(not_among(images(&repo)?, name)) };
         Ok(Self { repo, note, style, workers })
     }
 
@@ -75,6 +72,20 @@ impl Kept {
         let known = Names::new([self.note.root.digest.to_string().into()]);
         Error::from(LayersError::NoSuchImage { wanted: selector.to_string().into(), known }).into()
     }
+}
+
+/// The ref of the image that is kept under a name.
+pub fn spec_of(repo: &Repo, name: &str) -> Result<RefSpec> {
+    let mut images = images(repo)?;
+    match images.iter().position(|image| image.name.as_deref() == Some(name)) {
+        Some(at) => Ok(images.swap_remove(at).spec),
+        None => Err(not_among(images, name)),
+    }
+}
+
+fn not_among(images: Vec<KeptImage>, name: &str) -> Fault {
+    let known = Names::new(images.into_iter().filter_map(|image| image.name)).near(name);
+    Error::from(LayersError::NoSuchImage { wanted: name.into(), known }).into()
 }
 
 /// What is known of the image under a name, or of one by the digest of its manifest or index; `None` where there is none.

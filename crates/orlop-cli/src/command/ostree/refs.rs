@@ -4,14 +4,14 @@ use super::{Outcome, Repository};
 use crate::shell::Shell;
 use clap::Args;
 use orlop::host::ostree::repo::RepoError;
-use orlop::host::ostree::{RefSpec, Repo};
+use orlop::host::ostree::{RefSpec, Repo, kept};
 use orlop::spec::{Context, Fault};
 use std::fmt::Write as _;
 
 /// List refs, give a commit one more, or take some away.
 ///
 /// With a PREFIX only the refs beneath it are listed, without it. The commits of refs that are taken away stay until
-/// `orlop ostree prune`.
+/// `orlop ostree prune`. With --delete, the name of a kept image, as `orlop ostree images` prints it, stands for its ref.
 #[expect(clippy::struct_excessive_bools, reason = "flags, as `ostree refs` has them")]
 #[derive(Args)]
 pub struct Arguments {
@@ -91,14 +91,21 @@ fn delete(cx: &Context<'_>, repo: &Repo, arguments: &Arguments) -> Result<(), Fa
     if arguments.prefixes.iter().any(|prefix| prefix.trim_end_matches('/').is_empty()) {
         return Err(ALL_REFS.into());
     }
+    let prefixes: Vec<String> =
+        arguments.prefixes.iter().map(|prefix| of_image(repo, prefix)).collect::<Result<_, Fault>>()?;
     let transaction = repo.begin(cx)?;
     for (spec, _) in repo.refs()? {
-        if rest_of(&spec, &arguments.prefixes).is_some() {
+        if rest_of(&spec, &prefixes).is_some() {
             transaction.set_ref(&spec, None);
         }
     }
     transaction.finish()?;
     Ok(())
+}
+
+/// The ref of a kept image, where that is what was named: no ref holds two slashes.
+fn of_image(repo: &Repo, name: &str) -> Result<String, Fault> {
+    if name.contains("://") { Ok(kept::spec_of(repo, name)?.to_string()) } else { Ok(name.to_owned()) }
 }
 
 fn create(cx: &Context<'_>, repo: &Repo, name: &RefSpec, arguments: &Arguments) -> Result<(), Fault> {

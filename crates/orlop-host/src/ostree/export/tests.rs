@@ -155,7 +155,10 @@ fn a_subpath_begins_with_a_slash() {
     assert_eq!(split("origin:a/b"), Some(("origin:a/b".into(), "/".into())));
     assert_eq!(split("a:/usr/lib"), Some(("a".into(), "usr/lib".into())));
     assert_eq!(split("origin:a:/"), Some(("origin:a".into(), "/".into())));
+    assert_eq!(split("a:/usr/lib/"), Some(("a".into(), "usr/lib".into())));
     assert_eq!(split("a:/usr//lib"), None);
+    assert_eq!(split("a:/usr//"), None);
+    assert_eq!(split("a://"), None);
     assert_eq!(split("a:/../lib"), None);
 }
 

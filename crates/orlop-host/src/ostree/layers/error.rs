@@ -144,7 +144,9 @@ impl Diagnose for LayersError {
             Self::NoIndexes => {
                 Some("name the manifest of one platform by its digest, or leave --ref-style out".into())
             }
-            Self::InUse { users, .. } => Some(format!("take what uses it away first: {users}")),
+            Self::InUse { users, .. } => Some(format!(
+                "take away first what uses it, {users}: orlop ostree refs --delete --repo=REPO NAME"
+            )),
             Self::NoSuchLayer { .. } => Some("list what there is: orlop ostree layers ls".into()),
             Self::NoSuchImage { known, .. } if !known.is_empty() => Some(format!("it has {known}")),
             _ => None,

@@ -176,7 +176,7 @@ pub enum RepoError {
     #[error("the repository has no summary")]
     NoSummary,
     /// Nothing lies at a path of a commit.
-    #[error("the commit has no folder `{path}`")]
+    #[error("the commit has no folder `{}`", printable(.path))]
     NoFolder {
         /// The path.
         path: String,
@@ -316,7 +316,15 @@ impl Diagnose for RepoError {
             Self::BadParent { .. } | Self::Parents { .. } => Some(
                 "say where it is, or that there is none: `parent` in the group `core` of the config".into(),
             ),
+            Self::NoSuchCommit { name } if name.contains(':') => Some(
+                "list what there is: orlop ostree refs --repo=REPO; a folder of a commit begins with a slash: REF:/FOLDER"
+                    .into(),
+            ),
             Self::NoSuchCommit { .. } => Some("list what there is: orlop ostree refs --repo=REPO".into()),
+            Self::NoFolder { .. } => Some("list what there is: orlop ostree ls -R --repo=REPO REF".into()),
+            Self::Clash { .. } => Some(
+                "name it otherwise, or take the other one away: orlop ostree refs --delete --repo=REPO REF".into(),
+            ),
             Self::Missing { .. } | Self::Damaged { .. } | Self::Malformed { .. } | Self::Deflate { .. } => {
                 Some("find everything that is wrong: orlop ostree fsck --repo=REPO".into())
             }
