@@ -219,10 +219,11 @@ impl<L: Locking> Places<L> {
         self.open_reference(text, reference, cx, Resolve::Fetch, Purpose::Use)
     }
 
-    /// Opens the store for the image that a word means there: a word without a transport is a name of the store.
+    /// Opens the store for the image that a word means there: a word without a transport is a name of the store. Files
+    /// are taken as the image that they become.
     pub fn open_stored<'a>(&'a self, text: &OsStr, cx: &Context<'a>) -> Result<Image<'a>, Fault> {
         let reference = transport::parse(text, Bare::Store, LoneStream::Refused)?;
-        self.open_reference(text, reference, cx, Resolve::Fetch, Purpose::Use)?.image()
+        self.open_made(text, reference, cx, Resolve::Fetch, Purpose::Use)
     }
 
     fn open_reference<'a>(
