@@ -19,7 +19,7 @@ pub use bundle::BundleFlags;
 pub use commit::CommitFlags;
 pub use config::ConfigFlags;
 pub use dividing::Dividing;
-pub use editing::{Editing, HistoryFlags, publication};
+pub use editing::{Editing, HistoryFlags, Publication, publication};
 pub use locked::{Locked, Locking, Unlocked};
 pub use network::{Network, Reach};
 pub use owner::Owners;

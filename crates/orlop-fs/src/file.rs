@@ -3,6 +3,7 @@
 use crate::Result;
 use crate::call;
 use crate::error::{Error, Shown};
+use crate::lock::{self, Lock, Share, Wait};
 use crate::staging::Output;
 use crate::stat::{FileKind, Stat};
 use orlop_spec::port::Spool;
@@ -62,6 +63,13 @@ impl File {
     pub fn try_clone(&self) -> Result<Self> {
         let handle = self.handle.try_clone().map_err(|error| self.failed("open", error))?;
         Ok(Self { handle, path: self.path.clone() })
+    }
+
+    /// Locks the file, as long as the guard lives or this handle. `None` where somebody else holds it and `wait` is
+    /// [`Wait::No`].
+    pub fn lock(&self, share: Share, wait: Wait) -> Result<Option<Lock>> {
+        let handle = self.handle.try_clone().map_err(|error| self.failed("open", error))?;
+        lock::lock(handle, self.path.clone(), share, wait)
     }
 
     /// Reads at a position, whatever the file's own is; fewer bytes only at the end.

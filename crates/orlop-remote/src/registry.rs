@@ -22,6 +22,7 @@ mod outgoing;
 mod push;
 mod referrers;
 mod source;
+mod standing;
 mod tags;
 mod upload;
 mod wide;

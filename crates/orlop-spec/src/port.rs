@@ -9,7 +9,13 @@
 //! - children go before parents; [`Sink::finish`] comes once and last, and is atomic: before it, nobody sees
 //!   a new name; dropping a sink or a writer aborts it and leaves nothing visible;
 //! - a sink never stores a blob that is not what its descriptor says;
-//! - a source gives the bytes that it has; whoever reads them proves them.
+//! - a source gives the bytes that it has; whoever reads them proves them;
+//! - who says what names led to when it read them ([`Seen`]) overwrites nobody's change: a place that cannot hold its names
+//!   while it looks says how far it can.
+
+mod seen;
+
+pub use seen::{Overtaken, Seen, check, check_whole};
 
 use crate::descriptor::Descriptor;
 use crate::diagnose::Fault;
@@ -150,6 +156,11 @@ pub trait Catalog: Source {
     /// The same entries, without the descriptors where telling them costs a question each.
     fn list(&self) -> Result<Vec<(Name, Option<Descriptor>)>> {
         Ok(self.names()?.into_iter().map(|(name, root)| (name, Some(root))).collect())
+    }
+
+    /// The spelling in which the place lists a name: some know a short form as well.
+    fn spelled(&self, name: &Name) -> Result<Name> {
+        Ok(name.clone())
     }
 
     /// Descriptors of manifests whose subject is `digest`.
@@ -344,7 +355,16 @@ pub trait Sink: Send + Sync {
     }
 
     /// Publishes `roots`; once, last, atomic.
-    fn finish(self: Box<Self>, roots: &[(Name, Descriptor)]) -> Result<()>;
+    fn finish(self: Box<Self>, roots: &[(Name, Descriptor)]) -> Result<()> {
+        self.finish_if(roots, &[])
+    }
+
+    /// The same, if every name in `seen` still leads to what it led to. A place that is written anew as a whole
+    /// ([`Rest::Goes`]) must be told everything that was read of it: what came meanwhile would be lost.
+    ///
+    /// # Errors
+    /// [`Overtaken`], and nothing is published.
+    fn finish_if(self: Box<Self>, roots: &[(Name, Descriptor)], seen: &[Seen]) -> Result<()>;
 }
 
 /// What becomes of images that a place held, when a sink is finished.

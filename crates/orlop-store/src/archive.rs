@@ -5,11 +5,12 @@
 //! ```
 //!
 //! Invariant: `index.json` is the last member that orlop writes, so an archive that was cut is no archive; a file
-//! is replaced whole or not at all.
+//! is replaced whole or not at all, and who changes one replaces the one that it read.
 
 mod input;
 pub(crate) mod members;
 pub(crate) mod sink;
+mod standing;
 
 pub use input::Options;
 pub use sink::{ArchiveSink, replaceable};
@@ -26,7 +27,7 @@ use members::Members;
 use orlop_fs::File;
 use orlop_spec::media_type::{Compression, MediaType};
 use orlop_spec::port::{
-    Catalog, Hints, Keeper, Name, Origin, Result, Selector, Sink as _, Source, Sweep, Swept,
+    Catalog, Hints, Keeper, Name, Origin, Result, Seen, Selector, Sink as _, Source, Sweep, Swept,
 };
 use orlop_spec::{AnyDigest, Descriptor, Fault};
 use sink::{Form, blob_name};
@@ -126,13 +127,14 @@ impl OciArchive {
             return Err(Error::NotKept { place: old.members.place().into() }.into());
         };
         let sink = ArchiveSink::at_path(path, Form::Oci, old.members.wrapping(), &self.options)?;
+        let seen = Seen::all(old.index.entries());
         for (digest, size) in old.members.blobs() {
             if wanted(&digest) {
                 let blob = Descriptor::new(MediaType::new(""), digest, size);
                 sink.put(&blob, &*self.origin(&blob)?, &Hints::default())?;
             }
         }
-        sink.finish_with(index)?;
+        sink.finish_with(index, &seen)?;
         let new = Content::read(open_input(path, &self.options)?, path, &self.options)?;
         *self.content.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
         Ok(())

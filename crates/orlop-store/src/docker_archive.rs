@@ -25,7 +25,7 @@ use orlop_spec::document::Parse as _;
 use orlop_spec::index::REF_NAME;
 use orlop_spec::media_type::{Compression, DOCKER_CONFIG, DOCKER_MANIFEST, MediaType};
 use orlop_spec::port::{
-    Catalog, Hints, Keeper, Name, Origin, Result, Selector, Sink as _, Source, Sweep, Swept,
+    Catalog, Hints, Keeper, Name, Origin, Result, Seen, Selector, Sink as _, Source, Sweep, Swept,
 };
 use orlop_spec::{AnyDigest, Config, Descriptor, Digest, Document, Limits, Manifest, json};
 use serde::{Deserialize, Serialize};
@@ -82,6 +82,10 @@ impl DockerArchive {
         ArchiveSink::to_stream(stream, Form::Docker, options)
     }
 
+    pub(crate) fn from_input(input: Input, place: &Path, options: &Options) -> Result<Self> {
+        Ok(Self::new(Content::read(input, place, &options.limits)?, None, options))
+    }
+
     pub(crate) fn from_members(members: Members, path: Option<&Path>, options: &Options) -> Result<Self> {
         Ok(Self::new(Content::of(members, &options.limits)?, path.map(Into::into), options))
     }
@@ -109,7 +113,7 @@ impl DockerArchive {
                 origin => drop(sink.put(&blob, &*origin?, &Hints::default())?),
             }
         }
-        Box::new(sink).finish(roots)?;
+        Box::new(sink).finish_if(roots, &Seen::all(&self.content().entries))?;
         let new = Content::read(open_input(path, &self.options)?, path, &self.options.limits)?;
         *self.content.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
         Ok(())
@@ -144,6 +148,10 @@ impl Source for DockerArchive {
 impl Catalog for DockerArchive {
     fn names(&self) -> Result<Vec<(Name, Descriptor)>> {
         Ok(self.content().entries.clone())
+    }
+
+    fn spelled(&self, name: &Name) -> Result<Name> {
+        Ok(name.tag().map_or(Name::Untagged, name_of))
     }
 
     fn referrers(&self, digest: &AnyDigest) -> Result<Vec<Descriptor>> {
@@ -211,6 +219,12 @@ fn in_full(selector: &Selector) -> Selector {
         Selector::Tag(tag) => Selector::Tag(full_name(tag).map_or_else(|| tag.clone(), Into::into)),
         selector => selector.clone(),
     }
+}
+
+/// The same of what was seen.
+pub(crate) fn seen_in_full(seen: &[Seen]) -> Vec<Seen> {
+    let full = |it: &Seen| Seen { name: it.name.tag().map_or(Name::Untagged, name_of), ..it.clone() };
+    seen.iter().map(full).collect()
 }
 
 /// What an archive holds.

@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::io::{self, Cursor, Read, Write};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use testkit::suites::{self, Again, Holds, Place};
+use testkit::suites::{self, Again, Editors, Holds, Place};
 use testkit::{Scratch, proof, scratch};
 
 /// By this clock everything was made long ago: the year 2100.
@@ -260,6 +260,10 @@ impl Place for Folder {
 
     fn holds(&self) -> Holds {
         Holds::One
+    }
+
+    fn editors(&self) -> Editors {
+        Editors::InTurn
     }
 
     fn again(&self) -> Again {

@@ -26,7 +26,7 @@ use orlop_spec::index::Index;
 use orlop_spec::manifest::Manifest;
 use orlop_spec::media_type::Role;
 use orlop_spec::platform::Platform;
-use orlop_spec::port::{Catalog, Name, Rest, Result, Sink, Source, Transfer};
+use orlop_spec::port::{Catalog, Name, Rest, Result, Seen, Sink, Source, Transfer};
 use orlop_spec::{Algorithm, AnyDigest, Context, Descriptor, Document, Event};
 use std::collections::{HashMap, HashSet};
 
@@ -52,6 +52,8 @@ pub struct Subject<'a> {
     pub platforms: Platforms,
     /// Whether the result goes where it was.
     pub place: Place,
+    /// What its new name led to, where that is the name that it was read by: nobody's change since is overwritten.
+    pub seen: Option<Seen>,
 }
 
 /// Applies `steps`, in their order, to every image that is meant, and publishes the result.
@@ -83,9 +85,9 @@ pub fn edit(
     };
     nodes.iter().try_for_each(|node| work.node(node))?;
     let root = work.stand_in(&subject.root);
-    let mut roots = match (subject.place, to.rest()) {
+    let (mut roots, expected) = match (subject.place, to.rest()) {
         (Place::Same, Rest::Goes) => beside(subject.from, name)?,
-        _ => Vec::new(),
+        _ => (Vec::new(), Vec::from_iter(subject.seen.clone())),
     };
     for (_, other) in &roots {
         graph::walk(cx, subject.from, other, &graph::all)?.into_iter().for_each(|node| work.keep(node));
@@ -93,7 +95,7 @@ pub fn edit(
     work.flush()?;
     let account = work.account;
     roots.push((name.clone(), root.clone()));
-    to.finish(&roots)?;
+    to.finish_if(&roots, &expected)?;
     Ok(Copied { roots: vec![root], account })
 }
 

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! Invariants: an entry's digest, size, type and platform come from what it names; what is not spoken of stays, unknown
-//! fields too. The target gets the index only when it holds all that it names, as in every copy.
+//! fields too. The target gets the index only when it holds all that it names, as in every copy. An index that is changed
+//! where it was takes the place of the one that was read, and of no other.
 
 use crate::copy::{self, Account, Copied};
 use crate::draft;
@@ -19,7 +20,7 @@ use orlop_spec::index::{Index, REF_NAME};
 use orlop_spec::manifest::Manifest;
 use orlop_spec::media_type::{MediaType, OCI_INDEX, Role};
 use orlop_spec::platform::Platform;
-use orlop_spec::port::{Catalog, Name, Rest, Result, Selector, Sink, Source, Transfer};
+use orlop_spec::port::{Catalog, Name, Rest, Result, Seen, Selector, Sink, Source, Transfer};
 use orlop_spec::{Algorithm, AnyDigest, Context, Descriptor, Digest, Document};
 use std::collections::HashSet;
 
@@ -245,22 +246,26 @@ pub enum Place {
 pub struct Edited<'a> {
     /// Holds everything that the index names.
     pub from: &'a dyn Catalog,
+    /// The place that the index was read from.
+    pub at: &'a dyn Catalog,
     /// The index as it was; nothing where it is made.
     pub before: Option<&'a Document<Index>>,
     /// The index as it shall be.
     pub after: Index,
     /// Where it goes.
     pub place: Place,
+    /// What its new name led to, where that is the name that it was read by.
+    pub seen: Option<Seen>,
 }
 
 /// Puts an index, and what it names and the target lacks, into a target. It is printed in the type that it had.
 pub fn publish(cx: &Context<'_>, edited: Edited<'_>, name: &Name, to: Box<dyn Sink + '_>) -> Result<Copied> {
-    let Edited { from, before, mut after, place } = edited;
+    let Edited { from, at, before, mut after, place, seen } = edited;
     let media_type = after.media_type.get_or_insert_with(|| MediaType::new(OCI_INDEX)).clone();
     let is_there = place == Place::Same && to.rest() == Rest::Stays;
-    let mut roots = match (place, to.rest()) {
-        (Place::Same, Rest::Goes) => beside(from, name)?,
-        _ => Vec::new(),
+    let (mut roots, expected) = match (place, to.rest()) {
+        (Place::Same, Rest::Goes) => beside(at, name)?,
+        _ => (Vec::new(), Vec::from_iter(seen)),
     };
     let entries = after.manifests.iter().filter(|entry| !is_there || is_new(before, entry));
     let mut nodes = Vec::new();
@@ -275,7 +280,7 @@ pub fn publish(cx: &Context<'_>, edited: Edited<'_>, name: &Name, to: Box<dyn Si
     draft::put(&*to, &document)?;
     let root = document.descriptor().clone();
     roots.push((name.clone(), root.clone()));
-    to.finish(&roots)?;
+    to.finish_if(&roots, &expected)?;
     Ok(Copied { roots: vec![root], account })
 }
 
@@ -283,9 +288,14 @@ fn is_new(before: Option<&Document<Index>>, entry: &Descriptor) -> bool {
     before.is_none_or(|before| before.manifests.iter().all(|old| old.digest != entry.digest))
 }
 
-/// What else a place holds that is written anew as a whole.
-pub(crate) fn beside(place: &dyn Catalog, name: &Name) -> Result<Vec<(Name, Descriptor)>> {
-    Ok(place.names()?.into_iter().filter(|(other, _)| other != name).collect())
+/// Names and their roots, and what was seen.
+type Beside = (Vec<(Name, Descriptor)>, Vec<Seen>);
+
+/// What else a place holds that is written anew as a whole, and all that was seen there.
+pub(crate) fn beside(place: &dyn Catalog, name: &Name) -> Result<Beside> {
+    let (names, name) = (place.names()?, place.spelled(name)?);
+    let seen = Seen::all(&names);
+    Ok((names.into_iter().filter(|(other, _)| *other != name).collect(), seen))
 }
 
 /// Parses what names an entry: a digest, or a platform.

@@ -21,7 +21,8 @@ use orlop_layer::{Chunk, Entries, Entry, Error as LayerError, Order};
 use orlop_spec::digest::{DiffId, Digest};
 use orlop_spec::edit::Edit;
 use orlop_spec::port::{
-    BlobWriter, Catalog, Hints, LocalFile, Name, Origin, Put, Result, See, Selector, Sink, Source, Unpacked,
+    BlobWriter, Catalog, Hints, LocalFile, Name, Origin, Put, Result, See, Seen, Selector, Sink, Source,
+    Unpacked,
 };
 use orlop_spec::time::Timestamp;
 use orlop_spec::{Algorithm, AnyDigest, Context, Descriptor, Fault, Platform};
@@ -278,7 +279,7 @@ impl Sink for &Documents {
         Ok(Box::new(Nowhere))
     }
 
-    fn finish(self: Box<Self>, _: &[(Name, Descriptor)]) -> Result<()> {
+    fn finish_if(self: Box<Self>, _: &[(Name, Descriptor)], _: &[Seen]) -> Result<()> {
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! A sink that keeps nothing: for doing work only to learn its digests.
 
 use orlop_spec::Descriptor;
-use orlop_spec::port::{BlobWriter, Hints, Name, Origin, Put, Result, Sink};
+use orlop_spec::port::{BlobWriter, Hints, Name, Origin, Put, Result, Seen, Sink};
 use std::io::{self, Write};
 
 /// Takes everything, keeps nothing.
@@ -17,7 +17,7 @@ impl Sink for Nowhere {
         Ok(Box::new(Self))
     }
 
-    fn finish(self: Box<Self>, _: &[(Name, Descriptor)]) -> Result<()> {
+    fn finish_if(self: Box<Self>, _: &[(Name, Descriptor)], _: &[Seen]) -> Result<()> {
         Ok(())
     }
 }

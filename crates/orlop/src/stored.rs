@@ -130,6 +130,15 @@ impl Catalog for Stored<'_> {
         self.store.unreadable()
     }
 
+    fn spelled(&self, name: &Name) -> Result<Name> {
+        let Name::Tag(tag) = name else { return Ok(Name::Untagged) };
+        Ok(match self.meant(&Selector::Tag(tag.clone()))? {
+            Selector::Tag(tag) => Name::Tag(tag),
+            // A digest, or its beginning.
+            _ => Name::Untagged,
+        })
+    }
+
     fn referrers(&self, digest: &AnyDigest) -> Result<Vec<Descriptor>> {
         self.store.referrers(digest)
     }

@@ -8,7 +8,7 @@ use orlop::copy::Platforms;
 use orlop::edit::{self, Step, Subject};
 use orlop::index::Place;
 use orlop::spec::config::History;
-use orlop::spec::port::{Name, Selector, Sink, Unnamed};
+use orlop::spec::port::{Name, Seen, Selector, Sink, Unnamed};
 use orlop::spec::reference::Reference;
 use orlop::spec::time::Timestamp;
 use orlop::spec::{Context, Descriptor, Event, Fault, Platform};
@@ -48,12 +48,12 @@ impl Editing {
             let root = root(&image)?;
             let target = to.as_ref().unwrap_or(image.reference()).clone();
             let sink = self.places.create(&target, cx)?;
-            let (name, place) = publication(&image, to.as_ref(), &*sink)?;
+            let Publication { name, place, seen } = publication(&image, &root, to.as_ref(), &*sink)?;
             let platforms = match &*self.platform {
                 [] => Platforms::All,
                 listed => Platforms::Listed(listed.to_vec()),
             };
-            let subject = Subject { from: image.catalog(), root: root.clone(), platforms, place };
+            let subject = Subject { from: image.catalog(), root: root.clone(), platforms, place, seen };
             let edited = edit::edit(cx, &subject, &steps(cx)?, &name, sink)?;
             let digest = &edited.roots[0].digest;
             if *digest == root.digest {
@@ -77,24 +77,35 @@ const SEVERAL: orlop::Error = orlop::Error::Unfit {
     hint: "name one of them by its digest and say with --to where the changed one goes; `orlop ls` lists them",
 };
 
-/// The name of what is changed, and whether that goes where it was.
+/// Where what is changed goes.
+pub struct Publication {
+    pub name: Name,
+    pub place: Place,
+    /// What the name led to, where it is the one that was read.
+    pub seen: Option<Seen>,
+}
+
+/// Where goes what is made of `root`, which was read.
 pub fn publication(
     image: &Image<'_>,
+    root: &Descriptor,
     to: Option<&Reference>,
     sink: &dyn Sink,
-) -> Result<(Name, Place), Fault> {
-    if let Some(target) = to {
+) -> Result<Publication, Fault> {
+    if let Some(target) = to.filter(|target| *target != image.reference()) {
         let is_same = image.reference().transport == target.transport;
-        return Ok((name_of(target)?, if is_same { Place::Same } else { Place::Other }));
+        let place = if is_same { Place::Same } else { Place::Other };
+        return Ok(Publication { name: name_of(target)?, place, seen: None });
     }
     let name = match image.selector() {
         Selector::Only => image.catalog().name_of(&Selector::Only)?,
-        _ => name_of(image.reference()).map_err(|_| NO_TAG)?,
+        _ => image.catalog().spelled(&name_of(image.reference()).map_err(|_| NO_TAG)?)?,
     };
     if name == Name::Untagged && sink.unnamed() != Unnamed::Nothing {
         return Err(NO_TAG.into());
     }
-    Ok((name, Place::Same))
+    let seen = Some(Seen::of(&name, [root]));
+    Ok(Publication { name, place: Place::Same, seen })
 }
 
 const NO_TAG: orlop::Error = orlop::Error::Unfit {

@@ -5,7 +5,7 @@
 //!                    └──► POST ?mount&from ── 201 ──► mounted
 //!                                    └── 202 ──► upload
 //! put a document:  kept until the end
-//! finish:          manifests by digest, a few at once ──► indexes by digest ──► roots, each under its name
+//! finish:          manifests by digest, a few at once ──► indexes by digest ──► HEAD what was seen ──► roots, each under its name
 //! ```
 //!
 //! Invariant: no document is sent before everything was put, and a root is sent once, under its name. So a run that
@@ -19,7 +19,7 @@ use crate::client::{Client, Payload};
 use orlop_spec::index::Index;
 use orlop_spec::media_type::Role;
 use orlop_spec::network::Access;
-use orlop_spec::port::{BlobWriter, Depth, Hints, Name, Origin, Put, Result, Sink, Spool, Spools};
+use orlop_spec::port::{BlobWriter, Depth, Hints, Name, Origin, Put, Result, Seen, Sink, Spool, Spools};
 use orlop_spec::reference::Repository;
 use orlop_spec::wire::failure::Failure;
 use orlop_spec::wire::{Address, Head, ManifestName, Place, Request, endpoint, header};
@@ -121,7 +121,7 @@ impl<'a> Push<'a> {
     }
 
     /// Sends the documents that wait, roots last.
-    fn publish(&self, roots: &[(Name, Descriptor)]) -> Result<()> {
+    fn publish(&self, roots: &[(Name, Descriptor)], seen: &[Seen]) -> Result<()> {
         let door = self.doors.home()?;
         let documents = std::mem::take(&mut self.state().documents);
         let papers = roots.iter().map(|(name, root)| self.paper(door, &documents, name, root));
@@ -149,7 +149,11 @@ impl<'a> Push<'a> {
             .filter_map(|(name, it)| Some((name, it?)))
             .collect();
         named.sort_by_key(|(_, paper)| place(paper));
-        named.iter().try_for_each(|(name, paper)| self.put_document(door, paper, name))
+        let entities = self.doors.check(door, seen)?;
+        named.iter().try_for_each(|(name, paper)| match entities.iter().find(|(other, _)| other == *name) {
+            Some((_, entity)) => self.put_seen(door, paper, (name, seen), entity),
+            None => self.put_document(door, paper, name),
+        })
     }
 
     /// The document to send for a root; nothing where it stands under its name already.
@@ -187,6 +191,19 @@ impl<'a> Push<'a> {
         self.doors.client.context().cancel.check()?;
         let name = called(name, &paper.descriptor)?;
         let answered = self.doors.put(door, PUSH, &paper.descriptor, &paper.raw, &name)?;
+        self.doors.note_subject(door, &paper.descriptor, &paper.raw, answered)
+    }
+
+    fn put_seen(
+        &self,
+        door: &Door,
+        paper: &Paper,
+        (name, seen): (&Name, &[Seen]),
+        entity: &str,
+    ) -> Result<()> {
+        self.doors.client.context().cancel.check()?;
+        let (document, name) = ((&paper.descriptor, &*paper.raw), called(name, &paper.descriptor)?);
+        let answered = self.doors.put_seen(door, document, (&name, seen), entity)?;
         self.doors.note_subject(door, &paper.descriptor, &paper.raw, answered)
     }
 
@@ -230,8 +247,25 @@ impl Doors<'_> {
         raw: &[u8],
         name: &ManifestName,
     ) -> Result<Answered> {
-        let request =
-            |place: &Place| -> Result<Request> { Ok(place.put_manifest(name, &document.media_type)?) };
+        self.put_if(door, actions, (document, raw), name, None)
+    }
+
+    /// The same, if what stands under the name is still this entity.
+    pub(super) fn put_if(
+        &self,
+        door: &Door,
+        actions: &'static str,
+        (document, raw): (&Descriptor, &[u8]),
+        name: &ManifestName,
+        entity: Option<&str>,
+    ) -> Result<Answered> {
+        let request = |place: &Place| -> Result<Request> {
+            let request = place.put_manifest(name, &document.media_type)?;
+            Ok(match entity {
+                Some(entity) => request.with("If-Match", entity),
+                None => request,
+            })
+        };
         let ask = Ask { payload: Payload::Bytes(raw), ..Ask::new(actions, &request) };
         let (address, head) = self.demand(door, &ask)?.drained();
         is_called(&address, &head, &document.digest)?;
@@ -313,8 +347,8 @@ impl Sink for Push<'_> {
         true
     }
 
-    fn finish(self: Box<Self>, roots: &[(Name, Descriptor)]) -> Result<()> {
-        self.publish(roots)
+    fn finish_if(self: Box<Self>, roots: &[(Name, Descriptor)], seen: &[Seen]) -> Result<()> {
+        self.publish(roots, seen)
     }
 }
 

@@ -5,7 +5,7 @@ use orlop_spec::port::{Catalog, Keeper, Result, Sink};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use testkit::registry::Registry;
-use testkit::suites::{Digests, Place, Sweeper};
+use testkit::suites::{Digests, Editors, Place, Sweeper};
 use testkit::{proof, suites};
 
 /// A repository that nobody has written to.
@@ -36,6 +36,10 @@ impl Place for Fresh {
 
     fn digests(&self) -> Digests {
         Digests::Sha256
+    }
+
+    fn editors(&self) -> Editors {
+        Editors::Unguarded
     }
 
     fn sweeper(&self) -> Sweeper {

@@ -61,7 +61,11 @@ pub(crate) struct Input {
 
 /// Opens what is at a path.
 pub(crate) fn open(path: &Path, options: &Options) -> Result<Input> {
-    let file = File::open(path)?;
+    of(File::open(path)?, options)
+}
+
+/// What an open file is.
+pub(super) fn of(file: File, options: &Options) -> Result<Input> {
     if file.stat()?.kind != FileKind::File {
         return unwrap(file, options);
     }

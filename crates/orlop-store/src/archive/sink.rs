@@ -1,20 +1,21 @@
 //! Writing an archive: blobs as they come, names last.
 
 use super::input::Options;
+use super::standing::{self, Standing};
 use crate::blobs::FileOrigin;
 use crate::docker_archive;
 use crate::error::Error;
 use crate::index_file::IndexFile;
 use crate::layout::{INDEX, MARKER, MARKER_CONTENT};
 use crate::take;
-use orlop_fs::{Dir, File, FileKind, Persist, Temp};
+use orlop_fs::{Dir, File, FileKind, Temp};
 use orlop_layer::codec::Codec;
 use orlop_layer::encode::{Encode, recompress};
 use orlop_layer::tar::{Order, Writer};
 use orlop_layer::{Entry, Kind, Meta, TreePath};
 use orlop_spec::digest::{Algorithm, Hasher};
 use orlop_spec::media_type::Compression;
-use orlop_spec::port::{BlobWriter, Hints, Name, Origin, Put, Rest, Result, Sink};
+use orlop_spec::port::{BlobWriter, Hints, Name, Origin, Put, Rest, Result, Seen, Sink};
 use orlop_spec::{AnyDigest, Descriptor, Fault};
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
@@ -97,23 +98,30 @@ impl Target {
         Ok(Self::Wrapped { plain: options.spool()?, codec, folder, name })
     }
 
-    /// Lets the archive appear, where it has a name.
-    fn end(self, options: &Options) -> Result<()> {
+    /// Lets the archive appear, where it has a name, if what stands there is what was seen.
+    fn end(self, seen: &Standing<'_>) -> Result<()> {
         match self {
             Self::Stream(mut stream) => stream.flush().map_err(|error| Fault::io("write the archive", error)),
-            Self::File { folder, temp, name } => appear(&folder, temp, name),
+            Self::File { folder, temp, name } => appear(&folder, temp, &name, seen),
             Self::Wrapped { plain, codec, folder, name } => {
                 let mut temp = Temp::beside(folder.try_clone()?, &name)?;
-                compress(FileOrigin::whole(plain).into_reader(0), codec, options, &mut temp)?;
-                appear(&folder, temp, name)
+                compress(FileOrigin::whole(plain).into_reader(0), codec, seen.options, &mut temp)?;
+                appear(&folder, temp, &name, seen)
             }
         }
     }
 }
 
-fn appear(folder: &Dir, temp: Temp<'_>, name: Vec<u8>) -> Result<()> {
+fn appear(folder: &Dir, temp: Temp<'_>, name: &[u8], seen: &Standing<'_>) -> Result<()> {
     temp.file().sync_data()?;
-    temp.persist(name, Persist::Replace)?;
+    let held = standing::hold(folder, name, seen)?;
+    if let Err(error) = temp.persist(name, held.how()) {
+        if error.is_exists() {
+            // There was nothing to hold, and somebody made it since.
+            standing::hold(folder, name, seen)?;
+        }
+        return Err(error.into());
+    }
     Ok(folder.sync()?)
 }
 
@@ -176,12 +184,12 @@ impl ArchiveSink {
     }
 
     /// Ends the archive with an `index.json` that exists, as it is.
-    pub(crate) fn finish_with(self, index: &IndexFile) -> Result<()> {
+    pub(crate) fn finish_with(self, index: &IndexFile, seen: &[Seen]) -> Result<()> {
         let listed: Vec<_> = index.entries().to_vec();
-        self.end(&listed, &index.print())
+        self.end(&listed, &index.print(), seen)
     }
 
-    fn end(self, roots: &[(Name, Descriptor)], index: &[u8]) -> Result<()> {
+    fn end(self, roots: &[(Name, Descriptor)], index: &[u8], seen: &[Seen]) -> Result<()> {
         drop(self.output()?);
         let mut output = self.output.into_inner().unwrap_or_else(PoisonError::into_inner);
         output.file(INDEX, index)?;
@@ -189,9 +197,10 @@ impl ArchiveSink {
             let list = docker_archive::write::list(roots, &output.held)?;
             output.file(docker_archive::LIST, &list)?;
         }
+        let standing = Standing { seen, form: self.form, path: &self.place, options: &self.options };
         let failed = |error| Fault::io(format!("write {}", self.place.display()), error);
         let buffered = output.tar.finish()?;
-        buffered.into_inner().map_err(|error| failed(error.into_error()))?.end(&self.options)
+        buffered.into_inner().map_err(|error| failed(error.into_error()))?.end(&standing)
     }
 }
 
@@ -322,7 +331,7 @@ impl Sink for ArchiveSink {
         1
     }
 
-    fn finish(self: Box<Self>, roots: &[(Name, Descriptor)]) -> Result<()> {
+    fn finish_if(self: Box<Self>, roots: &[(Name, Descriptor)], seen: &[Seen]) -> Result<()> {
         for (_, root) in roots {
             if !self.output()?.held.sizes.contains_key(&root.digest) {
                 let path = self.place.join(blob_name(&root.digest));
@@ -333,11 +342,11 @@ impl Sink for ArchiveSink {
             Form::Oci => {
                 let mut index = IndexFile::new();
                 index.publish(roots)?;
-                self.finish_with(&index)
+                self.finish_with(&index, seen)
             }
             Form::Docker => {
                 let index = docker_archive::write::index(roots)?;
-                self.end(roots, &index)
+                self.end(roots, &index, seen)
             }
         }
     }

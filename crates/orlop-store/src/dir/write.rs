@@ -7,7 +7,9 @@ use crate::folder::{self, Made, write_new};
 use crate::reach::{self, Damage};
 use orlop_fs::lock::Share;
 use orlop_fs::{Dir, Lock, temp};
-use orlop_spec::port::{BlobWriter, Hints, Name, Origin, Put, Result, Sink, Unnamed};
+use orlop_spec::port::{
+    self, BlobWriter, Catalog as _, Hints, Name, Origin, Put, Result, Seen, Sink, Unnamed,
+};
 use orlop_spec::{AnyDigest, Descriptor, Digest, Limits};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -73,6 +75,14 @@ impl ExplodedSink {
         Ok(())
     }
 
+    /// The image that is there.
+    fn listed(&self) -> Result<Vec<(Name, Descriptor)>> {
+        if self.folder().try_stat(ROOT)?.is_none() {
+            return Ok(Vec::new());
+        }
+        Exploded::open(&self.path, &self.limits)?.names()
+    }
+
     fn take_back(&self) -> Result<()> {
         self.remove(|name| name != VERSION)?;
         self.folder().remove_file(VERSION)?;
@@ -122,8 +132,10 @@ impl Sink for ExplodedSink {
         self.blobs.begin(hints)
     }
 
-    fn finish(mut self: Box<Self>, roots: &[(Name, Descriptor)]) -> Result<()> {
+    /// Nobody else writes since the sink was made, so it is enough to look before anything is moved.
+    fn finish_if(mut self: Box<Self>, roots: &[(Name, Descriptor)], seen: &[Seen]) -> Result<()> {
         let root = the_only(&self.path, roots)?;
+        port::check_whole(seen, &self.listed()?)?;
         if self.blobs.open(root)?.is_none() {
             return Err(self.blobs.missing(root).into());
         }

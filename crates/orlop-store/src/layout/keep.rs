@@ -14,12 +14,12 @@ impl Keeper for Layout {
     fn assign(&self, name: &Name, root: &Descriptor) -> Result<()> {
         let _no_sweep = self.folder().lock(Share::Shared, Wait::Yes)?;
         self.open_blob(root)?;
-        self.change_index(&mut |index| index.publish(&[(name.clone(), root.clone())]))
+        self.change_index(&mut |index| Ok(index.publish(&[(name.clone(), root.clone())])?))
     }
 
     fn forget(&self, selector: &Selector) -> Result<Vec<Descriptor>> {
         let _no_sweep = self.folder().lock(Share::Shared, Wait::Yes)?;
-        self.change_index(&mut |index| index.forget(self.path(), selector))
+        self.change_index(&mut |index| Ok(index.forget(self.path(), selector)?))
     }
 
     fn sweep(&self, grace: Duration, mode: Sweep) -> Result<Swept> {

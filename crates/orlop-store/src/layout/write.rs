@@ -8,7 +8,7 @@ use crate::index_file::IndexFile;
 use orlop_fs::lock::{Share, Wait};
 use orlop_fs::{Dir, Lock, Persist, temp};
 use orlop_spec::Descriptor;
-use orlop_spec::port::{BlobWriter, Depth, Hints, Name, Origin, Put, Result, Sink};
+use orlop_spec::port::{self, BlobWriter, Depth, Hints, Name, Origin, Put, Result, Seen, Sink};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -105,12 +105,16 @@ impl Sink for LayoutSink {
         self.layout.target().begin(hints)
     }
 
-    fn finish(mut self: Box<Self>, roots: &[(Name, Descriptor)]) -> Result<()> {
+    /// What was seen is looked at under the lock under which the names are written.
+    fn finish_if(mut self: Box<Self>, roots: &[(Name, Descriptor)], seen: &[Seen]) -> Result<()> {
         for (_, root) in roots {
             self.layout.open_blob(root)?;
         }
         self.layout.target().sync()?;
-        self.layout.change_index(&mut |index| index.publish(roots))?;
+        self.layout.change_index(&mut |index| {
+            port::check(seen, index.entries())?;
+            Ok(index.publish(roots)?)
+        })?;
         self.made = Made::Nothing;
         Ok(())
     }
@@ -123,10 +127,7 @@ impl Layout {
     }
 
     /// Reads `index.json`, changes it, and replaces it; nobody's change is lost.
-    pub(super) fn change_index<T>(
-        &self,
-        change: &mut dyn FnMut(&mut IndexFile) -> Result<T, Error>,
-    ) -> Result<T> {
+    pub(super) fn change_index<T>(&self, change: &mut dyn FnMut(&mut IndexFile) -> Result<T>) -> Result<T> {
         let folder = self.folder();
         let _alone = folder.lock_file(MARKER, Share::Exclusive, Wait::Yes)?;
         for _ in 0..ATTEMPTS {

@@ -14,7 +14,7 @@ use orlop_fs::lock::{Share, Wait};
 use orlop_fs::{Dir, Persist};
 use orlop_layer::Time;
 use orlop_spec::document::DocumentError;
-use orlop_spec::port::{Name, Result};
+use orlop_spec::port::{self, Name, Result, Seen};
 use orlop_spec::{Algorithm, AnyDigest, Descriptor, Digest, Fault, Limits, json};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
@@ -145,6 +145,42 @@ impl Names {
         let _alone = self.folder.lock(Share::Exclusive, Wait::Yes)?;
         self.expect(&file, &name, expected)?;
         self.replace(file.as_bytes(), &written(&name, root, origin))
+    }
+
+    /// Lets names stand for roots, if all that was seen is still so; `origin` says where each came from. Nobody sees some
+    /// of them only by what was seen.
+    pub(super) fn publish(
+        &self,
+        roots: &[(Name, Descriptor)],
+        seen: &[Seen],
+        origin: &dyn Fn(&Descriptor) -> Option<String>,
+    ) -> Result<()> {
+        let records: Vec<_> = roots
+            .iter()
+            .map(|(name, root)| {
+                let name = spelled(name, root);
+                (file_of(&name), written(&name, root, origin(root).as_deref()))
+            })
+            .collect();
+        let _alone = self.folder.lock(Share::Exclusive, Wait::Yes)?;
+        port::check(seen, &self.standing(seen)?)?;
+        records.iter().try_for_each(|(file, bytes)| self.replace(file.as_bytes(), bytes))
+    }
+
+    /// What the names that were seen stand for now.
+    fn standing(&self, seen: &[Seen]) -> Result<Vec<(Name, Descriptor)>> {
+        let mut now = Vec::new();
+        for it in seen {
+            match &it.name {
+                Name::Tag(tag) => now.extend(self.get(tag)?),
+                Name::Untagged => {
+                    for root in &it.roots {
+                        now.extend(self.nameless(root)?);
+                    }
+                }
+            }
+        }
+        Ok(now.into_iter().map(|record| (record.name, record.root)).collect())
     }
 
     fn replace(&self, file: &[u8], bytes: &[u8]) -> Result<()> {

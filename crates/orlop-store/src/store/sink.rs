@@ -11,7 +11,6 @@
 use super::arrival::Arrival;
 use super::form::{self, Form, How, KeepBlobs};
 use super::guard::Shelf;
-use super::names::Expected;
 use super::{Options, Store, format};
 use crate::blobs::FileOrigin;
 use crate::error::Error;
@@ -22,7 +21,9 @@ use orlop_layer::{Budget, Codec, Decode, Stages, Verified};
 use orlop_spec::diagnose::{IoFailed, is_full};
 use orlop_spec::digest::DiffId;
 use orlop_spec::media_type::{Compression, Role};
-use orlop_spec::port::{BlobWriter, Depth, Hints, Lender, MadeBy, Name, Origin, Put, Result, Sink, Unnamed};
+use orlop_spec::port::{
+    BlobWriter, Depth, Hints, Lender, MadeBy, Name, Origin, Put, Result, Seen, Sink, Unnamed,
+};
 use orlop_spec::{AnyDigest, Cancel, Descriptor, Diagnose as _, Digest, Fault, Index, Kind, Manifest, graph};
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
@@ -136,7 +137,7 @@ impl StoreSink<'_> {
         Ok(size)
     }
 
-    fn publish(&self, roots: &[(Name, Descriptor)]) -> Result<()> {
+    fn publish(&self, roots: &[(Name, Descriptor)], seen: &[Seen]) -> Result<()> {
         for (position, (name, root)) in roots.iter().enumerate() {
             let is_another = |(other, at): &(Name, Descriptor)| other == name && at.digest != root.digest;
             if name.tag().is_some() && roots[..position].iter().any(is_another) {
@@ -152,11 +153,7 @@ impl StoreSink<'_> {
         } else {
             self.store.blobs.sync()?;
         }
-        for (name, root) in roots {
-            let origin = self.origin_of(root);
-            self.store.names.set(name, root, origin.as_deref(), Expected::Anything)?;
-        }
-        Ok(())
+        self.store.names.publish(roots, seen, &|root| self.origin_of(root))
     }
 
     fn put_layer(
@@ -335,8 +332,9 @@ impl Sink for StoreSink<'_> {
         Ok(Box::new(Begun { sink: self, writing, made_by: hints.made_by }))
     }
 
-    fn finish(self: Box<Self>, roots: &[(Name, Descriptor)]) -> Result<()> {
-        self.publish(roots).map_err(|fault| self.full(fault))
+    /// What was seen is looked at under the lock under which the names are written.
+    fn finish_if(self: Box<Self>, roots: &[(Name, Descriptor)], seen: &[Seen]) -> Result<()> {
+        self.publish(roots, seen).map_err(|fault| self.full(fault))
     }
 }
 
@@ -367,7 +365,7 @@ impl Sink for Unmade {
         true
     }
 
-    fn finish(self: Box<Self>, _: &[(Name, Descriptor)]) -> Result<()> {
+    fn finish_if(self: Box<Self>, _: &[(Name, Descriptor)], _: &[Seen]) -> Result<()> {
         self.no_store()
     }
 }

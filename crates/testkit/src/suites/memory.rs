@@ -2,7 +2,9 @@
 
 use super::Place;
 use orlop_layer::Verified;
-use orlop_spec::port::{BlobWriter, Catalog, Hints, Name, Origin, Put, Result, Selector, Sink, Source};
+use orlop_spec::port::{
+    self, BlobWriter, Catalog, Hints, Name, Origin, Put, Result, Seen, Selector, Sink, Source,
+};
 use orlop_spec::{AnyDigest, Descriptor, Diagnose, Document, Fault, Kind, Manifest};
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -122,9 +124,10 @@ impl Sink for Memory {
         Ok(Box::new(Begun(self, Vec::new())))
     }
 
-    fn finish(self: Box<Self>, roots: &[(Name, Descriptor)]) -> Result<()> {
+    fn finish_if(self: Box<Self>, roots: &[(Name, Descriptor)], seen: &[Seen]) -> Result<()> {
         roots.iter().try_for_each(|(_, root)| self.blob(&root.digest).map(drop))?;
         let mut state = self.state();
+        port::check(seen, &state.names)?;
         for (name, root) in roots {
             match state.names.iter_mut().find(|(other, _)| other == name && *name != Name::Untagged) {
                 Some(entry) => entry.1 = root.clone(),

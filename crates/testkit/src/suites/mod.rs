@@ -54,6 +54,11 @@ pub trait Place {
         Sweeper::Keeper
     }
 
+    /// How those who change names at once are kept apart.
+    fn editors(&self) -> Editors {
+        Editors::AtOnce
+    }
+
     /// A tag in the spelling that comes back.
     fn tag(&self, text: &str) -> Name {
         Name::Tag(text.into())
@@ -67,6 +72,17 @@ pub enum Holds {
     One,
     /// Any number, with names.
     Many,
+}
+
+/// How those who change names at once are kept apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Editors {
+    /// One looks and writes, then the next.
+    AtOnce,
+    /// Nobody opens the place for writing as long as another one has it open.
+    InTurn,
+    /// Not at all: between the last look and the change there is a moment.
+    Unguarded,
 }
 
 /// What images can be named by.

@@ -1,10 +1,13 @@
 //! What a sink must do, and must never do.
 
-use super::{Again, Digests, Fresh, Holds, Place, Sample, describe, first_name, listing, read, root_of};
+use super::{
+    Again, Digests, Editors, Fresh, Holds, Place, Sample, describe, first_name, listing, read, root_of,
+};
 use orlop_spec::media_type::{OCI_LAYER, OCI_MANIFEST};
-use orlop_spec::port::{Hints, Name, Origin, Put, Result, Sink};
-use orlop_spec::{Algorithm, AnyDigest, Descriptor, Fault, Kind};
+use orlop_spec::port::{Hints, Name, Origin, Overtaken, Put, Result, Seen, Sink};
+use orlop_spec::{Algorithm, AnyDigest, Descriptor, Diagnose as _, Fault, Kind};
 use std::io::{self, Read, Write as _};
+use std::sync::Barrier;
 use std::thread;
 
 /// Runs every law of sinks on places of one kind; how many there are.
@@ -24,6 +27,9 @@ pub fn sink(fresh: Fresh<'_>) -> usize {
         blobs_may_arrive_at_once,
         writing_again_adds_or_replaces,
         a_tag_moves,
+        what_was_seen_and_is_so_may_be_replaced,
+        a_change_of_somebody_else_is_not_overwritten,
+        of_editors_at_once_each_lands_or_is_told,
     ];
     for law in laws {
         law(&*fresh());
@@ -216,4 +222,101 @@ fn a_tag_moves(place: &dyn Place) {
     let catalog = place.catalog().expect("it was published");
     assert_eq!(root_of(&*catalog, &name).map_err(|fault| fault.kind()), Ok(two.root.clone()));
     assert_eq!(listing(place), [(name, two.root)]);
+}
+
+/// Puts an image and publishes it, if what was seen is still so.
+fn publish_if(place: &dyn Place, image: &Sample, name: &Name, seen: &[Seen]) -> Result<()> {
+    let sink = opened(place);
+    image.put(&*sink);
+    sink.finish_if(&[(name.clone(), image.root.clone())], seen)
+}
+
+/// What was overtaken; that it was is the law.
+fn overtaken(outcome: Result<()>) -> Overtaken {
+    let fault = outcome.expect_err("somebody else changed it");
+    assert_eq!(fault.kind(), Kind::Other);
+    assert!(fault.hint().is_some_and(|hint| hint.contains("run it again")));
+    fault.downcast_ref::<Overtaken>().unwrap_or_else(|| panic!("{fault}")).clone()
+}
+
+/// The names that a place lists, as they were seen.
+fn seen(place: &dyn Place) -> Vec<Seen> {
+    Seen::all(&listing(place))
+}
+
+fn what_was_seen_and_is_so_may_be_replaced(place: &dyn Place) {
+    let (one, two, name) = (Sample::new("one"), Sample::new("two"), first_name(place));
+    publish_if(place, &one, &name, &[Seen::of(&name, [])]).expect("it was not there");
+    assert_eq!(listing(place), [(name.clone(), one.root.clone())]);
+    publish_if(place, &two, &name, &[Seen::of(&name, [&one.root])]).expect("it is what it was");
+    assert_eq!(listing(place), [(name.clone(), two.root.clone())]);
+    publish_if(place, &two, &name, &[Seen::of(&name, [&two.root])]).expect("nothing changes");
+    two.check(&*place.catalog().expect("it was published"));
+}
+
+fn a_change_of_somebody_else_is_not_overwritten(place: &dyn Place) {
+    let [one, two, mine] = ["one", "two", "mine"].map(Sample::new);
+    let name = first_name(place);
+    let before = vec![Seen::of(&name, [])];
+    one.publish(place, &name);
+    let told = overtaken(publish_if(place, &mine, &name, &before));
+    assert_eq!(
+        (told.name.clone(), told.was, told.now),
+        (name.clone(), vec![], vec![one.root.digest.clone()])
+    );
+    let before = seen(place);
+    // The sink is open already when the other one comes, but where it keeps others out.
+    let early = (place.editors() != Editors::InTurn).then(|| opened(place));
+    two.publish(place, &name);
+    let sink = early.unwrap_or_else(|| opened(place));
+    mine.put(&*sink);
+    let told = overtaken(sink.finish_if(&[(name.clone(), mine.root.clone())], &before));
+    assert_eq!((told.was, told.now), (vec![one.root.digest], vec![two.root.digest.clone()]));
+    assert_eq!(listing(place), [(name.clone(), two.root.clone())]);
+    two.check(&*place.catalog().expect("it stays"));
+    if place.holds() == Holds::Many && place.again() == Again::Replaces {
+        // What would go with the rest was not seen.
+        let second = place.tag("second");
+        let told = overtaken(publish_if(place, &mine, &second, &[Seen::of(&second, [])]));
+        assert_eq!(told.name, name);
+    }
+    publish_if(place, &mine, &name, &seen(place)).expect("run again it goes through");
+}
+
+/// Each begins when all have looked; whoever is told looks again, so in the end every one has had its turn.
+fn of_editors_at_once_each_lands_or_is_told(place: &dyn Place) {
+    const EDITORS: usize = 4;
+    if place.editors() != Editors::AtOnce {
+        return;
+    }
+    let name = first_name(place);
+    let first = Sample::new("first");
+    first.publish(place, &name);
+    let images: Vec<_> = (0..EDITORS).map(|number| Sample::new(&format!("editor {number}"))).collect();
+    let before = seen(place);
+    let outcomes = at_once(place, &name, &images, &before);
+    let landed = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+    assert_eq!(landed, 1, "all had seen the same: {outcomes:?}");
+    let winner = outcomes.iter().position(Result::is_ok).expect("one landed");
+    assert_eq!(listing(place), [(name, images[winner].root.clone())]);
+    outcomes.into_iter().filter(Result::is_err).for_each(|outcome| drop(overtaken(outcome)));
+}
+
+fn at_once(place: &dyn Place, name: &Name, images: &[Sample], before: &[Seen]) -> Vec<Result<()>> {
+    let begin = Barrier::new(images.len());
+    let sinks: Vec<_> = images.iter().map(|image| (image, opened(place))).collect();
+    thread::scope(|threads| {
+        let begun: Vec<_> = sinks
+            .into_iter()
+            .map(|(image, sink)| {
+                let begin = &begin;
+                threads.spawn(move || {
+                    image.put(&*sink);
+                    begin.wait();
+                    sink.finish_if(&[(name.clone(), image.root.clone())], before)
+                })
+            })
+            .collect();
+        begun.into_iter().map(|thread| thread.join().expect("no law is broken in the thread")).collect()
+    })
 }

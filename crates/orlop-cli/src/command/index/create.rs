@@ -57,7 +57,8 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
         };
         let after = change(empty, &Change::Add(entries(cx, &images)?, Clash::Refuse))?;
         let from = several(first, others);
-        let edited = Edited { from: &from, before: None, after, place: Place::Other };
+        let edited =
+            Edited { from: &from, at: first.catalog(), before: None, after, place: Place::Other, seen: None };
         publish(cx, edited, &name, arguments.places.create(&target, cx)?)
     })?;
     shell.published(&target, &published(&target, name.tag(), &copied.roots[0].digest))?;

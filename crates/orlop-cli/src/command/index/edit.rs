@@ -1,7 +1,7 @@
 //! `orlop index add|rm|filter|annotate REF …`
 
 use super::{Sources, annotation, entries, several};
-use crate::flags::{self, Places, Work, platform, publication, published};
+use crate::flags::{self, Places, Publication, Work, platform, publication, published};
 use crate::shell::Shell;
 use clap::Args;
 use orlop::index::{self, Change, Clash, Edited, Which, parse_which, publish};
@@ -127,9 +127,11 @@ impl Subject {
             let after = index::change((*before).clone(), &change)?;
             let target = to.as_ref().unwrap_or(image.reference()).clone();
             let sink = self.places.create(&target, cx)?;
-            let (name, place) = publication(&image, to.as_ref(), &*sink)?;
+            let Publication { name, place, seen } =
+                publication(&image, before.descriptor(), to.as_ref(), &*sink)?;
             let from = several(&image, &further);
-            let edited = Edited { from: &from, before: Some(&before), after, place };
+            let edited =
+                Edited { from: &from, at: image.catalog(), before: Some(&before), after, place, seen };
             let copied = publish(cx, edited, &name, sink)?;
             let line = published(&target, name.tag(), &copied.roots[0].digest);
             Ok((target, line))

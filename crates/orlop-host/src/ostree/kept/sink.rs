@@ -23,7 +23,7 @@ use orlop_layer::{Budget, Error as LayerError, Stages, Verified};
 use orlop_spec::config::Config;
 use orlop_spec::digest::{AnyDigest, DiffId};
 use orlop_spec::media_type::{Layer, Role};
-use orlop_spec::port::{BlobWriter, Depth, Hints, Name, Origin, Put, Result, Sink, Unnamed};
+use orlop_spec::port::{self, BlobWriter, Depth, Hints, Name, Origin, Put, Result, Seen, Sink, Unnamed};
 use orlop_spec::time::Timestamp;
 use orlop_spec::{Context, Descriptor, Document, Event, Fault, Manifest};
 use std::collections::BTreeMap;
@@ -143,7 +143,10 @@ impl<'a> KeptSink<'a> {
         if !all.contains_key(&root.digest) {
             return Err(Error::from(LayersError::NotKept { digest: root.digest.clone() }).into());
         }
-        let documents = all.iter().map(|(digest, (_, bytes))| (digest.clone(), bytes.clone())).collect();
+        // Who changes an image brings only what is new.
+        let before = self.name.as_ref().and_then(|name| self.find(name).transpose()).transpose()?;
+        let mut documents = before.map(|note| note.documents).unwrap_or_default();
+        documents.extend(all.iter().map(|(digest, (_, bytes))| (digest.clone(), bytes.clone())));
         let mut note = ImageNote { root: root.clone(), documents };
         note.forget_others();
         for layer in note.layers() {
@@ -263,14 +266,10 @@ impl Sink for KeptSink<'_> {
 
     fn has(&self, _: &Name, root: &Descriptor, _: Depth) -> Result<bool> {
         let Some(name) = &self.name else { return Ok(false) };
-        let found = match self.style {
-            Style::Bootc => super::find(&self.repo, name)?,
-            Style::Former if root.media_type.role() == Role::Index => {
-                return Err(Error::from(LayersError::NoIndexes).into());
-            }
-            Style::Former => former::find(&self.repo, name)?,
-        };
-        let Some(note) = found else { return Ok(false) };
+        if self.style == Style::Former && root.media_type.role() == Role::Index {
+            return Err(Error::from(LayersError::NoIndexes).into());
+        }
+        let Some(note) = self.find(name)? else { return Ok(false) };
         if note.root.digest != root.digest {
             return Ok(false);
         }
@@ -307,19 +306,23 @@ impl Sink for KeptSink<'_> {
         true
     }
 
-    fn finish(self: Box<Self>, roots: &[(Name, Descriptor)]) -> Result<()> {
-        self.publish(roots).map_err(|fault| unless_full(self.repo.dir().path(), fault))
+    fn finish_if(self: Box<Self>, roots: &[(Name, Descriptor)], seen: &[Seen]) -> Result<()> {
+        self.publish(roots, seen).map_err(|fault| unless_full(self.repo.dir().path(), fault))
     }
 }
 
 impl KeptSink<'_> {
-    fn publish(&self, roots: &[(Name, Descriptor)]) -> Result<()> {
+    /// Those who keep images write their refs one after another, so that each finds what it saw, or not.
+    fn publish(&self, roots: &[(Name, Descriptor)], seen: &[Seen]) -> Result<()> {
         let ([(_, root), others @ ..], Some(name)) = (roots, &self.name) else { return Ok(()) };
         if others.iter().any(|(_, other)| other.digest != root.digest) {
             return Err(Error::from(LayersError::OneImageOnly { count: roots.len() }).into());
         }
         let note = self.note(root)?;
         let transaction = self.repo.begin(&self.cx)?;
+        let refs = self.repo.dir().open_dir("refs").map_err(Error::from)?;
+        let _alone = refs.lock(Share::Exclusive, Wait::Yes).map_err(Error::from)?;
+        port::check_whole(seen, &self.standing(name)?)?;
         if self.style == Style::Former {
             former::put(&transaction, name, &note)?;
             transaction.finish()?;
@@ -340,6 +343,18 @@ impl KeptSink<'_> {
         transaction.set_ref(&self.style.spec_of(name)?, Some(&id));
         transaction.finish()?;
         Ok(())
+    }
+
+    /// The image that is kept under the name.
+    fn standing(&self, name: &str) -> Result<Vec<(Name, Descriptor)>> {
+        Ok(self.find(name)?.into_iter().map(|note| (Name::Untagged, note.root)).collect())
+    }
+
+    fn find(&self, name: &str) -> Result<Option<ImageNote>> {
+        match self.style {
+            Style::Bootc => super::find(&self.repo, name),
+            Style::Former => former::find(&self.repo, name),
+        }
     }
 }
 

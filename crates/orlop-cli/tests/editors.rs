@@ -1,0 +1,99 @@
+//! Two who change one image at once: one wins, the other is told, and nobody's change is lost.
+
+use std::thread;
+use testkit::{Command, Finished, Scratch, orlop, proof, scratch};
+
+const EDITORS: usize = 16;
+
+fn run(it: &Scratch, words: &[&str]) -> Command {
+    orlop().args(words).current_dir(it.root()).env("ORLOP_ROOT", it.path("store"))
+}
+
+/// An index of two platforms in a place of each kind that has names.
+fn places(it: &Scratch) -> Vec<&'static str> {
+    for (tag, platform) in [("amd64", "linux/amd64"), ("arm64", "linux/arm64")] {
+        it.folder(tag);
+        it.file(&format!("{tag}/file"), tag);
+        let target = format!("oci:l:{tag}");
+        run(it, &["build", "--platform", platform, tag, &target, "--created", "2020-01-01T00:00:00Z"]).ok();
+    }
+    run(it, &["ostree", "init", "--repo=r"]).ok();
+    let places = [
+        "oci:l:multi",
+        "oci-archive:a.tar:multi",
+        "docker-archive:d.tar:multi:1",
+        "dir:d",
+        "store:multi",
+        "ostree:r@docker://h.example/multi:1",
+    ];
+    for place in places {
+        run(it, &["index", "create", "oci:l:amd64", "oci:l:arm64", place]).ok();
+    }
+    places.into()
+}
+
+/// What each editor's own annotation is called.
+fn key(editor: usize) -> String {
+    format!("org.example.k{editor}")
+}
+
+/// The editors whose change the index has.
+fn kept(it: &Scratch, place: &str) -> Vec<usize> {
+    let index = run(it, &["inspect", "--raw", place]).ok().out();
+    let index: serde_json::Value = serde_json::from_str(&index).expect("JSON");
+    assert_eq!(index["manifests"].as_array().map(Vec::len), Some(2));
+    (0..EDITORS).filter(|editor| index["annotations"].get(key(*editor)).is_some()).collect()
+}
+
+fn annotate(it: &Scratch, place: &str, editor: usize) -> Finished {
+    run(it, &["index", "annotate", place, &format!("{}=1", key(editor))]).run()
+}
+
+#[test]
+fn of_many_editors_at_once_each_lands_or_is_told() {
+    let it = scratch();
+    let mut told = 0;
+    for place in places(&it) {
+        let outcomes: Vec<Finished> = thread::scope(|threads| {
+            let it = &it;
+            let running: Vec<_> =
+                (0..EDITORS).map(|editor| threads.spawn(move || annotate(it, place, editor))).collect();
+            running.into_iter().map(|editor| editor.join().expect("it ends")).collect()
+        });
+        for done in outcomes.iter().filter(|done| done.code() != Some(0)) {
+            assert_eq!(done.code(), Some(1), "{place}: {done}");
+            assert!(done.err().contains("run it again"), "{place}: {done}");
+            told += 1;
+        }
+        let landed: Vec<usize> = (0..EDITORS).filter(|at| outcomes[*at].code() == Some(0)).collect();
+        assert!(!landed.is_empty(), "{place}: somebody wins");
+        assert_eq!(kept(&it, place), landed, "{place}");
+        // Who was told tries again, alone.
+        for editor in (0..EDITORS).filter(|editor| !landed.contains(editor)) {
+            let done = annotate(&it, place, editor);
+            assert_eq!(done.code(), Some(0), "{place}: {done}");
+        }
+        assert_eq!(kept(&it, place).len(), EDITORS, "{place}");
+    }
+    assert!(told > 0, "no two of them met");
+    proof::ran("editors: many at once, each lands or is told", 6 * EDITORS);
+}
+
+/// What else an archive holds is neither lost nor mixed with what other places hold.
+#[test]
+fn an_archive_keeps_its_own_names_and_gets_no_others() {
+    let it = scratch();
+    places(&it);
+    run(&it, &["build", "--platform", "linux/arm/v7", "arm64", "oci:other:armv7"]).ok();
+    for (place, tag) in [("oci-archive:a.tar", "multi"), ("docker-archive:d.tar", "multi:1")] {
+        let index = format!("{place}:{tag}");
+        let before = tags(&it, place);
+        run(&it, &["index", "add", &index, "oci:other:armv7"]).ok();
+        assert_eq!(tags(&it, place), before, "{place}");
+    }
+}
+
+fn tags(it: &Scratch, place: &str) -> Vec<String> {
+    let listed = run(it, &["ls", place]).ok().out();
+    listed.lines().skip(1).map(|line| line.split(' ').next().unwrap_or_default().to_owned()).collect()
+}
