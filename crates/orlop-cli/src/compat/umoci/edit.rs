@@ -9,7 +9,7 @@ use orlop::copy::Platforms;
 use orlop::edit::{self, Step, Subject};
 use orlop::index::Place;
 use orlop::inspect;
-use orlop::spec::port::Name;
+use orlop::spec::port::{Name, Seen};
 use orlop::spec::{Context, Fault};
 
 /// Where the result goes.
@@ -25,10 +25,14 @@ impl NewTag {
     pub fn edit(&self, image: &Image, steps: &[Box<dyn Step + '_>], cx: &Context<'_>) -> Result<(), Fault> {
         let places: Places = Places::default();
         let from = image::open(&image.layout, &places, cx)?;
-        let root = inspect::root(&*from, &image.selector(), &environment::host())?;
-        let subject = Subject { from: &*from, root, platforms: Platforms::All, place: Place::Same };
         let tag = self.tag.as_ref().unwrap_or(&image.tag);
+        let name = Name::Tag(tag.clone());
+        // Before the image is read, so that a change in between is noticed too.
+        let led = from.resolve(&image.selector())?;
+        let seen = (*tag == image.tag).then(|| Seen::of(&name, &led));
+        let root = inspect::root(&*from, &image.selector(), &environment::host())?;
+        let subject = Subject { from: &*from, root, platforms: Platforms::All, place: Place::Same, seen };
         let to = places.create(&image::layout(&image.layout), cx)?;
-        edit::edit(cx, &subject, steps, &Name::Tag(tag.clone()), to).map(drop)
+        edit::edit(cx, &subject, steps, &name, to).map(drop)
     }
 }
