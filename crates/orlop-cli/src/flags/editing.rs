@@ -116,6 +116,7 @@ const NO_TAG: orlop::Error = orlop::Error::Unfit {
 /// The step of an image's history that tells of a change.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "History")]
+#[expect(clippy::struct_field_names, reason = "they are named as their flags are")]
 pub struct HistoryFlags {
     /// What is noted in the image's history
     #[arg(long, value_name = "TEXT")]
