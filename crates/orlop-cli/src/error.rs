@@ -81,6 +81,9 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// A folder is not what a manifest says.
+    #[error("validation failed: {0} differences found")]
+    NotAsInManifest(usize),
     /// No verb of that name.
     #[error("there is no verb {0:?}")]
     UnknownVerb(String),
@@ -103,6 +106,7 @@ impl Diagnose for Error {
             | Self::UnknownVerb(_) => Kind::Usage,
             Self::NotStored { source, .. } => source.kind(),
             Self::NotLoggedIn(_) => Kind::NotFound,
+            Self::NotAsInManifest(_) => Kind::Differs,
             Self::Output(_) | Self::FolderExists(_) | Self::NotAgreed | Self::NotRun { .. } => Kind::Other,
         }
     }
@@ -137,7 +141,7 @@ impl Diagnose for Error {
             Self::NotStored { source, .. } => source.hint(),
             Self::UnknownFlag(_) => Some("orlop run --help lists the flags; those of the command stand behind the image".into()),
             Self::UnknownVerb(_) => Some("orlop --help lists the verbs".into()),
-            Self::Output(_) | Self::NotAgreed | Self::NotRun { .. } => None,
+            Self::Output(_) | Self::NotAgreed | Self::NotRun { .. } | Self::NotAsInManifest(_) => None,
         }
     }
 }

@@ -152,6 +152,16 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// An owner that the mappings do not hold.
+    #[error("{path} belongs to {uid}:{gid}, which the mappings of owners do not hold")]
+    NotMapped {
+        /// The path in the tree.
+        path: Shown,
+        /// Owner.
+        uid: u32,
+        /// Group.
+        gid: u32,
+    },
     /// A user without a range of ids of its own.
     #[error("{file} gives the user {uid} no subordinate ids")]
     NoSubordinateIds {
@@ -317,6 +327,7 @@ impl Diagnose for Error {
             Self::NoFolderInTree(_) => Kind::NotFound,
             Self::NoLocks { .. }
             | Self::Owner { .. }
+            | Self::NotMapped { .. }
             | Self::NoSubordinateIds { .. }
             | Self::NoMapProgram(_)
             | Self::Namespace(_)

@@ -91,6 +91,17 @@ impl Mappings {
         Ok(Some(Self { users: map("/proc/self/uid_map")?, groups: map("/proc/self/gid_map")? }))
     }
 
+    /// The owner on the host of what belongs to `uid` and `gid` inside; `None` where one of them is not mapped.
+    pub fn outside(&self, uid: u32, gid: u32) -> Option<(u32, u32)> {
+        let across = |runs: &[Mapping], id: u32| {
+            runs.iter().find_map(|run| {
+                let offset = id.checked_sub(run.inside).filter(|offset| *offset < run.count)?;
+                run.outside.checked_add(offset)
+            })
+        };
+        Some((across(&self.users, uid)?, across(&self.groups, gid)?))
+    }
+
     /// The caller alone.
     pub fn of_caller_alone() -> Self {
         let (uid, gid) = privilege::ids();

@@ -19,6 +19,7 @@ mod builder;
 mod children;
 mod compose;
 mod diff;
+mod dirlinks;
 mod id;
 mod listing;
 mod parts;

@@ -97,12 +97,30 @@ pub fn merged(cx: &Context<'_>, image: &Image<'_>) -> Result<Tree> {
     Ok(stack(open(cx, "read", image, &|_, decode| decode(&mut ()))?.trees)?)
 }
 
+/// What becomes of a link to a folder where a layer above has a folder.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DirLinks {
+    /// The folder replaces it, as the specification has it.
+    #[default]
+    Replaced,
+    /// It stays, and what the folder holds goes where it leads.
+    Kept,
+}
+
 /// Stacks the trees of layers, base first; no layers give an empty root.
 pub fn stack(trees: impl IntoIterator<Item = Tree>) -> Result<Tree, LayerError> {
+    stack_by(DirLinks::Replaced, trees)
+}
+
+/// As [`stack`], with or without links that stay.
+pub fn stack_by(links: DirLinks, trees: impl IntoIterator<Item = Tree>) -> Result<Tree, LayerError> {
+    let put = match links {
+        DirLinks::Replaced => Tree::stack,
+        DirLinks::Kept => Tree::stack_through_links,
+    };
     let mut trees = trees.into_iter();
-    let base = trees.next().unwrap_or_default();
-    let base = Tree::default().stack(base)?;
-    trees.try_fold(base, Tree::stack)
+    let base = Tree::default().stack(trees.next().unwrap_or_default())?;
+    trees.try_fold(base, put)
 }
 
 /// Decodes and proves one layer, such as one whose entries are known already.

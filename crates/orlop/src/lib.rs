@@ -56,6 +56,7 @@ pub mod sync;
 pub mod tar_tree;
 pub mod transport;
 pub mod trees;
+pub mod umoci;
 pub mod unpack;
 pub mod validate;
 pub mod verify;

@@ -11,7 +11,7 @@
 
 use crate::image::Image;
 use crate::kept::KeptImage;
-use crate::layers;
+use crate::layers::{self, DirLinks};
 use crate::run::{ACCOUNTS, warn_of_lost_groups};
 use orlop_fs::Dir;
 use orlop_fs::owner::Owner;
@@ -90,9 +90,9 @@ fn apply<'a>(cx: &Context<'a>, how: &Unpack) -> Apply<'a> {
         owner: how.owner,
         detail: how.detail,
         subdir: how.subdir.clone(),
-        layer_of: None,
         observer,
         cancel,
+        ..Apply::default()
     }
 }
 
@@ -100,12 +100,17 @@ fn apply<'a>(cx: &Context<'a>, how: &Unpack) -> Apply<'a> {
 fn fill(cx: &Context<'_>, image: &Image<'_>, staging: &mut Staging<'_>) -> Result<(Tree, Report)> {
     match KeptImage::open(cx, image)? {
         Some(kept) => kept.plant(cx, staging),
-        None => decode(cx, image, staging),
+        None => decode(cx, image, staging, DirLinks::Replaced),
     }
 }
 
 /// Decodes the layers into the staging and puts the merged tree together.
-fn decode(cx: &Context<'_>, image: &Image<'_>, staging: &mut Staging<'_>) -> Result<(Tree, Report)> {
+pub(crate) fn decode(
+    cx: &Context<'_>,
+    image: &Image<'_>,
+    staging: &mut Staging<'_>,
+    links: DirLinks,
+) -> Result<(Tree, Report)> {
     let written: Mutex<Vec<(u16, Written)>> = Mutex::default();
     let opened = layers::open(cx, "unpack", image, &|layer, decode| {
         let mut writer = staging.layer(layer)?;
@@ -114,7 +119,7 @@ fn decode(cx: &Context<'_>, image: &Image<'_>, staging: &mut Staging<'_>) -> Res
         written.lock().expect("no holder panics").push((layer, finished));
         Ok(())
     })?;
-    let merged = layers::stack(opened.trees)?;
+    let merged = layers::stack_by(links, opened.trees)?;
     let mut written = written.into_inner().expect("no holder panics");
     written.sort_by_key(|(layer, _)| *layer);
     let written: Vec<Written> = written.into_iter().map(|(_, written)| written).collect();

@@ -16,10 +16,13 @@ mod history;
 mod image;
 mod init;
 mod list;
+mod mapping;
 mod new;
+mod raw;
 mod remove;
 mod stat;
 mod tag;
+mod unpack;
 
 use crate::flags::{ProgressStyle, Work};
 use crate::report::{self, Code, Style};
@@ -94,6 +97,7 @@ impl Saying {
 #[derive(Subcommand)]
 enum Verb {
     Config(Box<config::Arguments>),
+    Unpack(unpack::Arguments),
     New(new::Arguments),
     Tag(tag::Arguments),
     Remove(remove::Arguments),
@@ -101,12 +105,16 @@ enum Verb {
     Gc(gc::Arguments),
     Init(init::Arguments),
     List(list::Arguments),
+    /// single steps of what the other verbs do
+    #[command(subcommand)]
+    Raw(raw::Raw),
 }
 
 impl Verb {
     fn run(&self, shell: &Shell, cx: &Context<'_>) -> Result<(), Fault> {
         match self {
             Self::Config(arguments) => config::run(arguments, cx),
+            Self::Unpack(arguments) => unpack::run(arguments, cx),
             Self::New(arguments) => new::run(arguments, cx),
             Self::Tag(arguments) => tag::run(arguments, cx),
             Self::Remove(arguments) => remove::run(arguments, cx),
@@ -114,6 +122,7 @@ impl Verb {
             Self::Gc(arguments) => gc::run(arguments, cx),
             Self::Init(arguments) => init::run(arguments, cx),
             Self::List(arguments) => list::run(arguments, shell, cx),
+            Self::Raw(raw) => raw.run(shell, cx),
         }
     }
 }

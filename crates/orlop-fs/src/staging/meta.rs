@@ -3,7 +3,7 @@
 //! Law: the owner comes first, because a change of owner takes setuid bits and capabilities away; then
 //! attributes, while the mode still lets the owner write; then the mode; the time last.
 
-use super::{Apply, Detail};
+use super::{Apply, Detail, SetId};
 use crate::call;
 use crate::error::Error;
 use crate::loss::{LossKind, Losses};
@@ -96,7 +96,18 @@ impl<'a> Setter<'a> {
 
     /// Whether a file must not run as its owner: that would be the caller, of whom the image knows nothing.
     fn takes_set_id(&self, meta: &Meta) -> bool {
-        !self.apply.owner.is_set() && meta.mode & SET_ID != 0
+        !self.apply.owner.is_set() && meta.mode & SET_ID != 0 && self.apply.set_id == SetId::Taken
+    }
+
+    /// Whom a file is given to, where owners are set.
+    fn owner(&self, path: &[u8], meta: &Meta) -> Result<Option<(u32, u32)>> {
+        let (uid, gid) = (meta.uid, meta.gid);
+        if !self.apply.owner.is_set() {
+            return Ok(None);
+        }
+        let Some(ids) = self.apply.ids else { return Ok(Some((uid, gid))) };
+        let outside = ids.outside(uid, gid);
+        outside.map(Some).ok_or_else(|| Error::NotMapped { path: path.into(), uid, gid })
     }
 
     /// Everything about a new file but its time, which the last write would change.
@@ -107,8 +118,8 @@ impl<'a> Setter<'a> {
         meta: &Meta,
         mode: Option<u16>,
     ) -> Result<()> {
-        if self.apply.owner.is_set() && (meta.uid, meta.gid) != self.caller {
-            set_owner(path, meta, |uid, gid| call::chown(file, uid, gid))?;
+        if let Some(owner) = self.owner(path, meta)?.filter(|owner| *owner != self.caller) {
+            set_owner(path, owner, |uid, gid| call::chown(file, uid, gid))?;
         }
         let handle = Handle::Open(file);
         self.xattrs(path, meta, &handle)?;
@@ -127,8 +138,8 @@ impl<'a> Setter<'a> {
     /// Everything about a folder; only what differs is set.
     pub(super) fn folder(&mut self, folder: BorrowedFd<'_>, path: &[u8], meta: &Meta) -> Result<()> {
         let is = Stat::from(fs::fstat(folder).map_err(failed("look at", path))?);
-        if self.apply.owner.is_set() && (meta.uid, meta.gid) != (is.uid, is.gid) {
-            set_owner(path, meta, |uid, gid| call::chown(folder, uid, gid))?;
+        if let Some(owner) = self.owner(path, meta)?.filter(|owner| *owner != (is.uid, is.gid)) {
+            set_owner(path, owner, |uid, gid| call::chown(folder, uid, gid))?;
         }
         self.xattrs(path, meta, &Handle::Open(folder))?;
         let mode = self.folder_mode(meta);
@@ -163,8 +174,8 @@ impl<'a> Setter<'a> {
 
     /// Owner and attributes of what cannot be opened.
     fn named(&mut self, at: BorrowedFd<'_>, name: &[u8], path: &[u8], meta: &Meta) -> Result<()> {
-        if self.apply.owner.is_set() && (meta.uid, meta.gid) != self.caller {
-            set_owner(path, meta, |uid, gid| call::chown_at(at, name, uid, gid))?;
+        if let Some(owner) = self.owner(path, meta)?.filter(|owner| *owner != self.caller) {
+            set_owner(path, owner, |uid, gid| call::chown_at(at, name, uid, gid))?;
         }
         if self.record(meta).is_some() {
             let why = "only files and folders can hold a record of it";
@@ -261,13 +272,12 @@ fn is_refusal(error: Errno) -> bool {
     )
 }
 
-fn set_owner(path: &[u8], meta: &Meta, set: impl Fn(u32, u32) -> rustix::io::Result<()>) -> Result<()> {
-    set(meta.uid, meta.gid).map_err(|source| Error::Owner {
-        path: path.into(),
-        uid: meta.uid,
-        gid: meta.gid,
-        source: source.into(),
-    })
+fn set_owner(
+    path: &[u8],
+    (uid, gid): (u32, u32),
+    set: impl Fn(u32, u32) -> rustix::io::Result<()>,
+) -> Result<()> {
+    set(uid, gid).map_err(|source| Error::Owner { path: path.into(), uid, gid, source: source.into() })
 }
 
 pub(super) fn failed(action: &'static str, path: &[u8]) -> impl Fn(Errno) -> Error {

@@ -40,6 +40,7 @@ pub use repair::{Repaired, repair};
 use crate::error::Error;
 use crate::lock::Lock;
 use crate::loss::Losses;
+use crate::namespace::Mappings;
 use crate::overlay::Flavour;
 use crate::owner::Owner;
 use crate::{Dir, Result, call};
@@ -87,6 +88,16 @@ pub enum Detail {
     Reduced,
 }
 
+/// What becomes of bits that make a program run as its owner, where that is the caller and not the owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum SetId {
+    /// They are taken away, and recorded where owners are.
+    #[default]
+    Taken,
+    /// They stay. For targets that nobody else can enter.
+    Kept,
+}
+
 /// How a tree is put on the disk.
 #[derive(Clone)]
 pub struct Apply<'a> {
@@ -94,6 +105,10 @@ pub struct Apply<'a> {
     pub owner: Owner,
     /// How much comes to be; owners are the caller's where it is reduced.
     pub detail: Detail,
+    /// Whom files belong to for whom the tree has them belong to, where owners are set; as the tree has them without it.
+    pub ids: Option<&'a Mappings>,
+    /// What becomes of bits that make a program run as its owner.
+    pub set_id: SetId,
     /// The folder of the tree that becomes the root; all of it where this is the root.
     pub subdir: TreePath,
     /// Whose attributes an overlay will read that has the tree as a layer: those of the image are escaped. Else they are
@@ -111,7 +126,16 @@ static NEVER: Cancel = Cancel::new();
 impl Default for Apply<'_> {
     fn default() -> Self {
         let (owner, detail) = (Owner::Exact, Detail::Full);
-        Self { owner, detail, subdir: TreePath::root(), layer_of: None, observer: &(), cancel: &NEVER }
+        Self {
+            owner,
+            detail,
+            ids: None,
+            set_id: SetId::Taken,
+            subdir: TreePath::root(),
+            layer_of: None,
+            observer: &(),
+            cancel: &NEVER,
+        }
     }
 }
 
@@ -207,6 +231,11 @@ impl<'a> Staging<'a> {
         ready.place = (self.folder.try_clone()?, b"out".to_vec());
         ready.outer = Some(outer);
         Ok(())
+    }
+
+    /// The folder that the root was wrapped into, before it is published.
+    pub fn wrapping(&self) -> Option<&Dir> {
+        self.ready.as_ref().and_then(|ready| ready.outer.as_ref())
     }
 
     fn top(&self, merged: &Tree) -> Result<InodeId> {

@@ -4,6 +4,7 @@ use orlop_layer::path::{PathError, escape};
 use orlop_spec::Kind;
 use orlop_spec::json::JsonError;
 use std::io;
+use std::path::PathBuf;
 
 /// What can be wrong with a bundle of umoci.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +25,21 @@ pub enum UmociError {
     /// Removed files stand in the tree as an overlay wants them.
     #[error("the bundle has whiteouts of an overlay in its tree, which are not read")]
     OverlayWhiteouts,
+    /// Files that are the caller's cannot be somebody else's.
+    #[error(
+        "without root's rights files belong to {what} {caller}, and root of the container is mapped to {mapped}"
+    )]
+    NotTheCaller {
+        /// `user` or `group`.
+        what: &'static str,
+        /// Whom files belong to.
+        caller: u32,
+        /// Whom they should belong to.
+        mapped: u32,
+    },
+    /// The bundle has such a file already.
+    #[error("{} is there already", .0.display())]
+    Exists(PathBuf),
     /// An owner that the mappings of the bundle do not hold.
     #[error("`{path}` belongs to {what} {id}, which the mappings of the bundle do not hold")]
     NotMapped {
@@ -41,7 +57,8 @@ impl UmociError {
         match self {
             Self::Mtree(error) => error.kind(),
             Self::Meta(_) | Self::Version(_) | Self::FromNothing => Kind::Integrity,
-            Self::OverlayWhiteouts | Self::NotMapped { .. } => Kind::Other,
+            Self::OverlayWhiteouts | Self::NotMapped { .. } | Self::Exists(_) => Kind::Other,
+            Self::NotTheCaller { .. } => Kind::Usage,
         }
     }
 }

@@ -139,6 +139,7 @@ impl Maker<'_> {
             layer_of: (self.backend == Backend::Skeleton).then_some(flavour(self.backend)),
             observer: self.observer,
             cancel: self.cx.cancel,
+            ..Apply::default()
         };
         let path = stat::real_path(folder.path())?.join(ROOT);
         let mut staging = Staging::create(path, Existing::Refuse, apply)?;

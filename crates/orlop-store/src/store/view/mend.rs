@@ -54,7 +54,7 @@ impl Store {
         let layer_of = (backend == Backend::Skeleton).then_some(make::flavour(backend));
         let subdir = TreePath::root();
         let (detail, observer, cancel) = (Detail::Full, cx.observer, cx.cancel);
-        let apply = Apply { owner, detail, subdir, layer_of, observer, cancel };
+        let apply = Apply { owner, detail, subdir, layer_of, observer, cancel, ..Apply::default() };
         let supply = Objects { store: self, rendered: &rendered, backend };
         Ok(repair(folder, &rendered.tree, differences, &supply, &apply)?)
     }

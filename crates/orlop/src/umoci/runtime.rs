@@ -1,0 +1,101 @@
+//! The `config.json` of umoci's bundles: made as for every bundle, but that a command and a terminal are never missing, as
+//! its users know it, and that root may map owners too.
+
+use crate::image::Image;
+use crate::run::{ACCOUNTS, warn_of_lost_groups};
+use orlop_fs::rooted::{link, read_small};
+use orlop_fs::{Dir, Persist, Temp};
+use orlop_host::umoci::meta::{MapOptions, Rootless};
+use orlop_spec::config::Config;
+use orlop_spec::port::Result;
+use orlop_spec::runtime::{
+    self, Command, IdMapping, Options, Privilege, Process, Rootfs, Runtime, RuntimeError, Terminal,
+};
+use orlop_spec::{Context, Event};
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// What runs where the image names nothing.
+const SHELL: &str = "sh";
+
+/// The bytes of `config.json`. Without a root filesystem, a user that only it could tell is root.
+pub fn config(
+    cx: &Context<'_>,
+    image: &Image<'_>,
+    root: Option<&Dir>,
+    map: &MapOptions,
+    open_files: Option<u64>,
+) -> Result<Vec<u8>> {
+    let account = |path: &str| root.map_or(Ok(None), |root| read_small(root, path, ACCOUNTS));
+    let (passwd, group) = (account("/etc/passwd")?, account("/etc/group")?);
+    let link = |path: &[u8]| link(root?, path);
+    let rootfs = Rootfs { passwd: passwd.as_deref(), group: group.as_deref(), link: &link };
+    let mut options = options(image.config(), map, open_files);
+    let converted = match runtime::convert(image.config(), &rootfs, &options) {
+        Err(error) if is_root_instead(&error, root) => {
+            cx.observer.event(Event::Warned(format!("{error}; config.json names root instead")));
+            options.process.user = Some("0".into());
+            runtime::convert(image.config(), &rootfs, &options)
+        }
+        converted => converted,
+    };
+    let mut runtime = converted?;
+    warn_of_lost_groups(cx, &runtime);
+    if map.rootless == Rootless::No && !(map.users.is_empty() && map.groups.is_empty()) {
+        put_maps(&mut runtime, map);
+    }
+    Ok(runtime.to_bytes())
+}
+
+/// Writes such a file; what has the name is replaced in one step.
+pub fn write(path: &Path, config: &[u8]) -> Result<()> {
+    let (folder, name) = orlop_store::archive::replaceable(path)?;
+    let temp = Temp::beside(folder, &name)?;
+    temp.file().write_at(config, 0)?;
+    temp.file().set_mode(0o644)?;
+    temp.persist(name, Persist::Replace)?;
+    Ok(())
+}
+
+/// A bundle can be made of what cannot run as it is: the user may edit the file.
+fn is_root_instead(error: &RuntimeError, root: Option<&Dir>) -> bool {
+    match error {
+        RuntimeError::NotMapped { .. } => true,
+        RuntimeError::UnknownUser(_) | RuntimeError::UnknownGroup(_) => root.is_none(),
+        _ => false,
+    }
+}
+
+fn options(image: &Config, map: &MapOptions, open_files: Option<u64>) -> Options {
+    let privilege = match map.rootless {
+        Rootless::Yes => Privilege::Rootless { users: map.users.clone(), groups: map.groups.clone() },
+        Rootless::No => Privilege::Root,
+    };
+    let execution = image.config.as_ref();
+    let words = |words: Option<&Option<Vec<Box<str>>>>| {
+        words.and_then(Option::as_ref).is_some_and(|words| !words.is_empty())
+    };
+    let is_silent = !words(execution.map(|it| &it.entrypoint)) && !words(execution.map(|it| &it.cmd));
+    let cmd = is_silent.then(|| vec![SHELL.into()]);
+    Options {
+        privilege,
+        command: Command { entrypoint: None, cmd },
+        open_files,
+        process: Process { terminal: Terminal::Yes, ..Process::default() },
+        ..Options::default()
+    }
+}
+
+/// A namespace of users for a container that root starts.
+fn put_maps(runtime: &mut Runtime, map: &MapOptions) {
+    let linux = &mut runtime.config["linux"];
+    if let Some(namespaces) = linux["namespaces"].as_array_mut() {
+        namespaces.push(json!({ "type": "user" }));
+    }
+    let ids = |ids: &[IdMapping]| -> Value {
+        let one = |it: &IdMapping| json!({ "containerID": it.container, "hostID": it.host, "size": it.size });
+        ids.iter().map(one).collect()
+    };
+    linux["gidMappings"] = ids(&map.groups);
+    linux["uidMappings"] = ids(&map.users);
+}
