@@ -78,6 +78,9 @@ pub enum MtreeError {
     /// There is no line for the root.
     #[error("the manifest has no line for its root, `.`")]
     Rootless,
+    /// A line does not say what it is about, or where a link points.
+    #[error("the manifest does not say what `{0}` is")]
+    Kindless(String),
     /// The paths are more, or longer, than is allowed.
     #[error("the manifest has more than {0} bytes of paths")]
     TooManyPaths(u64),
@@ -94,7 +97,7 @@ impl MtreeError {
         match self {
             Self::Line { wrong: Wrong::TooLong | Wrong::TooMany | Wrong::TooDeep, .. }
             | Self::TooManyPaths(_) => Kind::Limit,
-            Self::Line { .. } | Self::Rootless => Kind::Integrity,
+            Self::Line { .. } | Self::Rootless | Self::Kindless(_) => Kind::Integrity,
             Self::Keyword(_) => Kind::Usage,
             Self::Unreadable(_) => Kind::Other,
         }

@@ -12,6 +12,7 @@
 mod compare;
 mod facts;
 mod read;
+mod snapshot;
 mod vis;
 mod write;
 
