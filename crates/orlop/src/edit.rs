@@ -39,6 +39,16 @@ pub trait Step: Sync {
     fn keeps_meaning(&self) -> bool {
         false
     }
+
+    /// Changes an index, whose images were changed before.
+    fn index(&self, _: &Context<'_>, _: &mut Index) -> Result<()> {
+        Ok(())
+    }
+
+    /// By which algorithm the documents are named that are written, where not as those that they stand for.
+    fn algorithm(&self) -> Option<Algorithm> {
+        None
+    }
 }
 
 /// What is edited.
@@ -187,7 +197,7 @@ impl Work<'_> {
         }
         let old = manifest.descriptor();
         let platform = platform_of(revision.config());
-        let (config, new) = revision.print();
+        let (config, new) = revision.print(self.algorithm_for(old));
         self.write(&config, &manifest.config)?;
         self.write(&new, old)?;
         if new.descriptor().digest != old.digest {
@@ -212,15 +222,21 @@ impl Work<'_> {
             *child = self.stand_in(child);
             self.follow(child);
         }
+        self.steps.iter().try_for_each(|step| step.index(self.cx, &mut value))?;
         if value.manifests != index.manifests {
             value.media_type.get_or_insert_with(|| old.media_type.clone());
         }
-        let new = index.revised(value, old.media_type.clone(), algorithm_of(old));
+        let media_type = value.media_type.clone().unwrap_or_else(|| old.media_type.clone());
+        let new = index.revised(value, media_type, self.algorithm_for(old));
         self.write(&new, old)?;
         if new.descriptor().digest != old.digest {
             self.replaced.insert(old.digest.clone(), (new.descriptor().clone(), None));
         }
         Ok(())
+    }
+
+    fn algorithm_for(&self, old: &Descriptor) -> Algorithm {
+        self.steps.iter().rev().find_map(|step| step.algorithm()).unwrap_or_else(|| algorithm_of(old))
     }
 
     /// Puts a document that stands for `old`, after what it names.

@@ -121,7 +121,8 @@ pub fn platform_of(config: &Config) -> Platform {
     }
 }
 
-fn layer(blob: &Descriptor, diff_id: DiffId) -> Result<Layer<'_>> {
+/// A layer by its descriptor; an error where it cannot be unpacked.
+pub(crate) fn layer(blob: &Descriptor, diff_id: DiffId) -> Result<Layer<'_>> {
     blob.prove_data()?;
     match blob.media_type.role() {
         Role::Layer(form) => Ok(Layer { blob, diff_id, compression: form.compression }),

@@ -7,7 +7,7 @@ use orlop_layer::decode::{self, Decode, Stages, Visit, decode};
 use orlop_layer::tree::Tree;
 use orlop_layer::{Budget, Error as LayerError, Verified};
 use orlop_spec::media_type::Compression;
-use orlop_spec::port::{Result, See, Unpacked};
+use orlop_spec::port::{Result, See, Source, Unpacked};
 use orlop_spec::{Context, Event, Fault};
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read};
@@ -69,21 +69,42 @@ pub(crate) fn open_those(
     cx: &Context<'_>,
     phase: &'static str,
     image: &Image<'_>,
+    order: Vec<u16>,
+    sum: &Sum,
+    each: Each<'_>,
+) -> Result<Vec<Option<(Tree, u64)>>> {
+    let layers: Vec<Placed<'_>> =
+        image.layers()?.into_iter().map(|layer| Placed { source: image.source(), layer }).collect();
+    open_placed(cx, phase, (&layers, 0), order, sum, each)
+}
+
+/// A layer, and where it is.
+#[derive(Clone, Copy)]
+pub(crate) struct Placed<'a> {
+    pub(crate) source: &'a dyn Source,
+    pub(crate) layer: Layer<'a>,
+}
+
+/// As [`open_those`], of layers that may be in several places and are numbered from `first` on.
+pub(crate) fn open_placed(
+    cx: &Context<'_>,
+    phase: &'static str,
+    (layers, first): (&[Placed<'_>], u16),
     mut order: Vec<u16>,
     sum: &Sum,
     each: Each<'_>,
 ) -> Result<Vec<Option<(Tree, u64)>>> {
-    let layers = image.layers()?;
-    order.sort_by_key(|index| std::cmp::Reverse(layers[usize::from(*index)].blob.size));
-    cx.observer.event(planned(phase, order.iter().map(|index| layers[usize::from(*index)].blob)));
+    order.sort_by_key(|index| std::cmp::Reverse(layers[usize::from(*index)].layer.blob.size));
+    cx.observer.event(planned(phase, order.iter().map(|index| layers[usize::from(*index)].layer.blob)));
     let lanes = cx.workers.get().min(order.len());
     let stages = if lanes < cx.workers.get() { Stages::Pipelined } else { Stages::One };
     let done: Vec<Mutex<Option<(Tree, u64)>>> = layers.iter().map(|_| Mutex::new(None)).collect();
-    let opening = Opening { cx, phase, image, stages, sum };
+    let opening = Opening { cx, phase, stages, sum };
     in_parallel(lanes, &order, |index| {
         let slot = usize::from(*index);
-        each(*index, &mut |visitor| {
-            let decoded = opening.one(&layers[slot], *index, visitor)?;
+        let number = first + *index;
+        each(number, &mut |visitor| {
+            let decoded = opening.one(&layers[slot], number, visitor)?;
             opening.sum.take(decoded.0.len())?;
             *done[slot].lock().expect("no holder panics") = Some(decoded);
             Ok(())
@@ -133,8 +154,9 @@ pub fn open_at(
 ) -> Result<()> {
     let layers = image.layers()?;
     let stages = if cx.workers.get() > 1 { Stages::Pipelined } else { Stages::One };
-    let opening = Opening { cx, phase, image, stages, sum: &Sum::new(cx) };
-    opening.one(&layers[usize::from(index)], index, visitor).map(drop)
+    let opening = Opening { cx, phase, stages, sum: &Sum::new(cx) };
+    let layer = Placed { source: image.source(), layer: layers[usize::from(index)] };
+    opening.one(&layer, index, visitor).map(drop)
 }
 
 /// Decodes and proves every layer, one after the other, as layers that are numbered from `first` on. Gives their trees.
@@ -147,10 +169,11 @@ pub fn open_numbered<V: Visit>(
 ) -> Result<Vec<Tree>> {
     let layers = image.layers()?;
     let stages = if cx.workers.get() > 1 { Stages::Pipelined } else { Stages::One };
-    let opening = Opening { cx, phase, image, stages, sum: &Sum::new(cx) };
-    let numbered = layers.iter().zip(first..);
+    let opening = Opening { cx, phase, stages, sum: &Sum::new(cx) };
+    let numbered = layers.into_iter().zip(first..);
     let opened = numbered.map(|(layer, number)| {
-        let (tree, _) = opening.one(layer, number, &mut visitor(number))?;
+        let layer = Placed { source: image.source(), layer };
+        let (tree, _) = opening.one(&layer, number, &mut visitor(number))?;
         opening.sum.take(tree.len())?;
         Ok(tree)
     });
@@ -183,16 +206,16 @@ impl Sum {
 struct Opening<'a> {
     cx: &'a Context<'a>,
     phase: &'static str,
-    image: &'a Image<'a>,
     stages: Stages,
     sum: &'a Sum,
 }
 
 impl Opening<'_> {
-    fn one(&self, layer: &Layer<'_>, index: u16, visitor: &mut dyn Visit) -> Result<(Tree, u64)> {
+    fn one(&self, placed: &Placed<'_>, index: u16, visitor: &mut dyn Visit) -> Result<(Tree, u64)> {
+        let Placed { source, layer } = placed;
         let (cx, phase, item) = (self.cx, self.phase, layer.blob.digest.to_string());
         cx.observer.event(Event::Started { phase, item: item.clone(), total: Some(layer.blob.size) });
-        let opened = match unpacked(self.image, layer)? {
+        let opened = match unpacked_at(*source, layer)? {
             Some(unpacked) if visitor.wants_anything() => {
                 let bytes = Verified::of_digest(unpacked.open()?, layer.diff_id.0);
                 self.decode(bytes, (layer, Compression::None), index, visitor)
@@ -203,7 +226,7 @@ impl Opening<'_> {
                 opened
             }
             None => {
-                let origin = self.image.source().origin(layer.blob)?;
+                let origin = source.origin(layer.blob)?;
                 let bytes = Verified::new(origin.open(0)?, layer.blob)?;
                 self.decode(bytes, (layer, layer.compression), index, visitor)
             }
@@ -247,7 +270,11 @@ impl Opening<'_> {
 
 /// The layer without its compression, where the place has it so.
 pub(crate) fn unpacked<'s>(image: &Image<'s>, layer: &Layer<'_>) -> Result<Option<Box<dyn Unpacked + 's>>> {
-    let unpacked = image.source().unpacked(layer.blob)?;
+    unpacked_at(image.source(), layer)
+}
+
+fn unpacked_at<'s>(source: &'s dyn Source, layer: &Layer<'_>) -> Result<Option<Box<dyn Unpacked + 's>>> {
+    let unpacked = source.unpacked(layer.blob)?;
     Ok(unpacked.filter(|unpacked| unpacked.diff_id() == layer.diff_id))
 }
 

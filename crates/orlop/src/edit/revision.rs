@@ -3,14 +3,13 @@
 //! Invariant: history and layers stay in step (image-spec, `config.md`, "history"): each layer has one step that is not
 //! empty, in the order of the layers.
 
-use super::algorithm_of;
 use crate::image::Image;
 use orlop_spec::config::{Config, History};
 use orlop_spec::digest::DiffId;
 use orlop_spec::manifest::Manifest;
 use orlop_spec::media_type::{DOCKER_MANIFEST, MediaType, Role};
 use orlop_spec::port::Source;
-use orlop_spec::{Descriptor, Document};
+use orlop_spec::{Algorithm, Descriptor, Document};
 use std::ops::Range;
 
 /// A layer of an image that is being changed.
@@ -166,14 +165,13 @@ impl<'a> Revision<'a> {
     }
 
     /// Prints config and manifest around what stays.
-    pub(super) fn print(self) -> (Document<Config>, Document<Manifest>) {
+    pub(super) fn print(self, algorithm: Algorithm) -> (Document<Config>, Document<Manifest>) {
         let Self { image, mut config, mut manifest, layers } = self;
         let before = image.manifest();
         let family = before.descriptor().media_type.clone();
         let family = manifest.media_type.clone().unwrap_or(family);
         config.rootfs.diff_ids = layers.iter().map(Piece::diff_id).collect();
         manifest.layers = layers.iter().map(|layer| in_words_of(&family, layer)).collect();
-        let algorithm = algorithm_of(before.descriptor());
         let config = image.config().revised(config, manifest.config.media_type.clone(), algorithm);
         if config.descriptor().digest != before.config.digest {
             let Descriptor { digest, size, .. } = config.descriptor().clone();
