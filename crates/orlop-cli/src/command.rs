@@ -6,6 +6,7 @@ mod bundle;
 mod cat;
 mod completions;
 mod config;
+mod convert;
 mod copy;
 mod delta;
 mod diff;
@@ -13,6 +14,7 @@ mod digest;
 mod du;
 mod files;
 mod flatpak;
+mod flatten;
 mod fsck;
 mod gc;
 mod images;
@@ -30,6 +32,7 @@ mod push;
 mod reference;
 mod rm;
 mod run;
+mod strip;
 mod supervise;
 mod sync;
 mod tag;
@@ -69,6 +72,9 @@ pub enum Verb {
     Logout(Deferred<logout::Arguments>),
     Build(Deferred<Box<build::Arguments>>),
     Config(Deferred<Box<config::Arguments>>),
+    Flatten(Deferred<Box<flatten::Arguments>>),
+    Convert(Deferred<Box<convert::Arguments>>),
+    Strip(Deferred<Box<strip::Arguments>>),
     Unpack(Deferred<unpack::Arguments>),
     Bundle(Deferred<bundle::Arguments>),
     Run(Deferred<Box<run::Arguments>>),
@@ -121,6 +127,9 @@ impl Verb {
             Self::Logout(arguments) => logout::run(&arguments, shell),
             Self::Build(arguments) => build::run(&arguments, shell),
             Self::Config(arguments) => config::run(&arguments, shell),
+            Self::Flatten(arguments) => flatten::run(&arguments, shell),
+            Self::Convert(arguments) => convert::run(&arguments, shell),
+            Self::Strip(arguments) => strip::run(&arguments, shell),
             Self::Inspect(arguments) => inspect::run(&arguments, shell),
             Self::Ls(arguments) => ls::run(&arguments, shell),
             Self::Diff(arguments) => diff::run(&arguments, shell),

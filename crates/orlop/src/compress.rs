@@ -1,6 +1,7 @@
 //! `copy --compress`: the same images with layers in another form. Uncompressed bytes and configs stay, so diff
 //! ids and image ids do too; digests of blobs, manifests and indexes change, which is said.
 
+use crate::build::Form;
 use crate::copy::{Account, Copied, Copy, plan_one, put_all};
 use crate::draft;
 use crate::error::Error;
@@ -13,10 +14,13 @@ use orlop_spec::digest::DiffId;
 use orlop_spec::graph::{self, Node};
 use orlop_spec::index::Index;
 use orlop_spec::manifest::Manifest;
-use orlop_spec::media_type::{Distribution, MediaType, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Role};
+use orlop_spec::media_type::{
+    Compression, Distribution, MediaType, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Role,
+};
 use orlop_spec::port::{Name, Result, Sink, Source};
-use orlop_spec::{Algorithm, AnyDigest, Context, Descriptor, Document, Event};
+use orlop_spec::{Algorithm, AnyDigest, Context, Descriptor, Digest, Document, Event, Hasher};
 use std::collections::HashMap;
+use std::io::{self, Read};
 
 /// Annotations of a layer that speak about its compressed bytes; they would be wrong for the new ones.
 const ABOUT_COMPRESSED: [&str; 2] = ["io.github.containers.zstd-chunked.", "containerd.io/snapshot/stargz/"];
@@ -115,7 +119,7 @@ impl Work<'_> {
 
     /// Prints and puts a document that stands for `old`.
     fn replace<T: serde::Serialize>(&mut self, old: &Descriptor, value: T, media_type: &str) -> Result<()> {
-        let algorithm = old.digest.known().map_or(Algorithm::Sha256, orlop_spec::Digest::algorithm);
+        let algorithm = old.digest.known().map_or(Algorithm::Sha256, Digest::algorithm);
         let new = Document::print(value, MediaType::new(media_type), algorithm);
         draft::put(self.to, &new)?;
         self.replaced.insert(old.digest.clone(), new.descriptor().clone());
@@ -170,42 +174,82 @@ impl Work<'_> {
         }
     }
 
-    fn compress(
-        &self,
-        old: &Descriptor,
-        compression: orlop_spec::media_type::Compression,
-        diff_id: DiffId,
-    ) -> Result<Descriptor> {
-        let item = old.digest.to_string();
-        self.cx.observer.event(Event::Started { phase: "compress", item: item.clone(), total: None });
-        let unpacked = self.from.unpacked(old)?.filter(|unpacked| unpacked.diff_id() == diff_id);
-        let origin = self.from.origin(old)?;
-        let mut plain = match &unpacked {
-            Some(unpacked) => unpacked.open()?,
-            None => codec::decoder(compression, Verified::new(origin.open(0)?, old)?, self.cx.limits),
-        };
-        let progress = |bytes| self.cx.observer.event(Event::Advanced { item: item.clone(), bytes });
-        let encode = Encode {
-            codec: self.codec,
-            algorithm: diff_id.0.algorithm(),
-            workers: self.cx.workers,
-            limits: self.cx.limits,
-            cancel: self.cx.cancel,
-            progress: &progress,
-        };
-        let mut out = self.to.begin(&encode.hints())?;
-        let compressed = recompress(&mut *plain, &encode, &mut out)?;
-        if compressed.diff_id != diff_id {
-            let (found, expected) = (Box::new(compressed.diff_id.0), Box::new(diff_id.0));
-            return Err(LayerError::WrongDiffId { found, expected }.into());
-        }
-        out.commit(&compressed.blob)?;
-        self.cx.observer.event(Event::Finished { item: item.clone() });
-        Ok(compressed.blob)
+    fn compress(&self, old: &Descriptor, compression: Compression, diff_id: DiffId) -> Result<Descriptor> {
+        let form = Form { codec: self.codec, algorithm: diff_id.0.algorithm() };
+        let (blob, _) = compress(self.cx, self.from, (old, compression), diff_id, &form, self.to)?;
+        Ok(blob)
     }
 }
 
-fn about_content(annotations: &Annotations) -> Annotations {
+/// Writes a layer that is compressed anew, and proves that it is the one that the config names. Gives its blob, and its
+/// diff id by the algorithm of `form`.
+pub(crate) fn compress(
+    cx: &Context<'_>,
+    from: &dyn Source,
+    (old, compression): (&Descriptor, Compression),
+    diff_id: DiffId,
+    form: &Form,
+    to: &dyn Sink,
+) -> Result<(Descriptor, DiffId)> {
+    let item = old.digest.to_string();
+    cx.observer.event(Event::Started { phase: "compress", item: item.clone(), total: None });
+    let unpacked = from.unpacked(old)?.filter(|unpacked| unpacked.diff_id() == diff_id);
+    let origin = from.origin(old)?;
+    let mut plain = match &unpacked {
+        Some(unpacked) => unpacked.open()?,
+        None => codec::decoder(compression, Verified::new(origin.open(0)?, old)?, cx.limits),
+    };
+    let progress = |bytes| cx.observer.event(Event::Advanced { item: item.clone(), bytes });
+    let encode = Encode {
+        codec: form.codec,
+        algorithm: form.algorithm,
+        workers: cx.workers,
+        limits: cx.limits,
+        cancel: cx.cancel,
+        progress: &progress,
+    };
+    let mut out = to.begin(&encode.hints())?;
+    let mut proving = Proving::new(&mut *plain, diff_id, form.algorithm);
+    let compressed = recompress(&mut proving, &encode, &mut out)?;
+    let found = proving.finish().unwrap_or(compressed.diff_id.0);
+    if found != diff_id.0 {
+        let (found, expected) = (Box::new(found), Box::new(diff_id.0));
+        return Err(LayerError::WrongDiffId { found, expected }.into());
+    }
+    out.commit(&compressed.blob)?;
+    cx.observer.event(Event::Finished { item: item.clone() });
+    Ok((compressed.blob, compressed.diff_id))
+}
+
+/// Uncompressed bytes on their way, hashed as the config names them where the compressor hashes them otherwise.
+struct Proving<'a> {
+    plain: &'a mut dyn Read,
+    hasher: Option<Hasher>,
+}
+
+impl<'a> Proving<'a> {
+    fn new(plain: &'a mut dyn Read, diff_id: DiffId, by: Algorithm) -> Self {
+        let algorithm = diff_id.0.algorithm();
+        Self { plain, hasher: (algorithm != by).then(|| Hasher::new(algorithm)) }
+    }
+
+    fn finish(self) -> Option<Digest> {
+        self.hasher.map(Hasher::finish)
+    }
+}
+
+impl Read for Proving<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.plain.read(buffer)?;
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(&buffer[..count]);
+        }
+        Ok(count)
+    }
+}
+
+/// What annotations of a layer say of its content; those about its compressed bytes would be wrong for others.
+pub(crate) fn about_content(annotations: &Annotations) -> Annotations {
     let speaks_of_bytes = |name: &str| ABOUT_COMPRESSED.iter().any(|prefix| name.starts_with(prefix));
     annotations
         .iter()

@@ -10,11 +10,20 @@
 //! a descriptor: its bytes are moved only where the target lacks them, and read only by a step that must. Nobody sees
 //! anything before the name is published.
 
+mod convert;
+mod family;
+mod flatten;
+mod layer;
 mod revision;
 mod settings;
+mod strip;
 
+pub use convert::Convert;
+pub use family::Family;
+pub use flatten::{Base, Extent, Flatten};
 pub use revision::{Piece, Revision};
 pub use settings::Settings;
+pub use strip::{Strip, Which};
 
 use crate::copy::{Account, Copied, Platforms, chosen, put_all};
 use crate::draft;

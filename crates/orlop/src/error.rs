@@ -113,6 +113,12 @@ pub enum Error {
         /// What was asked for.
         digest: AnyDigest,
     },
+    /// No such layer in an image.
+    #[error("the image has no layer {which}")]
+    NoLayer {
+        /// What was asked for.
+        which: String,
+    },
     /// What the store keeps of a tree was changed.
     #[error("{first} of the store is not what it should be{}", others(*.more))]
     Tampered {
@@ -336,6 +342,7 @@ impl Diagnose for Error {
         match self {
             Self::NoFile { .. }
             | Self::NoEntry { .. }
+            | Self::NoLayer { .. }
             | Self::OnNoHost { .. }
             | Self::Nameless
             | Self::NotMounted { .. }
@@ -395,6 +402,7 @@ impl Diagnose for Error {
             }
             Self::NotAnIndex { .. } => Some("write into another folder, or move that file away".into()),
             Self::NoEntry { .. } => Some("`orlop tree REF` lists what it names".into()),
+            Self::NoLayer { .. } => Some("`orlop du REF` lists the layers, numbered from 0".into()),
             Self::NoFile { .. } | Self::NotAFile { .. } | Self::TooManyLinks { .. } => {
                 Some("`orlop files REF` lists what there is".into())
             }

@@ -149,7 +149,8 @@ impl<L: Locking> Places<L> {
         }
     }
 
-    fn spools(&self) -> PathBuf {
+    /// The folder of files without names, for what must wait.
+    pub fn spools(&self) -> PathBuf {
         self.tmpdir.clone().unwrap_or_else(environment::temporary_folder)
     }
 

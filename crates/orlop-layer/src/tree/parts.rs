@@ -32,6 +32,12 @@ impl Tree {
         }
         Ok(parts.done)
     }
+
+    /// About how many bytes of tar the entries are, as parts are measured.
+    pub fn weight(&self) -> u64 {
+        let live = self.inodes.iter().filter(|inode| inode.names > 0);
+        live.fold(0, |sum, inode| sum.saturating_add(RECORD + size(&inode.kind)))
+    }
 }
 
 struct Parts<'a> {

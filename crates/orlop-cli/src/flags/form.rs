@@ -1,0 +1,74 @@
+//! The form of an image: what is written of the same files.
+
+use super::parse_size;
+use clap::Args;
+use orlop::edit::{Convert, Family};
+use orlop::layer::codec::Codec;
+use orlop::spec::{Algorithm, Context, Event};
+use std::num::NonZeroU64;
+use std::path::PathBuf;
+
+/// What of an image's form changes, beside its compression.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Form")]
+pub struct FormFlags {
+    /// Whose media types the image gets: oci, or docker; what Docker's cannot say is left out, and that is told
+    #[arg(long, value_name = "FAMILY", value_parser = family)]
+    media_types: Option<Family>,
+    /// Name every blob by this algorithm: sha256, sha384 or sha512; diff ids too
+    #[arg(long, value_name = "ALGORITHM", value_parser = algorithm)]
+    digest: Option<Algorithm>,
+    /// Divide layers whose blobs are larger into parts of about this size, such as `100M`
+    #[arg(long, value_name = "SIZE", value_parser = layer_size)]
+    layer_size: Option<NonZeroU64>,
+}
+
+impl FormFlags {
+    /// The step of an edit; contents wait in `tmpdir`.
+    pub fn step(&self, cx: &Context<'_>, codec: Option<Codec>, tmpdir: PathBuf) -> Convert {
+        let mut convert = Convert::new(tmpdir);
+        convert.codec = codec;
+        convert.family = self.media_types;
+        convert.algorithm = self.digest;
+        convert.layer_size = self.layer_size;
+        if let Some(algorithm) = self.digest {
+            let text = format!("every blob is named by {algorithm}, diff ids and so the chain of layers too");
+            cx.observer.event(Event::Told(text));
+        }
+        convert
+    }
+
+    /// Whether anything was said.
+    pub fn is_given(&self) -> bool {
+        self.media_types.is_some() || self.digest.is_some() || self.layer_size.is_some()
+    }
+}
+
+/// How layers are compressed that are written anew.
+#[derive(Args, Debug)]
+pub struct Compressing {
+    /// How layers are compressed that are written: none, gzip[:LEVEL], zstd[:LEVEL] [default: as they were]
+    #[arg(long, value_name = "HOW", help_heading = "Form")]
+    pub compress: Option<Codec>,
+}
+
+fn family(text: &str) -> Result<Family, &'static str> {
+    match text {
+        "oci" => Ok(Family::Oci),
+        "docker" => Ok(Family::Docker),
+        _ => Err("it is oci or docker"),
+    }
+}
+
+fn algorithm(text: &str) -> Result<Algorithm, &'static str> {
+    match text {
+        "sha256" => Ok(Algorithm::Sha256),
+        "sha384" => Ok(Algorithm::Sha384),
+        "sha512" => Ok(Algorithm::Sha512),
+        _ => Err("it is sha256, sha384 or sha512"),
+    }
+}
+
+fn layer_size(text: &str) -> Result<NonZeroU64, String> {
+    NonZeroU64::new(parse_size(text)?).ok_or_else(|| "a layer of nothing holds nothing".into())
+}

@@ -1,0 +1,8 @@
+//! `flatten`, `convert` and `strip`: images in another form, and with less in them.
+
+mod complaints;
+mod convert;
+mod flatten;
+mod peers;
+mod strip;
+mod world;

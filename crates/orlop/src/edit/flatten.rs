@@ -1,0 +1,112 @@
+//! `flatten`: several layers become one.
+//!
+//! Law: a flattened image unpacks to the same tree.
+
+use super::family::Family;
+use super::layer::{Workshop, form_like};
+use super::{Revision, Step};
+use crate::error::Error;
+use crate::image::Image;
+use orlop_layer::codec::Codec;
+use orlop_spec::config::History;
+use orlop_spec::digest::DiffId;
+use orlop_spec::index::Index;
+use orlop_spec::port::{Result, Sink};
+use orlop_spec::{Context, Event};
+use std::ops::Range;
+use std::path::PathBuf;
+
+/// Makes one layer of several.
+pub struct Flatten<'a> {
+    /// Of which.
+    pub extent: Extent<'a>,
+    /// How the layer is compressed; as the lowest of them where nothing is said.
+    pub codec: Option<Codec>,
+    /// The step that tells of it. When it is said to have happened is when the last of them was made, where nothing is
+    /// said; how many they were is its comment.
+    pub history: History,
+    /// Where contents wait.
+    pub tmpdir: PathBuf,
+}
+
+/// Which layers become one.
+pub enum Extent<'a> {
+    /// All.
+    All,
+    /// So many, the last ones.
+    Last(usize),
+    /// All but those of the base.
+    Above(Box<Base<'a>>),
+}
+
+/// Finds the layers of the image that an image is based on.
+pub type Base<'a> = dyn Fn(&Context<'_>, &Image<'_>) -> Result<Vec<DiffId>> + Sync + 'a;
+
+/// Annotations that name the image whose layers an image begins with.
+const OF_THE_BASE: [&str; 2] = ["org.opencontainers.image.base.digest", "org.opencontainers.image.base.name"];
+
+impl Step for Flatten<'_> {
+    fn apply<'r>(&'r self, cx: &Context<'_>, revision: &mut Revision<'r>, to: &dyn Sink) -> Result<()> {
+        let range = self.range(cx, revision)?;
+        if range.len() < 2 {
+            cx.observer.event(Event::Told("there are no two layers to make one of".into()));
+            return Ok(());
+        }
+        let workshop = Workshop::open(cx, to, &self.tmpdir)?;
+        let tree = workshop.merge(revision, range.clone())?;
+        let form = form_like(&revision.layers()[range.start], self.codec);
+        let layer = workshop.write(&tree, &form)?;
+        let step = self.step(revision, range.clone());
+        if range.start == 0 {
+            forget_base(cx, revision);
+        }
+        revision.replace(range, vec![(layer, step)]);
+        Family::fit(cx, revision, form.codec)
+    }
+
+    fn index(&self, cx: &Context<'_>, index: &mut Index) -> Result<()> {
+        self.codec.map_or(Ok(()), |codec| Family::fit_index(cx, index, codec))
+    }
+}
+
+impl Flatten<'_> {
+    fn range(&self, cx: &Context<'_>, revision: &Revision<'_>) -> Result<Range<usize>> {
+        let count = revision.layers().len();
+        match &self.extent {
+            Extent::All => Ok(0..count),
+            Extent::Last(last) => Ok(count.saturating_sub(*last)..count),
+            Extent::Above(base) => {
+                let base = base(cx, revision.image())?;
+                let layers = revision.layers();
+                let is_base = base.len() <= count
+                    && base.iter().zip(layers).all(|(diff_id, layer)| *diff_id == layer.diff_id());
+                if is_base { Ok(base.len()..count) } else { Err(NOT_ITS_BASE.into()) }
+            }
+        }
+    }
+
+    fn step(&self, revision: &Revision<'_>, range: Range<usize>) -> History {
+        let replaced = revision.config().history.get(revision.steps(range.clone())).unwrap_or_default();
+        let newest = replaced.iter().rev().find_map(|step| step.created.clone());
+        let mut step = self.history.clone();
+        step.created = step.created.or(newest);
+        step.comment.get_or_insert_with(|| format!("{} layers as one", range.len()).into());
+        step
+    }
+}
+
+const NOT_ITS_BASE: Error = Error::Unfit {
+    what: "the image does not begin with the layers of that base",
+    hint: "name the base that it was built on with --base REF, or say how many layers become one with --last N",
+};
+
+/// An image whose first layers are gone shares none with its base.
+fn forget_base(cx: &Context<'_>, revision: &mut Revision<'_>) {
+    let annotations = &mut revision.manifest_mut().annotations;
+    for key in OF_THE_BASE {
+        if annotations.remove(key).is_some() {
+            let text = format!("the annotation {key} is taken away: no layer of the base is left");
+            cx.observer.event(Event::Told(text));
+        }
+    }
+}
