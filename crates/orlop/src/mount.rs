@@ -68,11 +68,12 @@ pub fn mount(
     image.layers()?;
     let name = names.name_of(selector)?;
     store.records().touch(&name)?;
-    let digest = image.manifest().descriptor().digest.to_string();
+    let manifest = image.manifest().descriptor();
+    let digest = manifest.digest.to_string();
     let name = name.tag().or(how.called).unwrap_or(&digest);
     let layers = &*image.config().rootfs.diff_ids;
     let How { choice, access, place, .. } = *how;
-    store.mount(cx, &Wanted { name, layers, choice, access, place })
+    store.mount(cx, &Wanted { name, image: Some(manifest), layers, choice, access, place })
 }
 
 /// The whole name of an image that is called by a shorter one.

@@ -155,8 +155,10 @@ fn what_is_mounted_is_not_swept() {
         let count =
             || world.ok("find store/objects -type f | wc -l").trim().parse::<u32>().expect("a number");
         assert!(count() > 0);
+        // Not its files alone: the image is there by its digest, and whole.
         let session = format!(
-            "$ORLOP rm --yes store:app:1 >/dev/null; {SWEEP}; chroot m /bin/sh -c 'cat /plain /x-big'"
+            "image=$($ORLOP digest store:app:1); $ORLOP rm --yes store:app:1 >/dev/null; {SWEEP};
+             $ORLOP validate store:@$image >/dev/null; chroot m /bin/sh -c 'cat /plain /x-big'"
         );
         let shown = if user == User::Root {
             world.ok(&format!("mkdir m; $ORLOP mount app:1 m >/dev/null; {session}; {SWEEP}"))
@@ -168,6 +170,8 @@ fn what_is_mounted_is_not_swept() {
         world.ok("$ORLOP umount --all >/dev/null");
         world.ok(SWEEP);
         assert_eq!(count(), 0, "{user:?}: nothing keeps them");
+        let kept = "find store/blobs store/forms store/layers -type f 2>/dev/null | wc -l";
+        assert_eq!(world.ok(kept).trim(), "0", "{user:?}: nor the image");
         world.ok(&format!("$ORLOP unshare sh -c '{SWEEP}'"));
         assert_eq!(
             world.ok("ls -A store/trees store/mounts | grep -v -e probed -e : -e '^$' || :"),

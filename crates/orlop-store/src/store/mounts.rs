@@ -22,7 +22,7 @@ use orlop_fs::{Dir, FileKind, Lock, Persist, random, stat, temp};
 use orlop_layer::Time;
 use orlop_spec::digest::DiffId;
 use orlop_spec::port::Result;
-use orlop_spec::{Context, Fault, json};
+use orlop_spec::{Context, Descriptor, Fault, json};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -55,6 +55,8 @@ pub enum Access {
 pub struct Wanted<'a> {
     /// What the user calls it.
     pub name: &'a str,
+    /// Its manifest, where the store has that: with all that it reaches it stays as long as the mount does.
+    pub image: Option<&'a Descriptor>,
     /// Its layers, base first.
     pub layers: &'a [DiffId],
     /// How it is shown.
@@ -128,7 +130,7 @@ impl Store {
         }
         let (view, mount, place) = beginning.show(self, cx, wanted)?;
         let record = Record::new(wanted, &view, &mount, &place)?;
-        beginning.write(&record, wanted.layers)?;
+        beginning.write(&record, wanted)?;
         mount.attach(&place)?;
         beginning.end(&record)
     }
@@ -210,9 +212,10 @@ impl<'a> Beginning<'a> {
         Ok((view, mount, place))
     }
 
-    fn write(&self, record: &Record, layers: &[DiffId]) -> Result<()> {
+    fn write(&self, record: &Record, wanted: &Wanted<'_>) -> Result<()> {
         let trees = vec![record.tree.as_str().into()];
-        Roots { images: Vec::new(), layers: layers.to_vec(), trees }.write(&self.folder)?;
+        let images = wanted.image.into_iter().cloned().collect();
+        Roots { images, layers: wanted.layers.to_vec(), trees }.write(&self.folder)?;
         // Not synced: after a loss of power nothing is mounted.
         let mut temp = self.folder.create_temp()?;
         let written = temp.write_all(&json::print(record));

@@ -13,7 +13,7 @@ use testkit::proof;
 
 pub(crate) fn wanted<'a>(layers: &'a [DiffId], backend: Backend, place: Option<&'a Path>) -> Wanted<'a> {
     let (choice, access) = (Choice::Only(backend), Access::ReadOnly);
-    Wanted { name: "app:1", layers, choice, access, place }
+    Wanted { name: "app:1", image: None, layers, choice, access, place }
 }
 
 /// Unmounts when it is dropped, whatever became of the test.
