@@ -27,6 +27,7 @@ fn a_reference_is_no_tag() {
     for tag in ["oci:l1:two", "oci:new", "docker://host/name:tag", "oci-archive:x.tar", "./here"] {
         refuse(&scratch, &["tag", "oci:l1:one", tag], 64, &[tag, "tag alone"]);
     }
+    refuse(&scratch, &["tag", "oci:l1:one", ""], 64, &["<TAG>"]);
     let tags = run(&scratch, &["tag", "oci:l1:one", "1.0", "host/name:tag", "latest"], 0);
     assert_eq!(tags.lines().count(), 3);
 }
@@ -85,5 +86,23 @@ fn raw_is_a_form_where_there_are_bytes_and_refused_elsewhere() {
     {
         let words = [verb, &["--format", "raw"]].concat();
         refuse(&scratch, &words, 64, &["raw", "human, json"]);
+    }
+}
+
+#[test]
+fn bytes_that_are_no_tar_are_told_by_the_name_of_their_file() {
+    let scratch = two_layouts();
+    scratch.file("noise", [7; 2000]);
+    run(&scratch, &["ostree", "init", "--repo=r", "--mode=archive"], 0);
+    run(&scratch, &["ostree", "commit", "--repo=r", "-b", "base", "a"], 0);
+    let cases: [&[&str]; 5] = [
+        &["build", "tar:noise", "oci:l1:new"],
+        &["copy", "tar:noise", "oci:l1:new"],
+        &["ostree", "commit", "--repo=r", "-b", "b", "--tree=layer-tar=noise"],
+        &["ostree", "commit", "--repo=r", "-b", "b", "--tree=tar=noise"],
+        &["ostree", "checkout", "--repo=r", "--layer=noise", "base", "out"],
+    ];
+    for words in cases {
+        refuse(&scratch, words, 5, &["the tar ", "noise", "damaged tar at byte 0"]);
     }
 }

@@ -3,6 +3,7 @@
 use orlop_fs::error::Shown;
 use orlop_host::ostree::claim::Difference;
 use orlop_host::ostree::id::ObjectId;
+use orlop_layer::path::printable;
 use orlop_spec::digest::AnyDigest;
 use orlop_spec::lock::LockError;
 use orlop_spec::media_type::MediaType;
@@ -50,6 +51,14 @@ pub enum Error {
         layers: usize,
         /// Diff ids of the config.
         diff_ids: usize,
+    },
+    /// A tar that was named is damaged, is none, or holds too much.
+    #[error("the tar {} cannot be used", printable(.name))]
+    BadTar {
+        /// What it is called.
+        name: Box<str>,
+        /// Why.
+        source: Fault,
     },
     /// The process has no right to mount.
     #[error("mounting needs the rights of root, or a namespace of one's own")]
@@ -337,6 +346,16 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// What is wrong with a tar of this name; its bytes do not tell whose they are.
+    pub fn of_tar(name: &str, source: Fault) -> Fault {
+        match source.kind() {
+            Kind::Integrity | Kind::Limit => Self::BadTar { name: name.into(), source }.into(),
+            _ => source,
+        }
+    }
+}
+
 impl Diagnose for Error {
     fn kind(&self) -> Kind {
         match self {
@@ -369,6 +388,7 @@ impl Diagnose for Error {
             | Self::NotLocked { .. }
             | Self::MixedSecurity { .. } => Kind::Policy,
             Self::BadLock { source, .. } => source.kind(),
+            Self::BadTar { source, .. } => source.kind(),
             Self::HelperFailed { .. } | Self::HelperRefused { .. } => Kind::Denied,
             Self::NotAnImage { .. }
             | Self::Artifact { .. }
@@ -389,6 +409,7 @@ impl Diagnose for Error {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Unfit { hint, .. } => Some((*hint).into()),
+            Self::BadTar { source, .. } => source.hint(),
             Self::Nameless => {
                 Some("leave the tag out, or keep the image under one: orlop copy SRC oci:DIR:TAG".into())
             }

@@ -3,6 +3,7 @@
 use crate::build::Input;
 use crate::chunk::Plan;
 use crate::draft::Draft;
+use crate::error::Error;
 use crate::tar_tree::{self, TarTree};
 use crate::transport::Outside;
 use orlop_fs::glob::Glob;
@@ -279,7 +280,8 @@ impl TarFile {
     fn tree(&self, cx: &Context<'_>, how: &Reading) -> Result<&TarTree> {
         let mut input = self.input.lock().expect("no holder panics");
         if let Some((input, spool)) = input.take() {
-            let tree = tar_tree::read(cx, input, spool, how)?;
+            let tree =
+                tar_tree::read(cx, input, spool, how).map_err(|fault| Error::of_tar(&self.name, fault))?;
             tar_tree::doubt(cx, &self.name, tree.ending);
             self.read.set(tree).expect("set once, under the lock");
         }

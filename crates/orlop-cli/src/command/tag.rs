@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::flags::{Place, Unlocked, published};
 use crate::shell::Shell;
 use clap::Args;
+use clap::builder::{NonEmptyStringValueParser, TypedValueParser as _};
 use orlop::spec::Fault;
 use orlop::spec::reference::{Bare, LoneStream, Transport};
 use orlop::transport;
@@ -16,7 +17,7 @@ pub struct Arguments {
     #[command(flatten)]
     place: Place<Unlocked>,
     /// A name to give
-    #[arg(required = true, value_name = "TAG")]
+    #[arg(required = true, value_name = "TAG", value_parser = NonEmptyStringValueParser::new().map(String::into_boxed_str))]
     tags: Vec<Box<str>>,
 }
 

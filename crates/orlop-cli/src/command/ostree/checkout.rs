@@ -89,7 +89,8 @@ fn lay(repo: &Repo, pile: &mut Pile<'_>, layer: &str) -> Result<(), Fault> {
     match repo.resolve(layer) {
         Ok(id) => pile.layer_of(&id),
         Err(error) if error.kind() == Kind::NotFound => {
-            Ok(pile.layer(File::open(Path::new(layer))?, FolderOptions::default())?)
+            let taken = pile.layer(File::open(Path::new(layer))?, FolderOptions::default());
+            taken.map_err(|error| orlop::Error::of_tar(layer, error))
         }
         Err(error) => Err(error.into()),
     }

@@ -158,8 +158,8 @@ impl Arguments {
         match tree {
             TreeOf::Folder(path) => pile.folder(&Dir::open(path)?, how)?,
             TreeOf::Commit(rev) => pile.commit(&repo.resolve(rev)?)?,
-            TreeOf::Tar(path) => pile.tar(input(path)?, how)?,
-            TreeOf::Layer(path) => pile.layer(input(path)?, how)?,
+            TreeOf::Tar(path) => pile.tar(input(path)?, how).map_err(|error| of_tar(path, error))?,
+            TreeOf::Layer(path) => pile.layer(input(path)?, how).map_err(|error| of_tar(path, error))?,
             TreeOf::Image(_) if how.adjust.is_some() => return Err(LISTS.into()),
             TreeOf::Image(text) => {
                 let from = self.places.open(text, cx)?;
@@ -234,6 +234,10 @@ fn tree(text: &str) -> Result<TreeOf, String> {
         Some(("oci-image", name)) if !name.is_empty() => Ok(TreeOf::Image(super::oci_image(name))),
         _ => Err("write dir=DIR, ref=REV, tar=FILE, layer-tar=FILE or oci-image=DIR:TAG".into()),
     }
+}
+
+fn of_tar(path: &Path, fault: Fault) -> Fault {
+    orlop::Error::of_tar(&path.to_string_lossy(), fault)
 }
 
 /// A tar that a flag names, or standard input.
