@@ -95,7 +95,9 @@ pub fn publication(
     if let Some(target) = to.filter(|target| *target != image.reference()) {
         let is_same = image.reference().transport == target.transport;
         let place = if is_same { Place::Same } else { Place::Other };
-        return Ok(Publication { name: name_of(target)?, place, seen: None });
+        let name = name_of(target)?;
+        let name = if is_same { image.catalog().spelled(&name)? } else { name };
+        return Ok(Publication { name, place, seen: None });
     }
     let name = match image.selector() {
         Selector::Only => image.catalog().name_of(&Selector::Only)?,
