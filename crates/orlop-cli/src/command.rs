@@ -30,6 +30,8 @@ mod ostree;
 mod pull;
 mod push;
 mod reference;
+mod repack;
+mod revert;
 mod rm;
 mod run;
 mod strip;
@@ -77,6 +79,8 @@ pub enum Verb {
     Strip(Deferred<Box<strip::Arguments>>),
     Unpack(Deferred<unpack::Arguments>),
     Bundle(Deferred<bundle::Arguments>),
+    Repack(Deferred<Box<repack::Arguments>>),
+    Revert(Deferred<Box<revert::Arguments>>),
     Run(Deferred<Box<run::Arguments>>),
     #[command(hide = true)]
     Supervise(Deferred<supervise::Arguments>),
@@ -142,6 +146,8 @@ impl Verb {
             Self::Tree(arguments) => tree::run(&arguments, shell),
             Self::Unpack(arguments) => unpack::run(&arguments, shell),
             Self::Bundle(arguments) => bundle::run(&arguments, shell),
+            Self::Repack(arguments) => repack::run(&arguments, shell),
+            Self::Revert(arguments) => revert::run(&arguments, shell),
             Self::Images(arguments) => images::run(&arguments, shell),
             Self::Mount(arguments) => mount::run(&arguments, shell),
             Self::Umount(arguments) => umount::run(&arguments, shell),

@@ -14,6 +14,7 @@ mod store;
 mod tags;
 mod target;
 mod time;
+mod tracked;
 mod tree;
 
 pub use bundle::BundleFlags;
@@ -33,6 +34,7 @@ pub use store::{Keeping, StorePlace};
 pub use tags::{TagFlags, glob};
 pub use target::Target;
 pub use time::{time, time_of_commit};
+pub use tracked::{LookFlags, journal, tracked};
 pub use tree::TreeFlags;
 
 use clap::{Args, ValueEnum};

@@ -173,7 +173,10 @@ fn a_hint_names_flags_of_the_verb_or_says_whose_they_are() {
 fn a_personality_does_not_show_flags_of_ours_as_its_own() {
     let scratch = places();
     let done = orlop().args(["compat", "sloci-image", "marked", "new"]).current_dir(scratch.root()).run();
-    assert_eq!(hint(&done), "leave them out with --unrepresentable skip (a flag of `orlop build`)");
+    assert_eq!(
+        hint(&done),
+        "leave them out with --unrepresentable skip (a flag of `orlop build`, `orlop repack`, `orlop revert`)"
+    );
 }
 
 #[test]

@@ -209,6 +209,15 @@ pub enum Error {
         "{0} cannot be replaced in one step: it is a mount point, or the folder above it cannot be written"
     )]
     CannotExchange(Shown),
+    /// A folder of which no snapshot was kept.
+    #[error("{0} is not tracked: there is no snapshot of what it was")]
+    NotTracked(Shown),
+    /// A snapshot that cannot be where it has to be.
+    #[error("the snapshot would be {0}, and that folder cannot be written")]
+    NoPlaceForSnapshot(Shown),
+    /// What a folder or its snapshot says is no tree, or one beyond the limits.
+    #[error("the folder or its snapshot holds no tree that an image can have")]
+    Entries(#[source] orlop_layer::Error),
     /// A snapshot of a folder that is not as it was written.
     #[error("the snapshot of the folder is damaged: {what}")]
     BadSnapshot {
@@ -323,8 +332,8 @@ impl Diagnose for Error {
             | Self::DamagedErofs { .. }
             | Self::BadSnapshot { .. }
             | Self::Unproven { .. } => Kind::Integrity,
-            Self::NoTreeInErofs(source) => source.kind(),
-            Self::NoFolderInTree(_) => Kind::NotFound,
+            Self::NoTreeInErofs(source) | Self::Entries(source) => source.kind(),
+            Self::NoFolderInTree(_) | Self::NotTracked(_) => Kind::NotFound,
             Self::NoLocks { .. }
             | Self::Owner { .. }
             | Self::NotMapped { .. }
@@ -337,6 +346,7 @@ impl Diagnose for Error {
             | Self::NotAFolder(_)
             | Self::NotEmpty(_)
             | Self::CannotExchange(_)
+            | Self::NoPlaceForSnapshot(_)
             | Self::NotRegular(_)
             | Self::MountInUse(_)
             | Self::UnknownMountInfo(_)
@@ -369,7 +379,10 @@ impl Diagnose for Error {
             Self::Unproven { .. } => {
                 Some("fetch the image again: what is missing or damaged is written anew".into())
             }
-            Self::BadSnapshot { .. } => Some("unpack the image again with --track".into()),
+            Self::BadSnapshot { .. } | Self::NotTracked(_) => {
+                Some("unpack the image again, with --track".into())
+            }
+            Self::NoPlaceForSnapshot(_) => Some("unpack to a folder whose parent can be written".into()),
             Self::Collision(_) => Some("unpack to a file system that tells all names apart".into()),
             _ => None,
         }

@@ -38,6 +38,7 @@ pub mod supervise;
 pub mod sys;
 pub mod temp;
 pub mod terminal;
+pub mod track;
 pub mod verify;
 pub mod xattr;
 

@@ -1,5 +1,6 @@
 //! What could not be kept: counted by kind, with a few examples, and told to the observer.
 
+use crate::xattr::Belongs;
 use orlop_layer::path::escape;
 use orlop_spec::{Event, Observer};
 use std::collections::BTreeMap;
@@ -101,6 +102,22 @@ impl Losses {
         observer: &dyn Observer,
     ) {
         self.add_named(kind, &format!("xattr {}", escape(xattr)), path, why, observer);
+    }
+
+    /// Counts an attribute that is no part of the tree; of those that are, nothing.
+    pub(crate) fn add_foreign(
+        &mut self,
+        belongs: Belongs,
+        xattr: &[u8],
+        path: &[u8],
+        observer: &dyn Observer,
+    ) {
+        let (kind, why) = match belongs {
+            Belongs::Tree => return,
+            Belongs::Overlay => (LossKind::OverlayXattr, "it belongs to an overlay mount"),
+            Belongs::Host => (LossKind::HostXattr, "it belongs to the host"),
+        };
+        self.add_xattr(kind, xattr, path, why, observer);
     }
 
     fn add_named(&mut self, kind: LossKind, what: &str, path: &[u8], why: &str, observer: &dyn Observer) {

@@ -98,6 +98,22 @@ pub enum Error {
         /// What to type instead.
         hint: &'static str,
     },
+    /// What a snapshot says of its image is not as it was written.
+    #[error("the snapshot of the folder does not say which image it came from")]
+    BadAbout {
+        /// What is wrong with it.
+        #[source]
+        source: Option<orlop_spec::json::JsonError>,
+    },
+    /// Another folder stands where the tracked one was.
+    #[error("{0} is not the folder that the snapshot is of")]
+    OtherFolder(Shown),
+    /// An image that is not the one that is meant.
+    #[error("{reference} is another image than the one that the folder came from")]
+    OtherImage {
+        /// What it is called.
+        reference: String,
+    },
     /// A tag of a place of files.
     #[error("files make one image, which has no name")]
     Nameless,
@@ -367,6 +383,7 @@ impl Diagnose for Error {
             | Self::NotMounted { .. }
             | Self::LayerNowhere { .. } => Kind::NotFound,
             Self::LayerCount { .. }
+            | Self::BadAbout { .. }
             | Self::DigestChanges { .. }
             | Self::Tampered { .. }
             | Self::NotTheCommit { .. }
@@ -391,6 +408,8 @@ impl Diagnose for Error {
             Self::BadTar { source, .. } => source.kind(),
             Self::HelperFailed { .. } | Self::HelperRefused { .. } => Kind::Denied,
             Self::NotAnImage { .. }
+            | Self::OtherFolder(_)
+            | Self::OtherImage { .. }
             | Self::Artifact { .. }
             | Self::UnknownLayer { .. }
             | Self::TooManyLinks { .. }
@@ -410,6 +429,11 @@ impl Diagnose for Error {
         match self {
             Self::Unfit { hint, .. } => Some((*hint).into()),
             Self::BadTar { source, .. } => source.hint(),
+            Self::BadAbout { .. } => Some("unpack the image again, with --track".into()),
+            Self::OtherFolder(_) => {
+                Some("where it is a copy of that folder, compare all of it with --paranoid".into())
+            }
+            Self::OtherImage { .. } => Some("name the right one with --base REF".into()),
             Self::Nameless => {
                 Some("leave the tag out, or keep the image under one: orlop copy SRC oci:DIR:TAG".into())
             }

@@ -13,12 +13,15 @@ use std::sync::Mutex;
 /// A file of a stack: its layer, and its ordinal in it.
 type Key = (u16, u32);
 
+/// The digests of contents.
+pub type Digests = HashMap<Key, Digest>;
+
 /// A merged tree and the digest of every file in it.
 #[derive(Debug, Default)]
 pub struct Hashed {
     /// The merged tree.
     pub tree: Tree,
-    digests: HashMap<Key, Digest>,
+    digests: Digests,
 }
 
 impl Hashed {
@@ -60,6 +63,11 @@ impl Hashed {
         Ok(Self { tree, digests: digests.into_inner().expect("no holder panics") })
     }
 
+    /// A tree whose contents are known, by their layers and ordinals.
+    pub fn known(tree: Tree, digests: Digests) -> Self {
+        Self { tree, digests }
+    }
+
     /// The digest of a file's content.
     pub fn digest(&self, content: &Content) -> Option<&Digest> {
         self.digests.get(&(content.layer, content.ordinal))
@@ -67,7 +75,7 @@ impl Hashed {
 }
 
 /// The trees of an image's layers from the `first` on, and the digest of every file in them.
-fn read(cx: &Context<'_>, image: &Image<'_>, first: u16) -> Result<(Vec<Tree>, HashMap<Key, Digest>)> {
+fn read(cx: &Context<'_>, image: &Image<'_>, first: u16) -> Result<(Vec<Tree>, Digests)> {
     let digests = Mutex::new(HashMap::new());
     let opened = layers::open_from(cx, "read", image, first, &|layer, decode| {
         decode(&mut FileHasher::new(layer, &digests))
@@ -98,14 +106,14 @@ pub(crate) fn feed(entries: &mut dyn Entries, visitor: &mut dyn Visit) -> Result
 }
 
 /// Hashes the files of one layer as they pass.
-struct FileHasher<'a> {
+pub(crate) struct FileHasher<'a> {
     layer: u16,
-    digests: &'a Mutex<HashMap<Key, Digest>>,
+    digests: &'a Mutex<Digests>,
     current: Option<(u32, Hasher)>,
 }
 
 impl<'a> FileHasher<'a> {
-    fn new(layer: u16, digests: &'a Mutex<HashMap<Key, Digest>>) -> Self {
+    pub(crate) fn new(layer: u16, digests: &'a Mutex<Digests>) -> Self {
         Self { layer, digests, current: None }
     }
 }

@@ -9,13 +9,14 @@
 
 use crate::copy::in_parallel;
 use crate::du::contents;
+use crate::hashed::Digests;
 use crate::image::Image;
 use crate::layers::{Sum, outline, stack, unpacked};
 use orlop_fs::staging::{Planted, Report, Source, Staging, Supply};
 use orlop_fs::{Error as FsError, File};
 use orlop_layer::tree::{Content, Tree};
 use orlop_spec::port::{Kept, Result, Unpacked};
-use orlop_spec::{Context, Digest, Event, Fault};
+use orlop_spec::{Algorithm, Context, Digest, Event, Fault};
 use std::io;
 use std::sync::Mutex;
 
@@ -43,6 +44,15 @@ enum Place {
     File(Digest),
 }
 
+impl Place {
+    fn digest(&self) -> Digest {
+        match self {
+            Self::Here(bytes) => Digest::of(Algorithm::Sha256, bytes),
+            Self::File(digest) => *digest,
+        }
+    }
+}
+
 impl<'a> KeptImage<'a> {
     /// Opens an image; nothing where the place does not keep every layer of it so.
     pub(crate) fn open(cx: &Context<'_>, image: &Image<'a>) -> Result<Option<Self>> {
@@ -66,6 +76,17 @@ impl<'a> KeptImage<'a> {
 }
 
 impl KeptImage<'_> {
+    /// The digests of all contents.
+    pub(crate) fn digests(&self) -> Digests {
+        let of_layer = |(layer, contents): (u16, &Contents<'_>)| {
+            let places = contents.places.iter();
+            let digests: Vec<_> =
+                places.map(|(ordinal, place)| ((layer, *ordinal), place.digest())).collect();
+            digests
+        };
+        (0..).zip(&self.layers).flat_map(of_layer).collect()
+    }
+
     /// Puts the tree on the disk.
     pub(crate) fn plant(self, cx: &Context<'_>, staging: &mut Staging<'_>) -> Result<(Tree, Report)> {
         let (phase, item) = (PHASE, self.item.clone());

@@ -54,6 +54,7 @@ pub mod spool;
 mod stored;
 pub mod sync;
 pub mod tar_tree;
+pub mod track;
 pub mod transport;
 pub mod trees;
 pub mod umoci;

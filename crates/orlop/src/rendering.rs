@@ -106,6 +106,7 @@ impl TreeTarget for NewFolder {
             existing: Existing::Refuse,
             sync: Durable::No,
             subdir: TreePath::root(),
+            track: None,
         };
         unpack(cx, image, &self.0, &how)?;
         Ok(Rendered::of("rootfs", &self.0, image))

@@ -186,6 +186,7 @@ fn open(cx: &Context<'_>, scratch: &Scratch, memory: &Memory) {
         existing: Existing::Refuse,
         sync: Durable::No,
         subdir: TreePath::root(),
+        track: None,
     };
     unpack(cx, &image, &scratch.path("root"), &how).expect("there is room");
     assert_eq!(std::fs::read(scratch.path("root/bin/sh")).expect("unpacked"), b"not a shell");

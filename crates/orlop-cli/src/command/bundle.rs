@@ -24,6 +24,9 @@ pub struct Arguments {
     runtime: BundleFlags,
     #[command(flatten)]
     owners: Owners,
+    /// Keep a snapshot of the root filesystem in the bundle, so that `repack`, `revert` and `diff` know what was changed
+    #[arg(long)]
+    track: bool,
     #[command(flatten)]
     platform: OnePlatform,
     #[command(flatten)]
@@ -39,6 +42,7 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
         existing: arguments.target.existing(),
         sync: arguments.target.sync(),
         subdir: TreePath::root(),
+        track: arguments.track.then(|| arguments.place.words()),
     };
     let line = shell.work(&arguments.work, |cx| {
         let place = arguments.place.open(cx)?;

@@ -1,23 +1,29 @@
 //! `orlop diff A B`
 
 use super::Outcome;
-use crate::flags::{self, Format, Held, OnePlatform, Owners, Places, Show, Work};
+use crate::flags::{self, Format, Held, OnePlatform, Owners, Places, Show, Work, journal, tracked};
 use crate::output::named;
 use crate::shell::Shell;
 use clap::Args;
 use orlop::diff::{Change, Difference, Field, configs, trees};
+use orlop::fs::lock::Share;
+use orlop::fs::scan::Unrepresentable;
+use orlop::fs::track::{Hash, Renew, Trust};
 use orlop::hashed::Hashed;
 use orlop::image::Image;
 use orlop::layer::path::printable;
 use orlop::spec::{Context, Fault, json};
+use orlop::track::{Look, changes};
 use orlop::trees::Reading;
 use serde_json::Value;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
+use std::path::Path;
 
-/// Tell what differs between two images, in files and config.
+/// Tell what differs between two images, in files and config; or what was changed in a tracked folder.
 ///
-/// A folder or a tar may stand for either of them. The exit code is 8 when anything differs.
+/// A folder or a tar may stand for either of two. A folder alone is one that was unpacked with --track: what was changed in it
+/// since is told. The exit code is 8 when anything differs.
 #[derive(Args)]
 pub struct Arguments {
     /// What is compared
@@ -25,7 +31,10 @@ pub struct Arguments {
     before: OsString,
     /// What it is compared with
     #[arg(value_name = "B")]
-    after: OsString,
+    after: Option<OsString>,
+    /// Hash every file of a tracked folder, and take a copy of it for the folder
+    #[arg(long, conflicts_with = "after")]
+    paranoid: bool,
     /// Tell the values on both sides, and which layers they come from
     #[arg(long)]
     why: bool,
@@ -48,8 +57,9 @@ struct Side {
 }
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
+    let Some(after) = &arguments.after else { return of_tracked(arguments, shell) };
     let (files, members) = shell.read(&arguments.work, |cx| {
-        let (before, after) = read(arguments, cx)?;
+        let (before, after) = read(arguments, after, cx)?;
         let members = match (&before.config, &after.config) {
             (Some(before), Some(after)) => configs(before, after),
             _ => Vec::new(),
@@ -63,9 +73,41 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     Ok(if files.is_empty() && members.is_empty() { Outcome::Done } else { Outcome::Found })
 }
 
-fn read(arguments: &Arguments, cx: &Context<'_>) -> Result<(Side, Side), Fault> {
+/// What was changed in a folder since it was unpacked.
+fn of_tracked(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
+    let tracked = tracked(Path::new(&arguments.before), Share::Shared, &arguments.work.limits())?;
+    let trust = if arguments.paranoid { Trust::Nothing } else { Trust::Facts };
+    let look = Look { trust, unrepresentable: Unrepresentable::Skip, ..Look::default() };
+    let files = shell.read(&arguments.work, |cx| {
+        let journal = journal(&arguments.places, cx);
+        let compared = tracked.compare(cx, &look, journal.as_ref(), (Hash::Changed, Renew::No))?;
+        Ok(changes(&compared))
+    })?;
+    let telling = if arguments.why { Telling::Values } else { Telling::Names };
+    shell.print(told(&files, arguments.show.format, telling))?;
+    Ok(if files.is_empty() { Outcome::Done } else { Outcome::Found })
+}
+
+/// What is told of fields that differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Telling {
+    /// Which ones.
+    Names,
+    /// Both values, too.
+    Values,
+}
+
+/// Changes of files alone.
+pub fn told(files: &[Difference], format: Format, telling: Telling) -> String {
+    match format {
+        Format::Human => lines(files, &[], telling == Telling::Values),
+        Format::Json => format!("{}\n", value(files, &[])),
+    }
+}
+
+fn read(arguments: &Arguments, after: &OsStr, cx: &Context<'_>) -> Result<(Side, Side), Fault> {
     let before = arguments.places.open_any(&arguments.before, cx)?;
-    let after = arguments.places.open_any(&arguments.after, cx)?;
+    let after = arguments.places.open_any(after, cx)?;
     if let (Held::Image(one), Held::Image(other)) = (&before, &after) {
         let (one, other) = (fetch(arguments, cx, one)?, fetch(arguments, cx, other)?);
         let (before, after) = Hashed::of_images(cx, &one, &other)?;

@@ -34,6 +34,9 @@ pub struct Arguments {
     /// attributes are left out
     #[arg(long, conflicts_with = "owner")]
     reduced: bool,
+    /// Keep a snapshot of the folder beside it, so that `repack`, `revert` and `diff` know what was changed
+    #[arg(long, conflicts_with_all = ["reduced", "subdir"])]
+    track: bool,
     #[command(flatten)]
     platform: OnePlatform,
     #[command(flatten)]
@@ -55,6 +58,7 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
         existing: arguments.target.existing(),
         sync: arguments.target.sync(),
         subdir,
+        track: arguments.track.then(|| arguments.place.words()),
     };
     let line = shell.work(&arguments.work, |cx| {
         let place = arguments.place.open(cx)?;

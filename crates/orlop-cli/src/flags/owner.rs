@@ -45,6 +45,11 @@ impl Owners {
         Self { owner: Some(Choice::Exact) }.owner()
     }
 
+    /// As stored, through a user namespace, which is entered.
+    pub fn map() -> Result<Owner, Fault> {
+        Self { owner: Some(Choice::Map) }.owner()
+    }
+
     /// What was asked for, or what fits the caller. Refuses where fakeroot pretends owners that this program
     /// cannot see.
     pub fn owner(&self) -> Result<Owner, Fault> {

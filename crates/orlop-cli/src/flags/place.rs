@@ -15,7 +15,7 @@ use orlop::schema_one::Old;
 use orlop::short_name::qualified;
 use orlop::spec::port::{Catalog, Keeper, Name, Selector, Sink, Source};
 use orlop::spec::reference::{Bare, LoneStream, Reference, Transport};
-use orlop::spec::{AnyDigest, Context, Descriptor, Digest, Event, Fault, Platform};
+use orlop::spec::{AnyDigest, Context, Descriptor, Digest, Event, Fault, Kind, Platform};
 use orlop::store::form::KeepBlobs;
 use orlop::transport::{self, Created, Opened, Outside, Purpose, SpoolFolder};
 use orlop::trees::{Profile, Reading, TreeSource};
@@ -356,6 +356,11 @@ impl<L: Locking> Place<L> {
         self.places.open(&self.reference, cx)
     }
 
+    /// What the user called the image.
+    pub fn words(&self) -> String {
+        self.reference.to_string_lossy().into_owned()
+    }
+
     /// Opens the whole place to look at its names: no policy is asked.
     pub fn look_around<'a>(&'a self, cx: &Context<'a>) -> Result<Image<'a>, Fault> {
         let reference = transport::parse_place(&self.reference, Bare::Registry)?;
@@ -435,6 +440,15 @@ impl<'a> Image<'a> {
     /// Which image of the place.
     pub fn selector(&self) -> &Selector {
         &self.reference.selector
+    }
+
+    /// The image of that digest, whatever names it; nothing where the place does not have it.
+    pub fn find(&self, digest: &AnyDigest) -> Result<Option<Descriptor>, Fault> {
+        match self.catalog.resolve(&Selector::Digest(digest.clone())) {
+            Ok(roots) => Ok(roots.into_iter().next()),
+            Err(fault) if fault.kind() == Kind::NotFound => Ok(None),
+            Err(fault) => Err(fault),
+        }
     }
 
     /// The reference.

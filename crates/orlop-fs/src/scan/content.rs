@@ -13,7 +13,7 @@ const PIECE: usize = 512 << 10;
 
 /// The open file, if any, and a buffer that serves them all.
 #[derive(Default)]
-pub(super) struct Content {
+pub(crate) struct Content {
     open: Option<Open>,
     buffer: Vec<u8>,
 }
@@ -29,7 +29,7 @@ struct Open {
 
 impl Content {
     /// Takes a file that must be the one that was looked at.
-    pub(super) fn open(&mut self, file: OwnedFd, stat: &Stat, shown: Shown) -> Result<()> {
+    pub(crate) fn open(&mut self, file: OwnedFd, stat: &Stat, shown: Shown) -> Result<()> {
         // What occupies less than its size has holes; nothing else is asked for them.
         let data_end = if stat.allocated < stat.size { 0 } else { stat.size };
         let open = Open { file, shown, stat: *stat, at: 0, data_end };
@@ -38,11 +38,11 @@ impl Content {
         Ok(())
     }
 
-    pub(super) fn close(&mut self) {
+    pub(crate) fn close(&mut self) {
         self.open = None;
     }
 
-    pub(super) fn next(&mut self) -> Result<Option<Chunk<'_>>> {
+    pub(crate) fn next(&mut self) -> Result<Option<Chunk<'_>>> {
         let Some(open) = &mut self.open else { return Ok(None) };
         if open.at == open.stat.size {
             open.check()?;

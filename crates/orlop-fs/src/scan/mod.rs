@@ -11,10 +11,11 @@
 //! File systems mounted within the folder are part of the tree, unless [`Mounts::Stay`] is asked for: then the
 //! mount point is an empty folder.
 
-mod content;
+pub(crate) mod content;
 mod journal;
 mod survey;
-mod walk;
+pub(crate) mod view;
+pub(crate) mod walk;
 
 pub use survey::{Contents, Survey, Surveyed};
 
@@ -22,9 +23,8 @@ use crate::error::Error;
 use crate::fakeroot::Fakeroot;
 use crate::glob::Glob;
 use crate::loss::{LossKind, Losses};
-use crate::owner::{self, Owner};
-use crate::stat::{FileKind, Stat};
-use crate::xattr::{self, Belongs};
+use crate::owner::Owner;
+use crate::stat::FileKind;
 use crate::{Dir, Result};
 use content::Content;
 use orlop_layer::whiteout;
@@ -223,46 +223,13 @@ impl<'a> Scan<'a> {
         Ok((kind, self.walk.xattrs(found)?))
     }
 
-    fn meta(&mut self, found: &Found, mut xattrs: Xattrs) -> Meta {
-        let (uid, gid) = self.owner(&found.stat, &mut xattrs);
-        let set_id = self.set_id(&found.stat, &mut xattrs);
-        xattrs.retain(|name, _| {
-            let (kind, why) = match xattr::belongs(name) {
-                Belongs::Tree => return true,
-                Belongs::Overlay => (LossKind::OverlayXattr, "it belongs to an overlay mount"),
-                Belongs::Host => (LossKind::HostXattr, "it belongs to the host"),
-            };
-            self.losses.add_xattr(kind, name, found.path.as_bytes(), why, self.options.observer);
-            false
+    fn meta(&mut self, found: &Found, xattrs: Xattrs) -> Meta {
+        let Self { losses, options, .. } = self;
+        let mut meta = view::meta(options.owner, &found.stat, xattrs, |belongs, name| {
+            losses.add_foreign(belongs, name, found.path.as_bytes(), options.observer);
         });
-        let mode = (found.stat.mode | set_id) & self.options.mode_mask;
-        Meta { mode, uid, gid, mtime: found.stat.mtime, xattrs }
-    }
-
-    /// The bits that were taken from a file when it was unpacked.
-    fn set_id(&self, stat: &Stat, xattrs: &mut Xattrs) -> u16 {
-        if self.options.owner.is_set() {
-            return 0;
-        }
-        let recorded = xattrs.remove(owner::MODE).filter(|_| stat.kind == FileKind::File);
-        match self.options.owner {
-            Owner::Record => recorded.map_or(0, |value| owner::recorded_set_id(&value)),
-            _ => 0,
-        }
-    }
-
-    fn owner(&self, stat: &Stat, xattrs: &mut Xattrs) -> (u32, u32) {
-        match self.options.owner {
-            Owner::Exact | Owner::Map => (stat.uid, stat.gid),
-            Owner::Squash => {
-                xattrs.remove(owner::RECORD);
-                (0, 0)
-            }
-            Owner::Record => {
-                let record = xattrs.remove(owner::RECORD);
-                record.and_then(|value| owner::recorded(&value)).unwrap_or((0, 0))
-            }
-        }
+        meta.mode &= options.mode_mask;
+        meta
     }
 }
 

@@ -19,20 +19,20 @@ use std::vec::IntoIter;
 const OPEN: usize = 64;
 
 /// One name of the walk.
-pub(super) struct Found {
-    pub(super) path: TreePath,
-    pub(super) stat: Stat,
+pub(crate) struct Found {
+    pub(crate) path: TreePath,
+    pub(crate) stat: Stat,
 }
 
 impl Found {
     /// The last component; empty for the root.
-    pub(super) fn name(&self) -> &[u8] {
+    pub(crate) fn name(&self) -> &[u8] {
         self.path.as_bytes().rsplit(|byte| *byte == b'/').next().unwrap_or_default()
     }
 }
 
 /// The folders from the root to where the walk stands.
-pub(super) struct Walk {
+pub(crate) struct Walk {
     frames: Vec<Frame>,
     root: Shown,
     mounts: Mounts,
@@ -53,7 +53,7 @@ struct Frame {
 }
 
 impl Walk {
-    pub(super) fn new(folder: &Dir, options: &ScanOptions<'_>) -> Result<Self> {
+    pub(crate) fn new(folder: &Dir, options: &ScanOptions<'_>) -> Result<Self> {
         let stat = folder.stat_self()?;
         let handle = call::reopen(folder).map_err(folder.failed("open", b""))?;
         let mut walk = Self {
@@ -70,7 +70,7 @@ impl Walk {
     }
 
     /// The root first, then name after name; the caller enters the folders.
-    pub(super) fn next(&mut self) -> Result<Option<Found>> {
+    pub(crate) fn next(&mut self) -> Result<Option<Found>> {
         if !self.begun {
             self.begun = true;
             return Ok(self.frames.first().map(|root| Found { path: TreePath::root(), stat: root.stat }));
@@ -88,7 +88,7 @@ impl Walk {
     }
 
     /// Goes into the folder that `next` gave last.
-    pub(super) fn enter(&mut self, found: &Found) -> Result<()> {
+    pub(crate) fn enter(&mut self, found: &Found) -> Result<()> {
         let root = self.frames.first().map(|frame| frame.stat.dev);
         if self.mounts == Mounts::Stay && root != Some(found.stat.dev) {
             return Ok(());
@@ -109,8 +109,15 @@ impl Walk {
         }
     }
 
+    /// Leaves out what is in the folder that was entered last.
+    pub(crate) fn pass_over(&mut self) {
+        if let Some(frame) = self.frames.last_mut() {
+            frame.names = Vec::new().into_iter();
+        }
+    }
+
     /// Opens a file for reading, together with its attributes.
-    pub(super) fn open_file(&mut self, found: &Found) -> Result<(OwnedFd, Xattrs)> {
+    pub(crate) fn open_file(&mut self, found: &Found) -> Result<(OwnedFd, Xattrs)> {
         self.lending(found, "read", |folder, name| {
             let file = fs::openat(folder, name, call::READ, Mode::empty())?;
             let xattrs = xattr::read(&file)?;
@@ -119,20 +126,20 @@ impl Walk {
     }
 
     /// The attributes of anything.
-    pub(super) fn xattrs(&mut self, found: &Found) -> Result<Xattrs> {
+    pub(crate) fn xattrs(&mut self, found: &Found) -> Result<Xattrs> {
         if found.path.is_root() {
             return self.on(&found.path, "read the attributes of", |folder| xattr::read(folder));
         }
         self.lending(found, "read the attributes of", |folder, name| xattr::read_at(folder.as_fd(), name))
     }
 
-    pub(super) fn read_link(&self, found: &Found) -> Result<Box<[u8]>> {
+    pub(crate) fn read_link(&self, found: &Found) -> Result<Box<[u8]>> {
         let read = |folder: &OwnedFd| fs::readlinkat(folder, found.name(), Vec::new());
         self.on(&found.path, "read the link", read).map(|target| target.into_bytes().into())
     }
 
     /// A path as the user knows it.
-    pub(super) fn shown(&self, path: &TreePath) -> Shown {
+    pub(crate) fn shown(&self, path: &TreePath) -> Shown {
         Shown::join(self.root.as_bytes(), path.as_bytes())
     }
 
@@ -240,7 +247,8 @@ impl Walk {
         })
     }
 
-    fn here(&self) -> &OwnedFd {
+    /// The folder where the walk stands.
+    pub(crate) fn here(&self) -> &OwnedFd {
         let frame = self.frames.last().expect("the walk stands in a folder");
         frame.handle.as_ref().expect("the deepest folder is open")
     }

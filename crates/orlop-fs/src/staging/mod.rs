@@ -36,6 +36,7 @@ pub(crate) use content::Output;
 pub use layer::{LayerWriter, Written};
 pub use plant::{Planted, Source, Supply};
 pub use repair::{Repaired, repair};
+pub use target::place;
 
 use crate::error::Error;
 use crate::lock::Lock;
@@ -173,7 +174,7 @@ impl<'a> Staging<'a> {
     /// Begins a tree that is to be at `target`, a path that the user named. Whether it may be there is checked now;
     /// publishing checks again.
     pub fn create(target: impl AsRef<Path>, existing: Existing, apply: Apply<'a>) -> Result<Self> {
-        let (parent, name) = target::place(target.as_ref())?;
+        let (parent, name) = place(target.as_ref())?;
         let way = Way::find(&parent, &name, existing, Named::by(target.as_ref()))?;
         if let Way::Inside { .. } = way {
             let text = format!("{} is filled from inside, not in one step", parent.shown(&name));
@@ -236,6 +237,16 @@ impl<'a> Staging<'a> {
     /// The folder that the root was wrapped into, before it is published.
     pub fn wrapping(&self) -> Option<&Dir> {
         self.ready.as_ref().and_then(|ready| ready.outer.as_ref())
+    }
+
+    /// Adds a file beside the root that was wrapped, for the caller alone.
+    ///
+    /// # Panics
+    /// Before the root was wrapped.
+    pub fn add(&self, name: &str, content: &[u8]) -> Result<()> {
+        let outer = self.wrapping().expect("the root is wrapped before anything is put beside it");
+        let mut file = outer.create_file(name, 0o600)?;
+        file.write_all(content).map_err(|error| Error::io("write", outer.shown(name), error))
     }
 
     fn top(&self, merged: &Tree) -> Result<InodeId> {

@@ -10,7 +10,7 @@ use super::descent::{Descent, Step};
 use super::layer::split;
 use super::meta::{Setter, failed};
 use super::nodes::{finish, join, link, reopen, special, taken};
-use super::{Apply, Report, Staging, finish_root};
+use super::{Apply, Output, Report, Staging, finish_root};
 use crate::copy::{self, Way};
 use crate::error::Error;
 use crate::file::File;
@@ -32,6 +32,8 @@ use std::thread;
 const MOST_GARDENERS: usize = 16;
 /// Handles of folders that all of them keep together: a process may have but 256 of all kinds.
 const HANDLES: usize = 64;
+/// Bytes copied at once.
+const PIECE: usize = 256 << 10;
 
 /// Where the bytes of one file are.
 #[derive(Debug)]
@@ -40,6 +42,8 @@ pub enum Source<'a> {
     Bytes(&'a [u8]),
     /// In a file, all of it.
     File(File),
+    /// In a file, from here on; what lies past its end reads as zeros.
+    Part(&'a File, u64),
     /// In a file that must hash to this: it is proven on its way.
     Proven(File, Digest),
     /// At this path of a data layer: the file is made as an overlay wants it.
@@ -270,6 +274,7 @@ pub(super) fn fill(file: &File, source: Source<'_>, size: u64, cancel: &Cancel) 
     match source {
         Source::Bytes(bytes) if bytes.len() as u64 == size => file.write_at(bytes, 0).map(|()| None),
         Source::File(from) if from.size()? == size => copy::whole(&from, file, size).map(Some),
+        Source::Part(from, at) => part((from, at), file, size, cancel).map(|()| None),
         Source::Proven(from, digest) => {
             let is_whole = from.size()? == size;
             let way = if is_whole { copy::proven(&from, file, size, &digest, cancel)? } else { None };
@@ -285,4 +290,19 @@ pub(super) fn fill(file: &File, source: Source<'_>, size: u64, cancel: &Cancel) 
         }
         Source::Bytes(_) | Source::File(_) => Err(Error::Changed(file.shown().clone())),
     }
+}
+
+/// Copies `size` bytes from somewhere in a file; whole blocks of zeros become holes.
+fn part((from, mut at): (&File, u64), file: &File, size: u64, cancel: &Cancel) -> Result<()> {
+    let mut out = Output::new(file);
+    let (mut left, mut buffer) = (size, vec![0; PIECE]);
+    while left > 0 {
+        cancel.check().map_err(Error::Cancelled)?;
+        let most = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
+        let count = from.read_at(&mut buffer[..most], at)?;
+        buffer[count..most].fill(0);
+        out.write(&buffer[..most]).map_err(|error| file.failed("write", error))?;
+        (at, left) = (at + most as u64, left - most as u64);
+    }
+    out.finish().map(drop).map_err(|error| file.failed("write", error))
 }

@@ -31,7 +31,7 @@ pub(super) enum Onto {
 
 /// The folder and the name of a target that the user named. One that is there is found by where it really is, so
 /// that `.`, `x/..` and links to folders have a name too.
-pub(super) fn place(target: &Path) -> Result<(Dir, Vec<u8>)> {
+pub fn place(target: &Path) -> Result<(Dir, Vec<u8>)> {
     let real = match Dir::open(target) {
         Ok(folder) => {
             let path = call::proc_path(folder.as_fd());

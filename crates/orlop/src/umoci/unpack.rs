@@ -56,7 +56,7 @@ pub fn unpack(
     let apply = Apply { set_id: SetId::Kept, ..apply(cx, how, ids.as_ref()) };
     let place = if beside.is_some() { target.join(ROOTFS) } else { target.to_path_buf() };
     let mut staging = Staging::create(place, Existing::Refuse, apply)?;
-    decode(cx, image, &mut staging, how.links)?;
+    decode(cx, image, &mut staging, how.links, None)?;
     let tree = staging.root().expect("the tree was put together");
     let config = config(cx, image, Some(tree), &how.map, how.open_files)?;
     let Some(bundle) = beside else {
@@ -77,7 +77,7 @@ pub fn unpack(
 pub fn unpack_root(cx: &Context<'_>, image: &Image<'_>, target: &Path, how: &Unbundle) -> Result<()> {
     let ids = ids(&how.map)?;
     let mut staging = Staging::create(target, Existing::Refuse, apply(cx, how, ids.as_ref()))?;
-    decode(cx, image, &mut staging, how.links)?;
+    decode(cx, image, &mut staging, how.links, None)?;
     staging.publish(Durable::No)?;
     Ok(())
 }

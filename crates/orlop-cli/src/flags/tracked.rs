@@ -1,0 +1,73 @@
+//! A tracked folder, and how it is looked at.
+
+use super::{Owners, Places};
+use crate::environment;
+use clap::{Args, ValueEnum};
+use orlop::fs::Dir;
+use orlop::fs::lock::Share;
+use orlop::fs::owner::Owner;
+use orlop::fs::scan::{Unrepresentable, check_fakeroot};
+use orlop::fs::track::Trust;
+use orlop::layer::TreePath;
+use orlop::spec::{Context, Fault, Limits};
+use orlop::track::{Look, Tracked};
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+/// How a tracked folder is looked at.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Files")]
+pub struct LookFlags {
+    /// Let nothing at or beneath this path count as changed; repeatable
+    #[arg(long, value_name = "PATH", value_parser = path)]
+    mask_path: Vec<TreePath>,
+    /// Believe no time: hash every file, and take a copy of the folder for the folder
+    #[arg(long)]
+    pub paranoid: bool,
+    /// What to do with names that an image cannot hold, because they begin with `.wh.`
+    #[arg(long, value_name = "WHAT", default_value = "refuse")]
+    unrepresentable: Choice,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Choice {
+    /// Fail and list them
+    Refuse,
+    /// Leave them out and report them
+    Skip,
+}
+
+impl LookFlags {
+    /// What the library is handed.
+    pub fn look(&self) -> Look {
+        Look {
+            trust: if self.paranoid { Trust::Nothing } else { Trust::Facts },
+            masks: self.mask_path.clone(),
+            unrepresentable: match self.unrepresentable {
+                Choice::Refuse => Unrepresentable::Refuse,
+                Choice::Skip => Unrepresentable::Skip,
+            },
+        }
+    }
+}
+
+/// Opens a tracked folder, and becomes who may read it: before any thread is started.
+pub fn tracked(folder: &Path, share: Share, limits: &Limits) -> Result<Tracked, Fault> {
+    let tracked = Tracked::open(folder, share, limits)?;
+    match tracked.folder.snapshot.owner {
+        Owner::Map => Owners::map().map(drop)?,
+        _ => check_fakeroot(environment::fakeroot())?,
+    }
+    Ok(tracked)
+}
+
+/// Where a look writes down which modes it lends.
+pub fn journal(places: &Places, cx: &Context<'_>) -> Option<Dir> {
+    Dir::open(&places.outside(cx).tmpdir).ok()
+}
+
+fn path(text: &str) -> Result<TreePath, String> {
+    let path = TreePath::parse(OsString::from(text).as_bytes()).map_err(|error| error.to_string())?;
+    if path.is_root() { Err("the root cannot be masked".into()) } else { Ok(path) }
+}

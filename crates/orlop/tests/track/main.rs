@@ -1,0 +1,4 @@
+//! Tracked folders: what was changed becomes a layer that makes just that, or is taken back whole.
+
+mod random;
+mod world;

@@ -1,0 +1,145 @@
+//! A place in memory, a folder that was unpacked from it, and what is done with both.
+
+use orlop::build::{Build, Form, Input, build};
+use orlop::copy::Platforms;
+use orlop::diff::Difference;
+use orlop::edit::{self, Step, Subject};
+use orlop::fs::lock::Share;
+use orlop::fs::owner::Owner;
+use orlop::fs::staging::{Detail, Durable, Existing};
+use orlop::fs::track::{Hash, Renew};
+use orlop::fs::{Dir, File};
+use orlop::image::Image;
+use orlop::index::Place;
+use orlop::layer::TreePath;
+use orlop::spec::descriptor::Annotations;
+use orlop::spec::edit::Edit;
+use orlop::spec::port::{Catalog, Name, Result, Selector};
+use orlop::spec::{Cancel, Context, Descriptor, Limits, Platform};
+use orlop::track::{Layer, Look, Repack, Reverted, Tracked, changes, revert};
+use orlop::trees::{FolderTree, Reading, TreeSource as _};
+use orlop::unpack::{Unpack, unpack};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use testkit::scratch::{Scratch, scratch_in_memory};
+use testkit::suites::Place as _;
+use testkit::suites::memory::Memory;
+
+pub(crate) const NOW: &str = "now";
+pub(crate) const THEN: &str = "then";
+
+pub(crate) struct World {
+    pub(crate) scratch: Scratch,
+    pub(crate) memory: Memory,
+    pub(crate) owner: Owner,
+    cancel: Cancel,
+    limits: Limits,
+}
+
+impl World {
+    /// A world whose folder `tree` is what the image is made of.
+    pub(crate) fn new(owner: Owner) -> Self {
+        let (scratch, memory) = (scratch_in_memory(), Memory::default());
+        Self { scratch, memory, owner, cancel: Cancel::new(), limits: Limits::default() }
+    }
+
+    pub(crate) fn cx(&self) -> Context<'_> {
+        let workers = NonZeroUsize::new(2).expect("two");
+        Context { observer: &(), cancel: &self.cancel, limits: &self.limits, workers }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.scratch.path(name)
+    }
+
+    pub(crate) fn catalog(&self) -> Box<dyn Catalog + '_> {
+        self.memory.catalog().expect("memory is there")
+    }
+
+    /// The folders `tree…` as the layers of the image `then`.
+    pub(crate) fn build(&self, trees: &[&str]) {
+        let cx = self.cx();
+        let reading = Reading { owner: self.owner, ..Reading::default() };
+        let trees: Vec<_> =
+            trees.iter().map(|tree| FolderTree::open(&self.path(tree)).expect("it is there")).collect();
+        let inputs =
+            trees.iter().map(|tree| Input::new("tree".into(), tree.entries(&cx, &reading).expect("read")));
+        let image = Build {
+            base: None,
+            platform: Platform::new("linux", "amd64", None),
+            inputs: inputs.collect(),
+            edit: Edit::default(),
+            annotations: Annotations::new(),
+            dialect: None,
+        };
+        let sink = self.memory.sink().expect("memory is there");
+        build(&cx, vec![image], &Form::default(), sink, &[Name::Tag(THEN.into())]).expect("built");
+    }
+
+    /// Unpacks an image, and tracks the folder or not.
+    pub(crate) fn unpack(&self, tag: &str, folder: &str, track: Option<&str>) {
+        let catalog = self.catalog();
+        let image = self.image(&*catalog, tag);
+        let how = Unpack {
+            owner: self.owner,
+            detail: Detail::Full,
+            existing: Existing::Refuse,
+            sync: Durable::No,
+            subdir: TreePath::root(),
+            track: track.map(Into::into),
+        };
+        unpack(&self.cx(), &image, &self.path(folder), &how).expect("there is room");
+    }
+
+    pub(crate) fn image<'c>(&self, catalog: &'c dyn Catalog, tag: &str) -> Image<'c> {
+        let selector = Selector::Tag(tag.into());
+        Image::fetch(&self.cx(), catalog, &selector, &Platform::new("linux", "amd64", None)).expect("there")
+    }
+
+    pub(crate) fn root(&self, tag: &str) -> Descriptor {
+        self.catalog().resolve(&Selector::Tag(tag.into())).expect("there").remove(0)
+    }
+
+    pub(crate) fn publish(&self, tag: &str, root: Descriptor) {
+        let sink = self.memory.sink().expect("memory is there");
+        sink.finish(&[(Name::Tag(tag.into()), root)]).expect("published");
+    }
+
+    pub(crate) fn tracked(&self, folder: &str) -> Tracked {
+        Tracked::open(&self.path(folder), Share::Exclusive, &self.limits).expect("tracked")
+    }
+
+    /// Repacks the folder as `now`; tells whether a layer was made.
+    pub(crate) fn repack(&self, folder: &str, look: &Look, renew: Renew) -> Result<bool> {
+        let (cx, tracked, how) = (self.cx(), self.tracked(folder), Repack::default());
+        let compared = tracked.compare(&cx, look, None, (Hash::Doubtful, renew))?;
+        let layer = Layer::of(&tracked, &compared, &how, None);
+        let catalog = self.catalog();
+        let root = catalog.resolve(&Selector::Digest(tracked.about.manifest.digest.clone()))?.remove(0);
+        let subject =
+            Subject { from: &*catalog, root, platforms: Platforms::All, place: Place::Same, seen: None };
+        let steps: Vec<Box<dyn Step + '_>> =
+            layer.iter().map(|layer| Box::new(layer) as Box<dyn Step>).collect();
+        let sink = self.memory.sink().expect("memory is there");
+        edit::edit(&cx, &subject, &steps, &Name::Tag(NOW.into()), sink)?;
+        drop(steps);
+        if let (Some(layer), Renew::Yes) = (&layer, renew) {
+            let catalog = self.catalog();
+            layer.refresh(compared, &self.image(&*catalog, NOW), NOW)?;
+        }
+        Ok(layer.is_some())
+    }
+
+    pub(crate) fn changes(&self, folder: &str, look: &Look) -> Vec<Difference> {
+        let tracked = self.tracked(folder);
+        let compared = tracked.compare(&self.cx(), look, None, (Hash::Changed, Renew::No)).expect("compared");
+        changes(&compared)
+    }
+
+    pub(crate) fn revert(&self, folder: &str, tag: &str) -> Result<Reverted> {
+        let catalog = self.catalog();
+        let spool: File = Dir::open(self.scratch.root())?.spool()?;
+        let image = self.image(&*catalog, tag);
+        revert(&self.cx(), &self.tracked(folder), &image, &Look::default(), (None, spool))
+    }
+}
