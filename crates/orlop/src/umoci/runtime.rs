@@ -9,7 +9,7 @@ use orlop_host::umoci::meta::{MapOptions, Rootless};
 use orlop_spec::config::Config;
 use orlop_spec::port::Result;
 use orlop_spec::runtime::{
-    self, Command, IdMapping, Options, Privilege, Process, Rootfs, Runtime, RuntimeError, Terminal,
+    self, Command, Home, IdMapping, Options, Privilege, Process, Rootfs, Runtime, RuntimeError, Terminal,
 };
 use orlop_spec::{Context, Event};
 use serde_json::{Value, json};
@@ -81,7 +81,7 @@ fn options(image: &Config, map: &MapOptions, open_files: Option<u64>) -> Options
         privilege,
         command: Command { entrypoint: None, cmd },
         open_files,
-        process: Process { terminal: Terminal::Yes, ..Process::default() },
+        process: Process { terminal: Terminal::Yes, home: Home::OfAccount, ..Process::default() },
         ..Options::default()
     }
 }
