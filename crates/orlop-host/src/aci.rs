@@ -16,6 +16,7 @@ mod error;
 pub mod from_bundle;
 pub mod from_config;
 pub mod into_config;
+pub mod into_runtime;
 mod isolator;
 pub mod layer;
 pub mod machine;

@@ -154,6 +154,11 @@ pub struct Runtime {
 }
 
 impl Runtime {
+    /// Sorts the keys again, after something was written into the document.
+    pub fn sort(&mut self) {
+        self.config = sorted(self.config.take());
+    }
+
     /// The bytes of `config.json`: sorted keys, indented, because people edit it.
     pub fn to_bytes(&self) -> Vec<u8> {
         format!("{:#}\n", self.config).into_bytes()

@@ -1,6 +1,7 @@
 //! From a reference to the place that it names. The one match on a transport of the whole project: whoever adds
 //! a place adds it here, and every verb works on it.
 
+use crate::aci::archive as aci_archive;
 use crate::aci::source::AciFile;
 use crate::aci::target::AciTarget;
 use crate::error::Error;
@@ -15,6 +16,7 @@ use crate::tar_tree::{NewTar, RootTar};
 use crate::trees::{FolderTree, Profile, TarFile, TreeSource};
 use crate::web;
 use orlop_fs::{Dir, FileKind};
+use orlop_host::aci::squeeze::Squeeze;
 use orlop_host::ostree::kept::Style;
 use orlop_layer::Time;
 use orlop_remote::{Client, Pool, Push, Remote, Resolve};
@@ -294,6 +296,8 @@ fn found(path: &Path, outside: &Outside<'_>) -> Result<Found> {
         FileKind::Directory if Layout::is_at(&Dir::open(path)?) => Transport::Layout(path.into()),
         FileKind::Directory if Exploded::is_at(&Dir::open(path)?) => Transport::Dir(path.into()),
         FileKind::Directory => Transport::Rootfs(path.into()),
+        FileKind::File if aci_archive::is_one(&outside.cx, path)? => Transport::Aci(File::Path(path.into())),
+        FileKind::File if is_squeezed(path)? => Transport::Tar(File::Path(path.into())),
         FileKind::File => match archive::open(path, &outside.archive())? {
             Archive::Oci(archive) => return Ok(Found::Oci(archive)),
             Archive::Docker(archive) => return Ok(Found::Docker(archive)),
@@ -302,6 +306,13 @@ fn found(path: &Path, outside: &Outside<'_>) -> Result<Found> {
         // A pipe can be read once only, so it is not looked into.
         _ => Transport::Tar(File::Path(path.into())),
     }))
+}
+
+/// Whether a file is compressed as no archive of images is.
+fn is_squeezed(path: &Path) -> Result<bool> {
+    let mut start = [0; 8];
+    let count = orlop_fs::File::open(path)?.read_at(&mut start, 0)?;
+    Ok(!matches!(Squeeze::detect(&start[..count]), Squeeze::Layer(_)))
 }
 
 /// Opens the place for writing.

@@ -21,14 +21,15 @@ use orlop_fs::rooted::read_small;
 use orlop_fs::snapshot::{Facts, RecordId, Snapshot};
 use orlop_fs::staging::{Apply, Detail, Durable, Existing, LayerWriter, Report, Staging, Written};
 use orlop_fs::track::{self, Take};
+use orlop_host::aci::into_config::{Files, original};
+use orlop_host::aci::into_runtime;
 use orlop_layer::decode::Visit;
 use orlop_layer::path::printable;
 use orlop_layer::tree::{InodeKind, Tree};
 use orlop_layer::{Entry, Error as LayerError, TreePath};
-use orlop_spec::Context;
-use orlop_spec::context::Event;
 use orlop_spec::port::Result;
 use orlop_spec::runtime::{self, Rootfs};
+use orlop_spec::{Context, Event};
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -242,8 +243,18 @@ pub(crate) fn runtime_config(
     let group = read_small(root, "/etc/group", ACCOUNTS)?;
     let link = |path: &[u8]| link_of(tree, path);
     let rootfs = Rootfs { passwd: passwd.as_deref(), group: group.as_deref(), link: &link };
-    let runtime = runtime::convert(image.config(), &rootfs, options)?;
+    let mut runtime = runtime::convert(image.config(), &rootfs, options)?;
     warn_of_lost_groups(cx, &runtime);
+    let owner = |path: &str| owner_of(tree, path);
+    let files = Files { rootfs, owner: &owner };
+    // What only an App Container can say of how it runs is still carried.
+    if let Some((manifest, _)) = original(&image.manifest().annotations, &files, image.config())
+        && let Some(app) = &manifest.app
+    {
+        for unmet in into_runtime::confine(app, &mut runtime, &options.privilege) {
+            cx.observer.event(Event::Warned(unmet.to_string()));
+        }
+    }
     Ok(runtime)
 }
 
@@ -256,4 +267,11 @@ fn warn_of_obeyed(cx: &Context<'_>, labels: &[Box<str>]) {
         );
         cx.observer.event(Event::Warned(text));
     }
+}
+
+/// Owner and group of what stands at an absolute path of a tree.
+pub(crate) fn owner_of(tree: &Tree, path: &str) -> Option<(u32, u32)> {
+    let found = tree.resolve(path.trim_start_matches('/').as_bytes()).ok().flatten()?;
+    let meta = &tree.inode(found).meta;
+    Some((meta.uid, meta.gid))
 }

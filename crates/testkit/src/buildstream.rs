@@ -29,6 +29,9 @@ plugins:
 - {origin: pip, package-name: buildstream-plugins-orlop, sources: [oci], elements: [oci_image]}
 ";
 
+/// BuildStream would leave a twentieth of the disk free, and waits without end on one that is fuller.
+const CACHE: &str = "cache:\n  reserved-disk-space: 0\n";
+
 /// A program of the environment of Python; `None` where `./test peers` did not make it.
 pub fn python_peer(name: &str) -> Option<PathBuf> {
     let program = orlop_path().parent()?.parent()?.join("tools/python/bin").join(name);
@@ -62,7 +65,9 @@ impl Project {
             "site/buildstream_plugins_orlop-0.dist-info/METADATA",
             "Metadata-Version: 2.1\nName: buildstream-plugins-orlop\nVersion: 0\n",
         );
-        Some(Self { it, bst, variables: Vec::new() })
+        let project = Self { it, bst, variables: Vec::new() };
+        project.configure("");
+        Some(project)
     }
 
     /// Where everything of this user is.
@@ -73,6 +78,11 @@ impl Project {
     /// A file of the project.
     pub fn at(&self, path: &str) -> PathBuf {
         self.it.path("project").join(path)
+    }
+
+    /// What the user says of all projects.
+    pub fn configure(&self, lines: &str) {
+        self.it.file("config/buildstream.conf", format!("{CACHE}{lines}"));
     }
 
     /// Writes an element, or another file of the project.

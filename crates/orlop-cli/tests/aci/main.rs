@@ -1,6 +1,8 @@
 //! App Container Images: made of any image, taken as any image, judged by actool.
 
 mod layers;
+mod local;
+mod runtime;
 
 use orlop::spec::{Algorithm, Digest};
 use serde_json::{Value, json};

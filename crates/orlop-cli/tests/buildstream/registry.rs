@@ -261,7 +261,7 @@ fn s7_refs_may_stand_apart_and_a_mirror_gives_what_the_origin_does_not() {
     write(&project, "img.bst", element);
     let element = project.read("elements/img.bst");
     // What is followed is asked of the origin alone, unless a user says otherwise.
-    project.folder().file("config/buildstream.conf", "track: {source: all}\n");
+    project.configure("track: {source: all}\n");
     project.ok(&["source", "track", "img.bst"]);
     assert_eq!(project.read("elements/img.bst"), element, "the element stays as it is");
     let digest = run(project.folder(), &["digest", "oci:newest:latest"]);

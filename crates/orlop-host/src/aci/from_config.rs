@@ -20,6 +20,7 @@ use super::validate::{is_site, is_variable};
 use orlop_layer::path::escape;
 use orlop_spec::config::{Config, Execution};
 use orlop_spec::descriptor::Annotations;
+use orlop_spec::edit::Ports;
 use orlop_spec::json;
 use orlop_spec::runtime::{Account, Rootfs};
 use std::collections::{BTreeMap, HashMap};
@@ -252,11 +253,12 @@ fn ports(execution: &Execution, unsaid: &mut Vec<Unsaid>) -> Vec<Port> {
     // The ranges of each protocol by their first port: they do not overlap.
     let mut said: HashMap<&str, BTreeMap<u64, u64>> = HashMap::new();
     for text in execution.exposed_ports.keys() {
-        let (numbers, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
-        let Some((first, last)) = range(numbers) else {
+        let Ok(parsed) = text.parse::<Ports>() else {
             unsaid.push(Unsaid::Port(text.clone()));
             continue;
         };
+        let (first, last) = (u64::from(*parsed.range().start()), u64::from(*parsed.range().end()));
+        let protocol = parsed.protocol();
         let ranges = said.entry(protocol).or_default();
         match ranges.range(..=last).next_back() {
             Some((from, to)) if *from <= first && last <= *to => {}
@@ -274,16 +276,6 @@ fn ports(execution: &Execution, unsaid: &mut Vec<Unsaid>) -> Vec<Port> {
         }
     }
     ports
-}
-
-/// The first and the last of `80` or `80-90`.
-fn range(numbers: &str) -> Option<(u64, u64)> {
-    let (first, last) = numbers.split_once('-').unwrap_or((numbers, numbers));
-    let number = |digits: &str| {
-        let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
-        digits.parse::<u16>().ok().filter(|number| is_number && *number != 0).map(u64::from)
-    };
-    number(first).zip(number(last)).filter(|(first, last)| first <= last)
 }
 
 /// Names that were given already, and the number that comes next for each.

@@ -1,6 +1,7 @@
 //! The values of single settings, each with its grammar.
 
 use crate::diagnose::{Diagnose, Fault, Kind};
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 /// `KEY=VALUE`; the value may be empty and may hold anything.
@@ -50,9 +51,19 @@ pub struct Ports {
 }
 
 impl Ports {
+    /// The first and the last of them.
+    pub fn range(&self) -> RangeInclusive<u16> {
+        self.first..=self.last
+    }
+
+    /// `tcp`, `udp` or `sctp`.
+    pub fn protocol(&self) -> &'static str {
+        self.protocol
+    }
+
     /// The keys in `ExposedPorts`.
     pub fn iter(&self) -> impl Iterator<Item = Box<str>> {
-        (self.first..=self.last).map(|port| format!("{port}/{}", self.protocol).into())
+        self.range().map(|port| format!("{port}/{}", self.protocol).into())
     }
 }
 

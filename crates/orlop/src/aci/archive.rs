@@ -9,15 +9,17 @@
 
 use crate::spool::Spool;
 use crate::tar_tree::{self, BUFFER, gather};
+use orlop_fs::File;
 use orlop_host::Error as HostError;
 use orlop_host::aci::AciError;
 use orlop_host::aci::archive::{Members, Rest};
 use orlop_host::aci::manifest::ImageManifest;
-use orlop_layer::tar;
 use orlop_layer::tree::Tree;
+use orlop_layer::{Chunk, Entries, tar};
 use orlop_spec::port::Result;
 use orlop_spec::{Algorithm, Context, Digest, Fault, Hasher};
 use std::io::{self, BufReader, Read};
+use std::path::Path;
 
 /// What is in a tar.
 pub struct Contents {
@@ -80,6 +82,36 @@ pub fn read(
         .map_err(|source| HostError::from(AciError::Manifest { image: name.to_owned(), source }))?;
     let raw = String::from_utf8(bytes).expect("JSON is text").into();
     Ok(Archive { name: name.to_owned(), manifest, raw, tree, id })
+}
+
+/// Whether a file is an image by its content: it has a manifest of App Containers, and before that nothing but `rootfs`.
+/// Most other tars show with an entry or two that they are none. What cannot be read is none; who reads it as a tar tells.
+pub fn is_one(cx: &Context<'_>, path: &Path) -> Result<bool> {
+    let Ok(plain) = tar_tree::plain(cx, File::open(path)?) else { return Ok(false) };
+    let mut members = tar::Reader::new(BufReader::with_capacity(BUFFER, plain), cx.limits);
+    loop {
+        cx.cancel.check()?;
+        let Ok(Some(entry)) = members.next_entry() else { return Ok(false) };
+        let mut parts = entry.path.components();
+        match (parts.next(), parts.next()) {
+            (Some(b"manifest"), None) => return Ok(says_kind(&mut members, cx.limits.document)),
+            (None | Some(b"rootfs"), _) => {}
+            _ => return Ok(false),
+        }
+    }
+}
+
+/// Whether the content under way has the field that all manifests of App Containers have, also one that is broken.
+fn says_kind(members: &mut dyn Entries, limit: u64) -> bool {
+    const FIELD: &[u8] = b"\"acKind\"";
+    let mut bytes = Vec::new();
+    while let Ok(Some(Chunk::Data(data))) = members.next_chunk() {
+        bytes.extend_from_slice(data);
+        if bytes.len() as u64 > limit {
+            return false;
+        }
+    }
+    bytes.windows(FIELD.len()).any(|window| window == FIELD)
 }
 
 /// Hashes what passes.

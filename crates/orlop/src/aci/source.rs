@@ -17,11 +17,12 @@ use crate::layers;
 use crate::spool::Spool;
 use crate::transport::Outside;
 use crate::trees::{Reading, Says, Sifted, TreeSource};
+use crate::unpack::{link_of, owner_of};
 use orlop_host::aci::from_config::ORIGINAL_NAME;
 use orlop_host::aci::into_config::{self, Files, Origin};
 use orlop_host::aci::machine;
 use orlop_host::aci::manifest::{Dependency, ImageManifest};
-use orlop_layer::tree::{InodeKind, Tree};
+use orlop_layer::tree::Tree;
 use orlop_layer::{Entries, Error as LayerError};
 use orlop_spec::port::{Catalog, Result, Selector};
 use orlop_spec::runtime::Rootfs;
@@ -142,18 +143,8 @@ impl AciFile {
 pub(super) fn with_files<T>(tree: &Tree, spool: &Spool, with: impl FnOnce(&Files<'_>) -> T) -> T {
     let accounts = |path: &[u8]| spool.small(tree, path, ACCOUNTS).ok().flatten();
     let (passwd, group) = (accounts(b"etc/passwd"), accounts(b"etc/group"));
-    let link = |path: &[u8]| {
-        let path = path.strip_prefix(b"/").unwrap_or(path);
-        match &tree.inode(tree.locate(path)?).kind {
-            InodeKind::Symlink(target) => Some(target.to_vec()),
-            _ => None,
-        }
-    };
-    let owner = |path: &str| {
-        let found = tree.resolve(path.trim_start_matches('/').as_bytes()).ok().flatten()?;
-        let meta = &tree.inode(found).meta;
-        Some((meta.uid, meta.gid))
-    };
+    let link = |path: &[u8]| link_of(tree, path.strip_prefix(b"/").unwrap_or(path));
+    let owner = |path: &str| owner_of(tree, path);
     let rootfs = Rootfs { passwd: passwd.as_deref(), group: group.as_deref(), link: &link };
     with(&Files { rootfs, owner: &owner })
 }
