@@ -20,6 +20,7 @@ mod mapping;
 mod new;
 mod raw;
 mod remove;
+mod repack;
 mod stat;
 mod tag;
 mod unpack;
@@ -98,6 +99,7 @@ impl Saying {
 enum Verb {
     Config(Box<config::Arguments>),
     Unpack(unpack::Arguments),
+    Repack(Box<repack::Arguments>),
     New(new::Arguments),
     Tag(tag::Arguments),
     Remove(remove::Arguments),
@@ -115,6 +117,7 @@ impl Verb {
         match self {
             Self::Config(arguments) => config::run(arguments, cx),
             Self::Unpack(arguments) => unpack::run(arguments, cx),
+            Self::Repack(arguments) => repack::run(arguments, cx),
             Self::New(arguments) => new::run(arguments, cx),
             Self::Tag(arguments) => tag::run(arguments, cx),
             Self::Remove(arguments) => remove::run(arguments, cx),

@@ -1,5 +1,6 @@
 //! Bundles of umoci: what one tool unpacks, the other goes on with.
 
+mod repack;
 mod world;
 
 use std::fs;

@@ -1,8 +1,11 @@
 //! A layout that umoci made, and both tools beside it.
 
+use serde_json::Value;
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
+use testkit::dump::{Dump, dump};
 use testkit::{Command, Finished, Scratch, orlop, scratch};
 
 /// Who does something.
@@ -25,9 +28,14 @@ impl Tool {
     fn command(self) -> Command {
         match self {
             Self::Ours => orlop().args(["compat", "umoci"]),
-            Self::Theirs => Command::new("umoci"),
+            Self::Theirs => Command::new(theirs()),
         }
     }
+}
+
+/// The umoci that is installed, or the one that `ORLOP_UMOCI` names.
+fn theirs() -> OsString {
+    std::env::var_os("ORLOP_UMOCI").unwrap_or_else(|| "umoci".into())
 }
 
 /// Everything that a layer can hold and both tools keep.
@@ -71,6 +79,10 @@ impl World {
         tool.command().args(words).current_dir(self.0.root()).ok()
     }
 
+    pub(crate) fn run_as_nobody(&self, tool: Tool, words: &[&str]) -> Finished {
+        tool.command().args(words).unprivileged().current_dir(self.0.root()).ok()
+    }
+
     /// The exit code of what must not succeed.
     pub(crate) fn fails(&self, tool: Tool, words: &[&str]) -> i32 {
         let done = tool.command().args(words).current_dir(self.0.root()).run();
@@ -93,5 +105,46 @@ impl World {
         let done = done.arg("-p").arg(self.path(bundle).join("rootfs")).run();
         assert_eq!(done.code(), Some(code), "{done}");
         done.out()
+    }
+
+    pub(crate) fn run_at(&self, epoch: u64, words: &[&str]) {
+        let command = Tool::Ours.command().args(words).current_dir(self.0.root());
+        command.env("SOURCE_DATE_EPOCH", epoch.to_string()).ok();
+    }
+
+    /// What an image holds, as a third tool of ours has it.
+    pub(crate) fn tree(&self, tag: &str) -> Dump {
+        let target = self.path("looked-at");
+        orlop()
+            .args(["unpack", "--replace", &format!("oci:image:{tag}")])
+            .arg(&target)
+            .current_dir(self.0.root())
+            .ok();
+        dump(&target)
+    }
+
+    pub(crate) fn manifest(&self, tag: &str) -> Value {
+        self.inspect("--raw", tag)
+    }
+
+    pub(crate) fn config(&self, tag: &str) -> Value {
+        let manifest = self.manifest(tag);
+        let digest = manifest["config"]["digest"].as_str().and_then(|digest| digest.strip_prefix("sha256:"));
+        let blob = self.path("image/blobs/sha256").join(digest.expect("a sha256"));
+        serde_json::from_slice(&fs::read(blob).expect("a blob")).expect("JSON")
+    }
+
+    pub(crate) fn history(&self, tag: &str) -> Vec<Value> {
+        self.config(tag)["history"].as_array().cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn layers(&self, tag: &str) -> usize {
+        self.manifest(tag)["layers"].as_array().map_or(0, Vec::len)
+    }
+
+    fn inspect(&self, how: &str, tag: &str) -> Value {
+        let image = format!("oci:image:{tag}");
+        let done = orlop().args(["inspect", how, &image]).current_dir(self.0.root()).ok();
+        serde_json::from_str(&done.out()).expect("JSON")
     }
 }

@@ -40,6 +40,9 @@ pub enum UmociError {
     /// The bundle has such a file already.
     #[error("{} is there already", .0.display())]
     Exists(PathBuf),
+    /// A path that is masked, and is none.
+    #[error("what is masked is no path")]
+    Mask(#[source] PathError),
     /// An owner that the mappings of the bundle do not hold.
     #[error("`{path}` belongs to {what} {id}, which the mappings of the bundle do not hold")]
     NotMapped {
@@ -58,7 +61,7 @@ impl UmociError {
             Self::Mtree(error) => error.kind(),
             Self::Meta(_) | Self::Version(_) | Self::FromNothing => Kind::Integrity,
             Self::OverlayWhiteouts | Self::NotMapped { .. } | Self::Exists(_) => Kind::Other,
-            Self::NotTheCaller { .. } => Kind::Usage,
+            Self::NotTheCaller { .. } | Self::Mask(_) => Kind::Usage,
         }
     }
 }

@@ -11,10 +11,11 @@ use crate::unpack::{CONFIG, ROOTFS, decode};
 use orlop_fs::namespace::{Mapping, Mappings};
 use orlop_fs::owner::Owner;
 use orlop_fs::staging::{Apply, Durable, Existing, SetId, Staging};
-use orlop_fs::{Dir, privilege};
+use orlop_fs::{Dir, Persist, Temp, privilege};
 use orlop_host::umoci::UmociError;
 use orlop_host::umoci::meta::{META, MapOptions, Meta, Rootless};
 use orlop_host::umoci::mtree;
+use orlop_spec::document::DocumentError;
 use orlop_spec::graph;
 use orlop_spec::index::Index;
 use orlop_spec::media_type::Role;
@@ -48,7 +49,7 @@ pub fn unpack(
     how: &Unbundle,
 ) -> Result<()> {
     let manifest = image.manifest().descriptor();
-    let name = mtree::file_name(manifest.digest.known().map_err(orlop_spec::document::DocumentError::from)?);
+    let name = mtree::file_name(manifest.digest.known().map_err(DocumentError::from)?);
     let walk = walk(cx, image.source(), root, &manifest.digest)?;
     let meta = Meta::new(walk, how.map.clone()).map_err(orlop_host::Error::from)?;
     let beside = occupied(target, &name)?;
@@ -91,12 +92,44 @@ fn apply<'a>(cx: &Context<'a>, how: &Unbundle, ids: Option<&'a Mappings>) -> App
 }
 
 /// What `umoci repack` looks for, beside a tree that has its final form.
-pub(super) fn describe(cx: &Context<'_>, bundle: &Dir, tree: &Dir, name: &str, meta: &Meta) -> Result<()> {
-    let mtree = survey(cx, tree, meta.map.rootless)?;
-    let mut text = Vec::new();
-    mtree.write(&mut text).expect("a vector takes everything");
-    write(bundle, name, &text)?;
+fn describe(cx: &Context<'_>, bundle: &Dir, tree: &Dir, name: &str, meta: &Meta) -> Result<()> {
+    write(bundle, name, &text(cx, tree, meta.map.rootless)?)?;
     write(bundle, META, &meta.to_bytes())
+}
+
+/// Describes a bundle of another image than before: `umoci.json` is replaced in one step, and the manifest that it knew goes last.
+pub(super) fn describe_again(
+    cx: &Context<'_>,
+    (bundle, tree): (&Dir, &Dir),
+    image: &Image<'_>,
+    root: &Descriptor,
+    map: &MapOptions,
+    before: &str,
+) -> Result<()> {
+    let manifest = &image.manifest().descriptor().digest;
+    let name = mtree::file_name(manifest.known().map_err(DocumentError::from)?);
+    let walk = walk(cx, image.source(), root, manifest)?;
+    let meta = Meta::new(walk, map.clone()).map_err(orlop_host::Error::from)?;
+    replace(bundle, &name, &text(cx, tree, map.rootless)?)?;
+    replace(bundle, META, &meta.to_bytes())?;
+    if name != before {
+        bundle.remove_file(before)?;
+    }
+    Ok(())
+}
+
+fn replace(folder: &Dir, name: &str, bytes: &[u8]) -> Result<()> {
+    let temp = Temp::beside(folder.try_clone()?, name)?;
+    temp.file().write_at(bytes, 0)?;
+    temp.file().set_mode(0o644)?;
+    temp.persist(name, Persist::Replace)?;
+    Ok(())
+}
+
+fn text(cx: &Context<'_>, tree: &Dir, rootless: Rootless) -> Result<Vec<u8>> {
+    let mut text = Vec::new();
+    survey(cx, tree, rootless)?.write(&mut text).expect("a vector takes everything");
+    Ok(text)
 }
 
 fn write(folder: &Dir, name: &str, bytes: &[u8]) -> Result<()> {

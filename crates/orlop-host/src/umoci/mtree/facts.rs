@@ -131,7 +131,7 @@ impl Facts {
             links: Some(stat.links),
             time: Some(Stamp::Seconds(stat.mtime.seconds)),
             sha256,
-            xattrs: found.xattrs.clone(),
+            xattrs: if has_xattrs(stat.kind) { found.xattrs.clone() } else { Xattrs::new() },
         }
     }
 
@@ -165,6 +165,11 @@ impl Facts {
     pub(super) fn xattr_words(&self) -> impl Iterator<Item = (String, String)> {
         self.xattrs.iter().map(|(name, value)| (format!("xattr.{}", spelled(name)), base64::encode(value)))
     }
+}
+
+/// Whether a manifest tells attributes of what is of this kind: go-mtree looks at those of no other.
+pub(super) fn has_xattrs(kind: FileKind) -> bool {
+    matches!(kind, FileKind::File | FileKind::Directory)
 }
 
 impl Stamp {

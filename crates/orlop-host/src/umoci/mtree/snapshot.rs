@@ -1,6 +1,6 @@
 //! A manifest as the snapshot of a folder, which changes are told by.
 
-use super::facts::{Facts, Stamp};
+use super::facts::{Facts, Stamp, has_xattrs};
 use super::{Mtree, MtreeError};
 use crate::Error;
 use crate::umoci::UmociError;
@@ -24,7 +24,8 @@ impl Mtree {
             let known = known(facts, &what);
             let name = path.components().next_back().unwrap_or_default();
             let depth = path.components().count();
-            snapshot.push((depth, name), known, Some(&facts.xattrs), what, limits)?;
+            let xattrs = facts.kind.is_some_and(has_xattrs).then_some(&facts.xattrs);
+            snapshot.push((depth, name), known, xattrs, what, limits)?;
         }
         Ok(snapshot)
     }

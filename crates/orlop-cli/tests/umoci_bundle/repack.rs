@@ -1,0 +1,255 @@
+//! Two tools unpack, two tools repack: the same tree comes of it.
+
+use super::ready;
+use crate::world::{Tool, World};
+use std::collections::BTreeMap;
+use std::fs;
+use testkit::dump::{Aspect, Dump, differences, dump};
+use testkit::proof;
+
+/// What users do to a root filesystem, each by itself and then all in a row.
+const EDITS: [(&str, &str); 12] = [
+    ("nothing", "true"),
+    (
+        "add",
+        "mkdir -p new/deep; echo n >new/deep/f; mkfifo new/pipe; mknod new/dev b 7 9; chown 7:8 new/deep/f",
+    ),
+    ("remove", "rm etc/one opt/app/b; rm -r var/log"),
+    ("replace a file by a folder", "rm etc/two; mkdir etc/two; echo in >etc/two/in"),
+    ("replace a folder by a file", "rm -r opt/app; echo file >opt/app"),
+    ("replace a folder by another", "rm -r opt/app; mkdir opt/app; echo c >opt/app/c"),
+    ("a new hard link", "ln etc/two opt/two; ln etc/one opt/one"),
+    ("a hard link less", "rm etc/one-too"),
+    (
+        "attributes",
+        "setfattr -x user.mark etc/two; setfattr -n user.more -v 1 'a b'; setfacl -b etc/two; setfattr -n trusted.x -v 1 etc",
+    ),
+    (
+        "modes",
+        "chmod u-s usr/lib/libx; chmod 2750 opt; chmod 0 opt/app/a; chown 99:99 etc/two; chmod 6711 etc/one",
+    ),
+    (
+        "links",
+        "rm lib; ln -s usr/nolib lib; ln -sfn elsewhere dangling; rm dev/null; ln -s /dev/zero dev/null",
+    ),
+    ("times", "touch -d '2001-02-03 04:05:06' etc/two; touch -h -d 1999-01-01 lib; touch -d 1950-01-01 usr"),
+];
+
+/// What umoci makes a broken layer of.
+const NOT_THEIRS: &str = "replace a folder by a file";
+
+#[test]
+fn what_either_tool_repacks_of_what_either_unpacked_is_one_tree() {
+    let name = "umoci: two tools unpack, two repack";
+    if !ready(name) {
+        return;
+    }
+    let world = World::new();
+    for unpacker in Tool::BOTH {
+        for (number, (what, edit)) in EDITS.into_iter().enumerate() {
+            let bundle = format!("{}{number}", unpacker.name());
+            world.run(unpacker, &["unpack", "--image", "image:base", &bundle]);
+            world.shell(&format!("{bundle}/rootfs"), edit);
+            // umoci's layer then has removals beneath what is a file by now, which no layer can have.
+            let packers = if what == NOT_THEIRS { [Tool::Ours; 2] } else { Tool::BOTH };
+            let trees = packers.map(|packer| {
+                let tag = format!("{bundle}-{}", packer.name());
+                world.run(packer, &["repack", "--image", &format!("image:{tag}"), &bundle]);
+                assert_eq!(
+                    world.layers(&tag) - world.layers("base"),
+                    usize::from(number > 0),
+                    "{what}: {tag}"
+                );
+                world.tree(&tag)
+            });
+            // What umoci writes has whole seconds.
+            assert_eq!(differences(&trees[0], &trees[1], &[Aspect::Holes, Aspect::Time]), [], "{what}");
+            // A time that differs within its second is none that a manifest tells.
+            let truth = to_seconds(dump(&world.path(&format!("{bundle}/rootfs"))));
+            let [ours, _] = trees.map(to_seconds);
+            assert_eq!(differences(&truth, &ours, &[Aspect::Holes]), [], "{what}, by us");
+        }
+    }
+    proof::ran(name, 4 * EDITS.len());
+}
+
+fn to_seconds(mut tree: Dump) -> Dump {
+    tree.values_mut().for_each(|node| node.mtime.1 = 0);
+    tree
+}
+
+#[test]
+fn a_bundle_that_was_refreshed_is_one_of_the_new_image_for_both() {
+    let name = "umoci: refreshed bundles";
+    if !ready(name) {
+        return;
+    }
+    let world = World::new();
+    world.run(Tool::Ours, &["unpack", "--image", "image:base", "bundle"]);
+    for (number, (_, edit)) in
+        EDITS.into_iter().enumerate().filter(|(number, _)| [1, 6, 8, 9, 10, 11].contains(number))
+    {
+        let tool = Tool::BOTH[number % 2];
+        world.shell("bundle/rootfs", edit);
+        let (before, tag) = (world.manifest_of_tree("bundle"), format!("image:round{number}"));
+        world.run(tool, &["repack", "--refresh-bundle", "--image", &tag, "bundle"]);
+        assert_ne!(world.manifest_of_tree("bundle"), before);
+        assert!(!before.exists());
+        world.validate("bundle", 0);
+        for other in Tool::BOTH {
+            world.run(other, &["repack", "--image", "image:same", "bundle"]);
+            let round = format!("round{number}");
+            assert_eq!(
+                world.layers("same"),
+                world.layers(&round),
+                "{} finds a change after {round}",
+                other.name()
+            );
+        }
+    }
+    proof::ran(name, 12);
+}
+
+/// Contents of volumes, and of what is masked, are not the image's.
+#[test]
+fn what_is_masked_is_in_no_layer() {
+    let name = "umoci: masks";
+    if !ready(name) {
+        return;
+    }
+    let world = World::new();
+    world.run(Tool::Theirs, &["config", "--image", "image:base", "--config.volume", "/opt/app"]);
+    let edit = "echo new >opt/app/new; rm opt/app/b; mkdir cache; echo c >cache/c; echo changed >etc/two";
+    for flags in [
+        &[][..],
+        &["--no-mask-volumes"],
+        &["--mask-path", "/cache", "--mask-path", "etc"],
+        &["--mask-path", "/cache", "--no-mask-volumes"],
+    ] {
+        let bundle = format!("bundle{}", flags.join(""));
+        let bundle = bundle.replace('/', "-");
+        world.run(Tool::Ours, &["unpack", "--image", "image:base", &bundle]);
+        world.shell(&format!("{bundle}/rootfs"), edit);
+        let [ours, theirs] = Tool::BOTH.map(|tool| {
+            let tag = format!("image:{}", tool.name());
+            world.run(tool, &[&["repack", "--image", &tag], flags, &[&bundle]].concat());
+            world.tree(tool.name())
+        });
+        assert_eq!(differences(&ours, &theirs, &[Aspect::Holes, Aspect::Time]), [], "{flags:?}");
+        assert_eq!(ours.contains_key(&b"opt/app/new"[..]), flags.contains(&"--no-mask-volumes"));
+        assert_eq!(ours.contains_key(&b"cache"[..]), !flags.contains(&"/cache"));
+    }
+    proof::ran(name, 8);
+}
+
+#[test]
+fn what_was_mapped_is_mapped_back_and_what_cannot_be_is_refused() {
+    let name = "umoci: mapped owners come back";
+    if !ready(name) {
+        return;
+    }
+    let world = World::new();
+    let maps = ["--uid-map", "0:100000:1000", "--gid-map", "0:200000:1000"];
+    for tool in Tool::BOTH {
+        world.run(tool, &[&["unpack", "--image", "image:base"], &maps[..], &[tool.name()]].concat());
+        world.shell(&format!("{}/rootfs", tool.name()), "echo new >new; chown 100012:200034 new");
+        let trees = Tool::BOTH.map(|packer| {
+            world.run(packer, &["repack", "--image", "image:mapped", tool.name()]);
+            world.tree("mapped")
+        });
+        assert_eq!(differences(&trees[0], &trees[1], &[Aspect::Holes, Aspect::Time]), []);
+        assert_eq!(trees[0][&b"new"[..]].owner, (12, 34));
+    }
+    world.shell("ours/rootfs", "chown 5:5 new");
+    assert_eq!(world.fails(Tool::Ours, &["repack", "--image", "image:mapped", "ours"]), 1);
+    proof::ran(name, 5);
+}
+
+#[test]
+fn compression_history_and_layers_as_they_are() {
+    let name = "umoci: how layers are made";
+    if !ready(name) {
+        return;
+    }
+    let world = World::new();
+    world.run(Tool::Ours, &["unpack", "--image", "image:base", "bundle"]);
+    world.shell("bundle/rootfs", "echo new >new");
+    world.shell(".", "tar -C bundle/rootfs -cf layer.tar new; gzip -k layer.tar");
+    let kinds =
+        BTreeMap::from([("none", "tar"), ("gzip", "tar+gzip"), ("zstd", "tar+zstd"), ("auto", "tar+gzip")]);
+    for (how, kind) in &kinds {
+        for words in [&["repack"][..], &["raw", "add-layer", "--tag", "made"]] {
+            let image = if words.len() == 1 { "image:made" } else { "image:base" };
+            let last = if words.len() == 1 { "bundle" } else { "layer.tar" };
+            world.run(Tool::Ours, &[words, &["--image", image, "--compress", how, last]].concat());
+            let manifest = world.manifest("made");
+            let layer = manifest["layers"].as_array().and_then(|layers| layers.last()).expect("a layer");
+            assert_eq!(layer["mediaType"], format!("application/vnd.oci.image.layer.v1.{kind}"));
+            assert!(world.tree("made").contains_key(&b"new"[..]));
+        }
+    }
+    let history =
+        ["--history.author", "me", "--history.comment", "why", "--history.created", "2020-01-01T00:00:00Z"];
+    world.run(Tool::Ours, &[&["repack", "--image", "image:told"], &history[..], &["bundle"]].concat());
+    world.run(Tool::Theirs, &[&["repack", "--image", "image:told2"], &history[..], &["bundle"]].concat());
+    let [ours, theirs] = ["told", "told2"].map(|tag| world.history(tag).pop().expect("a step"));
+    assert_eq!(ours, theirs);
+    let file = fs::read(world.path("layer.tar")).expect("a tar");
+    world.run(Tool::Ours, &["raw", "add-layer", "--image", "image:base", "--tag", "made", "layer.tar"]);
+    let diff_ids = world.config("made")["rootfs"]["diff_ids"].clone();
+    let last = diff_ids.as_array().and_then(|ids| ids.last()).expect("a diff id").clone();
+    assert_eq!(last, testkit::image::sha256(&file));
+    let refused = ["raw", "add-layer", "--image", "image:base", "layer.tar.gz"];
+    assert_eq!(world.fails(Tool::Ours, &refused), 1, "it is compressed");
+    proof::ran(name, 2 * kinds.len() + 3);
+}
+
+/// An ordinary user's bundle: files are the user's, and owners stand in attributes.
+#[test]
+fn an_ordinary_user_repacks_what_either_tool_unpacked() {
+    let name = "umoci: an ordinary user";
+    if !ready(name) {
+        return;
+    }
+    let world = World::new();
+    world.shell(".", "chown -R 65534:65534 .; chmod 755 .");
+    let edit = "echo more >>opt/app/a; echo own >own; rm usr/lib/libx; chmod 700 'a b'; mkdir closed; chmod 0 closed";
+    for unpacker in Tool::BOTH {
+        let bundle = unpacker.name();
+        world.run_as_nobody(unpacker, &["unpack", "--rootless", "--image", "image:base", bundle]);
+        let records = testkit::dump::xattrs(&world.path(&format!("{bundle}/rootfs/opt/app/a")));
+        assert_eq!(records[&b"user.rootlesscontainers"[..]], b"\x08\x0c\x10\x22");
+        assert_eq!(world.mode(&format!("{bundle}/rootfs/usr/lib/libx")), 0o4755);
+        world.shell(&format!("{bundle}/rootfs"), &format!("{edit}; chown 65534:65534 own closed"));
+        let trees = Tool::BOTH.map(|packer| {
+            let tag = format!("image:{}", packer.name());
+            world.run_as_nobody(packer, &["repack", "--image", &tag, bundle]);
+            world.tree(packer.name())
+        });
+        assert_eq!(differences(&trees[0], &trees[1], &[Aspect::Holes, Aspect::Time]), [], "{bundle}");
+        assert_eq!(trees[0][&b"opt/app/a"[..]].owner, (12, 34));
+        assert_eq!((trees[0][&b"own"[..]].owner, trees[0][&b"closed"[..]].mode), ((0, 0), 0));
+    }
+    proof::ran(name, 4);
+}
+
+/// What `SOURCE_DATE_EPOCH` bounds: two runs give one digest.
+#[test]
+fn times_are_bounded_by_source_date_epoch() {
+    let name = "umoci: bounded times";
+    if !ready(name) {
+        return;
+    }
+    let world = World::new();
+    world.run(Tool::Ours, &["unpack", "--image", "image:base", "bundle"]);
+    world.shell("bundle/rootfs", "echo new >new; touch -d 1999-01-01 old");
+    for tag in ["one", "two"] {
+        world.run_at(1_000_000_000, &["repack", "--image", &format!("image:{tag}"), "bundle"]);
+        world.shell("bundle/rootfs", "touch new");
+    }
+    assert_eq!(world.manifest("one"), world.manifest("two"));
+    let tree = world.tree("one");
+    assert_eq!(tree[&b"new"[..]].mtime, (1_000_000_000, 0));
+    assert!(tree[&b"old"[..]].mtime.0 < 1_000_000_000);
+    proof::ran(name, 2);
+}
