@@ -36,7 +36,8 @@ fn both_tools_unpack_the_same_bundle() {
         let trees = Tool::BOTH.map(|tool| dump(&world.path(&format!("{}/rootfs", tool.name()))));
         assert_eq!(differences(&trees[0], &trees[1], &[Aspect::Holes]), [], "{flags:?}");
         let of = |file: &str| Tool::BOTH.map(|tool| world.read(&format!("{}/{file}", tool.name())));
-        let [ours, theirs] = of("umoci.json");
+        // The last member is 0.4.7's; later releases leave it out.
+        let [ours, theirs] = of("umoci.json").map(|text| text.replace(",\"whiteout_mode\":0", ""));
         assert_eq!(ours, theirs);
         let manifest = world.manifest_of_tree("ours");
         assert_eq!(world.manifest_of_tree("theirs").file_name(), manifest.file_name());

@@ -74,7 +74,9 @@ fn what_either_tool_repacks_of_what_either_unpacked_is_one_tree() {
 }
 
 fn to_seconds(mut tree: Dump) -> Dump {
-    tree.values_mut().for_each(|node| node.mtime.1 = 0);
+    for node in tree.values_mut() {
+        node.mtime.1 = 0;
+    }
     tree
 }
 
