@@ -1,6 +1,7 @@
 //! The verbs, one file each: arguments, a call of the library, the printed result.
 
 mod aci;
+mod append;
 mod build;
 mod bundle;
 mod cat;
@@ -19,6 +20,7 @@ mod fsck;
 mod gc;
 mod images;
 mod index;
+mod insert;
 mod inspect;
 mod lock;
 mod login;
@@ -74,6 +76,8 @@ pub enum Verb {
     Logout(Deferred<logout::Arguments>),
     Build(Deferred<Box<build::Arguments>>),
     Config(Deferred<Box<config::Arguments>>),
+    Append(Deferred<Box<append::Arguments>>),
+    Insert(Deferred<Box<insert::Arguments>>),
     Flatten(Deferred<Box<flatten::Arguments>>),
     Convert(Deferred<Box<convert::Arguments>>),
     Strip(Deferred<Box<strip::Arguments>>),
@@ -131,6 +135,8 @@ impl Verb {
             Self::Logout(arguments) => logout::run(&arguments, shell),
             Self::Build(arguments) => build::run(&arguments, shell),
             Self::Config(arguments) => config::run(&arguments, shell),
+            Self::Append(arguments) => append::run(&arguments, shell),
+            Self::Insert(arguments) => insert::run(&arguments, shell),
             Self::Flatten(arguments) => flatten::run(&arguments, shell),
             Self::Convert(arguments) => convert::run(&arguments, shell),
             Self::Strip(arguments) => strip::run(&arguments, shell),

@@ -21,7 +21,7 @@ pub use bundle::BundleFlags;
 pub use commit::CommitFlags;
 pub use config::ConfigFlags;
 pub use dividing::Dividing;
-pub use editing::{Editing, HistoryFlags, Publication, publication};
+pub use editing::{Editing, HistoryFlags, Publication, Steps, publication};
 pub use form::{Compressing, FormFlags};
 pub use locked::{Locked, Locking, Unlocked};
 pub use network::{Network, Reach};

@@ -155,7 +155,7 @@ fn build_one(
     draft.write(to, form.algorithm)
 }
 
-fn within(cx: &Context<'_>, size: u64) -> Result<(), orlop_layer::Error> {
+pub(crate) fn within(cx: &Context<'_>, size: u64) -> Result<(), orlop_layer::Error> {
     let limit = cx.limits.size;
     if size > limit {
         Err(orlop_layer::Error::Limit { what: "the size of all layers", limit })
@@ -172,7 +172,7 @@ fn newest(layers: &[Encoded]) -> Option<Timestamp> {
 }
 
 /// Writes one layer into the sink.
-fn put_layer(
+pub(crate) fn put_layer(
     cx: &Context<'_>,
     input: Input<'_>,
     platform: &Platform,

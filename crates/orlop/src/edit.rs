@@ -10,6 +10,8 @@
 //! a descriptor: its bytes are moved only where the target lacks them, and read only by a step that must. Nobody sees
 //! anything before the name is published.
 
+mod append;
+mod insert;
 mod convert;
 mod family;
 mod flatten;
@@ -18,6 +20,8 @@ mod revision;
 mod settings;
 mod strip;
 
+pub use append::{Append, Laying, fitting};
+pub use insert::{Below, IdMap, IdRange, Planted, Removed};
 pub use convert::Convert;
 pub use family::Family;
 pub use flatten::{Base, Extent, Flatten};

@@ -80,6 +80,8 @@ pub struct ScanOptions<'a> {
     pub journal: Option<&'a Dir>,
     /// What is left out, without being counted.
     pub exclude: &'a [Glob],
+    /// The one name of the folder that is read, beside the folder itself; nothing for all.
+    pub only: Option<&'a [u8]>,
     /// The bits of the mode that are kept.
     pub mode_mask: u16,
     /// Hears of losses.
@@ -100,6 +102,7 @@ impl Default for ScanOptions<'_> {
             unreadable: Unreadable::default(),
             journal: None,
             exclude: &[],
+            only: None,
             mode_mask: 0o7777,
             observer: &(),
             cancel: &NEVER,

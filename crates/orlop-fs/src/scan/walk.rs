@@ -66,6 +66,9 @@ impl Walk {
             begun: false,
         };
         walk.push(handle, TreePath::root(), stat)?;
+        if let (Some(only), Some(root)) = (options.only, walk.frames.first_mut()) {
+            root.names = vec![Box::from(only)].into_iter();
+        }
         Ok(walk)
     }
 
