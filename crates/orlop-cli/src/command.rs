@@ -31,6 +31,7 @@ mod mount;
 mod ostree;
 mod pull;
 mod push;
+mod rebase;
 mod reference;
 mod repack;
 mod revert;
@@ -78,6 +79,7 @@ pub enum Verb {
     Config(Deferred<Box<config::Arguments>>),
     Append(Deferred<Box<append::Arguments>>),
     Insert(Deferred<Box<insert::Arguments>>),
+    Rebase(Deferred<rebase::Arguments>),
     Flatten(Deferred<Box<flatten::Arguments>>),
     Convert(Deferred<Box<convert::Arguments>>),
     Strip(Deferred<Box<strip::Arguments>>),
@@ -137,6 +139,7 @@ impl Verb {
             Self::Config(arguments) => config::run(&arguments, shell),
             Self::Append(arguments) => append::run(&arguments, shell),
             Self::Insert(arguments) => insert::run(&arguments, shell),
+            Self::Rebase(arguments) => rebase::run(&arguments, shell),
             Self::Flatten(arguments) => flatten::run(&arguments, shell),
             Self::Convert(arguments) => convert::run(&arguments, shell),
             Self::Strip(arguments) => strip::run(&arguments, shell),

@@ -11,20 +11,22 @@
 //! anything before the name is published.
 
 mod append;
-mod insert;
 mod convert;
 mod family;
 mod flatten;
+mod insert;
 mod layer;
+mod rebase;
 mod revision;
 mod settings;
 mod strip;
 
 pub use append::{Append, Laying, fitting};
-pub use insert::{Below, IdMap, IdRange, Planted, Removed};
 pub use convert::Convert;
 pub use family::Family;
 pub use flatten::{Base, Extent, Flatten};
+pub use insert::{Below, IdMap, IdRange, Planted, Removed};
+pub use rebase::{BASE_DIGEST, BASE_NAME, BaseImage, Exchange, Rebase, Told, told};
 pub use revision::{Piece, Revision};
 pub use settings::Settings;
 pub use strip::{Strip, Which};

@@ -144,6 +144,42 @@ pub enum Error {
         /// What was asked for.
         which: String,
     },
+    /// An image does not begin with the layers of what is said to be its base.
+    #[error("{image} was not made on {base}: layer {layer} of its {count} is another one, or missing")]
+    NotOnBase {
+        /// The image.
+        image: AnyDigest,
+        /// The base.
+        base: AnyDigest,
+        /// Which layer, from 1.
+        layer: usize,
+        /// How many the base has.
+        count: usize,
+    },
+    /// A base is for another machine than an image.
+    #[error("the base {digest} is for {found}, and the image for {wanted}")]
+    BaseOfOther {
+        /// The base.
+        digest: AnyDigest,
+        /// For which machine it is.
+        found: Box<Platform>,
+        /// For which the image is.
+        wanted: Box<Platform>,
+    },
+    /// Nobody says on what an image was made.
+    #[error("nothing tells on what {image} was made")]
+    NoBase {
+        /// The image.
+        image: AnyDigest,
+    },
+    /// A file belongs to somebody who is nobody in the image.
+    #[error("{path} belongs to {id}, who is in no range of the map")]
+    InNoRange {
+        /// The file.
+        path: String,
+        /// User or group, and the number.
+        id: String,
+    },
     /// What the store keeps of a tree was changed.
     #[error("{first} of the store is not what it should be{}", others(*.more))]
     Tampered {
@@ -397,6 +433,10 @@ impl Diagnose for Error {
             | Self::BadHost(_)
             | Self::SeveralHosts { .. }
             | Self::SeveralBegin { .. }
+            | Self::NotOnBase { .. }
+            | Self::BaseOfOther { .. }
+            | Self::NoBase { .. }
+            | Self::InNoRange { .. }
             | Self::OneRegistry { .. } => Kind::Usage,
             Self::BadPolicy { .. }
             | Self::Blocked { .. }
@@ -434,6 +474,12 @@ impl Diagnose for Error {
                 Some("where it is a copy of that folder, compare all of it with --paranoid".into())
             }
             Self::OtherImage { .. } => Some("name the right one with --base REF".into()),
+            Self::NotOnBase { .. } => Some(
+                "say which image it was made on with --old-base REF; `orlop inspect` lists the layers of both".into(),
+            ),
+            Self::BaseOfOther { .. } => Some("name a base that has an image for that machine".into()),
+            Self::NoBase { .. } => Some("say it: orlop rebase REF --old-base A --new-base B".into()),
+            Self::InNoRange { .. } => Some("widen the map: --uid-map IMAGE:HERE:COUNT, --gid-map".into()),
             Self::Nameless => {
                 Some("leave the tag out, or keep the image under one: orlop copy SRC oci:DIR:TAG".into())
             }

@@ -4,7 +4,7 @@ use super::{Image, Locked, Places, Work, name as name_of, platform, published, t
 use crate::environment;
 use crate::shell::Shell;
 use clap::Args;
-use orlop::copy::Platforms;
+use orlop::copy::{Copied, Platforms};
 use orlop::edit::{self, Step, Subject};
 use orlop::index::Place;
 use orlop::spec::config::History;
@@ -35,12 +35,24 @@ pub struct Editing {
 /// The steps of an edit.
 pub type Steps<'s> = Vec<Box<dyn Step + 's>>;
 
+/// Applies steps to the image that is changed, and publishes the result.
+pub type Apply<'x> = Box<dyn FnOnce(&[Box<dyn Step + '_>]) -> Result<Copied, Fault> + 'x>;
+
 impl Editing {
     /// Applies steps to the image, and prints what it is called then.
     pub fn run<'s>(
         &'s self,
         shell: &Shell,
         steps: impl FnOnce(&Context<'_>) -> Result<Steps<'s>, Fault>,
+    ) -> Result<(), Fault> {
+        self.run_on(shell, |cx, _, _, apply| apply(&steps(cx)?))
+    }
+
+    /// The same, for who looks at the image and its root before.
+    pub fn run_on(
+        &self,
+        shell: &Shell,
+        work: impl FnOnce(&Context<'_>, &Image<'_>, &Descriptor, Apply<'_>) -> Result<Copied, Fault>,
     ) -> Result<(), Fault> {
         let to = self.to.as_deref().map(target).transpose()?;
         let (target, line) = shell.work(&self.work, |cx| {
@@ -54,7 +66,8 @@ impl Editing {
                 listed => Platforms::Listed(listed.to_vec()),
             };
             let subject = Subject { from: image.catalog(), root: root.clone(), platforms, place, seen };
-            let edited = edit::edit(cx, &subject, &steps(cx)?, &name, sink)?;
+            let apply = |steps: &[Box<dyn Step + '_>]| edit::edit(cx, &subject, steps, &name, sink);
+            let edited = work(cx, &image, &root, Box::new(apply))?;
             let digest = &edited.roots[0].digest;
             if *digest == root.digest {
                 cx.observer.event(Event::Warned("nothing changes: the digest is the same".into()));

@@ -35,7 +35,7 @@ pub struct Laying {
     pub codec: Option<Codec>,
     /// How layers are named.
     pub algorithm: Algorithm,
-    /// The step of each. Where it says no time, it is the newest one in the layers.
+    /// The step of each. Where it says no time, it is the newest one in the layers, else that of the image.
     pub step: History,
 }
 
@@ -79,12 +79,11 @@ impl Step for Append<'_> {
             Some(written) => written.clone(),
             None => slot.insert(self.write(cx, revision, to)?).clone(),
         };
+        let created = created.or_else(|| revision.config().created.clone());
         for layer in layers {
             revision.append(layer, History { created: created.clone(), ..self.how.step.clone() });
         }
-        if created.is_some() {
-            revision.config_mut().created = created;
-        }
+        revision.config_mut().created = created;
         Ok(())
     }
 }

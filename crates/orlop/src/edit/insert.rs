@@ -17,8 +17,9 @@ use orlop_fs::{Dir, FileKind};
 use orlop_layer::tree::Builder;
 use orlop_layer::{Chunk, Entries, Entry, Error as LayerError, Kind, Meta, TreePath};
 use orlop_spec::port::Result;
-use orlop_spec::{Context, Limits};
+use orlop_spec::{Context, Fault, Limits};
 use std::collections::VecDeque;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// What becomes of what the image has in the folder.
@@ -86,15 +87,15 @@ impl IdMap {
         if matches!(entry.kind, Kind::Whiteout | Kind::Opaque) {
             return Ok(());
         }
-        let mapped = |ranges: &[IdRange], id: u32| match ranges {
-            [] => Some(id),
-            ranges => ranges.iter().find_map(|range| range.map(id)),
+        let mapped = |ranges: &[IdRange], what: &str, id: u32| match ranges {
+            [] => Ok(id),
+            ranges => ranges.iter().find_map(|range| range.map(id)).ok_or_else(|| {
+                let (path, id) = (entry.path.to_string(), format!("{what} {id}"));
+                LayerError::Read(io::Error::other(Fault::new(Error::InNoRange { path, id })))
+            }),
         };
-        let outside = |what| LayerError::Entry { path: entry.path.to_string(), what };
-        let uid = mapped(&self.uids, entry.meta.uid)
-            .ok_or_else(|| outside("its owner is in no range of the map"))?;
-        let gid = mapped(&self.gids, entry.meta.gid)
-            .ok_or_else(|| outside("its group is in no range of the map"))?;
+        let uid = mapped(&self.uids, "user", entry.meta.uid)?;
+        let gid = mapped(&self.gids, "group", entry.meta.gid)?;
         (entry.meta.uid, entry.meta.gid) = (uid, gid);
         Ok(())
     }
