@@ -15,7 +15,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-/// Put a file or a folder at a place of an image, or remove what is there, where the image is.
+/// Put a file or a folder into an image, or remove what is there.
 ///
 /// The result is one more layer. A folder is merged with the one that the image has; `--opaque` hides that. What is above
 /// PATH stays as it is in the image. A file goes into a PATH that ends in a slash. What was removed or replaced is still in

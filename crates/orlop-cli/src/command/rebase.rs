@@ -39,7 +39,9 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     arguments.editing.run_on(shell, |cx, image, root, apply| {
         let words: Vec<(AnyDigest, [OsString; 2])> = told(cx, image.source(), root)?
             .into_iter()
-            .filter_map(|told| Some((told.image.clone(), [arguments.old(&told)?, arguments.new(&told)?])))
+            .filter_map(|told| {
+                Some((told.image.clone(), [arguments.made_on(&told)?, arguments.put_on(&told)?]))
+            })
             .collect();
         let bases = arguments.open(cx, words.iter().flat_map(|(_, words)| words))?;
         let exchange = |(image, [old, new]): &(AnyDigest, [OsString; 2])| {
@@ -52,12 +54,12 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
 }
 
 impl Arguments {
-    fn old(&self, told: &Told) -> Option<OsString> {
+    fn made_on(&self, told: &Told) -> Option<OsString> {
         let of_image = || Some(in_a_registry(&format!("{}@{}", told.name.as_ref()?, told.digest.as_ref()?)));
         self.old_base.clone().or_else(of_image)
     }
 
-    fn new(&self, told: &Told) -> Option<OsString> {
+    fn put_on(&self, told: &Told) -> Option<OsString> {
         self.new_base.clone().or_else(|| Some(in_a_registry(told.name.as_ref()?)))
     }
 

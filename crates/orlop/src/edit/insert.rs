@@ -147,19 +147,21 @@ impl Planted {
         Ok(planted)
     }
 
-    fn check(&self) -> Result<(), Error> {
+    fn check(&self) -> Result<()> {
         let is_file = matches!(self.what, What::File { .. });
         if is_file && self.at.is_root() {
             return Err(Error::Unfit {
                 what: "a file cannot be the root of an image",
                 hint: "say what it is called there, for example /usr/bin/app",
-            });
+            }
+            .into());
         }
         if is_file && self.below == Below::Hidden {
             return Err(Error::Unfit {
                 what: "only a folder hides what is below it",
                 hint: "leave --opaque out: a file takes the place of what was there",
-            });
+            }
+            .into());
         }
         Ok(())
     }

@@ -118,7 +118,7 @@ impl Step for Rebase<'_> {
 }
 
 /// That the layers of the image begin with those of the base.
-fn check_prefix(revision: &Revision<'_>, old: &Image<'_>) -> Result<(), Error> {
+fn check_prefix(revision: &Revision<'_>, old: &Image<'_>) -> Result<()> {
     let own = revision.layers().iter().map(Piece::diff_id);
     let base = &old.config().rootfs.diff_ids;
     let same = own.zip(base).take_while(|(own, base)| own == *base).count();
@@ -130,7 +130,8 @@ fn check_prefix(revision: &Revision<'_>, old: &Image<'_>) -> Result<(), Error> {
         base: old.manifest().descriptor().digest.clone(),
         layer: same + 1,
         count: base.len(),
-    })
+    }
+    .into())
 }
 
 fn rebase<'r>(revision: &mut Revision<'r>, old: &Image<'_>, new: &Image<'_>, home: &'r dyn Source) {
