@@ -242,6 +242,9 @@ impl Snapshot {
         if facts.size.is_some() && !matches!(what, What::File(_)) {
             return Err(damaged("what is no file has a size"));
         }
+        if matches!(what, What::Symlink(target) if target.is_empty() || target.contains(&0)) {
+            return Err(damaged("a link leads nowhere"));
+        }
         let What::Link(first) = what else { return Ok(()) };
         match self.records.get(first.index()).map(|record| &record.what) {
             None | Some(What::Directory | What::Link(_)) => Err(damaged("a further name leads to no inode")),

@@ -147,6 +147,7 @@ fn what_breaks_the_order_is_refused() {
     assert_eq!(refused((3, b"x"), What::Fifo), "a name lies in no folder");
     assert_eq!(refused((2, b"x"), What::Fifo), "a name lies in what is no folder");
     assert_eq!(refused((1, b"e"), What::Fifo), "names are out of order");
+    assert_eq!(refused((1, b"z"), What::Symlink(b"".as_slice().into())), "a link leads nowhere");
     for first in [0, 1, 4, 9, u32::MAX] {
         assert_eq!(refused((1, b"z"), What::Link(RecordId(first))), "a further name leads to no inode");
     }

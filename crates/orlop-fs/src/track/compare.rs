@@ -315,6 +315,10 @@ impl Comparison<'_> {
         let inode = self.inode(found, first, is_believed)?;
         let newer = self.view(&found.stat, inode.xattrs.clone());
         let older = first.map(|first| self.older_meta(first, &found.stat, &inode.xattrs));
+        if first.is_some_and(|first| self.has_left(first, &found.stat)) {
+            // The content may be the same, but of another file: it is written.
+            self.sides.known.newer.insert(inode.ordinal, (None, None));
+        }
         let is_same =
             older.as_ref() == Some(&newer) && first.is_some_and(|first| self.is_what(first, found, &inode));
         if is_same && !is_grouped {
@@ -400,14 +404,16 @@ impl Comparison<'_> {
     fn is_what(&self, first: RecordId, found: &Found, inode: &Inode) -> bool {
         let record = self.snapshot.record(first);
         match (&record.what, &inode.what) {
-            (What::File(_), What::File(_)) => {
-                let is_unlinked = record.facts.links.is_some_and(|links| links != found.stat.links);
-                inode.same == Some(first) && !is_unlinked
-            }
+            (What::File(_), What::File(_)) => inode.same == Some(first) && !self.has_left(first, &found.stat),
             (What::CharDevice(None), What::CharDevice(_))
             | (What::BlockDevice(None), What::BlockDevice(_)) => true,
             (older, newer) => older == newer,
         }
+    }
+
+    /// Whether a file has another number of names than it had.
+    fn has_left(&self, first: RecordId, stat: &Stat) -> bool {
+        self.snapshot.record(first).facts.links.is_some_and(|links| links != stat.links)
     }
 
     /// Adds what a name led to.
@@ -433,10 +439,8 @@ impl Comparison<'_> {
     /// done so: the first of them.
     fn together(&self, found: &Found, first: RecordId, inode: &Inode) -> Option<TreePath> {
         let What::File(Content { sha256: now, .. }) = inode.what else { return None };
-        let record = self.snapshot.record(first);
         let is_same = now.is_some() && self.snapshot.content(first).sha256 == now;
-        let is_linked = record.facts.links.is_none_or(|links| links == found.stat.links);
-        if self.snapshot.groups == Groups::Known || !is_same || !is_linked {
+        if self.snapshot.groups == Groups::Known || !is_same || self.has_left(first, &found.stat) {
             return None;
         }
         let target = self.sides.newer.first(&(found.stat.dev, found.stat.ino))?;

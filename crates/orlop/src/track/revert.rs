@@ -17,11 +17,11 @@ use orlop_fs::track::{Compared, Hash, Renew};
 use orlop_fs::verify::{self, Aspect};
 use orlop_fs::{Dir, Error as FsError, File, FileKind};
 use orlop_layer::decode::Visit;
-use orlop_layer::tree::{Content, InodeKind, Tree};
+use orlop_layer::tree::{Content, InodeId, InodeKind, Tree};
 use orlop_layer::{Entry, Error as LayerError, Kind, TreePath};
 use orlop_spec::Context;
 use orlop_spec::port::Result;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// What was taken back.
 #[derive(Clone, Debug, Default)]
@@ -137,23 +137,22 @@ fn wanted(older: &Tree, differences: &[verify::Difference]) -> Vec<Content> {
             !matches!(field.aspect, Aspect::Mode | Aspect::Uid | Aspect::Gid | Aspect::Xattr(_))
         }),
     };
-    let made: Vec<&TreePath> =
-        differences.iter().filter(|difference| is_made(&difference.change)).map(|it| &it.path).collect();
-    let mut wanted: Vec<Content> = older
-        .walk()
-        .filter_map(|(path, id)| match older.inode(id).kind {
-            // The other names of a file that is made anew are made with it.
-            InodeKind::File(content)
-                if content.size > 0
-                    && (older.names(id) > 1 || made.iter().any(|made| path.starts_with(made))) =>
-            {
-                Some(content)
-            }
-            _ => None,
-        })
-        .collect();
+    let made: HashSet<&[u8]> =
+        differences.iter().filter(|it| is_made(&it.change)).map(|it| it.path.as_bytes()).collect();
+    let is_wanted = |path: &TreePath| {
+        let bytes = path.as_bytes();
+        let ends = (0..bytes.len()).filter(|at| bytes[*at] == b'/').chain([bytes.len()]);
+        ends.map(|end| &bytes[..end]).any(|above| made.contains(above))
+    };
+    // The other names of a file that is made anew are made with it.
+    let inodes: HashSet<InodeId> =
+        older.walk().filter(|(path, _)| is_wanted(path)).map(|(_, id)| id).collect();
+    let content = |id: InodeId| match older.inode(id).kind {
+        InodeKind::File(content) if content.size > 0 => Some(content),
+        _ => None,
+    };
+    let mut wanted: Vec<Content> = inodes.into_iter().filter_map(content).collect();
     wanted.sort_unstable();
-    wanted.dedup();
     wanted
 }
 

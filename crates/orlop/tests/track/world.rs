@@ -7,7 +7,7 @@ use orlop::edit::{self, Step, Subject};
 use orlop::fs::lock::Share;
 use orlop::fs::owner::Owner;
 use orlop::fs::staging::{Detail, Durable, Existing};
-use orlop::fs::track::{Hash, Renew};
+use orlop::fs::track::{Compared, Hash, Renew};
 use orlop::fs::{Dir, File};
 use orlop::image::Image;
 use orlop::index::Place;
@@ -114,20 +114,34 @@ impl World {
         let (cx, tracked, how) = (self.cx(), self.tracked(folder), Repack::default());
         let compared = tracked.compare(&cx, look, None, (Hash::Doubtful, renew))?;
         let layer = Layer::of(&tracked, &compared, &how, None);
-        let catalog = self.catalog();
-        let root = catalog.resolve(&Selector::Digest(tracked.about.manifest.digest.clone()))?.remove(0);
-        let subject =
-            Subject { from: &*catalog, root, platforms: Platforms::All, place: Place::Same, seen: None };
-        let steps: Vec<Box<dyn Step + '_>> =
-            layer.iter().map(|layer| Box::new(layer) as Box<dyn Step>).collect();
-        let sink = self.memory.sink().expect("memory is there");
-        edit::edit(&cx, &subject, &steps, &Name::Tag(NOW.into()), sink)?;
-        drop(steps);
+        self.edit(&tracked, layer.as_ref())?;
+        let is_made = layer.is_some();
         if let (Some(layer), Renew::Yes) = (&layer, renew) {
             let catalog = self.catalog();
             layer.refresh(compared, &self.image(&*catalog, NOW), NOW)?;
         }
-        Ok(layer.is_some())
+        Ok(is_made)
+    }
+
+    /// Puts the layer of what was found on the image, as `now`.
+    pub(crate) fn publish_layer(&self, tracked: &Tracked, compared: &Compared) -> Result<()> {
+        let how = Repack::default();
+        self.edit(tracked, Layer::of(tracked, compared, &how, None).as_ref())
+    }
+
+    fn edit(&self, tracked: &Tracked, layer: Option<&Layer<'_>>) -> Result<()> {
+        let catalog = self.catalog();
+        let root = catalog.resolve(&Selector::Digest(tracked.about.manifest.digest.clone()))?.remove(0);
+        let (platforms, place) = (Platforms::All, Place::Same);
+        let subject = Subject { from: &*catalog, root, platforms, place, seen: None };
+        let steps: Vec<Box<dyn Step + '_>> =
+            layer.iter().map(|layer| Box::new(*layer) as Box<dyn Step>).collect();
+        let sink = self.memory.sink().expect("memory is there");
+        edit::edit(&self.cx(), &subject, &steps, &Name::Tag(NOW.into()), sink).map(drop)
+    }
+
+    pub(crate) fn find(&self, tag: &str) -> Option<Descriptor> {
+        self.catalog().resolve(&Selector::Tag(tag.into())).ok().map(|mut roots| roots.remove(0))
     }
 
     pub(crate) fn changes(&self, folder: &str, look: &Look) -> Vec<Difference> {

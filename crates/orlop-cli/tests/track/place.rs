@@ -1,0 +1,95 @@
+//! Where images and snapshots are: indexes, registries, bundles, two runs at once.
+
+use crate::world::World;
+use testkit::dump::differences;
+use testkit::proof;
+use testkit::registry::Registry;
+
+#[test]
+fn of_an_index_one_image_is_replaced_and_the_others_stay() {
+    let it = World::new();
+    it.ok(&["build", "--platform", "linux/arm64", "tree", "oci:l:arm"]);
+    it.ok(&["build", "--platform", "linux/amd64", "tree", "oci:l:amd"]);
+    it.ok(&["index", "create", "oci:l:arm", "oci:l:amd", "oci:l:multi"]);
+    it.ok(&["unpack", "--track", "--platform", "linux/arm64", "oci:l:multi", "arm"]);
+    it.sh("echo new > arm/etc/new");
+    it.ok(&["repack", "arm", "oci:l:multi"]);
+    let index: serde_json::Value =
+        serde_json::from_str(&it.ok(&["inspect", "--raw", "oci:l:multi"]).out()).expect("JSON");
+    let digests: Vec<&str> = index["manifests"]
+        .as_array()
+        .expect("entries")
+        .iter()
+        .map(|it| it["digest"].as_str().expect("text"))
+        .collect();
+    assert!(
+        digests.contains(&it.digest("oci:l:amd").as_str())
+            && !digests.contains(&it.digest("oci:l:arm").as_str())
+    );
+    it.ok(&["unpack", "--platform", "linux/arm64", "oci:l:multi", "again"]);
+    assert_eq!(differences(&it.dump("arm"), &it.dump("again"), &[]), []);
+}
+
+/// Base layers are descriptors: a registry is asked for documents alone, and sent the new layer.
+#[test]
+fn a_repack_at_a_registry_moves_the_new_layer_alone() {
+    const PROOF: &str = "repack: a registry is asked for no layer";
+    let Some(registry) = Registry::plain() else {
+        return proof::skipped(PROOF, "docker-registry is missing");
+    };
+    let it = World::new();
+    let reference = format!("docker://{}/app:1", registry.host());
+    it.ok(&["copy", "oci:l:v1", &reference]);
+    it.ok(&["unpack", "--track", &reference, "remote"]);
+    it.sh("echo new > remote/etc/new");
+    let raw: serde_json::Value =
+        serde_json::from_str(&it.ok(&["inspect", "--raw", &reference]).out()).expect("JSON");
+    let base = raw["layers"][0]["digest"].as_str().expect("a digest").to_owned();
+    let before = registry.requests().len();
+    it.ok(&["repack", "remote", &reference]);
+    let requests = registry.requests().split_off(before);
+    assert!(requests.iter().all(|request| !request.contains(&base)), "{requests:#?}");
+    let sent = |method: &str| requests.iter().filter(|it| it.starts_with(method)).count();
+    assert!(sent("PUT") <= 3 && sent("POST") == 2, "{requests:#?}");
+    it.ok(&["unpack", &reference, "again"]);
+    assert_eq!(differences(&it.dump("remote"), &it.dump("again"), &[]), []);
+    // Into another place what it lacks is copied.
+    it.ok(&["repack", "remote", "oci:other:v2", "--base", &format!("{reference}@{}", it.digest("oci:l:v1"))]);
+    it.ok(&["unpack", "oci:other:v2", "other-again"]);
+    assert_eq!(differences(&it.dump("remote"), &it.dump("other-again"), &[]), []);
+    proof::ran(PROOF, requests.len());
+}
+
+#[test]
+fn a_bundle_holds_its_snapshot_and_may_be_moved() {
+    let it = World::new();
+    it.ok(&["build", "--cmd", "sh", "tree", "oci:l:run"]);
+    it.ok(&["bundle", "--track", "oci:l:run", "bundle"]);
+    it.sh("mv bundle elsewhere; echo new > elsewhere/rootfs/etc/new");
+    it.ok(&["repack", "elsewhere", "oci:l:v2", "--refresh"]);
+    assert_eq!(it.ok(&["diff", "elsewhere"]).out(), "");
+    it.ok(&["unpack", "oci:l:v2", "again"]);
+    assert_eq!(differences(&it.dump("elsewhere/rootfs"), &it.dump("again"), &[]), []);
+    it.sh("echo newer > elsewhere/rootfs/etc/new");
+    it.ok(&["repack", "elsewhere", "oci:l:v2"]);
+    let layers = it.ok(&["inspect", "--raw", "oci:l:v2"]).out().matches("image.layer").count();
+    assert_eq!(layers, 3, "one layer for each repack");
+}
+
+/// Whoever comes second waits; both have what is in the folder.
+#[test]
+fn two_repacks_of_one_folder_come_one_after_the_other() {
+    let it = World::new();
+    it.sh("head -c 3000000 /dev/urandom > root/etc/big");
+    let one = std::thread::scope(|scope| {
+        let one = scope.spawn(|| it.command(&["repack", "root", "oci:l:one", "--refresh"]).run());
+        let two = scope.spawn(|| it.command(&["repack", "root", "oci:l:two", "--refresh"]).run());
+        [one.join().expect("ran"), two.join().expect("ran")]
+    });
+    assert!(one.iter().all(testkit::Finished::success), "{} {}", one[0], one[1]);
+    for tag in ["one", "two"] {
+        it.ok(&["unpack", &format!("oci:l:{tag}"), tag]);
+        assert_eq!(differences(&it.dump("root"), &it.dump(tag), &[]), []);
+    }
+    assert_eq!(it.ok(&["diff", "root"]).out(), "");
+}
