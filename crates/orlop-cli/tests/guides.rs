@@ -71,3 +71,8 @@ fn every_line_about_ostree_and_flatpak_does_what_it_says() {
 fn every_line_about_buildroot_does_what_it_says() {
     follow("guide: buildroot", include_str!("../../../docs/guide/buildroot.md"));
 }
+
+#[test]
+fn every_line_about_forms_of_images_does_what_it_says() {
+    follow("guide: forms", include_str!("../../../docs/guide/forms.md"));
+}

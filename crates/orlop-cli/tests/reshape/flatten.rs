@@ -1,6 +1,8 @@
 //! Several layers as one.
 
-use crate::world::{config, digest, hide, image, in_step, layers, line, manifest, of, ok, tars, three, tree};
+use crate::world::{
+    config, digest, hide, image, in_step, layers, line, manifest, of, ok, random, tars, three, tree,
+};
 use serde_json::json;
 use std::fs;
 use testkit::image::{Image, Packing};
@@ -24,8 +26,7 @@ fn a_flattened_image_unpacks_to_the_same_tree() {
 #[test]
 fn so_do_images_of_random_layers() {
     const CASES: usize = 24;
-    let drawn = noise(7, 100_000);
-    let mut drawn = drawn.into_iter().map(usize::from);
+    let mut drawn = noise(7, 100_000).into_iter().map(usize::from);
     let (mut merged, mut reads_below) = (0, 0);
     for case in 0..CASES {
         let layers: Vec<Vec<Member>> = (0..4).map(|_| random(&mut drawn, case % 2 == 0)).collect();
@@ -45,28 +46,6 @@ fn so_do_images_of_random_layers() {
     }
     assert!(merged > CASES && reads_below > 0, "{merged}, {reads_below}");
     proof::ran("edit: flatten and divide random layers", merged);
-}
-
-/// A layer of few names, so that they meet; with or without entries for folders.
-fn random(drawn: &mut impl Iterator<Item = usize>, says_folders: bool) -> Vec<Member> {
-    let mut members = Vec::new();
-    let mut below = |most: usize| drawn.next().expect("enough were drawn") % most;
-    for number in 0..6 {
-        let [folder, name, target] = [(); 3].map(|()| ["a", "b", "c"][below(3)]);
-        let in_folder = below(3) > 0;
-        if in_folder && says_folders {
-            members.push(Member::folder(folder));
-        }
-        let path = |name: &str| if in_folder { format!("{folder}/{name}") } else { name.to_owned() };
-        members.push(match below(6) {
-            0 => Member::file(path(&format!(".wh.{name}")), ""),
-            1 if in_folder => Member::file(path(".wh..wh..opq"), ""),
-            2 if !in_folder => Member::symlink(name, target),
-            3 => Member::folder(path(name)),
-            _ => Member::file(path(name), format!("{number} {}", below(256))),
-        });
-    }
-    members
 }
 
 #[test]

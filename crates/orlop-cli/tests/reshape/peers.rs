@@ -1,6 +1,6 @@
 //! Other tools read what was made.
 
-use crate::world::{image, line, ok, three, tree};
+use crate::world::{image, layers, line, ok, three, tree};
 use std::fs;
 use testkit::dump::{Aspect, differences, dump};
 use testkit::{Command, is_root, peer, proof};
@@ -68,6 +68,14 @@ fn edits_are_the_same_in_a_registry_and_in_a_layout() {
         ok(&it, &format!("copy {place}:{tag} oci:l:again"));
         assert!(tree(&it, "again") == tree(&it, tag), "{words}");
     }
+    let base = format!("{}/base:1", registry.host());
+    let below = image(&three()[..1]);
+    ok(&below, &format!("copy oci:l:latest docker://{base}"));
+    ok(&it, &format!("config {place}:latest --annotation org.opencontainers.image.base.name={base}"));
+    let done = ok(&it, &format!("flatten {place}:latest --keep-base --to oci:l:kept"));
+    assert!(done.err().contains(&format!("the base is docker://{base}")), "{done}");
+    assert_eq!(layers(&it, "kept")[..1], layers(&it, "latest")[..1]);
+    assert_eq!(layers(&it, "kept").len(), 2);
     let done = line(&it, &format!("flatten {place}:latest")).ok();
     assert!(done.out().starts_with(&place), "{done}");
     proof::ran(PROOF, FORMS.len() + 1);

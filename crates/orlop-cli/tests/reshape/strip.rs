@@ -1,7 +1,8 @@
 //! Images with less in them.
 
-use crate::world::{digest, hide, image, in_step, layers, line, ok, paths, three};
+use crate::world::{digest, hide, image, in_step, layers, line, ok, paths, random, three};
 use testkit::Scratch;
+use testkit::noise::noise;
 use testkit::tarball::Member;
 
 /// The paths that were there, without one and what lay beneath it.
@@ -20,6 +21,38 @@ fn a_path_goes_from_every_layer_and_nothing_else_does() {
         in_step(&it, "new");
     }
     ok(&it, "validate oci:l");
+}
+
+/// Paths that lead over links mean what they lead to, and so they are left out here.
+#[test]
+fn so_it_is_with_random_layers() {
+    const CASES: usize = 16;
+    let mut drawn = noise(11, 100_000).into_iter().map(usize::from);
+    let mut stripped = 0;
+    for case in 0..CASES {
+        let layers: Vec<_> = (0..4).map(|_| random(&mut drawn, case % 2 == 0)).collect();
+        let it = image(&layers);
+        if line(&it, "files oci:l:latest").run().code() != Some(0) {
+            continue;
+        }
+        let before = paths(&it, "latest");
+        for gone in ["a", "b/c", "c/a"] {
+            let done = line(&it, &format!("strip oci:l:latest --rm-path {gone} --to oci:l:new")).run();
+            if done.code() == Some(2) {
+                assert!(!before.iter().any(|path| path == gone), "{gone}: {done}");
+                continue;
+            }
+            assert!(done.success(), "{done}");
+            let after = paths(&it, "new");
+            let is_link = |path: &str| ok(&it, "files oci:l:latest").out().contains(&format!("{path} -> "));
+            if !is_link(&gone[..1]) {
+                assert_eq!(after, without(&before, gone), "{case}: {gone}: {layers:?}");
+                stripped += 1;
+            }
+            in_step(&it, "new");
+        }
+    }
+    assert!(stripped > CASES, "{stripped}");
 }
 
 /// What a later layer hides is what strangers find.

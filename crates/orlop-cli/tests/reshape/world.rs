@@ -132,3 +132,25 @@ pub(crate) fn in_step(it: &Scratch, tag: &str) {
         assert_eq!(made, count, "{tag}: {history:?}");
     }
 }
+
+/// A layer of few names, so that they meet; with or without entries for folders.
+pub(crate) fn random(drawn: &mut impl Iterator<Item = usize>, says_folders: bool) -> Vec<Member> {
+    let mut members = Vec::new();
+    let mut below = |most: usize| drawn.next().expect("enough were drawn") % most;
+    for number in 0..6 {
+        let [folder, name, target] = [(); 3].map(|()| ["a", "b", "c"][below(3)]);
+        let in_folder = below(3) > 0;
+        if in_folder && says_folders {
+            members.push(Member::folder(folder));
+        }
+        let path = |name: &str| if in_folder { format!("{folder}/{name}") } else { name.to_owned() };
+        members.push(match below(6) {
+            0 => Member::file(path(&format!(".wh.{name}")), ""),
+            1 if in_folder => Member::file(path(".wh..wh..opq"), ""),
+            2 if !in_folder => Member::symlink(name, target),
+            3 => Member::folder(path(name)),
+            _ => Member::file(path(name), format!("{number} {}", below(256))),
+        });
+    }
+    members
+}

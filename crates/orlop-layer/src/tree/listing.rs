@@ -16,8 +16,6 @@ pub struct Entries<'a> {
     tree: &'a Tree,
     root: Option<InodeId>,
     open: Vec<Open<'a>>,
-    /// A folder of which the whiteout has been said.
-    replacing: Option<(TreePath, InodeId)>,
     /// The first path of inodes with several names.
     first: HashMap<InodeId, TreePath>,
 }
@@ -30,34 +28,35 @@ struct Open<'a> {
     rest: Iter<'a>,
 }
 
+/// What is said of a name: that it goes, or what is there. A folder in the place of what is below is said by both.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Said {
+    Gone,
+    There,
+}
+
 impl Tree {
     /// The tree as the entries of a layer.
     pub fn entries(&self) -> Entries<'_> {
-        Entries {
-            tree: self,
-            root: Some(Self::ROOT),
-            open: Vec::new(),
-            replacing: None,
-            first: HashMap::new(),
-        }
+        Entries { tree: self, root: Some(Self::ROOT), open: Vec::new(), first: HashMap::new() }
     }
 }
 
 impl Entries<'_> {
-    fn advance(&mut self) -> Option<(TreePath, InodeId)> {
-        if let Some(replacing) = self.replacing.take() {
-            return Some(replacing);
-        }
+    fn advance(&mut self) -> Option<(TreePath, InodeId, Said)> {
         if let Some(root) = self.root.take() {
-            return Some((TreePath::root(), root));
+            return Some((TreePath::root(), root, Said::There));
         }
-        let tree = self.tree;
-        let is_whiteout = |id| tree.inode(id).kind == InodeKind::Whiteout;
+        let kind = |id| &self.tree.inode(id).kind;
+        let goes =
+            |id| matches!(kind(id), InodeKind::Whiteout | InodeKind::Directory { lower: Lower::Replace, .. });
         loop {
             let open = self.open.last_mut()?;
-            let whiteout = open.whiteouts.by_ref().find(|(_, id)| is_whiteout(*id));
-            match whiteout.or_else(|| open.rest.by_ref().find(|(_, id)| !is_whiteout(*id))) {
-                Some((name, id)) => return Some((open.path.join(name), id)),
+            if let Some((name, id)) = open.whiteouts.by_ref().find(|(_, id)| goes(*id)) {
+                return Some((open.path.join(name), id, Said::Gone));
+            }
+            match open.rest.by_ref().find(|(_, id)| *kind(*id) != InodeKind::Whiteout) {
+                Some((name, id)) => return Some((open.path.join(name), id, Said::There)),
                 None => drop(self.open.pop()),
             }
         }
@@ -105,12 +104,8 @@ impl Iterator for Entries<'_> {
             if let Some(entry) = self.opaque() {
                 return Some((entry, None));
             }
-            let is_said = self.replacing.is_some();
-            let (path, id) = self.advance()?;
-            if !is_said
-                && matches!(self.tree.inode(id).kind, InodeKind::Directory { lower: Lower::Replace, .. })
-            {
-                self.replacing = Some((path.clone(), id));
+            let (path, id, said) = self.advance()?;
+            if said == Said::Gone {
                 return Some((Entry { path, meta: Meta::default(), kind: Kind::Whiteout }, None));
             }
             self.enter(&path, id);

@@ -3,10 +3,12 @@
 use crate::model::Model;
 use crate::notation::{content, entry, listing};
 use crate::random::{Stack, check};
+use orlop_layer::tar::Writer;
 use orlop_layer::tree::{Builder, InodeKind, Tree};
 use orlop_spec::Limits;
 use proptest::prelude::*;
 use std::cell::Cell;
+use std::io;
 
 /// The trees of a stack's layers; entries that are refused are left out.
 pub(crate) fn layers(stack: &Stack) -> Vec<Tree> {
@@ -106,7 +108,11 @@ fn the_entries_of_a_layer_mean_the_layer() {
                 continue;
             }
             let mut builder = Builder::new(number, &Limits::default());
+            let mut writer = Writer::new(io::sink());
             for (entry, content) in tree.entries() {
+                let written = writer.entry(&entry);
+                prop_assert!(written.is_ok(), "{:?}, out of the order of a tar: {:?}", entry, written);
+                writer.hole(content.map_or(0, |content| content.size)).expect("as was announced");
                 let ordinal = content.map_or(0, |content| content.ordinal);
                 prop_assert!(builder.add(ordinal, 0, &entry).is_ok(), "{:?} of {:?}", entry, tree);
             }

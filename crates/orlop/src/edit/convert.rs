@@ -109,7 +109,10 @@ impl Convert {
         let tree = workshop.merge(revision, at..at + 1)?;
         let parts = tree.parts(share(tree.weight(), most, size))?;
         if parts.len() < 2 {
-            let text = format!("the layer {} is one file, and stays whole", piece.blob().digest);
+            let text = format!(
+                "the layer {} is one large file, or little more, and stays whole",
+                piece.blob().digest
+            );
             cx.observer.event(Event::Warned(text));
             return Ok(false);
         }
@@ -168,10 +171,10 @@ impl Convert {
     }
 }
 
-/// Bytes of tar for one part, of a layer of `weight` whose blob of `size` bytes is to become blobs of `most`.
+/// Bytes of tar for one part, of a layer of `weight` whose blob of `size` bytes is to become blobs of at most `most`, all
+/// of about one size.
 fn share(weight: u64, most: u64, size: u64) -> u64 {
-    let share = u128::from(weight) * u128::from(most) / u128::from(size.max(1));
-    u64::try_from(share).unwrap_or(u64::MAX).max(1)
+    weight.div_ceil(size.div_ceil(most).max(1)).max(1)
 }
 
 /// The step that made a layer.
