@@ -72,6 +72,9 @@ pub enum Error {
     /// A flag that `run` does not know, where the image should stand.
     #[error("there is no flag {0:?}")]
     UnknownFlag(Box<str>),
+    /// Too few or too many words behind the flags of a personality's verb.
+    #[error("{0} must be given, and nothing else")]
+    Operands(&'static str),
     /// A program that could not be started.
     #[error("cannot run {}", .program)]
     NotRun {
@@ -103,6 +106,7 @@ impl Diagnose for Error {
             | Self::OtherNames(_)
             | Self::NoPassword
             | Self::UnknownFlag(_)
+            | Self::Operands(_)
             | Self::UnknownVerb(_) => Kind::Usage,
             Self::NotStored { source, .. } => source.kind(),
             Self::NotLoggedIn(_) => Kind::NotFound,
@@ -141,7 +145,7 @@ impl Diagnose for Error {
             Self::NotStored { source, .. } => source.hint(),
             Self::UnknownFlag(_) => Some("orlop run --help lists the flags; those of the command stand behind the image".into()),
             Self::UnknownVerb(_) => Some("orlop --help lists the verbs".into()),
-            Self::Output(_) | Self::NotAgreed | Self::NotRun { .. } | Self::NotAsInManifest(_) => None,
+            Self::Output(_) | Self::Operands(_) | Self::NotAgreed | Self::NotRun { .. } | Self::NotAsInManifest(_) => None,
         }
     }
 }

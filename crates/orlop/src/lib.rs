@@ -15,6 +15,7 @@ pub mod build;
 pub mod cat;
 pub mod check;
 pub mod chunk;
+pub mod clamped;
 pub mod compress;
 pub mod copy;
 pub mod delta;

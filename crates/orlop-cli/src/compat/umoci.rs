@@ -7,6 +7,7 @@
 //! written in configs and histories, and outputs that scripts read. Better than there: digests are proven, names change
 //! whole, a flag that means nothing here fails, and images of indexes and of Docker's media types are taken too.
 
+mod compress;
 mod config;
 mod edit;
 mod gc;
@@ -15,6 +16,7 @@ mod help;
 mod history;
 mod image;
 mod init;
+mod insert;
 mod list;
 mod mapping;
 mod new;
@@ -104,6 +106,7 @@ enum Verb {
     Tag(tag::Arguments),
     Remove(remove::Arguments),
     Stat(stat::Arguments),
+    Insert(Box<insert::Arguments>),
     Gc(gc::Arguments),
     Init(init::Arguments),
     List(list::Arguments),
@@ -122,6 +125,7 @@ impl Verb {
             Self::Tag(arguments) => tag::run(arguments, cx),
             Self::Remove(arguments) => remove::run(arguments, cx),
             Self::Stat(arguments) => stat::run(arguments, shell, cx),
+            Self::Insert(arguments) => insert::run(arguments, cx),
             Self::Gc(arguments) => gc::run(arguments, cx),
             Self::Init(arguments) => init::run(arguments, cx),
             Self::List(arguments) => list::run(arguments, shell, cx),

@@ -27,6 +27,7 @@ fn help_has_the_headings_that_scripts_look_for_under_every_name_of_a_verb() {
         ("config", "config"),
         ("gc", "gc"),
         ("init", "init"),
+        ("insert", "insert"),
         ("list", "list"),
         ("ls", "list"),
         ("new", "new"),

@@ -1,6 +1,8 @@
 //! `--uid-map`, `--gid-map`, `--rootless`: who owns the files of a container.
 
 use clap::Args;
+use orlop::edit::{IdMap, IdRange};
+use orlop::fs::owner::Owner;
 use orlop::fs::privilege;
 use orlop::host::umoci::meta::{MapOptions, Rootless};
 use orlop::spec::runtime::IdMapping;
@@ -42,6 +44,29 @@ impl MappingFlags {
             (given, _) => given.to_vec(),
         };
         MapOptions { users: or_caller(&self.uid_map, uid), groups: or_caller(&self.gid_map, gid), rootless }
+    }
+}
+
+impl MappingFlags {
+    /// What owners files get in a layer: with `--rootless` those that attributes keep, else root.
+    pub fn owner(&self) -> Owner {
+        match self.rootless.rootless() {
+            Rootless::Yes => Owner::Record,
+            Rootless::No => Owner::Exact,
+        }
+    }
+
+    /// Who owns files in a layer that somebody owns here.
+    pub fn ids(&self) -> IdMap {
+        let ranges = |given: &[IdMapping]| match self.rootless.rootless() {
+            // The files are the caller's, whoever the layer says owns them.
+            Rootless::Yes => Vec::new(),
+            Rootless::No => given
+                .iter()
+                .map(|&IdMapping { container, host, size }| IdRange { container, host, size })
+                .collect(),
+        };
+        IdMap { uids: ranges(&self.uid_map), gids: ranges(&self.gid_map) }
     }
 }
 
