@@ -93,6 +93,24 @@ fn an_update_of_a_package_changes_its_layer_and_the_one_on_top() {
     ok(&it, &["diff", "rootfs:tree", "oci:img:2", "--progress=none"]);
 }
 
+/// Of few layers, other ones would be divided otherwise by what has grown: an older image says where things stay.
+#[test]
+fn what_has_grown_stays_where_the_image_before_had_it() {
+    let it = fixture();
+    ok(&it, &["copy", "rootfs:tree", "oci:img:1", "--chunked=4", "--progress=none"]);
+    let before = layers(&it, "oci:img:1");
+    it.file("tree/usr/share/libc6/f7", "newer and larger\n".repeat(20_000));
+    let changed = |tag: &str, flags: &[&str]| {
+        let to = format!("oci:img:{tag}");
+        ok(&it, &[&["copy", "rootfs:tree", &to, "--chunked=4", "--progress=none"], flags].concat());
+        ok(&it, &["diff", "rootfs:tree", &to, "--progress=none"]);
+        layers(&it, &to).difference(&before).count()
+    };
+    let (pinned, anew) = (changed("2", &["--previous=oci:img:1"]), changed("3", &[]));
+    assert!(pinned <= 2, "the layer of what has grown and the one on top, not {pinned}");
+    assert!(anew > pinned, "divided anew, {anew} layers are others: this proves nothing");
+}
+
 #[test]
 fn a_list_says_what_belongs_together() {
     let it = fixture();
