@@ -33,9 +33,12 @@ impl Tool {
     }
 }
 
-/// The umoci that is installed, or the one that `ORLOP_UMOCI` names.
+/// The variable that names another umoci than the installed one.
+pub(crate) const THEIRS: &str = "ORLOP_UMOCI";
+
+/// The umoci that is installed, or another one.
 fn theirs() -> OsString {
-    std::env::var_os("ORLOP_UMOCI").unwrap_or_else(|| "umoci".into())
+    std::env::var_os(THEIRS).unwrap_or_else(|| "umoci".into())
 }
 
 /// Everything that a layer can hold and both tools keep.
