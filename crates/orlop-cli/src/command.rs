@@ -68,7 +68,7 @@ pub enum Verb {
     Tree(Deferred<tree::Arguments>),
     Validate(Deferred<validate::Arguments>),
     Verify(Deferred<verify::Arguments>),
-    Copy(Deferred<copy::Arguments>),
+    Copy(Deferred<Box<copy::Arguments>>),
     Sync(Deferred<Box<sync::Arguments>>),
     Pull(Deferred<pull::Arguments>),
     Push(Deferred<push::Arguments>),

@@ -10,6 +10,7 @@ mod locked;
 mod network;
 mod owner;
 mod place;
+mod settings;
 mod store;
 mod tags;
 mod target;
@@ -21,7 +22,7 @@ pub use bundle::BundleFlags;
 pub use commit::CommitFlags;
 pub use config::ConfigFlags;
 pub use dividing::Dividing;
-pub use editing::{Editing, HistoryFlags, Publication, Steps, publication};
+pub use editing::{Editing, HistoryFlags, Publication, Steps, publication, root};
 pub use form::{Compressing, FormFlags};
 pub use locked::{Locked, Locking, Unlocked};
 pub use network::{Network, Reach};
@@ -30,6 +31,7 @@ pub use place::{
     Held, Image, Kept, MAKES_A_TREE, OnePlatform, Place, Places, in_full, making, name, platform, published,
     store, target, target_place, told,
 };
+pub use settings::SettingFlags;
 pub use store::{Keeping, StorePlace};
 pub use tags::{TagFlags, glob};
 pub use target::Target;

@@ -340,3 +340,34 @@ fn what_cannot_be_is_refused_and_nothing_changes() {
     }
     assert!(!it.path("y.tar").exists());
 }
+
+/// The flags of `config` and `convert` are legal on `copy`: one pass, and the same image as two verbs make.
+#[test]
+fn an_image_is_changed_on_its_way() {
+    let it = images();
+    let flags = ["--env", "B=2", "--unset", "label", "--media-types", "docker", "--compress", "gzip:1"];
+    run(&it, &["copy", "oci:l:multi", "oci:new:both"]).args(flags).ok();
+    run(&it, &["convert", "oci:l:multi", "--to", "oci:steps:1"]).args(&flags[4..]).ok();
+    run(&it, &["config", "oci:steps:1"]).args(&flags[..4]).ok();
+    assert_eq!(digest(&it, "oci:new:both"), digest(&it, "oci:steps:1"));
+    run(&it, &["validate", "oci:new:both"]).ok();
+    // A part of an index, as a copy takes it; `--prune` makes the index smaller.
+    let arm = ["--platform", "linux/arm64"];
+    run(&it, &["copy", "oci:l:multi", "oci:part:1", "--env", "B=2", "--prune"]).args(arm).ok();
+    assert_eq!(manifest(&it, "oci:part:1")["manifests"].as_array().map(Vec::len), Some(1));
+    run(&it, &["copy", "oci:l:multi", "oci:part:2", "--env", "B=2"]).args(arm).ok();
+    assert_eq!(manifest(&it, "oci:part:2")["manifests"].as_array().map(Vec::len), Some(2));
+    assert_eq!(config(&it, "oci:part:2", "linux/arm64")["config"]["Env"], json!(["A=1", "B=2"]));
+    run(&it, &["validate", "oci:part:1"]).ok();
+    let refusals: [(&[&str], &str); 4] = [
+        (&["oci:l:amd64", "oci:l:arm64", "oci:x", "--env", "A=1"], "several were named"),
+        (&["--all-tags", "oci:l", "oci:x", "--env", "A=1"], "--all-tags"),
+        (&["rootfs:amd64", "oci:x:1", "--env", "A=1"], "orlop build"),
+        (&["oci:l:amd64", "tar:x.tar", "--env", "A=1"], "holds images"),
+    ];
+    for (words, said) in refusals {
+        let done = run(&it, &[&["copy"], words].concat()).run();
+        assert_eq!(done.code(), Some(64), "{words:?}\n{done}");
+        assert!(done.err().contains(said), "{words:?}\n{done}");
+    }
+}

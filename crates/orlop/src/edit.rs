@@ -31,7 +31,7 @@ pub use revision::{Piece, Revision};
 pub use settings::Settings;
 pub use strip::{Strip, Which};
 
-use crate::copy::{Account, Copied, Platforms, chosen, put_all};
+use crate::copy::{Account, Copied, Copy, Platforms, Subset, chosen, plan_one, put_all};
 use crate::draft;
 use crate::error::Error;
 use crate::image::{Image, no_platform, platform_of};
@@ -75,10 +75,22 @@ pub struct Subject<'a> {
     pub root: Descriptor,
     /// Which images of an index.
     pub platforms: Platforms,
+    /// What of an index is taken.
+    pub taken: Taken,
     /// Whether the result goes where it was.
     pub place: Place,
     /// What its new name led to, where that is the name that it was read by: nobody's change since is overwritten.
     pub seen: Option<Seen>,
+}
+
+/// What of an index is taken, where some of its images are edited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Taken {
+    /// All of it; the other images stay as they are.
+    #[default]
+    All,
+    /// The images that are edited, as a copy takes a part.
+    Part(Subset),
 }
 
 /// Applies `steps`, in their order, to every image that is meant, and publishes the result.
@@ -92,7 +104,13 @@ pub fn edit(
     name: &Name,
     to: Box<dyn Sink + '_>,
 ) -> Result<Copied> {
-    let nodes = graph::walk(cx, subject.from, &subject.root, &graph::all)?;
+    let (root, nodes) = match subject.taken {
+        Taken::All => (subject.root.clone(), graph::walk(cx, subject.from, &subject.root, &graph::all)?),
+        Taken::Part(subset) => {
+            let how = Copy { platforms: subject.platforms.clone(), subset, ..Copy::default() };
+            plan_one(cx, subject.from, &subject.root, &how)?
+        }
+    };
     let meant = meant(subject, &nodes)?;
     let is_there = subject.place == Place::Same && to.rest() == Rest::Stays;
     let mut work = Work {
@@ -109,7 +127,7 @@ pub fn edit(
         account: Account::default(),
     };
     nodes.iter().try_for_each(|node| work.node(node))?;
-    let root = work.stand_in(&subject.root);
+    let root = work.stand_in(&root);
     let (mut roots, expected) = match (subject.place, to.rest()) {
         (Place::Same, Rest::Goes) => beside(subject.from, name)?,
         _ => (Vec::new(), Vec::from_iter(subject.seen.clone())),

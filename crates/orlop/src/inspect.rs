@@ -10,7 +10,7 @@ use orlop_spec::media_type::Role;
 use orlop_spec::platform::{self, Platform, PlatformError};
 use orlop_spec::port::{Result, Selector, Source};
 use orlop_spec::reference::Reference;
-use orlop_spec::{Context, Descriptor, Document, Event, Fault, graph};
+use orlop_spec::{Context, Descriptor, Diagnose as _, Document, Event, Fault, graph};
 use std::io::Read as _;
 
 /// What a name means.
@@ -57,9 +57,10 @@ impl<'a> Wanted<'a> {
         }
     }
 
+    /// An index of which some images were copied lacks the others.
     fn may_miss(self, fault: &Fault) -> bool {
-        matches!(self, Self::Host(_))
-            && matches!(fault.downcast_ref(), Some(PlatformError::NotOffered { .. }))
+        let is_not_offered = matches!(fault.downcast_ref(), Some(PlatformError::NotOffered { .. }));
+        matches!(self, Self::Host(_)) && (is_not_offered || fault.is_absence())
     }
 }
 

@@ -2,14 +2,15 @@
 
 mod blobs;
 mod convert;
+mod edited;
 
 pub use convert::commit_of;
 
 use super::Outcome;
 use crate::error::Error;
 use crate::flags::{
-    self, CommitFlags, Dividing, Format, Held, Image, Keeping, Owners, Places, Work, platform, published,
-    told,
+    self, CommitFlags, Dividing, FormFlags, Format, Held, Image, Keeping, Owners, Places, SettingFlags, Work,
+    platform, published, told,
 };
 use crate::output::listing;
 use crate::shell::Shell;
@@ -28,7 +29,8 @@ use std::ffi::{OsStr, OsString};
 
 /// Copy images from place to place; no byte of them changes.
 ///
-/// All platforms are copied. Places that hold files (rootfs:, tar:) convert: an image becomes files, files become an
+/// All platforms are copied. What an image is on its way can be changed by the flags of `config` and `convert`, in the same
+/// pass; the digest changes with it. Places that hold files (rootfs:, tar:) convert: an image becomes files, files become an
 /// image of one layer.
 #[derive(Args)]
 #[command(override_usage = "orlop copy [OPTIONS] SRC... DST")]
@@ -42,6 +44,10 @@ pub struct Arguments {
     dividing: Dividing,
     #[command(flatten)]
     keeping: Keeping,
+    #[command(flatten)]
+    settings: SettingFlags,
+    #[command(flatten)]
+    form: FormFlags,
 }
 
 /// How images are copied; `pull` and `push` take the same.
@@ -90,6 +96,10 @@ pub struct Copying {
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     let (target, sources) = arguments.words.split_last().ok_or(Error::NoSource)?;
+    let settings = arguments.settings.said()?;
+    if settings.is_some() || arguments.form.is_given() {
+        return edited::run(arguments, sources, target, settings, shell);
+    }
     arguments.copying.keeping(&arguments.keeping).divide(sources, target, &arguments.dividing, shell)
 }
 

@@ -8,7 +8,7 @@ use crate::shell::Shell;
 use clap::Args;
 use orlop::build::Form;
 use orlop::copy::Platforms;
-use orlop::edit::{self, Step, Subject};
+use orlop::edit::{self, Step, Subject, Taken};
 use orlop::fs::Dir;
 use orlop::fs::lock::Share;
 use orlop::fs::track::{Compared, Hash, Renew};
@@ -140,7 +140,8 @@ fn put(
     let name = &if is_same { image.catalog().spelled(name)? } else { name.clone() };
     let seen = seen.filter(|_| is_same).map(|roots| Seen::of(name, &roots));
     let sink = arguments.places.create(target, cx)?;
-    let subject = Subject { from: image.catalog(), root, platforms: Platforms::All, place, seen };
+    let subject =
+        Subject { from: image.catalog(), root, platforms: Platforms::All, taken: Taken::All, place, seen };
     let steps: Vec<Box<dyn Step + '_>> = layer.iter().map(|layer| Box::new(layer) as Box<dyn Step>).collect();
     if steps.is_empty() {
         cx.observer.event(Event::Warned("nothing was changed: no layer is made".into()));

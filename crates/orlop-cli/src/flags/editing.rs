@@ -5,7 +5,7 @@ use crate::environment;
 use crate::shell::Shell;
 use clap::Args;
 use orlop::copy::{Copied, Platforms};
-use orlop::edit::{self, Step, Subject};
+use orlop::edit::{self, Step, Subject, Taken};
 use orlop::index::Place;
 use orlop::spec::config::History;
 use orlop::spec::port::{Name, Seen, Selector, Sink, Unnamed};
@@ -65,7 +65,14 @@ impl Editing {
                 [] => Platforms::All,
                 listed => Platforms::Listed(listed.to_vec()),
             };
-            let subject = Subject { from: image.catalog(), root: root.clone(), platforms, place, seen };
+            let subject = Subject {
+                from: image.catalog(),
+                root: root.clone(),
+                platforms,
+                taken: Taken::All,
+                place,
+                seen,
+            };
             let apply = |steps: &[Box<dyn Step + '_>]| edit::edit(cx, &subject, steps, &name, sink);
             let edited = work(cx, &image, &root, Box::new(apply))?;
             let digest = &edited.roots[0].digest;
@@ -79,7 +86,7 @@ impl Editing {
 }
 
 /// The one root that is meant.
-fn root(image: &Image<'_>) -> Result<Descriptor, Fault> {
+pub fn root(image: &Image<'_>) -> Result<Descriptor, Fault> {
     let [root] =
         <[Descriptor; 1]>::try_from(image.source().resolve(image.selector())?).map_err(|_| SEVERAL)?;
     Ok(root)

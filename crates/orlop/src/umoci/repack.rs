@@ -6,7 +6,7 @@
 use super::unpack::describe_again;
 use super::validate;
 use crate::copy::{Copied, Platforms};
-use crate::edit::{self, Piece, Revision, Step, Subject};
+use crate::edit::{self, Piece, Revision, Step, Subject, Taken};
 use crate::image::Image;
 use crate::index::Place;
 use crate::unpack::ROOTFS;
@@ -110,7 +110,14 @@ impl Bundle {
     ) -> Result<Copied> {
         let root = self.meta.walk().first().expect("never empty").clone();
         // The name is not what the image was read by: whatever has it is replaced, as umoci does.
-        let subject = Subject { from, root, platforms: Platforms::All, place: Place::Same, seen: None };
+        let subject = Subject {
+            from,
+            root,
+            platforms: Platforms::All,
+            taken: Taken::All,
+            place: Place::Same,
+            seen: None,
+        };
         edit::edit(cx, &subject, &[Box::new(Layer { bundle: self, how })], name, to)
     }
 

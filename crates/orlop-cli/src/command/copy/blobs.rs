@@ -127,7 +127,12 @@ fn how(arguments: &Copying) -> Copy {
 }
 
 /// The name that the target gives, else the one that the place gives, else the one that the image has.
-fn target_name(image: &Image<'_>, to: &dyn Sink, target: &Reference, images: usize) -> Result<Name, Fault> {
+pub fn target_name(
+    image: &Image<'_>,
+    to: &dyn Sink,
+    target: &Reference,
+    images: usize,
+) -> Result<Name, Fault> {
     match (name(target)?, to.unnamed()) {
         (Name::Tag(_), _) if images > 1 => Err(ONE_NAME.into()),
         (Name::Tag(tag), _) => Ok(Name::Tag(tag)),

@@ -6,7 +6,7 @@ use crate::flags::Places;
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use orlop::copy::Platforms;
-use orlop::edit::{self, Step, Subject};
+use orlop::edit::{self, Step, Subject, Taken};
 use orlop::index::Place;
 use orlop::inspect;
 use orlop::spec::port::{Name, Seen};
@@ -31,7 +31,14 @@ impl NewTag {
         let led = from.resolve(&image.selector())?;
         let seen = (*tag == image.tag).then(|| Seen::of(&name, &led));
         let root = inspect::root(&*from, &image.selector(), &environment::host())?;
-        let subject = Subject { from: &*from, root, platforms: Platforms::All, place: Place::Same, seen };
+        let subject = Subject {
+            from: &*from,
+            root,
+            platforms: Platforms::All,
+            taken: Taken::All,
+            place: Place::Same,
+            seen,
+        };
         let to = places.create(&image::layout(&image.layout), cx)?;
         edit::edit(cx, &subject, steps, &name, to).map(drop)
     }

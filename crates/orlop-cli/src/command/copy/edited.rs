@@ -1,0 +1,91 @@
+//! An image that is changed on its way, in the same pass.
+
+use super::blobs::target_name;
+use super::{Arguments, NO_ACI, NO_COMMIT, copied, only_for_aci, refuse};
+use crate::command::Outcome;
+use crate::flags::{self, Held, Image};
+use crate::shell::Shell;
+use orlop::copy::Subset;
+use orlop::edit::{self, Settings, Step, Subject, Taken};
+use orlop::index::Place;
+use orlop::referrers::Referrers;
+use orlop::spec::port::{Name, Sink};
+use orlop::spec::reference::Reference;
+use orlop::spec::{Context, Fault};
+use std::ffi::{OsStr, OsString};
+
+/// Copies one image, changed.
+pub fn run(
+    arguments: &Arguments,
+    sources: &[OsString],
+    target: &OsStr,
+    settings: Option<Settings>,
+    shell: &Shell,
+) -> Result<Outcome, Fault> {
+    let copying = arguments.copying.keeping(&arguments.keeping);
+    let [source] = sources else { return Err(ONE.into()) };
+    let flags = [
+        (copying.all_tags, "--all-tags"),
+        (copying.dry_run, "--dry-run"),
+        (copying.link, "--link"),
+        (copying.referrers != Referrers::None, "--referrers"),
+        (copying.owners.is_given(), "--owner"),
+    ];
+    refuse("one image is changed on its way", &flags)?;
+    refuse("one image is changed on its way", &arguments.dividing.given())?;
+    refuse(NO_COMMIT, &copying.commits.given())?;
+    refuse(NO_ACI, &only_for_aci(copying))?;
+    let target = flags::target(target)?;
+    let lines = shell.work(&copying.work, |cx| {
+        let Held::Image(image) = copying.places.open_any(source, cx)? else { return Err(FILES.into()) };
+        let sink = copying.places.create(&target, cx)?;
+        let (name, place) = publication(&image, &target, &*sink)?;
+        let subject = Subject {
+            from: image.catalog(),
+            root: flags::root(&image)?,
+            platforms: copying.platform.clone().unwrap_or_default(),
+            taken: Taken::Part(if copying.prune { Subset::Prune } else { Subset::Sparse }),
+            place,
+            seen: None,
+        };
+        let done = edit::edit(cx, &subject, &steps(arguments, cx, settings)?, &name, sink)?;
+        Ok(copied(&target, &[(name.tag(), &done.roots[0])], copying.commits.format()))
+    })?;
+    shell.published(&target, &lines)?;
+    Ok(Outcome::Done)
+}
+
+/// What becomes of the form comes first, so that what is said of the config is said last.
+fn steps(
+    arguments: &Arguments,
+    cx: &Context<'_>,
+    settings: Option<Settings>,
+) -> Result<Vec<Box<dyn Step>>, Fault> {
+    let mut steps: Vec<Box<dyn Step>> = Vec::new();
+    let codec = arguments.copying.codec()?;
+    if codec.is_some() || arguments.form.is_given() {
+        steps.push(Box::new(arguments.form.step(cx, codec, arguments.copying.places.spools())));
+    }
+    if let Some(settings) = settings {
+        steps.push(Box::new(settings));
+    }
+    Ok(steps)
+}
+
+fn publication(image: &Image<'_>, target: &Reference, to: &dyn Sink) -> Result<(Name, Place), Fault> {
+    let name = target_name(image, to, target, 1)?;
+    if image.reference().transport != target.transport {
+        return Ok((name, Place::Other));
+    }
+    Ok((image.catalog().spelled(&name)?, Place::Same))
+}
+
+const ONE: orlop::Error = orlop::Error::Unfit {
+    what: "one image is changed on its way, and several were named",
+    hint: "copy them first, then change each: orlop config REF …, orlop convert REF …",
+};
+
+const FILES: orlop::Error = orlop::Error::Unfit {
+    what: "that place holds files and no image whose config could change",
+    hint: "make an image of it with the same flags: orlop build PLACE DST",
+};
