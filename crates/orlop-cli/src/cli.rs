@@ -22,7 +22,8 @@ use std::process::ExitCode;
     subcommand_help_heading = "Verbs",
     max_term_width = 100,
     after_help = "`orlop VERB --help` tells more about a verb; `orlop man` prints the manual.\n\
-                  `orlop compat sloci-image ...` speaks as sloci-image does, and so does a link of that name."
+                  `orlop compat sloci-image ...` speaks as sloci-image does, `orlop compat umoci ...` as umoci does;\n\
+                  so does a link of such a name."
 )]
 pub struct Cli {
     /// What to do.

@@ -26,7 +26,7 @@ fn shell(scratch: &Scratch, line: &str) -> Finished {
 }
 
 /// Everything that writes a result in a way of its own.
-const WRITERS: [&str; 9] = [
+const WRITERS: [&str; 10] = [
     "inspect oci:l:t",
     "inspect --raw oci:l:t",
     "files oci:l:t",
@@ -36,6 +36,7 @@ const WRITERS: [&str; 9] = [
     "copy oci:l:t tar:-",
     "--help",
     "compat sloci-image --help",
+    "compat umoci --help",
 ];
 
 #[test]
