@@ -1,6 +1,12 @@
 //! Two who change one image at once: one wins, the other is told, and nobody's change is lost.
 
+use std::io::Write as _;
+use std::process::{Child, Stdio};
 use std::thread;
+use testkit::command::orlop_path;
+use testkit::noise::noise;
+use testkit::registry::Registry;
+use testkit::tarball::{Member, tar};
 use testkit::{Command, Finished, Scratch, orlop, proof, scratch};
 
 const EDITORS: usize = 16;
@@ -96,4 +102,54 @@ fn an_archive_keeps_its_own_names_and_gets_no_others() {
 fn tags(it: &Scratch, place: &str) -> Vec<String> {
     let listed = run(it, &["ls", place]).ok().out();
     listed.lines().skip(1).map(|line| line.split(' ').next().unwrap_or_default().to_owned()).collect()
+}
+
+/// An editor that has read the image, and waits for the rest of its layer.
+fn waiting(it: &Scratch, place: &str, begin: &[u8]) -> Child {
+    let mut editor = std::process::Command::new(orlop_path())
+        .args(["append", place, "-"])
+        .current_dir(it.root())
+        .env("ORLOP_ROOT", it.path("store"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    // More than a pipe holds: when all of it is gone the editor reads its layer, and so has read the image before.
+    editor.stdin.as_mut().expect("piped").write_all(begin).expect("it reads");
+    editor
+}
+
+#[test]
+fn who_is_overtaken_while_a_layer_comes_is_told_in_every_place() {
+    const PROOF: &str = "editors: overtaken while a layer comes";
+    let it = scratch();
+    let mut places: Vec<String> =
+        places(&it).into_iter().filter(|it| *it != "dir:d").map(Into::into).collect();
+    let registry = Registry::plain();
+    if let Some(registry) = &registry {
+        let place = format!("docker://{}/app:1", registry.host());
+        run(&it, &["index", "create", "oci:l:amd64", "oci:l:arm64", &place]).ok();
+        places.push(place);
+    }
+    let layer = tar([Member::file("big", noise(3, 1 << 20))]);
+    let (begin, rest) = layer.split_at(1 << 19);
+    for place in &places {
+        let mut slow = waiting(&it, place, begin);
+        run(&it, &["config", place, "--label", "quick=1"]).ok();
+        let quick = run(&it, &["digest", place]).ok().out();
+        slow.stdin.take().expect("piped").write_all(rest).expect("it reads to the end");
+        let done = slow.wait_with_output().expect("it ends");
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert_eq!(done.status.code(), Some(1), "{place}: {said}");
+        assert!(said.contains("in the meantime") && said.contains("run it again"), "{place}: {said}");
+        assert!(said.contains(quick.trim()), "{place}: {said}");
+        assert_eq!(run(&it, &["digest", place]).ok().out(), quick, "{place}");
+        run(&it, &["append", place, "-"]).input(layer.clone()).ok();
+        assert_ne!(run(&it, &["digest", place]).ok().out(), quick, "{place}");
+    }
+    if registry.is_none() {
+        return proof::skipped(PROOF, "docker-registry is missing");
+    }
+    proof::ran(PROOF, places.len());
 }

@@ -31,9 +31,19 @@ enum Target {
 
 /// What [`Stage`] lays out for them: folders to build from, the layouts `layout` and `other`, and one of each kind
 /// of target that can be replaced.
-pub(crate) const SUBJECTS: [Subject; 16] = [
+pub(crate) const SUBJECTS: [Subject; 18] = [
     Subject { name: "build", args: &["build", "tree", "oci:layout:new"], target: Target::Image("new") },
     Subject { name: "copy", args: &["copy", "oci:other:o", "oci:layout:new"], target: Target::Image("new") },
+    Subject {
+        name: "append",
+        args: &["append", "oci:layout:old", "tree", "--to", "oci:layout:new"],
+        target: Target::Image("new"),
+    },
+    Subject {
+        name: "append in an OCI archive",
+        args: &["append", "oci-archive:oci.tar:old", "tree", "--to", "oci-archive:oci.tar:new"],
+        target: Target::File("oci.tar"),
+    },
     Subject { name: "tag", args: &["tag", "oci:layout:old", "new"], target: Target::Image("new") },
     Subject { name: "untag", args: &["untag", "oci:layout:gone"], target: Target::Image("gone") },
     Subject { name: "gc", args: &["gc", "--grace", "0s", "oci:layout"], target: Target::Nothing },
