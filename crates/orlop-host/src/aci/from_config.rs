@@ -323,3 +323,19 @@ fn annotations(subject: &Subject<'_>, named: &Named) -> Vec<Pair> {
 fn text(json: &[u8]) -> Box<str> {
     String::from_utf8_lossy(json).into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_is_said_as_the_editing_of_configs_reads_it_and_once() {
+        let exposed = r#"{"ExposedPorts":{"80":{},"80/TCP":{},"81-83/udp":{},"82/udp":{},"0":{},"70000":{},"9/icmp":{}}}"#;
+        let execution: Execution = json::parse(exposed.as_bytes()).expect("a config");
+        let mut unsaid = Vec::new();
+        let said = ports(&execution, &mut unsaid);
+        let said: Vec<_> = said.iter().map(|it| (&*it.protocol, it.port, it.count)).collect();
+        assert_eq!(said, [("tcp", 80, None), ("udp", 81, Some(3))]);
+        assert_eq!(unsaid, ["0", "70000", "9/icmp"].map(|port| Unsaid::Port(port.into())));
+    }
+}
