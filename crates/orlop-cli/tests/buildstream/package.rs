@@ -30,7 +30,11 @@ fn one_wheel_brings_the_plugins_and_the_program() {
     let it = scratch();
     let wheels = it.path("wheels").display().to_string();
     let build = ["build", "--compatibility", "linux", "--out", &wheels];
-    Command::new(maturin).args(build).current_dir(PACKAGE).time(std::time::Duration::from_secs(1500)).ok();
+    // In a folder of its own: the program that other tests run must not be gone for a moment.
+    let target =
+        std::path::Path::new(env!("CARGO_BIN_EXE_orlop")).ancestors().nth(2).expect("a target").join("wheel");
+    let maturin = Command::new(maturin).args(build).env("CARGO_TARGET_DIR", target);
+    maturin.current_dir(PACKAGE).time(std::time::Duration::from_secs(1500)).ok();
     Command::new("python3").args(["-m", "venv", "fresh"]).current_dir(it.root()).ok();
     let install = ["install", "--no-index", "--find-links", &wheels, "buildstream-plugins-orlop"];
     Command::new(it.path("fresh/bin/pip")).args(install).ok();
