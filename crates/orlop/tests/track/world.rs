@@ -3,7 +3,7 @@
 use orlop::build::{Build, Form, Input, build};
 use orlop::copy::Platforms;
 use orlop::diff::Difference;
-use orlop::edit::{self, Step, Subject};
+use orlop::edit::{self, Step, Subject, Taken};
 use orlop::fs::lock::Share;
 use orlop::fs::owner::Owner;
 use orlop::fs::staging::{Detail, Durable, Existing};
@@ -133,7 +133,7 @@ impl World {
         let catalog = self.catalog();
         let root = catalog.resolve(&Selector::Digest(tracked.about.manifest.digest.clone()))?.remove(0);
         let (platforms, place) = (Platforms::All, Place::Same);
-        let subject = Subject { from: &*catalog, root, platforms, place, seen: None };
+        let subject = Subject { from: &*catalog, root, platforms, taken: Taken::All, place, seen: None };
         let steps: Vec<Box<dyn Step + '_>> =
             layer.iter().map(|layer| Box::new(*layer) as Box<dyn Step>).collect();
         let sink = self.memory.sink().expect("memory is there");
