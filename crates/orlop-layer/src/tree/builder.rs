@@ -102,7 +102,7 @@ impl Builder {
 
     /// A whiteout of what the layer itself holds hides what lies below that.
     fn whiteout(&mut self, parent: &[u8], name: &[u8]) -> Result<(), Error> {
-        let folder = self.parent(parent)?;
+        let Some(folder) = self.marked(parent)? else { return Ok(()) };
         let Some(id) = self.tree.child(folder, name) else {
             return self.set(folder, name, Inode::new(Meta::default(), InodeKind::Whiteout));
         };
@@ -113,9 +113,21 @@ impl Builder {
     }
 
     fn opaque(&mut self, path: &TreePath) -> Result<(), Error> {
-        let folder = self.parent(path.as_bytes())?;
-        self.hide(folder);
+        if let Some(folder) = self.marked(path.as_bytes())? {
+            self.hide(folder);
+        }
         Ok(())
+    }
+
+    /// The folder in which a marker stands. None where the layer has something else there: what lay below is gone with the
+    /// folder that it replaces. umoci 0.4.7 writes such markers.
+    fn marked(&mut self, path: &[u8]) -> Result<Option<InodeId>, Error> {
+        let trace = self.tree.follow(Tree::ROOT, path, Last::Follow)?;
+        let found = trace.left.first().and_then(|name| self.tree.child(trace.folder, name));
+        match found.map(|id| &self.tree.inode(id).kind) {
+            None | Some(InodeKind::Whiteout) => self.parent(path).map(Some),
+            Some(_) => Ok(None),
+        }
     }
 
     /// A link to what the layer holds is another name of it; to what it does not hold, it waits for the layers

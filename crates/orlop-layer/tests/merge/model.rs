@@ -48,6 +48,14 @@ impl Model {
             || self.nodes.get(path).is_some_and(|node| matches!(node.what, What::Folder | What::Implied))
     }
 
+    /// Whether the path, or one on the way to it, is what no folder is.
+    fn is_beneath_a_file(&self, path: &Path) -> bool {
+        (1..=path.len()).any(|depth| {
+            let above = path[..depth].to_vec();
+            self.nodes.contains_key(&above) && !self.is_folder(&above)
+        })
+    }
+
     fn remove(&mut self, path: &Path) {
         self.nodes.retain(|other, _| !other.starts_with(path));
     }
@@ -109,8 +117,10 @@ impl Model {
         let spelled: Path = entry.path.components().map(Into::into).collect();
         if entry.kind == Kind::Opaque {
             let folder = self.real(&spelled, true)?;
-            self.imply(&folder, false)?;
-            self.opaque.insert(folder);
+            if !self.is_beneath_a_file(&folder) {
+                self.imply(&folder, false)?;
+                self.opaque.insert(folder);
+            }
             return Ok(());
         }
         let folder = self.real(&parent(&spelled), true)?;
@@ -121,6 +131,9 @@ impl Model {
         };
         if matches!(entry.kind, Kind::HardLink { .. }) && (self.is_folder(&linked) || linked == path) {
             return Err("link to a folder, or to itself");
+        }
+        if entry.kind == Kind::Whiteout && self.is_beneath_a_file(&folder) {
+            return Ok(());
         }
         let known = self.nodes.get(&linked).cloned();
         self.imply(&folder, false)?;

@@ -9,8 +9,8 @@
 //!
 //! What the image has as the old base had it comes from the new one, as it would if the image were built again: field by
 //! field; of environment, labels, volumes, ports and annotations name by name. What the image has otherwise is its own. For
-//! which machine the image is, the new base says. (`crane rebase` and `regctl image mod --rebase` keep the config of the
-//! image, so that what a new base says anew never arrives.)
+//! which machine the image is, the new base says. (`crane rebase` keeps the config of the image, so that what a
+//! new base says anew never arrives.)
 //!
 //! Invariants: layers are compared by what they hold, not by how they are compressed. No layer is read. An image on the base
 //! that it has stays what it is, to the byte.
