@@ -157,6 +157,9 @@ fn whole(place: &Path, what: &str) {
             }
         }
         for (spec, id) in repo.refs().expect(what) {
+            if spec.to_string().starts_with("os/") {
+                assert!(repo.detached(&id).expect(what).is_some(), "{what}: {spec} without what was signed");
+            }
             for ObjectName { id, kind } in
                 repo.reach(cx, &id).unwrap_or_else(|error| panic!("{what}: {spec}: {error}"))
             {

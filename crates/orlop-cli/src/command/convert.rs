@@ -40,5 +40,5 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
 
 const NOTHING_SAID: orlop::Error = orlop::Error::Unfit {
     what: "nothing was said to convert the image to",
-    hint: "say one of --compress, --media-types, --digest and --layer-size",
+    hint: "say one of --compress, --media-types, --algorithm and --layer-size",
 };

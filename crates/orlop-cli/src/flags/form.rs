@@ -16,8 +16,8 @@ pub struct FormFlags {
     #[arg(long, value_name = "FAMILY", value_parser = family)]
     media_types: Option<Family>,
     /// Name every blob by this algorithm: sha256, sha384 or sha512; diff ids too
-    #[arg(long, value_name = "ALGORITHM", value_parser = algorithm)]
-    digest: Option<Algorithm>,
+    #[arg(long, alias = "digest", value_name = "NAME", value_parser = algorithm)]
+    algorithm: Option<Algorithm>,
     /// Divide layers whose blobs are larger into parts of about this size, such as `100M`
     #[arg(long, value_name = "SIZE", value_parser = layer_size)]
     layer_size: Option<NonZeroU64>,
@@ -29,9 +29,9 @@ impl FormFlags {
         let mut convert = Convert::new(tmpdir);
         convert.codec = codec;
         convert.family = self.media_types;
-        convert.algorithm = self.digest;
+        convert.algorithm = self.algorithm;
         convert.layer_size = self.layer_size;
-        if let Some(algorithm) = self.digest {
+        if let Some(algorithm) = self.algorithm {
             let text = format!("every blob is named by {algorithm}, diff ids and so the chain of layers too");
             cx.observer.event(Event::Told(text));
         }
@@ -40,7 +40,7 @@ impl FormFlags {
 
     /// Whether anything was said.
     pub fn is_given(&self) -> bool {
-        self.media_types.is_some() || self.digest.is_some() || self.layer_size.is_some()
+        self.media_types.is_some() || self.algorithm.is_some() || self.layer_size.is_some()
     }
 }
 

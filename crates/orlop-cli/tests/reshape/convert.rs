@@ -13,11 +13,11 @@ fn a_converted_image_unpacks_to_the_same_tree() {
         "--compress zstd",
         "--compress none",
         "--compress gzip:1",
-        "--digest sha512",
-        "--digest sha384 --compress zstd",
+        "--algorithm sha512",
+        "--algorithm sha384 --compress zstd",
         "--media-types docker",
         "--layer-size 100k",
-        "--layer-size 200k --compress zstd --digest sha512",
+        "--layer-size 200k --compress zstd --algorithm sha512",
     ] {
         ok(&it, &format!("convert oci:l:latest {form} --to oci:l:new"));
         assert!(tree(&it, "new") == before, "{form}");
@@ -43,7 +43,7 @@ fn there_and_back_is_where_it_was() {
     let it = scratch_with_a_built_image();
     let before = digest(&it, "latest");
     for (there, back) in [
-        ("--digest sha512", "--digest sha256"),
+        ("--algorithm sha512", "--algorithm sha256"),
         ("--media-types docker", "--media-types oci"),
         ("--compress zstd", "--compress gzip"),
     ] {
@@ -70,7 +70,7 @@ fn scratch_with_a_built_image() -> testkit::Scratch {
 #[test]
 fn every_name_is_of_the_algorithm_that_was_asked_for() {
     let it = image(&three());
-    let done = ok(&it, "convert oci:l:latest --digest sha512 --to oci:l:new");
+    let done = ok(&it, "convert oci:l:latest --algorithm sha512 --to oci:l:new");
     assert!(done.err().contains("diff ids"), "{done}");
     let manifest = manifest(&it, "new");
     let config = crate::world::config(&it, "new");
@@ -97,7 +97,7 @@ fn docker_says_less_and_that_is_told_or_refused() {
     assert_eq!(made["layers"][2]["mediaType"], "application/vnd.docker.image.rootfs.diff.tar.gzip");
     assert!(made.get("annotations").is_none() && made["layers"][0].get("annotations").is_none());
     assert_eq!(layers(&it, "docker"), layers(&it, "latest"));
-    for unfit in ["--compress zstd", "--digest sha512"] {
+    for unfit in ["--compress zstd", "--algorithm sha512"] {
         let done = line(&it, &format!("convert oci:l:latest --media-types docker {unfit}")).run();
         assert_eq!(done.code(), Some(64), "{unfit}: {done}");
     }
@@ -170,7 +170,7 @@ fn all_images_of_an_index_are_converted_or_those_that_are_meant() {
     );
     ok(&it, "convert oci:l:docker --media-types oci --to oci:l:back");
     assert_eq!(digest(&it, "back"), digest(&it, "latest"));
-    ok(&it, "convert oci:l:latest --digest sha512 --to oci:l:long");
+    ok(&it, "convert oci:l:latest --algorithm sha512 --to oci:l:long");
     assert!(digest(&it, "long").starts_with("sha512:"));
     assert!(child("long", 1).to_string().contains("sha512:"));
     ok(&it, "validate oci:l");

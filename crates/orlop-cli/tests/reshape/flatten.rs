@@ -154,7 +154,7 @@ fn what_is_hostile_leaves_the_place_as_it_was() {
             "flatten oci:l:latest",
             "convert oci:l:latest --compress zstd",
             "convert oci:l:latest --layer-size 1",
-            "convert oci:l:latest --digest sha512",
+            "convert oci:l:latest --algorithm sha512",
             "strip oci:l:latest --rm-path /a",
         ];
         for verb in verbs {

@@ -190,5 +190,5 @@ const NESTED: Error = Error::Unfit {
 
 const SHA256_ONLY: Error = Error::Unfit {
     what: "Docker's manifests name everything by sha256",
-    hint: "leave one out of --media-types docker and --digest",
+    hint: "leave one out of --media-types docker and --algorithm",
 };
