@@ -292,17 +292,22 @@ enum Found {
 
 /// What is at a path is found from its content.
 fn found(path: &Path, outside: &Outside<'_>) -> Result<Found> {
+    let named = |fault| Error::of_tar(&path.to_string_lossy(), fault);
     Ok(Found::As(match orlop_fs::stat::at(path)?.kind {
         FileKind::Directory if Layout::is_at(&Dir::open(path)?) => Transport::Layout(path.into()),
         FileKind::Directory if Exploded::is_at(&Dir::open(path)?) => Transport::Dir(path.into()),
         FileKind::Directory => Transport::Rootfs(path.into()),
-        FileKind::File if aci_archive::is_one(&outside.cx, path)? => Transport::Aci(File::Path(path.into())),
+        FileKind::File if aci_archive::is_one(&outside.cx, path).map_err(named)? => {
+            Transport::Aci(File::Path(path.into()))
+        }
         FileKind::File if is_squeezed(path)? => Transport::Tar(File::Path(path.into())),
-        FileKind::File => match archive::open(path, &outside.archive())? {
-            Archive::Oci(archive) => return Ok(Found::Oci(archive)),
-            Archive::Docker(archive) => return Ok(Found::Docker(archive)),
-            Archive::Other(_) => Transport::Tar(File::Path(path.into())),
-        },
+        FileKind::File => {
+            match archive::open(path, &outside.archive()).map_err(|error| named(error.into()))? {
+                Archive::Oci(archive) => return Ok(Found::Oci(archive)),
+                Archive::Docker(archive) => return Ok(Found::Docker(archive)),
+                Archive::Other(_) => Transport::Tar(File::Path(path.into())),
+            }
+        }
         // A pipe can be read once only, so it is not looked into.
         _ => Transport::Tar(File::Path(path.into())),
     }))

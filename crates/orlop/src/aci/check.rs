@@ -1,6 +1,7 @@
 //! `aci validate`: what is wrong with an image, a manifest, or a folder that is to become an image.
 
 use super::{Finding, archive};
+use crate::error::Error;
 use crate::spool::Spool;
 use crate::tar_tree::{self, gather};
 use crate::transport::Outside;
@@ -44,7 +45,8 @@ fn file(cx: &Context<'_>, path: &Path, outside: &Outside<'_>) -> Result<Vec<Find
         return Ok(manifest(&File::open(path)?.read_to_limit(cx.limits.document)?).1);
     }
     let spool = Spool::new(outside.spool()?);
-    let contents = archive::contents(cx, (&name, File::open(path)?), &spool, 0)?;
+    let contents = archive::contents(cx, (&name, File::open(path)?), &spool, 0);
+    let contents = contents.map_err(|fault| Error::of_tar(&name, fault))?;
     Ok(whole(contents.rest, &contents.tree))
 }
 

@@ -5,12 +5,15 @@ use crate::flags::{Format, Places, Show, Work};
 use crate::output::level;
 use crate::shell::Shell;
 use clap::Args;
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use orlop::aci::Finding;
 use orlop::aci::check::check;
 use orlop::layer::path::printable;
 use orlop::spec::Fault;
 use orlop::spec::validate::Severity;
 use serde_json::{Value, json};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
 /// Say what is wrong with App Container Images.
@@ -20,7 +23,7 @@ use std::path::PathBuf;
 #[derive(Args)]
 pub struct Arguments {
     /// Images, manifests in files of their own, or folders with `manifest` and `rootfs`
-    #[arg(required = true, value_name = "PATH")]
+    #[arg(required = true, value_name = "PATH", value_parser = OsStringValueParser::new().map(path))]
     paths: Vec<PathBuf>,
     #[command(flatten)]
     places: Places,
@@ -43,6 +46,14 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
         Format::Json => format!("{}\n", document(&found, errors)),
     })?;
     Ok(if errors > 0 { Outcome::Found } else { Outcome::Done })
+}
+
+/// A file may be named as a place, too.
+fn path(word: OsString) -> PathBuf {
+    match word.as_bytes().strip_prefix(b"aci:") {
+        Some(path) => OsStr::from_bytes(path).into(),
+        None => word.into(),
+    }
 }
 
 fn lines(found: &[(String, Vec<Finding>)], errors: usize) -> String {
