@@ -43,7 +43,7 @@ fn a_loop_of_links_is_called_one() {
 }
 
 #[test]
-fn a_form_that_orlop_does_not_read_is_called_by_its_name() {
+fn a_form_that_is_not_read_in_its_place_is_called_by_its_name() {
     let scratch = two_layouts();
     let tar = testkit::tarball::tar([testkit::tarball::Member::file("f", "1")]);
     scratch.file("plain.tar", &tar);
@@ -54,9 +54,14 @@ fn a_form_that_orlop_does_not_read_is_called_by_its_name() {
         testkit::Command::new(tool).args(["-k", "plain.tar"]).current_dir(scratch.root()).ok();
         let file = format!("plain.tar.{end}");
         let (archive, hint) = (format!("oci-archive:{file}"), format!("{tool} -dc"));
-        for words in [["build", &file, "oci:l1:x"], ["copy", &archive, "oci:l1:x"]] {
-            refuse(&scratch, &words, 5, &[&format!("{tool} data stands where tar"), &hint]);
-        }
+        refuse(
+            &scratch,
+            &["copy", &archive, "oci:l1:x"],
+            5,
+            &[&format!("{tool} data stands where tar"), &hint],
+        );
+        // A tar of files may be compressed so.
+        run(&scratch, &["build", &file, "oci:l1:x"], 0);
     }
 }
 

@@ -301,13 +301,11 @@ fn found(path: &Path, outside: &Outside<'_>) -> Result<Found> {
             Transport::Aci(File::Path(path.into()))
         }
         FileKind::File if is_squeezed(path)? => Transport::Tar(File::Path(path.into())),
-        FileKind::File => {
-            match archive::open(path, &outside.archive()).map_err(|error| named(error.into()))? {
-                Archive::Oci(archive) => return Ok(Found::Oci(archive)),
-                Archive::Docker(archive) => return Ok(Found::Docker(archive)),
-                Archive::Other(_) => Transport::Tar(File::Path(path.into())),
-            }
-        }
+        FileKind::File => match archive::open(path, &outside.archive()).map_err(named)? {
+            Archive::Oci(archive) => return Ok(Found::Oci(archive)),
+            Archive::Docker(archive) => return Ok(Found::Docker(archive)),
+            Archive::Other(_) => Transport::Tar(File::Path(path.into())),
+        },
         // A pipe can be read once only, so it is not looked into.
         _ => Transport::Tar(File::Path(path.into())),
     }))

@@ -28,10 +28,10 @@ pub struct Arguments {
     #[command(flatten)]
     editing: Editing,
     /// The image that it was made on
-    #[arg(long, value_name = "REF", alias = "old_base")]
+    #[arg(long, value_name = "REF")]
     old_base: Option<OsString>,
     /// The image that it is put on
-    #[arg(long, value_name = "REF", alias = "new_base")]
+    #[arg(long, value_name = "REF")]
     new_base: Option<OsString>,
 }
 

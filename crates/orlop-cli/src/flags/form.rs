@@ -16,7 +16,7 @@ pub struct FormFlags {
     #[arg(long, value_name = "FAMILY", value_parser = family)]
     media_types: Option<Family>,
     /// Name every blob by this algorithm: sha256, sha384 or sha512; diff ids too
-    #[arg(long, alias = "digest", value_name = "NAME", value_parser = algorithm)]
+    #[arg(long, value_name = "NAME", value_parser = algorithm)]
     algorithm: Option<Algorithm>,
     /// Divide layers whose blobs are larger into parts of about this size, such as `100M`
     #[arg(long, value_name = "SIZE", value_parser = layer_size)]

@@ -176,8 +176,17 @@ pub(super) const INSTEAD: &[Instead] = &[
     Instead { verbs: &["unpack"], words: &["--image"], hint: "orlop bundle oci:DIR:TAG BUNDLE" },
     Instead { verbs: &["tag"], words: &["--image"], hint: "orlop tag oci:DIR:TAG NEW" },
     Instead { verbs: &["rm", "remove"], words: &["--image"], hint: "orlop untag oci:DIR:TAG" },
-    Instead { verbs: &["config"], words: &[], hint: "orlop inspect --config REF" },
-    Instead { verbs: &["append"], words: &[], hint: "orlop build --base BASE TAR REF" },
+    Instead {
+        verbs: &["append"],
+        words: &["-f", "--new_layer", "-b", "-t", "--new_tag"],
+        hint: "orlop append BASE TAR --to REF",
+    },
+    Instead {
+        verbs: &["rebase"],
+        words: &["--old_base", "--new_base", "-t", "--tag"],
+        hint: "orlop rebase REF --old-base BASE --new-base BASE --to REF",
+    },
+    Instead { verbs: &["flatten"], words: &["-t", "--tag"], hint: "orlop flatten REF --to REF" },
     Instead { verbs: &["auth"], words: &[], hint: "orlop login HOST" },
     Instead { verbs: &["manifest-digest"], words: &[], hint: "sha256sum FILE" },
 ];
