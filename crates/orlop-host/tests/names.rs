@@ -38,5 +38,8 @@ fn repository(ostree: &Peer, folder: &Path) -> String {
         done.out().trim().to_owned()
     };
     run(&["init", "--repo=r", "--mode=archive"]);
-    run(&["commit", "--repo=r", "--orphan", "tree"])
+    // The beginning of an id is a name too: no ref can be called `a` where the commit's id begins so.
+    let mut commits =
+        (0..).map(|number| run(&["commit", "--repo=r", "--orphan", &format!("--subject={number}"), "tree"]));
+    commits.find(|id| !id.starts_with(['a', '1'])).expect("one in a few")
 }

@@ -88,7 +88,9 @@ fn who_uses_a_layer_is_told_and_it_stays() {
     assert_eq!(layer.used_by, ["app:1".into(), "base:1".into()]);
     let before = refs(&place.path("r"));
     let refused = repo.remove_layers(&cx(), Which::These(&[base])).map_err(|fault| fault.hint());
-    assert_eq!(refused.err(), Some(Some("take what uses it away first: \"app:1\", \"base:1\"".into())));
+    let hint =
+        "take away first what uses it, \"app:1\", \"base:1\": orlop ostree refs --delete --repo=REPO NAME";
+    assert_eq!(refused.err(), Some(Some(hint.into())));
     let unknown = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
     let unknown = repo.remove_layers(&cx(), Which::These(&[unknown.parse().expect("a digest")]));
     assert_eq!(unknown.map_err(|fault| fault.kind()).err(), Some(Kind::NotFound));
