@@ -351,6 +351,17 @@ fn an_image_is_changed_on_its_way() {
     run(&it, &["config", "oci:steps:1"]).args(&flags[..4]).ok();
     assert_eq!(digest(&it, "oci:new:both"), digest(&it, "oci:steps:1"));
     run(&it, &["validate", "oci:new:both"]).ok();
+    // One more layer in the same pass: as `append` makes it.
+    it.folder("more");
+    it.file("more/new", "new");
+    let said = ["--created", "2020-01-01T00:00:00Z", "--history-created-by", "us"];
+    run(&it, &["copy", "oci:l:multi", "oci:new:more", "--append", "more", "--cmd", "new"]).args(said).ok();
+    run(&it, &["copy", "oci:l:multi", "oci:two:more"]).ok();
+    run(&it, &["append", "oci:two:more", "more", "--cmd", "new"]).args(said).ok();
+    let (one, other) =
+        (config(&it, "oci:new:more", "linux/arm64"), config(&it, "oci:two:more", "linux/arm64"));
+    assert_eq!((&one["rootfs"], &one["config"]), (&other["rootfs"], &other["config"]));
+    run(&it, &["validate", "oci:new:more"]).ok();
     // A part of an index, as a copy takes it; `--prune` makes the index smaller.
     let arm = ["--platform", "linux/arm64"];
     run(&it, &["copy", "oci:l:multi", "oci:part:1", "--env", "B=2", "--prune"]).args(arm).ok();

@@ -29,8 +29,8 @@ use std::ffi::{OsStr, OsString};
 
 /// Copy images from place to place; no byte of them changes.
 ///
-/// All platforms are copied. What an image is on its way can be changed by the flags of `config` and `convert`, in the same
-/// pass; the digest changes with it. Places that hold files (rootfs:, tar:) convert: an image becomes files, files become an
+/// All platforms are copied. What an image is on its way can be changed by `--append` and the flags of `config` and `convert`, in
+/// the same pass; the digest changes with it. Places that hold files (rootfs:, tar:) convert: an image becomes files, files become an
 /// image of one layer.
 #[derive(Args)]
 #[command(override_usage = "orlop copy [OPTIONS] SRC... DST")]
@@ -44,6 +44,9 @@ pub struct Arguments {
     dividing: Dividing,
     #[command(flatten)]
     keeping: Keeping,
+    /// Put a folder or a tar on the image as one more layer; repeatable
+    #[arg(long, value_name = "SRC", help_heading = "Image")]
+    append: Vec<OsString>,
     #[command(flatten)]
     settings: SettingFlags,
     #[command(flatten)]
@@ -97,7 +100,7 @@ pub struct Copying {
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     let (target, sources) = arguments.words.split_last().ok_or(Error::NoSource)?;
     let settings = arguments.settings.said()?;
-    if settings.is_some() || arguments.form.is_given() {
+    if settings.is_some() || arguments.form.is_given() || !arguments.append.is_empty() {
         return edited::run(arguments, sources, target, settings, shell);
     }
     arguments.copying.keeping(&arguments.keeping).divide(sources, target, &arguments.dividing, shell)

@@ -38,6 +38,11 @@ impl FormFlags {
         convert
     }
 
+    /// By which algorithm blobs are named.
+    pub fn algorithm(&self) -> Option<Algorithm> {
+        self.algorithm
+    }
+
     /// Whether anything was said.
     pub fn is_given(&self) -> bool {
         self.media_types.is_some() || self.algorithm.is_some() || self.layer_size.is_some()

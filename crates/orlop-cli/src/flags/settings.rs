@@ -3,6 +3,7 @@
 use super::{ConfigFlags, HistoryFlags, platform};
 use clap::Args;
 use orlop::edit::Settings;
+use orlop::spec::config::History;
 use orlop::spec::edit::{SettingError, Unset};
 use orlop::spec::{Diagnose as _, Fault, Platform};
 
@@ -34,6 +35,13 @@ impl SettingFlags {
             history,
         };
         Ok((settings != Settings::default()).then_some(settings))
+    }
+}
+
+impl SettingFlags {
+    /// The step of the history of what else is done to the image by `command`.
+    pub fn step(&self, command: &str) -> Result<History, Fault> {
+        self.history.step(command, self.config.said().created)
     }
 }
 

@@ -3,16 +3,19 @@
 use super::blobs::target_name;
 use super::{Arguments, NO_ACI, NO_COMMIT, copied, only_for_aci, refuse};
 use crate::command::Outcome;
-use crate::flags::{self, Held, Image};
+use crate::flags::{self, Held, Image, Steps};
 use crate::shell::Shell;
 use orlop::copy::Subset;
-use orlop::edit::{self, Settings, Step, Subject, Taken};
+use orlop::edit::{self, Append, Laying, Settings, Subject, Taken};
 use orlop::index::Place;
+use orlop::layer::path::escape;
 use orlop::referrers::Referrers;
 use orlop::spec::port::{Name, Sink};
 use orlop::spec::reference::Reference;
 use orlop::spec::{Context, Fault};
+use orlop::trees::Reading;
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
 
 /// Copies one image, changed.
 pub fn run(
@@ -29,7 +32,7 @@ pub fn run(
         (copying.dry_run, "--dry-run"),
         (copying.link, "--link"),
         (copying.referrers != Referrers::None, "--referrers"),
-        (copying.owners.is_given(), "--owner"),
+        (copying.owners.is_given() && arguments.append.is_empty(), "--owner"),
     ];
     refuse("one image is changed on its way", &flags)?;
     refuse("one image is changed on its way", &arguments.dividing.given())?;
@@ -55,16 +58,24 @@ pub fn run(
     Ok(Outcome::Done)
 }
 
-/// What becomes of the form comes first, so that what is said of the config is said last.
-fn steps(
-    arguments: &Arguments,
+/// Layers that are there are converted, then new ones come on top in the same form; what is said of the config is said last.
+fn steps<'a>(
+    arguments: &'a Arguments,
     cx: &Context<'_>,
     settings: Option<Settings>,
-) -> Result<Vec<Box<dyn Step>>, Fault> {
-    let mut steps: Vec<Box<dyn Step>> = Vec::new();
-    let codec = arguments.copying.codec()?;
-    if codec.is_some() || arguments.form.is_given() {
-        steps.push(Box::new(arguments.form.step(cx, codec, arguments.copying.places.spools())));
+) -> Result<Steps<'a>, Fault> {
+    let Arguments { copying, form, append, .. } = arguments;
+    let (mut steps, codec): (Steps<'a>, _) = (Vec::new(), copying.codec()?);
+    if codec.is_some() || form.is_given() {
+        steps.push(Box::new(form.step(cx, codec, copying.places.spools())));
+    }
+    if !append.is_empty() {
+        let tree = |text: &'a OsString| Ok((escape(text.as_bytes()), copying.places.open_tree(text, cx)?));
+        let trees = append.iter().map(tree).collect::<Result<_, Fault>>()?;
+        let reading = Reading { owner: copying.owners.owner()?, ..Reading::default() };
+        let algorithm = form.algorithm().unwrap_or_default();
+        let step = arguments.settings.step("orlop copy --append")?;
+        steps.push(Box::new(Append::new(trees, Laying { reading, codec, algorithm, step })));
     }
     if let Some(settings) = settings {
         steps.push(Box::new(settings));
