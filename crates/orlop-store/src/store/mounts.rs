@@ -359,12 +359,18 @@ fn look(folders: &Dir, id: &[u8]) -> Result<Option<Mounted>> {
         Err(error) if error.is_not_found() => return Ok(None),
         opened => opened?,
     };
-    let Some(_lock) = folder.lock(Share::Exclusive, Wait::No)? else { return Ok(None) };
-    let Some(record) = Record::read(&folder)? else {
-        remove(folders, id)?;
+    // Whoever holds it makes the mount, takes it away, or looks at it as we do: what is mounted is told, and nothing removed.
+    let lock = folder.lock(Share::Exclusive, Wait::No)?;
+    let (Some(record), is_ours) = (Record::read(&folder)?, lock.is_some()) else {
+        if lock.is_some() {
+            remove(folders, id)?;
+        }
         return Ok(None);
     };
     let state = record.state()?;
+    if state == State::Gone && !is_ours {
+        return Ok(None);
+    }
     if state == State::Gone && (record.access != Access::Writable || has_no_changes(&folder)?) {
         remove(folders, id)?;
         return Ok(None);

@@ -160,3 +160,18 @@ fn changes_stay_until_they_are_given_up() {
         proof::ran(PROOF, offered.len() * 4);
     }
 }
+
+/// Two who look at once, or one who looks while another one makes a mount: what is mounted is told.
+#[test]
+fn a_mount_that_somebody_else_looks_at_is_told() {
+    let world = World::new();
+    if offered("mounts: looked at by two", &world).is_empty() {
+        return;
+    }
+    let layers = world.layers();
+    let guard = world.mount(&wanted(&layers, Backend::Checkout, None));
+    let folder = world.store.path().join("mounts").join(world.folders().remove(0));
+    let other = orlop_fs::Dir::open(&folder).expect("a folder");
+    let _lock = other.lock(orlop_fs::lock::Share::Exclusive, orlop_fs::lock::Wait::No).expect("free");
+    assert_eq!(world.mounted(), std::slice::from_ref(&guard.0));
+}
