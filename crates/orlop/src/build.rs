@@ -6,11 +6,11 @@
 
 use crate::draft::Draft;
 use crate::elf::ElfWatch;
+pub use crate::form::Form;
 use crate::image::Image;
 use crate::layers;
 use orlop_layer::Entries;
-use orlop_layer::codec::Codec;
-use orlop_layer::encode::{Encode, Encoded, encode};
+use orlop_layer::encode::Encoded;
 use orlop_spec::config::History;
 use orlop_spec::descriptor::Annotations;
 use orlop_spec::digest::DiffId;
@@ -21,7 +21,7 @@ use orlop_spec::media_type::{MediaType, OCI_INDEX};
 use orlop_spec::platform::Platform;
 use orlop_spec::port::{Name, Result, Sink, Transfer};
 use orlop_spec::time::Timestamp;
-use orlop_spec::{Algorithm, Context, Descriptor, Document, Event};
+use orlop_spec::{Algorithm, Context, Descriptor, Document};
 
 /// What to build: one image for one platform.
 pub struct Build<'a> {
@@ -57,15 +57,6 @@ impl<'a> Input<'a> {
     pub fn new(name: String, entries: Box<dyn Entries + 'a>) -> Self {
         Self { name, entries, annotations: Annotations::new() }
     }
-}
-
-/// How layers are written.
-#[derive(Clone, Debug, Default)]
-pub struct Form {
-    /// How layers are compressed.
-    pub codec: Codec,
-    /// How everything is named.
-    pub algorithm: Algorithm,
 }
 
 /// What was built.
@@ -180,22 +171,9 @@ pub(crate) fn put_layer(
     to: &dyn Sink,
 ) -> Result<Encoded> {
     let Input { name, entries, annotations } = input;
-    cx.observer.event(Event::Started { phase: "build", item: name.clone(), total: None });
     let mut entries = ElfWatch::new(entries, platform, cx.observer);
-    let progress = |bytes| cx.observer.event(Event::Advanced { item: name.clone(), bytes });
-    let how = Encode {
-        codec: form.codec,
-        algorithm: form.algorithm,
-        workers: cx.workers,
-        limits: cx.limits,
-        cancel: cx.cancel,
-        progress: &progress,
-    };
-    let mut out = to.begin(&how.hints())?;
-    let mut encoded = encode(&mut entries, &how, &mut out)?;
-    out.commit(&encoded.blob)?;
+    let mut encoded = form.put(cx, ("build", &name), &mut entries, to)?;
     encoded.blob.annotations = annotations;
-    cx.observer.event(Event::Finished { item: name.clone() });
     Ok(encoded)
 }
 

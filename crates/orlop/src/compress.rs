@@ -1,12 +1,12 @@
 //! `copy --compress`: the same images with layers in another form. Uncompressed bytes and configs stay, so diff
 //! ids and image ids do too; digests of blobs, manifests and indexes change, which is said.
 
-use crate::build::Form;
 use crate::copy::{Account, Copied, Copy, plan_one, put_all};
 use crate::draft;
 use crate::error::Error;
+use crate::form::Form;
 use orlop_layer::codec::{self, Codec};
-use orlop_layer::encode::{Encode, recompress};
+use orlop_layer::encode::recompress;
 use orlop_layer::{Error as LayerError, Verified};
 use orlop_spec::config::Config;
 use orlop_spec::descriptor::Annotations;
@@ -200,14 +200,7 @@ pub(crate) fn compress(
         None => codec::decoder(compression, Verified::new(origin.open(0)?, old)?, cx.limits),
     };
     let progress = |bytes| cx.observer.event(Event::Advanced { item: item.clone(), bytes });
-    let encode = Encode {
-        codec: form.codec,
-        algorithm: form.algorithm,
-        workers: cx.workers,
-        limits: cx.limits,
-        cancel: cx.cancel,
-        progress: &progress,
-    };
+    let encode = form.encode(cx, &progress);
     let mut out = to.begin(&encode.hints())?;
     let mut proving = Proving::new(&mut *plain, diff_id, form.algorithm);
     let compressed = recompress(&mut proving, &encode, &mut out)?;

@@ -28,6 +28,7 @@ pub mod error;
 pub mod family;
 pub mod files;
 pub mod flatpak;
+mod form;
 pub mod fsck;
 pub mod hashed;
 pub mod image;

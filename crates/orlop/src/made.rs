@@ -10,9 +10,10 @@
 
 mod stream;
 
-use crate::build::{Build, Dialect, Form, Input, build};
+use crate::build::{Build, Dialect, Input, build};
 use crate::chunk::Plan;
 use crate::error::Error;
+use crate::form::Form;
 use crate::nowhere::Nowhere;
 use crate::trees::{Reading, Says, TreeSource};
 use orlop_layer::codec::Codec;

@@ -1,5 +1,6 @@
 //! Root tars: a tree in a tar, as an input of `build` and as a target of a render.
 
+use crate::form::Form;
 use crate::hashed::feed;
 use crate::image::Image;
 use crate::layers;
@@ -10,7 +11,7 @@ use orlop_fs::{Dir, File, Persist, Temp};
 use orlop_host::aci::squeeze::{self, Squeeze};
 use orlop_layer::codec::Codec;
 use orlop_layer::decode::Visit as _;
-use orlop_layer::encode::{Encode, Encoded, encode};
+use orlop_layer::encode::{Encoded, encode};
 use orlop_layer::tar::Ending;
 use orlop_layer::tree::{Builder, Tree};
 use orlop_layer::{Entries, Error as LayerError, Kind, tar};
@@ -105,8 +106,7 @@ pub fn write(
         Press::Layer(codec) => codec,
         Press::Xz => Codec::None,
     };
-    let (workers, limits, cancel) = (cx.workers, cx.limits, cx.cancel);
-    let how = Encode { codec, algorithm, workers, limits, cancel, progress: &|_| {} };
+    let how = Form { codec, algorithm }.encode(cx, &|_| ());
     if press != Press::Xz {
         return Ok(encode(entries, &how, out)?);
     }

@@ -14,11 +14,12 @@ use super::{
 };
 use crate::draft::{as_oci, put};
 use crate::error::Error;
+use crate::form::Form;
 use crate::image::{Image, Layer};
 use orlop_fs::File;
 use orlop_host::delta::{self, Files, Paths, Wanted};
 use orlop_layer::codec::{self, Codec};
-use orlop_layer::encode::{Encode, recompress};
+use orlop_layer::encode::recompress;
 use orlop_layer::{Error as LayerError, Verified};
 use orlop_spec::config::Config;
 use orlop_spec::digest::DiffId;
@@ -341,14 +342,7 @@ impl Patch<'_> {
         let Some(codec) = known.or(self.how.codec) else {
             return Err(Error::ForeignCompression { digest: blob.digest.clone() }.into());
         };
-        let encode = Encode {
-            codec,
-            algorithm: diff_id.0.algorithm(),
-            workers: self.cx.workers,
-            limits: self.cx.limits,
-            cancel: self.cx.cancel,
-            progress: &|_| (),
-        };
+        let encode = Form { codec, algorithm: diff_id.0.algorithm() }.encode(self.cx, &|_| ());
         let mut out = self.to.begin(&encode.hints())?;
         let made = recompress(plain, &encode, &mut out)?;
         if made.diff_id != diff_id {

@@ -6,12 +6,13 @@ use super::{
 };
 use crate::copy::{self, Account};
 use crate::draft::put;
+use crate::form::Form;
 use crate::image::{Image, Layer};
 use crate::layers;
 use orlop_host::delta::{self, Files, Newer, Wanted};
 use orlop_layer::Verified;
 use orlop_layer::codec::{self, Codec, first_block, made_by};
-use orlop_layer::encode::{Encode, recompress};
+use orlop_layer::encode::recompress;
 use orlop_spec::index::Index;
 use orlop_spec::manifest::Manifest;
 use orlop_spec::media_type::{MediaType, OCI_INDEX, OCI_MANIFEST};
@@ -214,14 +215,8 @@ impl Making<'_> {
         }
         let blob = Verified::new(origin.open(0)?, layer.blob)?;
         let mut plain = codec::decoder(layer.compression, blob, self.cx.limits);
-        let encode = Encode {
-            codec,
-            algorithm: layer.blob.digest.known().map_or(Algorithm::Sha256, Digest::algorithm),
-            workers: self.cx.workers,
-            limits: self.cx.limits,
-            cancel: self.cx.cancel,
-            progress: &|_| (),
-        };
+        let algorithm = layer.blob.digest.known().map_or(Algorithm::Sha256, Digest::algorithm);
+        let encode = Form { codec, algorithm }.encode(self.cx, &|_| ());
         let again = recompress(&mut *plain, &encode, &mut io::sink())?;
         Ok(again.blob.names_same_blob(layer.blob).then_some(codec))
     }

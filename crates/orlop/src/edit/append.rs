@@ -9,7 +9,8 @@
 //! they have it shows when the image is unpacked.
 
 use super::{Piece, Revision, Step};
-use crate::build::{self, Form, Input};
+use crate::build::{self, Input};
+use crate::form::Form;
 use crate::trees::{Reading, TreeSource};
 use orlop_layer::codec::Codec;
 use orlop_spec::config::History;

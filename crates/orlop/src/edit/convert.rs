@@ -5,8 +5,8 @@
 use super::family::Family;
 use super::layer::{Workshop, form_like, placed};
 use super::{Piece, Revision, Step};
-use crate::build::Form;
 use crate::compress::{about_content, compress};
+use crate::form::Form;
 use crate::layers::Placed;
 use orlop_layer::codec::{self, Codec};
 use orlop_layer::{Error as LayerError, Verified};

@@ -8,14 +8,13 @@
 //! Invariants: a layer is read once, and proven before anything is written that was made of it. Memory is that of trees.
 
 use super::{Piece, Revision};
-use crate::build::Form;
 use crate::error::Error;
+use crate::form::Form;
 use crate::image;
 use crate::layers::{Placed, Sum, open_placed, stack};
 use crate::spool::Spool;
 use orlop_fs::Dir;
 use orlop_layer::codec::Codec;
-use orlop_layer::encode::{Encode, encode};
 use orlop_layer::tree::Tree;
 use orlop_spec::media_type::{Compression, Role};
 use orlop_spec::port::{Result, Sink};
@@ -69,17 +68,7 @@ impl<'a> Workshop<'a> {
 
     /// Writes a layer.
     pub(super) fn write(&self, tree: &Tree, form: &Form) -> Result<Piece<'static>> {
-        let cx = self.cx;
-        let item = "a layer".to_owned();
-        cx.observer.event(Event::Started { phase: "write", item: item.clone(), total: None });
-        let progress = |bytes| cx.observer.event(Event::Advanced { item: item.clone(), bytes });
-        let (codec, algorithm) = (form.codec, form.algorithm);
-        let (workers, limits, cancel) = (cx.workers, cx.limits, cx.cancel);
-        let how = Encode { codec, algorithm, workers, limits, cancel, progress: &progress };
-        let mut out = self.to.begin(&how.hints())?;
-        let encoded = encode(&mut self.spool.entries(tree), &how, &mut out)?;
-        out.commit(&encoded.blob)?;
-        cx.observer.event(Event::Finished { item: item.clone() });
+        let encoded = form.put(self.cx, ("write", "a layer"), &mut self.spool.entries(tree), self.to)?;
         Ok(Piece::Made { blob: encoded.blob, diff_id: encoded.diff_id })
     }
 

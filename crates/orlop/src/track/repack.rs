@@ -3,19 +3,20 @@
 //! Invariant: the step touches the image that the folder came from, and no other of an index; its layers stay descriptors.
 
 use super::{About, Tracked, content, digest_of};
-use crate::build::Form;
+
 use crate::edit::{Piece, Revision, Step};
 use crate::error::Error;
+use crate::form::Form;
 use crate::image::Image;
 use orlop_fs::Dir;
 use orlop_fs::snapshot::RecordId;
 use orlop_fs::track::{Changes, Compared, Streamed};
-use orlop_layer::encode::{Encode, Encoded, encode};
+use orlop_layer::encode::Encoded;
 use orlop_layer::tree::{Content, InodeKind, Tree};
 use orlop_spec::config::History;
 use orlop_spec::port::{Result, Sink};
 use orlop_spec::time::Timestamp;
-use orlop_spec::{AnyDigest, Context, Digest, Event};
+use orlop_spec::{AnyDigest, Context, Digest};
 use std::collections::HashMap;
 use std::sync::Mutex;
 
@@ -63,21 +64,8 @@ impl<'a> Layer<'a> {
     fn write(&self, cx: &Context<'_>, to: &dyn Sink) -> Result<Made> {
         let root = &self.tracked.folder.root;
         let item = root.path().display().to_string();
-        cx.observer.event(Event::Started { phase: "repack", item: item.clone(), total: None });
         let mut changes = Changes::open(root, &self.tree, self.journal, cx.cancel)?;
-        let progress = |bytes| cx.observer.event(Event::Advanced { item: item.clone(), bytes });
-        let encoding = Encode {
-            codec: self.how.form.codec,
-            algorithm: self.how.form.algorithm,
-            workers: cx.workers,
-            limits: cx.limits,
-            cancel: cx.cancel,
-            progress: &progress,
-        };
-        let mut out = to.begin(&encoding.hints())?;
-        let encoded = encode(&mut changes, &encoding, &mut out)?;
-        out.commit(&encoded.blob)?;
-        cx.observer.event(Event::Finished { item: item.clone() });
+        let encoded = self.how.form.put(cx, ("repack", &item), &mut changes, to)?;
         Ok(Made { encoded, streamed: changes.streamed() })
     }
 

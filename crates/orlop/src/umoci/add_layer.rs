@@ -5,9 +5,10 @@
 
 use super::repack::{Told, as_before, sized};
 use crate::edit::{Piece, Revision, Step};
+use crate::form::Form;
 use orlop_fs::File;
 use orlop_layer::codec::Codec;
-use orlop_layer::encode::{Compressed, Encode, recompress};
+use orlop_layer::encode::{Compressed, recompress};
 use orlop_layer::{Entries as _, tar};
 use orlop_spec::config::History;
 use orlop_spec::port::{Result, Sink};
@@ -36,14 +37,8 @@ impl Step for AddLayer {
         let item = self.tar.display().to_string();
         cx.observer.event(Event::Started { phase: "append", item: item.clone(), total: Some(size) });
         let progress = |bytes| cx.observer.event(Event::Advanced { item: item.clone(), bytes });
-        let how = Encode {
-            codec,
-            algorithm: Algorithm::Sha256,
-            workers: cx.workers,
-            limits: cx.limits,
-            cancel: cx.cancel,
-            progress: &progress,
-        };
+        let form = Form { codec, algorithm: Algorithm::Sha256 };
+        let how = form.encode(cx, &progress);
         let mut out = to.begin(&how.hints())?;
         // No more than was looked at, should the file grow meanwhile.
         let layer = recompress(&mut BufReader::new(file.take(size)), &how, &mut out)?;

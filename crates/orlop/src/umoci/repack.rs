@@ -7,6 +7,7 @@ use super::unpack::describe_again;
 use super::validate;
 use crate::copy::{Copied, Platforms};
 use crate::edit::{self, Piece, Revision, Step, Subject, Taken};
+use crate::form::Form;
 use crate::image::Image;
 use crate::index::Place;
 use crate::unpack::ROOTFS;
@@ -18,7 +19,7 @@ use orlop_host::umoci::UmociError;
 use orlop_host::umoci::meta::{self, MapOptions, Meta, Rootless};
 use orlop_host::umoci::mtree::{Mtree, file_name};
 use orlop_layer::codec::Codec;
-use orlop_layer::encode::{Encode, Encoded, encode};
+use orlop_layer::encode::Encoded;
 use orlop_layer::path::escape;
 use orlop_layer::tree::Tree;
 use orlop_layer::{Chunk, Entries, Entry, Error as LayerError, Time, TreePath};
@@ -27,7 +28,7 @@ use orlop_spec::document::DocumentError;
 use orlop_spec::media_type::{Compression, Role};
 use orlop_spec::port::{Catalog, Name, Result, Sink};
 use orlop_spec::time::Timestamp;
-use orlop_spec::{Algorithm, AnyDigest, Context, Descriptor, Event};
+use orlop_spec::{Algorithm, AnyDigest, Context, Descriptor};
 use std::path::Path;
 
 /// The annotation in which umoci keeps the size of a layer before compression.
@@ -195,24 +196,11 @@ impl Layer<'_> {
         let Bundle { root, meta, .. } = self.bundle;
         within_map(tree, &meta.map)?;
         let item = root.path().display().to_string();
-        cx.observer.event(Event::Started { phase: "repack", item: item.clone(), total: None });
         let changes = Changes::open(root, tree, None, cx.cancel)?;
         let latest = self.how.latest.map(|time| Time::from_seconds(time.seconds()));
         let mut entries = Within { changes, map: &meta.map, latest };
-        let progress = |bytes| cx.observer.event(Event::Advanced { item: item.clone(), bytes });
-        let encoding = Encode {
-            codec,
-            algorithm: algorithm(&meta.manifest().digest),
-            workers: cx.workers,
-            limits: cx.limits,
-            cancel: cx.cancel,
-            progress: &progress,
-        };
-        let mut out = to.begin(&encoding.hints())?;
-        let encoded = encode(&mut entries, &encoding, &mut out)?;
-        out.commit(&encoded.blob)?;
-        cx.observer.event(Event::Finished { item });
-        Ok(encoded)
+        let form = Form { codec, algorithm: algorithm(&meta.manifest().digest) };
+        form.put(cx, ("repack", &item), &mut entries, to)
     }
 }
 
