@@ -29,7 +29,7 @@ pub use network::{Network, Reach};
 pub use owner::Owners;
 pub use place::{
     Held, Image, Kept, MAKES_A_TREE, OnePlatform, Place, Places, in_full, making, name, platform, published,
-    store, target, target_place, told,
+    store, target, target_place, told, wrote,
 };
 pub use settings::SettingFlags;
 pub use store::{Keeping, StorePlace};

@@ -42,7 +42,8 @@ fn section(verb: &Command, page: &mut String) {
     let usage = usage.trim_start_matches("Usage: ");
     write!(page, "\n## {}\n\n{about}\n\n```text\n{usage}\n```\n", title(verb))
         .expect("a string takes everything");
-    let arguments: Vec<&Arg> = verb.get_arguments().filter(|argument| is_told(argument)).collect();
+    let mut arguments: Vec<&Arg> = verb.get_arguments().filter(|argument| is_told(argument)).collect();
+    arguments.sort_by_key(|argument| place(argument));
     if !arguments.is_empty() {
         page.push_str("\n| argument | meaning |\n|---|---|\n");
     }
@@ -50,6 +51,11 @@ fn section(verb: &Command, page: &mut String) {
         writeln!(page, "| `{}` | {} |", spelling(argument), meaning(argument))
             .expect("a string takes everything");
     }
+}
+
+/// Where the help has an argument: those of a place by it, those of no heading before others.
+fn place(argument: &Arg) -> (usize, bool) {
+    (argument.get_index().unwrap_or(usize::MAX), argument.get_help_heading().is_some())
 }
 
 /// Every verb has `--help`, and the reference is that help.

@@ -91,3 +91,30 @@ fn a_failure_is_one_object_on_the_last_line_with_its_kind_and_exit_code() {
         assert!(failed.out().is_empty(), "{failed}");
     }
 }
+
+/// What an edit makes is told as what `copy` makes, and is what the place then names.
+#[test]
+fn every_verb_that_edits_tells_programs_what_it_made() {
+    let it = fixture();
+    for (words, did) in [
+        (&["config", "oci:img:t", "--label", "a=b"][..], "edited"),
+        (&["append", "oci:img:t", "tree"], "edited"),
+        (&["insert", "oci:img:t", "tree", "/srv"], "edited"),
+        (&["insert", "oci:img:t", "--whiteout", "/srv"], "edited"),
+        (&["rebase", "oci:img:t", "--old-base", "oci:img:t", "--new-base", "oci:img:t"], "edited"),
+        (&["strip", "oci:img:t", "--rm-path", "/srv"], "edited"),
+        (&["convert", "oci:img:t", "--compress", "zstd"], "edited"),
+        (&["flatten", "oci:img:t"], "edited"),
+        (&["index", "create", "oci:img:t", "oci:img:all"], "built"),
+        (&["index", "annotate", "oci:img:all", "a=b"], "edited"),
+        (&["index", "filter", "oci:img:all", "--platform=host"], "edited"),
+    ] {
+        let edited = told(&it, words);
+        let name = words.iter().rfind(|word| word.starts_with("oci:")).expect("a name");
+        let digest = told(&it, &["digest", name]);
+        for member in ["digest", "media_type", "size"] {
+            assert_eq!(edited[did][member], digest[member], "{words:?} {member}");
+        }
+        assert_eq!(edited[did]["name"], format!("{name}@{}", digest["digest"].as_str().expect("text")));
+    }
+}

@@ -23,10 +23,8 @@ use std::os::unix::ffi::OsStrExt as _;
   orlop append docker://registry.example.com/app:1 ./etc-overlay --to docker://registry.example.com/app:1-site
   tar -C build -c . | orlop append oci:DIR:TAG - --cmd /app")]
 pub struct Arguments {
-    #[command(flatten)]
-    editing: Editing,
     /// What becomes a layer, the lowest first
-    #[arg(required = true, value_name = "SRC")]
+    #[arg(required = true, value_name = "SRC", index = 2)]
     sources: Vec<OsString>,
     #[command(flatten)]
     config: ConfigFlags,
@@ -36,6 +34,8 @@ pub struct Arguments {
     form: LayerForm,
     #[command(flatten)]
     history: HistoryFlags,
+    #[command(flatten)]
+    editing: Editing,
 }
 
 /// How new layers are written.

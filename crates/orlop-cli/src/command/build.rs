@@ -3,9 +3,7 @@
 mod plan;
 
 use super::Outcome;
-use crate::flags::{
-    self, ConfigFlags, Format, Keeping, Places, Show, TreeFlags, Work, name, published, told,
-};
+use crate::flags::{self, ConfigFlags, Format, Keeping, Places, Show, TreeFlags, Work, name, wrote};
 use crate::shell::Shell;
 use clap::Args;
 use orlop::build::{Build, Form, Input, build};
@@ -79,10 +77,7 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
         let images = images(arguments, cx, &prepared, &reading)?;
         let sink = arguments.places.keeping(&arguments.keeping).create(&target, cx)?;
         let built = build(cx, images, &form(arguments), sink, std::slice::from_ref(&name))?;
-        Ok(match arguments.show.format {
-            Format::Human => published(&target, name.tag(), &built.root.digest),
-            Format::Json => document(json!({ "built": told(&target, name.tag(), &built.root) })),
-        })
+        Ok(wrote(arguments.show.format, "built", (&target, &name), &built.root))
     })?;
     shell.published(&target, &line)?;
     Ok(Outcome::Done)

@@ -17,9 +17,9 @@ use orlop::spec::Fault;
   orlop config oci:DIR:TAG --unset cmd --entrypoint /bin/app --to oci:DIR:TAG2")]
 pub struct Arguments {
     #[command(flatten)]
-    editing: Editing,
-    #[command(flatten)]
     settings: SettingFlags,
+    #[command(flatten)]
+    editing: Editing,
 }
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {

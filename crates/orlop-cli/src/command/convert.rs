@@ -19,11 +19,11 @@ use orlop::spec::Fault;
   orlop convert oci:DIR:TAG --media-types docker --to docker://registry.example.com/app:old")]
 pub struct Arguments {
     #[command(flatten)]
-    editing: Editing,
-    #[command(flatten)]
     compressing: Compressing,
     #[command(flatten)]
     form: FormFlags,
+    #[command(flatten)]
+    editing: Editing,
 }
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {

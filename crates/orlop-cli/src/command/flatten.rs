@@ -22,8 +22,6 @@ use std::ffi::OsString;
   orlop flatten docker://registry.example.com/app:1 --keep-base --to docker://registry.example.com/app:1-flat
   orlop flatten oci:DIR:TAG --last 3 --compress zstd")]
 pub struct Arguments {
-    #[command(flatten)]
-    editing: Editing,
     /// Leave the layers of the base as they are: of the image that the annotations name, or that of `--base`
     #[arg(long, conflicts_with = "last")]
     keep_base: bool,
@@ -37,6 +35,8 @@ pub struct Arguments {
     compressing: Compressing,
     #[command(flatten)]
     history: HistoryFlags,
+    #[command(flatten)]
+    editing: Editing,
 }
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {

@@ -28,13 +28,11 @@ use std::path::Path;
   orlop insert docker://registry.example.com/app:1 --whiteout /etc/debug.conf"
 )]
 pub struct Arguments {
-    #[command(flatten)]
-    editing: Editing,
     /// The file or folder; a link is put there as a link
-    #[arg(value_name = "SRC", required_unless_present = "whiteout", requires = "path")]
+    #[arg(value_name = "SRC", index = 2, required_unless_present = "whiteout", requires = "path")]
     source: Option<OsString>,
     /// Where it is in the image
-    #[arg(value_name = "PATH")]
+    #[arg(value_name = "PATH", index = 3)]
     path: Option<OsString>,
     /// Remove this from the image; may be given several times
     #[arg(long, value_name = "PATH", value_parser = tree_path, conflicts_with_all = ["source", "opaque"])]
@@ -57,6 +55,8 @@ pub struct Arguments {
     form: LayerForm,
     #[command(flatten)]
     history: HistoryFlags,
+    #[command(flatten)]
+    editing: Editing,
 }
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {

@@ -25,14 +25,14 @@ use std::ffi::OsString;
   orlop rebase docker://registry.example.com/app:1 --to docker://registry.example.com/app:1-rebased
   orlop rebase oci:DIR:TAG --old-base debian:12.1 --new-base debian:12.2")]
 pub struct Arguments {
-    #[command(flatten)]
-    editing: Editing,
     /// The image that it was made on
     #[arg(long, value_name = "REF")]
     old_base: Option<OsString>,
     /// The image that it is put on
     #[arg(long, value_name = "REF")]
     new_base: Option<OsString>,
+    #[command(flatten)]
+    editing: Editing,
 }
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {

@@ -1,9 +1,7 @@
 //! `orlop repack DIR REF`
 
 use super::{Outcome, diff};
-use crate::flags::{
-    self, Format, HistoryFlags, Image, LookFlags, Places, Show, Work, journal, name, published, told, tracked,
-};
+use crate::flags::{self, HistoryFlags, Image, LookFlags, Places, Show, Work, journal, name, tracked, wrote};
 use crate::shell::Shell;
 use clap::Args;
 use orlop::build::Form;
@@ -21,7 +19,6 @@ use orlop::spec::reference::Reference;
 use orlop::spec::time::Timestamp;
 use orlop::spec::{Algorithm, AnyDigest, Context, Descriptor, Event, Fault, Kind};
 use orlop::track::{About, Layer, Repack, Tracked, changes};
-use serde_json::json;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -93,12 +90,7 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
         let root = put(arguments, cx, (&tracked, compared), (&repack, journal.as_ref()), (&target, &name))?;
         Ok((name, root))
     })?;
-    let line = match arguments.show.format {
-        Format::Human => published(&target, name.tag(), &root.digest),
-        Format::Json => {
-            format!("{}\n", json!({ "version": 1, "repacked": told(&target, name.tag(), &root) }))
-        }
-    };
+    let line = wrote(arguments.show.format, "repacked", (&target, &name), &root);
     shell.published(&target, &line)?;
     Ok(Outcome::Done)
 }

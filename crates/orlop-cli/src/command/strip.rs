@@ -21,8 +21,6 @@ use std::os::unix::ffi::OsStrExt as _;
   orlop strip oci:DIR:TAG --rm-path /root/.netrc --rm-path /var/cache/apt
   orlop strip docker://registry.example.com/app:1 --rm-layer 3 --to docker://registry.example.com/app:1-small")]
 pub struct Arguments {
-    #[command(flatten)]
-    editing: Editing,
     /// A path that goes, from every layer; repeatable
     #[arg(long, value_name = "PATH", required_unless_present = "rm_layer")]
     rm_path: Vec<OsString>,
@@ -31,6 +29,8 @@ pub struct Arguments {
     rm_layer: Vec<Which>,
     #[command(flatten)]
     compressing: Compressing,
+    #[command(flatten)]
+    editing: Editing,
 }
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {

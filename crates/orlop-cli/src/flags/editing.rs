@@ -1,6 +1,6 @@
 //! What all verbs share that change an image.
 
-use super::{Image, Locked, Places, Work, name as name_of, platform, published, target};
+use super::{Image, Locked, Places, Show, Work, name as name_of, platform, target, wrote};
 use crate::environment;
 use crate::shell::Shell;
 use clap::Args;
@@ -14,11 +14,12 @@ use orlop::spec::time::Timestamp;
 use orlop::spec::{Context, Descriptor, Event, Fault, Platform};
 use std::ffi::OsString;
 
-/// The image that is changed, and where it goes.
+/// The image that is changed, and where it goes. Verbs have it last: what is only theirs is told first.
 #[derive(Args, Debug)]
+#[command(next_help_heading = None::<&str>)]
 pub struct Editing {
     /// The image, or an index of several
-    #[arg(value_name = "REF")]
+    #[arg(value_name = "REF", index = 1)]
     reference: OsString,
     /// Leave the image as it is, and put the changed one here
     #[arg(long, value_name = "REF")]
@@ -26,6 +27,8 @@ pub struct Editing {
     /// Change the images for these platforms only, with commas between them [default: all]
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = platform)]
     platform: Vec<Platform>,
+    #[command(flatten)]
+    show: Show,
     #[command(flatten)]
     pub places: Places<Locked>,
     #[command(flatten)]
@@ -75,11 +78,11 @@ impl Editing {
             };
             let apply = |steps: &[Box<dyn Step + '_>]| edit::edit(cx, &subject, steps, &name, sink);
             let edited = work(cx, &image, &root, Box::new(apply))?;
-            let digest = &edited.roots[0].digest;
-            if *digest == root.digest {
+            let after = &edited.roots[0];
+            if after.digest == root.digest {
                 cx.observer.event(Event::Warned("nothing changes: the digest is the same".into()));
             }
-            Ok((target.clone(), published(&target, name.tag(), digest)))
+            Ok((target.clone(), wrote(self.show.format, "edited", (&target, &name), after)))
         })?;
         shell.published(&target, &line)
     }

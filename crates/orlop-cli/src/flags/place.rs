@@ -1,6 +1,6 @@
 //! Where images are: a reference, and what its place needs from outside.
 
-use super::{Keeping, Locked, Locking, Network, Owners, StorePlace};
+use super::{Format, Keeping, Locked, Locking, Network, Owners, StorePlace};
 use crate::{environment, interrupt};
 use clap::Args;
 use orlop::fs::owner::Owner;
@@ -470,6 +470,14 @@ pub fn published(reference: &Reference, tag: Option<&str>, digest: &AnyDigest) -
     let selector = Selector::Digest(digest.clone());
     let named = Reference { transport: reference.transport.clone(), selector, tag: tag.map(Into::into) };
     format!("{}\n", printable(&named.to_string()))
+}
+
+/// The one image that was written, as it is asked for; `did` says in a document what became of it.
+pub fn wrote(format: Format, did: &str, (target, name): (&Reference, &Name), root: &Descriptor) -> String {
+    match format {
+        Format::Human => published(target, name.tag(), &root.digest),
+        Format::Json => format!("{}\n", json!({ "version": 1, did: told(target, name.tag(), root) })),
+    }
 }
 
 /// What was written, for programs.

@@ -2,7 +2,7 @@
 
 use super::{index_of, spool};
 use crate::command::Outcome;
-use crate::flags::{self, Image as Held, OnePlatform, Places, Work, name, published};
+use crate::flags::{self, Image as Held, OnePlatform, Places, Show, Work, name, wrote};
 use crate::shell::Shell;
 use clap::Args;
 use orlop::delta::{self, Which};
@@ -37,6 +37,8 @@ pub struct Arguments {
     #[command(flatten)]
     platform: OnePlatform,
     #[command(flatten)]
+    show: Show,
+    #[command(flatten)]
     places: Places,
     #[command(flatten)]
     work: Work,
@@ -60,7 +62,7 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
         };
         delta::apply(cx, &older, &which, (&name, sink), &how)
     })?;
-    shell.published(&target, &published(&target, name.tag(), &root.digest))?;
+    shell.published(&target, &wrote(arguments.show.format, "applied", (&target, &name), &root))?;
     Ok(Outcome::Done)
 }
 

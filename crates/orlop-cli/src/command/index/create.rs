@@ -2,7 +2,7 @@
 
 use super::{Sources, annotation, entries, several};
 use crate::command::Outcome;
-use crate::flags::{self, Places, Work, name, published};
+use crate::flags::{self, Places, Show, Work, name, wrote};
 use crate::shell::Shell;
 use clap::Args;
 use orlop::index::{Change, Clash, Edited, Place, change, publish};
@@ -27,6 +27,8 @@ pub struct Arguments {
     /// Say what kind of artifact the index is
     #[arg(long, value_name = "TYPE", value_parser = media_type)]
     artifact_type: Option<MediaType>,
+    #[command(flatten)]
+    show: Show,
     #[command(flatten)]
     places: Places,
     #[command(flatten)]
@@ -61,6 +63,6 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
             Edited { from: &from, at: first.catalog(), before: None, after, place: Place::Other, seen: None };
         publish(cx, edited, &name, arguments.places.create(&target, cx)?)
     })?;
-    shell.published(&target, &published(&target, name.tag(), &copied.roots[0].digest))?;
+    shell.published(&target, &wrote(arguments.show.format, "built", (&target, &name), &copied.roots[0]))?;
     Ok(Outcome::Done)
 }

@@ -1,22 +1,25 @@
 //! `orlop index add|rm|filter|annotate REF …`
 
 use super::{Sources, annotation, entries, several};
-use crate::flags::{self, Places, Publication, Work, platform, publication, published};
+use crate::flags::{self, Places, Publication, Show, Work, platform, publication, wrote};
 use crate::shell::Shell;
 use clap::Args;
 use orlop::index::{self, Change, Clash, Edited, Which, parse_which, publish};
 use orlop::spec::{Descriptor, Fault, Platform};
 use std::ffi::OsString;
 
-/// The index that is changed, and where it goes.
+/// The index that is changed, and where it goes. Verbs have it last: what is only theirs is told first.
 #[derive(Args)]
+#[command(next_help_heading = None::<&str>)]
 struct Subject {
     /// The index
-    #[arg(value_name = "REF")]
+    #[arg(value_name = "REF", index = 1)]
     reference: OsString,
     /// Leave the index as it is, and put the changed one here
     #[arg(long, value_name = "REF")]
     to: Option<OsString>,
+    #[command(flatten)]
+    show: Show,
     #[command(flatten)]
     places: Places,
     #[command(flatten)]
@@ -28,26 +31,26 @@ struct Subject {
 /// The platform of each is the one that its config says. Of an index, all entries are taken.
 #[derive(Args)]
 pub struct Add {
-    #[command(flatten)]
-    subject: Subject,
     /// An image
-    #[arg(value_name = "SRC", required_unless_present = "platform")]
+    #[arg(value_name = "SRC", index = 2, required_unless_present = "platform")]
     images: Vec<OsString>,
     #[command(flatten)]
     sources: Sources,
     /// Put an image in the place of the one that is there for its platform
     #[arg(long)]
     overwrite: bool,
+    #[command(flatten)]
+    subject: Subject,
 }
 
 /// Remove entries from an index; the images stay until `gc`.
 #[derive(Args)]
 pub struct Remove {
+    /// Which one: a platform, or the digest of an image
+    #[arg(value_name = "PLATFORM|DIGEST", index = 2, required = true, value_parser = which)]
+    entries: Vec<Which>,
     #[command(flatten)]
     subject: Subject,
-    /// Which one: a platform, or the digest of an image
-    #[arg(value_name = "PLATFORM|DIGEST", required = true, value_parser = which)]
-    entries: Vec<Which>,
 }
 
 /// Keep the entries for some platforms only.
@@ -55,20 +58,18 @@ pub struct Remove {
 /// What was attached to images, such as their provenance, goes or stays with them.
 #[derive(Args)]
 pub struct Filter {
-    #[command(flatten)]
-    subject: Subject,
     /// The platforms, with commas between them
     #[arg(long, value_name = "LIST", required = true, value_delimiter = ',', value_parser = platform)]
     platform: Vec<Platform>,
+    #[command(flatten)]
+    subject: Subject,
 }
 
 /// Say something of an index, or of an entry of it.
 #[derive(Args)]
 pub struct Annotate {
-    #[command(flatten)]
-    subject: Subject,
     /// What is said
-    #[arg(value_name = "KEY=VALUE", value_parser = annotation, required_unless_present = "unset")]
+    #[arg(value_name = "KEY=VALUE", index = 2, value_parser = annotation, required_unless_present = "unset")]
     annotations: Vec<(Box<str>, Box<str>)>,
     /// What is no longer said; may be given several times
     #[arg(long, value_name = "KEY")]
@@ -76,6 +77,8 @@ pub struct Annotate {
     /// Of which entry: a platform, or the digest of an image [default: of the index itself]
     #[arg(long, value_name = "PLATFORM|DIGEST", value_parser = which)]
     entry: Option<Which>,
+    #[command(flatten)]
+    subject: Subject,
 }
 
 impl Add {
@@ -133,7 +136,7 @@ impl Subject {
             let edited =
                 Edited { from: &from, at: image.catalog(), before: Some(&before), after, place, seen };
             let copied = publish(cx, edited, &name, sink)?;
-            let line = published(&target, name.tag(), &copied.roots[0].digest);
+            let line = wrote(self.show.format, "edited", (&target, &name), &copied.roots[0]);
             Ok((target, line))
         })?;
         shell.published(&target, &line)
