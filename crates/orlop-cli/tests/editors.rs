@@ -2,10 +2,14 @@
 
 use std::io::Write as _;
 use std::process::{Child, Stdio};
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use testkit::command::orlop_path;
+use testkit::fault_server::Conditions;
 use testkit::noise::noise;
 use testkit::registry::Registry;
+use testkit::shelf_server::ShelfServer;
 use testkit::tarball::{Member, tar};
 use testkit::{Command, Finished, Scratch, orlop, proof, scratch};
 
@@ -152,4 +156,59 @@ fn who_is_overtaken_while_a_layer_comes_is_told_in_every_place() {
         return proof::skipped(PROOF, "docker-registry is missing");
     }
     proof::ran(PROOF, places.len());
+}
+
+/// A registry that tells somebody quick when it is about to move a tag; what they do is done before the tag is moved.
+fn with_somebody_quick(quick: Receiver<Box<dyn FnOnce() + Send>>) -> ShelfServer {
+    let quick = Mutex::new(quick);
+    ShelfServer::instead(move |asked| {
+        if asked.method == "PUT" && asked.path().ends_with("/manifests/1") {
+            // Whoever is quick comes by here too, and must find the lock free.
+            let comes = quick.lock().expect("nobody panics with it").try_recv();
+            if let Ok(does) = comes {
+                does();
+            }
+        }
+        None
+    })
+}
+
+/// Between the last look at a tag and its change there is the time of one request: a registry that heeds `If-Match` closes
+/// it, and one that tells entity tags and passes the condition by is written to as ever.
+#[test]
+fn at_a_registry_that_heeds_if_match_nobody_slips_in_between() {
+    for (conditions, code) in [(Conditions::Heeded, 1), (Conditions::Ignored, 0)] {
+        let it = scratch();
+        let (quick, comes) = channel::<Box<dyn FnOnce() + Send>>();
+        let server = with_somebody_quick(comes);
+        server.shelf().conditions = conditions;
+        let place = format!("docker://{}/app:1", server.host());
+        it.folder("a");
+        run(&it, &["build", "a", &place]).ok();
+        let (store, reference) = (it.path("store"), place.clone());
+        let change = move || {
+            let words = ["config", &reference, "--label", "quick=1"];
+            drop(orlop().args(words).env("ORLOP_ROOT", store).ok());
+        };
+        quick.send(Box::new(change)).expect("the server waits");
+        let slow = || run(&it, &["config", &place, "--label", "slow=1"]).run();
+        let done = slow();
+        assert_eq!(done.code(), Some(code), "{conditions:?}: {done}");
+        let labels = || {
+            let config = run(&it, &["inspect", "--config", &place]).ok().out();
+            let config: serde_json::Value = serde_json::from_str(&config).expect("JSON");
+            config["config"]["Labels"].clone()
+        };
+        if conditions == Conditions::Ignored {
+            assert_eq!(labels(), serde_json::json!({"slow": "1"}), "the moment that is left");
+            continue;
+        }
+        assert_eq!(labels(), serde_json::json!({"quick": "1"}));
+        let standing = run(&it, &["digest", &place]).ok().out();
+        for said in ["in the meantime", "run it again", standing.trim()] {
+            assert!(done.err().contains(said), "{said}: {done}");
+        }
+        assert_eq!(slow().code(), Some(0));
+        assert_eq!(labels(), serde_json::json!({"quick": "1", "slow": "1"}));
+    }
 }

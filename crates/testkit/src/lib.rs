@@ -29,6 +29,7 @@ pub mod peer;
 pub mod proof;
 pub mod registry;
 pub mod scratch;
+pub mod shelf_server;
 pub mod slow_link;
 pub mod suites;
 pub mod tarball;

@@ -40,6 +40,8 @@ impl Doors<'_> {
             for name in names {
                 if let Some(Standing { root, entity }) = self.standing(door, &name)? {
                     now.push((it.name.clone(), root));
+                    // A document without a name is never replaced: what is put is another one.
+                    let entity = entity.filter(|_| it.name != Name::Untagged);
                     entities.extend(entity.map(|entity| (it.name.clone(), entity)));
                 }
             }

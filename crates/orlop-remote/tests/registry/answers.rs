@@ -1,17 +1,17 @@
 //! What is made of answers that are wrong, strange or late.
 
 use crate::ports::{Near, World};
-use crate::server::Server;
 use orlop_remote::Resolve;
 use orlop_spec::network::Serves;
 use orlop_spec::port::{Catalog as _, Hints, Name, Selector, Sink as _, Source as _};
 use orlop_spec::{Diagnose as _, Digest, Kind, Limits};
 use std::io::Read as _;
 use testkit::http::{Asked, Reply};
+use testkit::shelf_server::ShelfServer;
 use testkit::suites::{Sample, describe, read};
 
 /// Puts an image under `app:1.0`.
-fn with_image(world: &World, server: &Server) -> Sample {
+fn with_image(world: &World, server: &ShelfServer) -> Sample {
     let sample = Sample::new("an image");
     let sink = world.create(&server.app());
     sample.put(&sink);
@@ -29,7 +29,7 @@ fn is_list(asked: &Asked) -> bool {
 }
 
 /// The kind of the error of asking for `app:1.0` by both ways.
-fn kinds(world: &World, server: &Server) -> [Option<Kind>; 2] {
+fn kinds(world: &World, server: &ShelfServer) -> [Option<Kind>; 2] {
     [Resolve::Fetch, Resolve::Look].map(|resolve| {
         let remote = world.open_to(&server.app(), resolve);
         remote.resolve(&tagged("1.0")).err().map(|fault| fault.kind())
@@ -38,7 +38,7 @@ fn kinds(world: &World, server: &Server) -> [Option<Kind>; 2] {
 
 #[test]
 fn a_pull_asks_once_for_the_manifest_and_a_look_never_fetches_it() {
-    let (world, server) = (World::default(), Server::right());
+    let (world, server) = (World::default(), ShelfServer::right());
     let sample = with_image(&world, &server);
     let remote = world.open(&server.app());
     let [root] = &remote.resolve(&tagged("1.0")).expect("it is there")[..] else { panic!("one root") };
@@ -53,7 +53,7 @@ fn a_pull_asks_once_for_the_manifest_and_a_look_never_fetches_it() {
 fn a_head_that_tells_too_little_is_followed_by_a_get() {
     for header in ["Docker-Content-Digest", "Content-Type"] {
         let world = World::default();
-        let server = Server::that(
+        let server = ShelfServer::that(
             move |asked, reply| {
                 if asked.method == "HEAD" { reply.without(header) } else { reply }
             },
@@ -73,7 +73,7 @@ fn item_202_a_document_that_says_to_be_of_another_type_is_refused() {
         ("application/json", None),
         ("application/vnd.oci.image.manifest.v1+json; charset=utf-8", None),
     ] {
-        let server = Server::that(move |asked, reply| match asked.method.as_str() {
+        let server = ShelfServer::that(move |asked, reply| match asked.method.as_str() {
             "GET" => reply.with("Content-Type", said),
             _ => reply,
         });
@@ -85,7 +85,7 @@ fn item_202_a_document_that_says_to_be_of_another_type_is_refused() {
 
 #[test]
 fn item_203_a_document_that_is_not_what_was_asked_for_is_refused() {
-    let server = Server::that(|asked, reply| match asked.method.as_str() {
+    let server = ShelfServer::that(|asked, reply| match asked.method.as_str() {
         "GET" => {
             let body = [reply.body.clone(), b" ".to_vec()].concat();
             reply.without("Docker-Content-Digest").without("Content-Length").body(body)
@@ -105,7 +105,7 @@ fn item_204_a_digest_in_a_header_is_true_or_refused() {
     let other = Digest::of(orlop_spec::Algorithm::Sha256, b"other").to_string();
     for (said, by_tag) in [(other, Kind::Integrity), ("sha256:../..".into(), Kind::Integrity)] {
         let shown = said.clone();
-        let server = Server::that(move |asked, reply| match asked.method.as_str() {
+        let server = ShelfServer::that(move |asked, reply| match asked.method.as_str() {
             "GET" | "HEAD" if asked.path().contains("/manifests/") => {
                 reply.with("Docker-Content-Digest", said.clone())
             }
@@ -123,7 +123,7 @@ fn item_204_a_digest_in_a_header_is_true_or_refused() {
 #[test]
 fn an_image_of_schema_one_is_refused_by_name() {
     const TYPE: &str = "application/vnd.docker.distribution.manifest.v1+prettyjws";
-    let server = Server::that(|asked, reply| match asked.method.as_str() {
+    let server = ShelfServer::that(|asked, reply| match asked.method.as_str() {
         "GET" | "HEAD" => reply.with("Content-Type", TYPE),
         _ => reply,
     });
@@ -142,7 +142,7 @@ fn a_web_page_is_no_image() {
         let reply = reply.without("Docker-Content-Digest").without("Content-Length");
         reply.with("Content-Type", "text/html").body("<html>log in</html>")
     };
-    let server = Server::that(move |asked, reply| match asked.method.as_str() {
+    let server = ShelfServer::that(move |asked, reply| match asked.method.as_str() {
         "GET" | "HEAD" => page(reply),
         _ => reply,
     });
@@ -156,7 +156,7 @@ fn a_web_page_is_no_image() {
 
 #[test]
 fn a_tag_that_is_not_there_is_answered_with_near_ones() {
-    let (world, server) = (World::default(), Server::right());
+    let (world, server) = (World::default(), ShelfServer::right());
     with_image(&world, &server);
     let absent = world.open(&server.app()).resolve(&tagged("1.1")).expect_err("it is not there");
     assert_eq!(absent.kind(), Kind::NotFound);
@@ -166,7 +166,7 @@ fn a_tag_that_is_not_there_is_answered_with_near_ones() {
 /// N4.
 #[test]
 fn item_214_pages_stay_at_their_site_and_end() {
-    let elsewhere = Server::right();
+    let elsewhere = ShelfServer::right();
     let foreign = format!("<http://{}/v2/app/tags/list?last=b>; rel=\"next\"", elsewhere.host());
     for (link, kind) in [
         (foreign, Kind::Policy),
@@ -174,7 +174,7 @@ fn item_214_pages_stay_at_their_site_and_end() {
         ("</v2/app/tags/list?last=z>; rel=\"next\"".into(), Kind::Limit),
     ] {
         let (shown, world) = (link.clone(), World::default());
-        let server = Server::that(
+        let server = ShelfServer::that(
             move |asked, reply| {
                 if is_list(asked) { reply.with("Link", link.clone()) } else { reply }
             },
@@ -190,7 +190,7 @@ fn item_214_pages_stay_at_their_site_and_end() {
 #[test]
 fn item_214_a_page_longer_than_any_document_is_not_read() {
     let server =
-        Server::that(
+        ShelfServer::that(
             |asked, reply| {
                 if is_list(asked) { Reply::new(200).body(vec![b' '; 64 << 10]) } else { reply }
             },
@@ -204,7 +204,7 @@ fn item_214_a_page_longer_than_any_document_is_not_read() {
 
 #[test]
 fn what_is_no_tag_is_not_listed() {
-    let server = Server::that(|asked, reply| {
+    let server = ShelfServer::that(|asked, reply| {
         if is_list(asked) {
             Reply::new(200).body(r#"{"name":"app","tags":["b","../../x","a","","b"]}"#)
         } else {
@@ -218,7 +218,7 @@ fn what_is_no_tag_is_not_listed() {
 
 #[test]
 fn n9_other_places_that_a_manifest_names_are_never_asked() {
-    let (trap, server, world) = (Server::right(), Server::right(), World::default());
+    let (trap, server, world) = (ShelfServer::right(), ShelfServer::right(), World::default());
     with_image(&world, &server);
     let mut layer = describe(
         "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
@@ -233,7 +233,7 @@ fn n9_other_places_that_a_manifest_names_are_never_asked() {
 
 #[test]
 fn n10_of_a_blob_one_byte_more_than_its_size_is_read_and_no_more() {
-    let server = Server::that(|asked, reply| {
+    let server = ShelfServer::that(|asked, reply| {
         if !asked.path().contains("/blobs/") || asked.method != "GET" {
             return reply;
         }
@@ -250,7 +250,7 @@ fn n10_of_a_blob_one_byte_more_than_its_size_is_read_and_no_more() {
 #[test]
 fn a_part_that_is_not_the_one_that_was_asked_for_is_refused_and_a_whole_is_cut() {
     for (lies, expected) in [(true, Err(Kind::Integrity)), (false, Ok(b"image".to_vec()))] {
-        let server = Server::that(move |asked, reply| match asked.header("Range") {
+        let server = ShelfServer::that(move |asked, reply| match asked.header("Range") {
             Some(_) if lies => reply.with("Content-Range", "bytes 1-7/8"),
             Some(_) => Reply::new(200).body("an image"),
             None => reply,
@@ -268,7 +268,7 @@ fn a_part_that_is_not_the_one_that_was_asked_for_is_refused_and_a_whole_is_cut()
 
 #[test]
 fn mirrors_come_first_and_only_for_what_they_serve() {
-    let (mirror, home, gone) = (Server::right(), Server::right(), Server::right());
+    let (mirror, home, gone) = (ShelfServer::right(), ShelfServer::right(), ShelfServer::right());
     let mut world = World::default();
     let sample = with_image(&world, &home);
     let (blob, content) = sample.blobs[0].clone();
@@ -289,7 +289,7 @@ fn mirrors_come_first_and_only_for_what_they_serve() {
 
 #[test]
 fn a_host_that_speaks_no_tls_is_spoken_to_in_the_clear_where_that_is_allowed() {
-    let server = Server::right();
+    let server = ShelfServer::right();
     let sample = with_image(&World::default(), &server);
     let near = Near { under_tls: true, ..Near::default() };
     let world = World { near, ..World::default() };
@@ -300,7 +300,7 @@ fn a_host_that_speaks_no_tls_is_spoken_to_in_the_clear_where_that_is_allowed() {
 
 #[test]
 fn item_208_a_tag_of_referrers_that_is_no_index_lists_none() {
-    let server = Server::instead(|asked| asked.path().contains("/referrers/").then(|| Reply::new(404)));
+    let server = ShelfServer::instead(|asked| asked.path().contains("/referrers/").then(|| Reply::new(404)));
     let world = World::default();
     let sample = with_image(&world, &server);
     let remote = world.open(&server.app());

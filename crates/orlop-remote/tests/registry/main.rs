@@ -3,6 +3,6 @@
 mod answers;
 mod laws;
 mod ports;
-mod server;
+mod standing;
 mod transfers;
 mod wide;

@@ -1,7 +1,6 @@
 //! What goes over the wire: how often, how much, and what is left when it breaks.
 
 use crate::ports::World;
-use crate::server::Server;
 use orlop_spec::index::Index;
 use orlop_spec::media_type::{MediaType, OCI_INDEX, OCI_LAYER};
 use orlop_spec::port::{
@@ -14,6 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use testkit::http::{Asked, Reply};
 use testkit::proof;
 use testkit::registry::Registry;
+use testkit::shelf_server::ShelfServer;
 use testkit::suites::{Sample, describe};
 
 fn tag(text: &str) -> Name {
@@ -41,7 +41,7 @@ fn publish_index(world: &World, repository: &str) -> Descriptor {
 
 #[test]
 fn a_root_goes_up_once_under_its_tag_and_after_all_else() {
-    let (world, server) = (World::default(), Server::right());
+    let (world, server) = (World::default(), ShelfServer::right());
     publish_index(&world, &server.app());
     let asked = server.asked();
     let puts: Vec<_> = asked.iter().filter(|asked| asked.contains("PUT /v2/app/manifests/")).collect();
@@ -51,7 +51,7 @@ fn a_root_goes_up_once_under_its_tag_and_after_all_else() {
 
 #[test]
 fn pushing_again_is_one_question_and_one_more_per_manifest_of_an_index() {
-    let (world, server, sample) = (World::default(), Server::right(), Sample::new("an image"));
+    let (world, server, sample) = (World::default(), ShelfServer::right(), Sample::new("an image"));
     publish(&world, &server.app(), &sample, &tag("1"));
     let all = publish_index(&world, &server.app());
     server.asked();
@@ -101,7 +101,7 @@ fn another_repository_of_the_registry_lends_its_blobs() {
 
 #[test]
 fn what_is_not_lent_is_sent() {
-    let server = Server::that(|asked, reply| match asked.parameter("mount") {
+    let server = ShelfServer::that(|asked, reply| match asked.parameter("mount") {
         Some(_) => Reply::error(403, "DENIED", "not yours"),
         None => reply,
     });
@@ -114,7 +114,7 @@ fn what_is_not_lent_is_sent() {
 
 #[test]
 fn a_second_lender_is_asked_where_the_first_does_not_lend() {
-    let server = Server::instead(|asked| {
+    let server = ShelfServer::instead(|asked| {
         let is_empty = asked.parameter("from").as_deref() == Some("empty");
         is_empty.then(|| Reply::new(202).with("Location", "/v2/two/blobs/uploads/empty"))
     });
@@ -176,7 +176,7 @@ fn a_large_blob_goes_on_where_an_earlier_run_stopped() {
     let count = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&count);
     // The first chunk is taken; then none is, until the second run.
-    let server = Server::instead(move |asked: &Asked| {
+    let server = ShelfServer::instead(move |asked: &Asked| {
         let is_chunk = asked.method == "PATCH";
         (is_chunk && (1..100).contains(&counted.fetch_add(1, Ordering::SeqCst))).then(|| Reply::new(500))
     });
@@ -213,7 +213,7 @@ impl Origin for Ones {
 fn a_rerun_with_other_bytes_is_refused_before_the_end() {
     let count = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&count);
-    let server = Server::instead(move |asked: &Asked| {
+    let server = ShelfServer::instead(move |asked: &Asked| {
         let is_chunk = asked.method == "PATCH";
         (is_chunk && (1..100).contains(&counted.fetch_add(1, Ordering::SeqCst))).then(|| Reply::new(500))
     });
@@ -227,7 +227,7 @@ fn a_rerun_with_other_bytes_is_refused_before_the_end() {
 
 #[test]
 fn a_registry_that_takes_no_chunks_gets_one_piece() {
-    let server = Server::instead(|asked| {
+    let server = ShelfServer::instead(|asked| {
         (asked.method == "PATCH").then(|| Reply::error(405, "UNSUPPORTED", "no chunks"))
     });
     let (world, blob) = (World::default(), zeros());
@@ -239,7 +239,7 @@ fn a_registry_that_takes_no_chunks_gets_one_piece() {
 
 #[test]
 fn item_215_an_upload_of_wrong_bytes_is_given_up() {
-    let (world, server) = (World::default(), Server::right());
+    let (world, server) = (World::default(), ShelfServer::right());
     let blob = describe(OCI_LAYER, Algorithm::Sha256, b"right");
     let put = world.create(&server.app()).put(&blob, &b"wrong".to_vec(), &Hints::default());
     assert_eq!(put.map_err(|fault| fault.kind()), Err(Kind::Integrity));
@@ -271,7 +271,7 @@ impl Read for Stopping<'_> {
 
 #[test]
 fn item_215_an_upload_that_the_user_stops_is_given_up() {
-    let (world, server) = (World::default(), Server::right());
+    let (world, server) = (World::default(), ShelfServer::right());
     let mut blob = zeros();
     blob.size = 60 << 20;
     let put = world.create(&server.app()).put(&blob, &Stopping(&world, 0), &Hints::default());
@@ -313,7 +313,7 @@ fn item_207_referrers_are_kept_under_a_tag_and_others_stay() {
 #[test]
 fn item_207_a_list_that_others_always_write_over_is_told() {
     // What is written under the tag of the referrers is never found there.
-    let server = Server::that(|asked, reply| {
+    let server = ShelfServer::that(|asked, reply| {
         let is_list = asked.method == "GET" && asked.path().contains("/manifests/sha256-");
         if is_list { Reply::error(404, "MANIFEST_UNKNOWN", "gone") } else { reply.without("OCI-Subject") }
     });
@@ -329,7 +329,7 @@ fn item_207_a_list_that_others_always_write_over_is_told() {
 
 #[test]
 fn a_tag_stays_where_nothing_may_be_removed() {
-    let server = Server::that(|asked, reply| match asked.method.as_str() {
+    let server = ShelfServer::that(|asked, reply| match asked.method.as_str() {
         "DELETE" => Reply::error(405, "UNSUPPORTED", "deletion is off"),
         _ => reply,
     });

@@ -1,7 +1,6 @@
 //! One large blob by several connections.
 
 use crate::ports::World;
-use crate::server::Server;
 use orlop_remote::Wide;
 use orlop_spec::media_type::OCI_LAYER;
 use orlop_spec::port::{Result, Source as _};
@@ -12,6 +11,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use testkit::http::{Asked, Reply};
+use testkit::shelf_server::ShelfServer;
 use testkit::suites::describe;
 
 const SIZE: usize = 100_003;
@@ -25,14 +25,14 @@ fn world(piece: u64) -> World {
     World { wide: Wide { from: 1 << 10, piece, fast: Duration::ZERO }, ..World::default() }
 }
 
-fn hold(server: &Server, content: &[u8]) -> Descriptor {
+fn hold(server: &ShelfServer, content: &[u8]) -> Descriptor {
     let blob = describe(OCI_LAYER, Algorithm::Sha256, content);
     server.shelf().blobs.insert(("app".into(), blob.digest.to_string()), content.to_vec());
     blob
 }
 
 /// What is given from `at` on, up to `most` bytes.
-fn pour(world: &World, server: &Server, blob: &Descriptor, at: u64, most: usize) -> Result<Vec<u8>> {
+fn pour(world: &World, server: &ShelfServer, blob: &Descriptor, at: u64, most: usize) -> Result<Vec<u8>> {
     let remote = world.open(&server.app());
     let mut given = Vec::new();
     remote.origin(blob)?.pour(at, &mut |bytes| {
@@ -44,7 +44,7 @@ fn pour(world: &World, server: &Server, blob: &Descriptor, at: u64, most: usize)
 
 #[test]
 fn the_bytes_come_in_order_whatever_the_pieces() {
-    let server = Server::right();
+    let server = ShelfServer::right();
     for (size, piece, at) in [
         (SIZE, 10_000, 0),
         (SIZE, 10_000, 5),
@@ -65,7 +65,7 @@ fn the_bytes_come_in_order_whatever_the_pieces() {
 fn pieces_are_asked_for_by_four_connections_and_each_once() {
     let asked = std::sync::Arc::new(Mutex::new(Vec::new()));
     let notes = std::sync::Arc::clone(&asked);
-    let server = Server::that(move |asked: &Asked, reply| {
+    let server = ShelfServer::that(move |asked: &Asked, reply| {
         notes.lock().expect("no panic").extend(asked.header("Range").map(str::to_owned));
         std::thread::sleep(Duration::from_millis(5));
         reply
@@ -81,7 +81,7 @@ fn pieces_are_asked_for_by_four_connections_and_each_once() {
 
 #[test]
 fn a_fast_or_a_small_blob_stays_with_one_connection() {
-    let server = Server::right();
+    let server = ShelfServer::right();
     let content = content(SIZE);
     let blob = hold(&server, &content);
     for (wide, questions) in [
@@ -98,7 +98,7 @@ fn a_fast_or_a_small_blob_stays_with_one_connection() {
 
 #[test]
 fn who_has_enough_or_stops_is_given_no_more() {
-    let server = Server::right();
+    let server = ShelfServer::right();
     let (content, world) = (content(SIZE), world(1000));
     let blob = hold(&server, &content);
     for most in [1, 1000, 4321, 99_999] {
@@ -145,7 +145,7 @@ fn servers_without_parts_and_those_that_lie_about_them_give_the_whole_to_one_con
     ];
     for (name, lie) in cases {
         let number = AtomicUsize::new(0);
-        let server = Server::that(move |asked: &Asked, reply| {
+        let server = ShelfServer::that(move |asked: &Asked, reply| {
             // Of a part with both its ends: the rest of a blob is another question.
             let is_part = asked.header("Range").is_some_and(|range| !range.ends_with('-'));
             if is_part { lie(number.fetch_add(1, Ordering::SeqCst), asked, reply) } else { reply }
@@ -159,7 +159,7 @@ fn servers_without_parts_and_those_that_lie_about_them_give_the_whole_to_one_con
 
 #[test]
 fn n10_one_blob_at_a_time_has_several_connections() {
-    let server = Server::right();
+    let server = ShelfServer::right();
     let (content, world) = (content(SIZE), world(10_000));
     let blob = hold(&server, &content);
     let remote = world.open(&server.app());

@@ -18,7 +18,7 @@ pub mod shelf;
 mod trap;
 
 pub use faults::{Break, Effect, End, Fault, Times, Walk};
-pub use shelf::{Part, Shelf};
+pub use shelf::{Conditions, Part, Shelf};
 pub use trap::Trap;
 
 use crate::authority::Authority;
@@ -179,11 +179,9 @@ impl Core {
     }
 
     fn serve(&self, stream: TcpStream) {
-        let is_hello = begins_tls(&stream);
+        let stream = if self.tls.is_some() { Some(stream) } else { in_the_clear(stream) };
+        let Some(stream) = stream else { return };
         let mut line = BufReader::new(Line::new(stream, self.tls.as_ref()));
-        if self.tls.is_none() && is_hello {
-            return refuse(line.get_mut());
-        }
         while let Some(asked) = Asked::head(&mut line) {
             let at = Instant::now();
             let (part, repository) = Part::of(&asked);
@@ -270,13 +268,18 @@ fn begins_tls(stream: &TcpStream) -> bool {
     stream.peek(&mut first).is_ok_and(|count| count == 1) && first == [22]
 }
 
-/// What servers in the clear say to a handshake.
-fn refuse(line: &mut Line) {
+/// The stream, unless it begins with a handshake: then it is answered as servers in the clear do.
+pub(crate) fn in_the_clear(stream: TcpStream) -> Option<TcpStream> {
+    if !begins_tls(&stream) {
+        return Some(stream);
+    }
+    let mut line = Line::new(stream, None);
     let reply = Reply::new(400).with("Connection", "close").body("this is no TLS");
     // Whoever shakes hands has left by then.
     let _gone = line.write_all(&reply.head()).and_then(|()| line.write_all(&reply.body));
     line.part_politely();
     line.wait(PARTING);
+    None
 }
 
 /// What a request meets.

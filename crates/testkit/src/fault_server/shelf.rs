@@ -97,6 +97,18 @@ fn split(path: &str) -> Option<(&str, [&str; 2])> {
     Some((repository, [kind, name]))
 }
 
+/// What becomes of a change that is asked for on a condition (`If-Match`, RFC 9110, section 13.1.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Conditions {
+    /// It is made, and no entity tags are told of documents.
+    #[default]
+    Unknown,
+    /// It is made, though entity tags are told: so does distribution 2.8.
+    Ignored,
+    /// It is made if the condition holds, else 412.
+    Heeded,
+}
+
 /// What the registry holds.
 #[derive(Clone, Debug, Default)]
 pub struct Shelf {
@@ -106,6 +118,8 @@ pub struct Shelf {
     pub manifests: BTreeMap<(String, String), (String, Vec<u8>)>,
     /// By repository and tag: digests.
     pub tags: BTreeMap<(String, String), String>,
+    /// What conditions of changes are worth.
+    pub conditions: Conditions,
     uploads: BTreeMap<u64, Vec<u8>>,
     next: u64,
 }
@@ -200,15 +214,31 @@ impl Shelf {
     }
 
     fn manifest(&self, repository: &str, name: &str) -> Reply {
-        let digest = self.tags.get(&(repository.into(), name.into())).map_or(name, String::as_str);
-        match self.manifests.get(&(repository.into(), digest.into())) {
-            Some((media_type, bytes)) => Reply::new(200)
-                .with("Content-Type", media_type)
-                .with("Docker-Content-Digest", digest)
-                .with("Content-Length", bytes.len().to_string())
-                .body(bytes.clone()),
-            None => Reply::error(404, "MANIFEST_UNKNOWN", "no such manifest"),
-        }
+        let digest = self.stands(repository, name);
+        let Some((media_type, bytes)) = self.manifests.get(&(repository.into(), digest.into())) else {
+            return Reply::error(404, "MANIFEST_UNKNOWN", "no such manifest");
+        };
+        let reply = Reply::new(200)
+            .with("Content-Type", media_type)
+            .with("Docker-Content-Digest", digest)
+            .with("Content-Length", bytes.len().to_string())
+            .body(bytes.clone());
+        if self.conditions == Conditions::Unknown { reply } else { reply.with("ETag", entity(digest)) }
+    }
+
+    /// The digest that a tag leads to; of a digest, itself.
+    fn stands<'s>(&'s self, repository: &str, name: &'s str) -> &'s str {
+        self.tags.get(&(repository.into(), name.into())).map_or(name, String::as_str)
+    }
+
+    /// Whether a manifest may be put on the condition that came with it.
+    fn admits(&self, repository: &str, name: &str, asked: &Asked) -> bool {
+        let Some(wanted) = asked.header("If-Match").filter(|_| self.conditions == Conditions::Heeded) else {
+            return true;
+        };
+        let digest = self.stands(repository, name);
+        let is_there = self.manifests.contains_key(&(repository.into(), digest.into()));
+        is_there && (wanted == "*" || wanted == entity(digest))
     }
 
     fn take_manifest(&mut self, repository: &str, name: &str, asked: &Asked) -> Reply {
@@ -218,6 +248,9 @@ impl Shelf {
         let digest = sha256(&asked.body);
         if name.contains(':') && name != digest {
             return Reply::error(400, "DIGEST_INVALID", "another digest");
+        }
+        if !self.admits(repository, name, asked) {
+            return Reply::error(412, "DENIED", "it is not what it was");
         }
         if let Some(missing) = named(&document).find(|digest| !self.holds(repository, digest)) {
             return Reply::error(404, "MANIFEST_BLOB_UNKNOWN", &missing);
@@ -313,6 +346,11 @@ impl Shelf {
     pub fn open_uploads(&self) -> usize {
         self.uploads.len()
     }
+}
+
+/// The entity tag of a document.
+fn entity(digest: &str) -> String {
+    format!("\"{digest}\"")
 }
 
 fn stored(repository: &str, digest: &str) -> Reply {
