@@ -27,6 +27,7 @@ pub mod ostree;
 pub mod peak;
 pub mod peer;
 pub mod proof;
+pub mod recorder;
 pub mod registry;
 pub mod scratch;
 pub mod shelf_server;

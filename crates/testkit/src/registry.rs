@@ -131,6 +131,19 @@ impl Registry {
         self.folder.path("storage")
     }
 
+    /// A document as it lies there, by its tag or digest.
+    ///
+    /// # Panics
+    /// When it is not there.
+    pub fn document(&self, repository: &str, name: &str) -> Vec<u8> {
+        let top = self.storage().join("docker/registry/v2");
+        let tag = top.join("repositories").join(repository).join("_manifests/tags").join(name);
+        let linked = || fs::read_to_string(tag.join("current/link")).expect("the tag is there");
+        let digest = if name.contains(':') { name.to_owned() } else { linked() };
+        let hex = digest.trim().strip_prefix("sha256:").expect("the one algorithm that it knows");
+        fs::read(top.join("blobs/sha256").join(&hex[..2]).join(hex).join("data")).expect("the blob is there")
+    }
+
     /// All that it said.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.path("log")).unwrap_or_default()
