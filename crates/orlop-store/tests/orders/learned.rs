@@ -28,6 +28,8 @@ pub(crate) struct Node {
     pub(crate) compares: u8,
     /// Of a sweep: itself, and whose leases it found alive.
     pub(crate) leases: u8,
+    /// Which runs had begun when it last touched a file that only it sees, until that file has a name.
+    pub(crate) touched: u8,
 }
 
 /// What a step does to a file.
@@ -90,7 +92,8 @@ impl Learned {
 
     /// The node of a run; whoever has this history must wait for the same.
     pub(crate) fn add(&mut self, actor: u8, node: Node) -> u32 {
-        let history = [node.seen, node.part.into(), node.leases.into()].into_iter().chain(node.kept.clone());
+        let numbers = [node.seen, node.part.into(), node.leases.into(), node.touched.into()];
+        let history = numbers.into_iter().chain(node.kept.clone());
         let history = history.fold(actor.into(), mixed);
         if let Some(number) = self.by_history.get(&history) {
             let had = &self.nodes[*number as usize];

@@ -24,7 +24,16 @@ impl Explorer<'_> {
     pub(super) fn start(&self, actor: u8, next: Option<Waiting>) -> Node {
         let is_sweeper = self.scene.sweepers.contains(&actor.into());
         let compares = if is_sweeper { u8::MAX } else { 0 };
-        Node { next, failed: None, seen: 0, kept: BTreeSet::new(), part: 0, compares, leases: 1 << actor }
+        Node {
+            next,
+            failed: None,
+            seen: 0,
+            kept: BTreeSet::new(),
+            part: 0,
+            compares,
+            leases: 1 << actor,
+            touched: 0,
+        }
     }
 
     /// The runs whose times are compared with nothing, or not with that of a file, now or later. Whether they had begun when
@@ -207,18 +216,25 @@ impl Explorer<'_> {
         }
         let failed = rehearsal.failed(actor.into());
         let after = rehearsal.look(stage);
-        let step = self.node(state, actor).next.clone().expect("it took a step");
+        let Node { next: step, touched, .. } = self.node(state, actor).clone();
+        let step = step.expect("it took a step");
         let node = self.follow(state, actor, &step, (shown, next, failed));
         let to = self.learned.add(actor, node);
         Came::Done(Done {
-            files: self.effects(&step, &before, &after),
+            files: self.effects((&step, touched), &before, &after),
             locks: holds(&before, &after),
             begins: before.begun != after.begun,
             to,
         })
     }
 
-    fn effects(&mut self, step: &Waiting, before: &Seen, after: &Seen) -> Vec<(u32, Effect)> {
+    /// What a step did to files; one that was nameless was touched when these runs had begun, as far as is known of them.
+    fn effects(
+        &mut self,
+        (step, touched): (&Waiting, u8),
+        before: &Seen,
+        after: &Seen,
+    ) -> Vec<(u32, Effect)> {
         let paths: BTreeSet<&String> = before.files.keys().chain(after.files.keys()).collect();
         let mut effects = Vec::new();
         for path in paths {
@@ -230,7 +246,7 @@ impl Explorer<'_> {
                 Some(held) => {
                     let content = self.files.contents.of(&(held.size, held.content.clone()));
                     let effect = if keeps_times(step.what) {
-                        Effect::Kept(content, held.begun)
+                        Effect::Kept(content, held.begun | touched)
                     } else {
                         Effect::Touched(content)
                     };
@@ -260,6 +276,7 @@ impl Explorer<'_> {
                 part: u32::MAX,
                 compares: 0,
                 leases: 0,
+                touched: 0,
             };
         };
         // Who was given a lock does not know who else shares it.
@@ -268,7 +285,13 @@ impl Explorer<'_> {
             && !step.about.contains("leases/");
         let shown = if is_lock { 0 } else { shown };
         let sight = mixed(digest_of(&format!("{:?} {}", step.what, step.about)), shown);
-        let mut to = Node { seen: mixed(node.seen, sight), next: Some(next), ..node.clone() };
+        let touched = match step.what {
+            What::Change(Operation::SetMeta) => node.touched,
+            What::Change(_) if step.about.is_empty() => begun_of(state.get(BEGUN)),
+            what if keeps_times(what) => 0,
+            _ => node.touched,
+        };
+        let mut to = Node { seen: mixed(node.seen, sight), next: Some(next), touched, ..node.clone() };
         if self.scene.reduction == Reduction::All {
             if self.scene.sweepers.contains(&actor.into()) {
                 self.forget_as_sweep(state, step, sight, &mut to);
