@@ -73,6 +73,11 @@ fn every_line_about_buildroot_does_what_it_says() {
 }
 
 #[test]
+fn every_line_about_changing_images_does_what_it_says() {
+    follow("guide: editing", include_str!("../../../docs/guide/editing.md"));
+}
+
+#[test]
 fn every_line_about_forms_of_images_does_what_it_says() {
     follow("guide: forms", include_str!("../../../docs/guide/forms.md"));
 }

@@ -226,6 +226,39 @@ fn at_a_registry_only_documents_move_and_the_image_tells_its_base() {
     proof::ran(PROOF, requests.len());
 }
 
+/// `build --base` says on what it builds: anybody finds a base in a registry, and a base elsewhere is known by its digest.
+/// What the base says of its own base is not handed on.
+#[test]
+fn what_is_built_on_a_base_tells_it_and_can_be_rebased() {
+    const PROOF: &str = "rebase: of what was built on a base";
+    let Some(registry) = Registry::plain() else {
+        return proof::skipped(PROOF, "docker-registry is missing");
+    };
+    let it = scratch();
+    let place = format!("docker://{}/r", registry.host());
+    images(&it, &place);
+    let at = |tag: &str| format!("{place}:{tag}");
+    let told = |reference: &str| {
+        let said = &manifest(&it, reference)["annotations"];
+        ["name", "digest"].map(|what| said[format!("org.opencontainers.image.base.{what}")].clone())
+    };
+    let before = digest(&it, &at("old"));
+    run(&it, &["build", "--base", &at("old"), "own", &at("mine")]).ok();
+    assert_eq!(
+        told(&at("mine")),
+        [format!("{}/r:old", registry.host()), before.clone()].map(serde_json::Value::from)
+    );
+    run(&it, &["copy", &at("mine"), "oci:l:mine"]).ok();
+    run(&it, &["build", "--base", "oci:l:mine", "own", "oci:l:more"]).ok();
+    assert_eq!(told("oci:l:more"), [serde_json::Value::Null, digest(&it, "oci:l:mine").into()]);
+    run(&it, &["copy", &at("new"), &at("old")]).ok();
+    run(&it, &["rebase", &at("mine")]).ok();
+    assert_eq!(told(&at("mine"))[1], digest(&it, &at("new")));
+    let layers = |tag: &str| manifest(&it, &at(tag))["layers"].as_array().expect("layers").len();
+    assert_eq!(layers("mine"), layers("new") + 1);
+    proof::ran(PROOF, 2);
+}
+
 /// What an image tells is never a path here, nor a transport.
 #[test]
 fn j7_an_image_cannot_name_a_place_of_this_machine_as_its_base() {

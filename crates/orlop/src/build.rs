@@ -5,6 +5,7 @@
 //! ```
 
 use crate::draft::Draft;
+use crate::edit::tell_base;
 use crate::elf::ElfWatch;
 pub use crate::form::Form;
 use crate::image::Image;
@@ -26,7 +27,7 @@ use orlop_spec::{Algorithm, Context, Descriptor, Document};
 /// What to build: one image for one platform.
 pub struct Build<'a> {
     /// What the image is put on; nothing for an image of its own.
-    pub base: Option<Image<'a>>,
+    pub base: Option<Base<'a>>,
     /// For which machine.
     pub platform: Platform,
     /// The new layers, base first.
@@ -37,6 +38,14 @@ pub struct Build<'a> {
     pub annotations: Annotations,
     /// The last word on the image, once its layers and history are there: for other tools' and worlds' dialects.
     pub dialect: Option<Dialect<'a>>,
+}
+
+/// What an image is put on. It is told in the annotations `org.opencontainers.image.base.*`, by which `rebase` finds it.
+pub struct Base<'a> {
+    /// The image, for one platform.
+    pub image: Image<'a>,
+    /// What it is called in annotations; nothing where others could not find it by that.
+    pub name: Option<Box<str>>,
 }
 
 /// Changes an image as another tool or world would have it.
@@ -108,8 +117,10 @@ fn build_one(
 ) -> Result<Descriptor> {
     let mut draft = match &image.base {
         Some(base) => {
-            put_base(cx, base, to)?;
-            Draft::from(base)
+            put_base(cx, &base.image, to)?;
+            let mut draft = Draft::from(&base.image);
+            tell_base(draft.annotations(), &base.image, base.name.as_deref());
+            draft
         }
         None => Draft::scratch(image.platform.clone()),
     };

@@ -26,6 +26,7 @@ pub use convert::Convert;
 pub use family::Family;
 pub use flatten::{Base, Extent, Flatten};
 pub use insert::{Below, IdMap, IdRange, Planted, Removed};
+pub(crate) use rebase::tell_base;
 pub use rebase::{BASE_DIGEST, BASE_NAME, BaseImage, Exchange, Rebase, Told, told};
 pub use revision::{Piece, Revision};
 pub use settings::Settings;

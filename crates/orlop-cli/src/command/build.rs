@@ -30,7 +30,7 @@ pub struct Arguments {
     /// What becomes a layer, base first; and at last the image to make
     #[arg(required = true, value_name = "SRC|REF")]
     words: Vec<OsString>,
-    /// Put the layers on this image
+    /// Put the layers on this image; the result tells of it in the annotations org.opencontainers.image.base.*
     #[arg(long, value_name = "REF", help_heading = "Image")]
     base: Option<OsString>,
     /// Platform of the image [default: the base's, else this machine's]; with sources of its own, repeated, the
@@ -96,7 +96,7 @@ fn images<'a>(
     let image = |prepared: &'a Prepared<'_>| {
         let base = prepared.base(cx)?;
         Ok(Build {
-            platform: prepared.platform_on(base.as_ref()),
+            platform: prepared.platform_on(base.as_ref().map(|base| &base.image)),
             base,
             inputs: prepared.inputs(cx, reading)?,
             edit: arguments.config.edit()?,

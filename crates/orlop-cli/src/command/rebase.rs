@@ -5,9 +5,7 @@ use crate::flags::{Editing, Image};
 use crate::shell::Shell;
 use clap::Args;
 use orlop::edit::{BaseImage, Exchange, Rebase, Told, told};
-use orlop::spec::port::Selector;
 use orlop::spec::{AnyDigest, Context, Fault};
-use orlop::transport;
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 
@@ -85,10 +83,5 @@ fn in_a_registry(name: &str) -> OsString {
 }
 
 fn base<'a>(image: &'a Image<'_>) -> BaseImage<'a> {
-    let repository = transport::repository(image.reference());
-    let name = match (repository, image.selector()) {
-        (Some(repository), Selector::Tag(tag)) => Some(format!("{repository}:{tag}").into()),
-        _ => None,
-    };
-    BaseImage { source: image.source(), selector: image.selector().clone(), name }
+    BaseImage { source: image.source(), selector: image.selector().clone(), name: image.name_for_all() }
 }

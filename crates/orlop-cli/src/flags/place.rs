@@ -422,6 +422,14 @@ pub struct Image<'a> {
 }
 
 impl<'a> Image<'a> {
+    /// What anybody finds the image by: a tag in a registry.
+    pub fn name_for_all(&self) -> Option<Box<str>> {
+        match (transport::repository(&self.reference), self.selector()) {
+            (Some(repository), Selector::Tag(tag)) => Some(format!("{repository}:{tag}").into()),
+            _ => None,
+        }
+    }
+
     /// The place alone.
     pub fn into_catalog(self) -> Box<dyn Catalog + 'a> {
         self.catalog

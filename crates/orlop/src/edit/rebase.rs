@@ -177,9 +177,14 @@ fn annotate(revision: &mut Revision<'_>, (old, new): (&Image<'_>, &Image<'_>), n
     };
     let own = &mut revision.manifest_mut().annotations;
     *own = by_key(&said(old), own, &said(new));
-    own.insert(BASE_DIGEST.into(), new.manifest().descriptor().digest.to_string().into());
+    tell_base(own, new, name);
+}
+
+/// Says in annotations on what an image is made; what they said of another base goes.
+pub(crate) fn tell_base(annotations: &mut Annotations, base: &Image<'_>, name: Option<&str>) {
+    annotations.insert(BASE_DIGEST.into(), base.manifest().descriptor().digest.to_string().into());
     match name {
-        Some(name) => drop(own.insert(BASE_NAME.into(), name.into())),
-        None => drop(own.remove(BASE_NAME)),
+        Some(name) => drop(annotations.insert(BASE_NAME.into(), name.into())),
+        None => drop(annotations.remove(BASE_NAME)),
     }
 }

@@ -3,7 +3,7 @@
 use crate::environment;
 use crate::error::Error;
 use crate::flags::{Image as Place, Places, platform};
-use orlop::build::Input;
+use orlop::build::{Base, Input};
 use orlop::image::Image;
 use orlop::layer::path::escape;
 use orlop::spec::{Context, Fault, Platform};
@@ -92,10 +92,11 @@ pub struct Prepared<'p> {
 
 impl Prepared<'_> {
     /// The base, for the platform that was asked for.
-    pub fn base(&self, cx: &Context<'_>) -> Result<Option<Image<'_>>, Fault> {
+    pub fn base(&self, cx: &Context<'_>) -> Result<Option<Base<'_>>, Fault> {
         let wanted = self.platform.clone().unwrap_or_else(environment::host);
         let Some(base) = &self.base else { return Ok(None) };
-        Image::fetch(cx, base.source(), base.selector(), &wanted).map(Some)
+        let image = Image::fetch(cx, base.source(), base.selector(), &wanted)?;
+        Ok(Some(Base { image, name: base.name_for_all() }))
     }
 
     /// The platform of the result.
