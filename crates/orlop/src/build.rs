@@ -4,8 +4,8 @@
 //! input ──Entries──► encode (tar → diff id → blocks in parallel → digest) ──► Sink::begin ──► Draft ──► Sink::finish
 //! ```
 
+use crate::base;
 use crate::draft::Draft;
-use crate::edit::tell_base;
 use crate::elf::ElfWatch;
 pub use crate::form::Form;
 use crate::image::Image;
@@ -119,7 +119,7 @@ fn build_one(
         Some(base) => {
             put_base(cx, &base.image, to)?;
             let mut draft = Draft::from(&base.image);
-            tell_base(draft.annotations(), &base.image, base.name.as_deref());
+            base::tell(draft.annotations(), &base.image, base.name.as_deref());
             draft
         }
         None => Draft::scratch(image.platform.clone()),

@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 pub mod aci;
+pub mod base;
 pub mod build;
 pub mod cat;
 pub mod check;

@@ -4,6 +4,7 @@ use super::Outcome;
 use crate::flags::{Compressing, Editing, HistoryFlags};
 use crate::shell::Shell;
 use clap::Args;
+use orlop::base::{BASE_DIGEST, BASE_NAME};
 use orlop::edit::{Base, Extent, Flatten, Step};
 use orlop::image::Image;
 use orlop::spec::digest::DiffId;
@@ -85,8 +86,8 @@ impl Arguments {
 /// The base that annotations name, as a reference.
 fn annotated(image: &Image<'_>) -> Result<OsString, Fault> {
     let annotations = &image.manifest().annotations;
-    let name = annotations.get("org.opencontainers.image.base.name").ok_or(NO_BASE)?;
-    let digest = annotations.get("org.opencontainers.image.base.digest");
+    let name = annotations.get(BASE_NAME).ok_or(NO_BASE)?;
+    let digest = annotations.get(BASE_DIGEST);
     let digest = digest.map_or_else(String::new, |digest| format!("@{digest}"));
     Ok(format!("docker://{name}{digest}").into())
 }

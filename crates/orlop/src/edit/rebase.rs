@@ -18,21 +18,16 @@
 mod merge;
 
 use super::{Piece, Revision, Step};
+use crate::base::{self, BASE_DIGEST, BASE_NAME};
 use crate::error::Error;
 use crate::image::Image;
 use merge::{by_key, merged};
 use orlop_spec::config::{Config, History};
 use orlop_spec::descriptor::Annotations;
-use orlop_spec::graph::{self, Node};
 use orlop_spec::platform::Platform;
 use orlop_spec::port::{Result, Selector, Sink, Source};
-use orlop_spec::{AnyDigest, Context, Descriptor};
+use orlop_spec::{AnyDigest, Context};
 use std::collections::HashMap;
-
-/// Annotation of an image: the name of the one that it was made on.
-pub const BASE_NAME: &str = "org.opencontainers.image.base.name";
-/// The same: its digest.
-pub const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
 
 /// A base; each image takes the one for its own platform.
 #[derive(Clone)]
@@ -68,30 +63,6 @@ pub struct Exchange<'a> {
     pub old: BaseImage<'a>,
     /// The base that it is put on.
     pub new: BaseImage<'a>,
-}
-
-/// What an image tells of its base.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
-    /// Which image.
-    pub image: AnyDigest,
-    /// What its base is called, where it says so.
-    pub name: Option<Box<str>>,
-    /// The digest of its base, where it says so.
-    pub digest: Option<AnyDigest>,
-}
-
-/// What the image, or those of an index, tell of their bases.
-pub fn told(cx: &Context<'_>, source: &dyn Source, root: &Descriptor) -> Result<Vec<Told>> {
-    let told = |node: &Node| match node {
-        Node::Manifest(manifest) => Some(Told {
-            image: manifest.descriptor().digest.clone(),
-            name: manifest.annotations.get(BASE_NAME).cloned(),
-            digest: manifest.annotations.get(BASE_DIGEST).and_then(|digest| digest.parse().ok()),
-        }),
-        _ => None,
-    };
-    Ok(graph::walk(cx, source, root, &graph::all)?.iter().filter_map(told).collect())
 }
 
 /// Exchanges the bases of images.
@@ -177,14 +148,5 @@ fn annotate(revision: &mut Revision<'_>, (old, new): (&Image<'_>, &Image<'_>), n
     };
     let own = &mut revision.manifest_mut().annotations;
     *own = by_key(&said(old), own, &said(new));
-    tell_base(own, new, name);
-}
-
-/// Says in annotations on what an image is made; what they said of another base goes.
-pub(crate) fn tell_base(annotations: &mut Annotations, base: &Image<'_>, name: Option<&str>) {
-    annotations.insert(BASE_DIGEST.into(), base.manifest().descriptor().digest.to_string().into());
-    match name {
-        Some(name) => drop(annotations.insert(BASE_NAME.into(), name.into())),
-        None => drop(annotations.remove(BASE_NAME)),
-    }
+    base::tell(own, new, name);
 }
