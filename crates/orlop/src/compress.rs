@@ -1,31 +1,23 @@
 //! `copy --compress`: the same images with layers in another form. Uncompressed bytes and configs stay, so diff
 //! ids and image ids do too; digests of blobs, manifests and indexes change, which is said.
 
-use crate::copy::{Account, Copied, Copy, plan_one, put_all};
-use crate::draft;
-use crate::error::Error;
+use crate::copy::{Copied, Copy};
+use crate::edit::{self, Convert, Family};
 use crate::form::Form;
 use orlop_layer::codec::{self, Codec};
 use orlop_layer::encode::recompress;
 use orlop_layer::{Error as LayerError, Verified};
-use orlop_spec::config::Config;
 use orlop_spec::descriptor::Annotations;
 use orlop_spec::digest::DiffId;
-use orlop_spec::graph::{self, Node};
-use orlop_spec::index::Index;
-use orlop_spec::manifest::Manifest;
-use orlop_spec::media_type::{
-    Compression, Distribution, MediaType, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Role,
-};
+use orlop_spec::media_type::Compression;
 use orlop_spec::port::{Name, Result, Sink, Source};
-use orlop_spec::{Algorithm, AnyDigest, Context, Descriptor, Digest, Document, Event, Hasher};
-use std::collections::HashMap;
+use orlop_spec::{Algorithm, Context, Descriptor, Digest, Event, Hasher};
 use std::io::{self, Read};
 
 /// Annotations of a layer that speak about its compressed bytes; they would be wrong for the new ones.
 const ABOUT_COMPRESSED: [&str; 2] = ["io.github.containers.zstd-chunked.", "containerd.io/snapshot/stargz/"];
 
-/// Copies `roots` with every layer compressed by `codec`. Artifacts that are no images are copied unchanged.
+/// Copies `roots` with every layer compressed by `codec`, in OCI's media types. Artifacts that are no images stay as they are.
 pub fn copy_compressed(
     cx: &Context<'_>,
     from: &dyn Source,
@@ -34,151 +26,16 @@ pub fn copy_compressed(
     how: &Copy,
     codec: Codec,
 ) -> Result<Copied> {
-    let mut work = Work {
-        cx,
-        from,
-        to: &*to,
-        how,
-        codec,
-        replaced: HashMap::new(),
-        proven: HashMap::new(),
-        account: Account::default(),
-    };
-    let mut published = Vec::with_capacity(roots.len());
-    for (name, root) in roots {
-        published.push((name.clone(), work.root(root)?));
-    }
-    let account = work.account;
-    to.finish(&published)?;
-    Ok(Copied { roots: published.into_iter().map(|(_, root)| root).collect(), account })
-}
-
-struct Work<'a> {
-    cx: &'a Context<'a>,
-    from: &'a dyn Source,
-    to: &'a dyn Sink,
-    how: &'a Copy,
-    codec: Codec,
-    /// What stands for a blob of the source at the target.
-    replaced: HashMap<AnyDigest, Descriptor>,
-    /// Diff ids of the layers that were compressed.
-    proven: HashMap<AnyDigest, DiffId>,
-    account: Account,
-}
-
-impl Work<'_> {
-    fn root(&mut self, root: &Descriptor) -> Result<Descriptor> {
-        let (root, nodes) = plan_one(self.cx, self.from, root, self.how)?;
-        for node in &nodes {
-            match node {
-                // Whether a blob is a layer of an image is known only to its manifest.
-                Node::Blob(_) => {}
-                Node::Manifest(manifest) => self.manifest(manifest)?,
-                Node::Index(index) => self.index(index)?,
-            }
-        }
-        let new = self.stand_in(&root);
-        if new.digest != root.digest {
-            let text = format!("the digest changes from {} to {}", root.digest, new.digest);
-            self.cx.observer.event(Event::Warned(text));
-        }
-        Ok(new)
-    }
-
-    fn manifest(&mut self, manifest: &Document<Manifest>) -> Result<()> {
-        if manifest.config.media_type.role() != Role::Config {
-            return self.unchanged(manifest.blobs(), Node::Manifest(Box::new(manifest.clone())));
-        }
-        let config: Document<Config> = graph::read(self.cx.limits, self.from, &manifest.config)?;
-        let (layers, diff_ids) = (manifest.layers.len(), config.rootfs.diff_ids.len());
-        if layers != diff_ids {
-            let manifest = manifest.descriptor().digest.clone();
-            return Err(Error::LayerCount { manifest, layers, diff_ids }.into());
-        }
-        draft::put(self.to, &config)?;
-        let mut value = manifest.clone().into_value();
-        for (layer, diff_id) in value.layers.iter_mut().zip(&config.rootfs.diff_ids) {
-            *layer = self.layer(layer, *diff_id)?;
-        }
-        value.subject = value.subject.map(|subject| self.stand_in(&subject));
-        value.media_type = Some(MediaType::new(OCI_MANIFEST));
-        value.config.media_type = MediaType::new(OCI_CONFIG);
-        self.replace(manifest.descriptor(), value, OCI_MANIFEST)
-    }
-
-    fn index(&mut self, index: &Document<Index>) -> Result<()> {
-        let mut value = index.clone().into_value();
-        for child in &mut value.manifests {
-            *child = self.stand_in(child);
-            self.follow(&mut child.annotations);
-        }
-        value.subject = value.subject.map(|subject| self.stand_in(&subject));
-        value.media_type = Some(MediaType::new(OCI_INDEX));
-        self.replace(index.descriptor(), value, OCI_INDEX)
-    }
-
-    /// Prints and puts a document that stands for `old`.
-    fn replace<T: serde::Serialize>(&mut self, old: &Descriptor, value: T, media_type: &str) -> Result<()> {
-        let algorithm = old.digest.known().map_or(Algorithm::Sha256, Digest::algorithm);
-        let new = Document::print(value, MediaType::new(media_type), algorithm);
-        draft::put(self.to, &new)?;
-        self.replaced.insert(old.digest.clone(), new.descriptor().clone());
-        Ok(())
-    }
-
-    fn unchanged<'b>(&mut self, blobs: impl Iterator<Item = &'b Descriptor>, document: Node) -> Result<()> {
-        let mut nodes: Vec<Node> = blobs.map(|blob| Node::Blob(Box::new(blob.clone()))).collect();
-        nodes.push(document);
-        self.account = put_all(self.cx, self.from, &nodes, self.to, self.how.transfer, self.account)?;
-        Ok(())
-    }
-
-    /// Attestations name the manifest that they speak about in an annotation.
-    fn follow(&self, annotations: &mut Annotations) {
-        let Some(named) = annotations.get_mut(draft::SPEAKS_ABOUT) else { return };
-        if let Some(new) = named.parse().ok().and_then(|digest: AnyDigest| self.replaced.get(&digest)) {
-            *named = new.digest.to_string().into();
+    let mut convert = Convert::default();
+    (convert.codec, convert.family) = (Some(codec), Some(Family::Oci));
+    let copied = edit::along(cx, from, roots, to, how, &[Box::new(convert)])?;
+    for ((_, old), new) in roots.iter().zip(&copied.roots) {
+        if new.digest != old.digest {
+            let text = format!("the digest changes from {} to {}", old.digest, new.digest);
+            cx.observer.event(Event::Warned(text));
         }
     }
-
-    /// The descriptor with the name, size and type of what stands for the blob.
-    fn stand_in(&self, old: &Descriptor) -> Descriptor {
-        let Some(new) = self.replaced.get(&old.digest) else { return old.clone() };
-        let Descriptor { media_type, digest, size, .. } = new.clone();
-        Descriptor { media_type, digest, size, data: None, urls: Vec::new(), ..old.clone() }
-    }
-
-    fn layer(&mut self, old: &Descriptor, diff_id: DiffId) -> Result<Descriptor> {
-        match old.media_type.role() {
-            Role::Layer(form) if form.distribution == Distribution::Free => {
-                match self.proven.get(&old.digest) {
-                    Some(proven) if *proven != diff_id => {
-                        let (found, expected) = (Box::new(proven.0), Box::new(diff_id.0));
-                        return Err(LayerError::WrongDiffId { found, expected }.into());
-                    }
-                    Some(_) => {}
-                    None => {
-                        let new = self.compress(old, form.compression, diff_id)?;
-                        self.replaced.insert(old.digest.clone(), new);
-                        self.proven.insert(old.digest.clone(), diff_id);
-                    }
-                }
-                let new = self.stand_in(old);
-                Ok(Descriptor { annotations: about_content(&old.annotations), ..new })
-            }
-            _ => {
-                let nodes = [Node::Blob(Box::new(old.clone()))];
-                self.account = put_all(self.cx, self.from, &nodes, self.to, self.how.transfer, self.account)?;
-                Ok(old.clone())
-            }
-        }
-    }
-
-    fn compress(&self, old: &Descriptor, compression: Compression, diff_id: DiffId) -> Result<Descriptor> {
-        let form = Form { codec: self.codec, algorithm: diff_id.0.algorithm() };
-        let (blob, _) = compress(self.cx, self.from, (old, compression), diff_id, &form, self.to)?;
-        Ok(blob)
-    }
+    Ok(copied)
 }
 
 /// Writes a layer that is compressed anew, and proves that it is the one that the config names. Gives its blob, and its

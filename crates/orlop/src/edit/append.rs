@@ -13,6 +13,7 @@ use crate::build::{self, Input};
 use crate::form::Form;
 use crate::trees::{Reading, TreeSource};
 use orlop_layer::codec::Codec;
+use orlop_layer::encode::Encoded;
 use orlop_spec::config::History;
 use orlop_spec::media_type::{Compression, Role};
 use orlop_spec::port::{Result, Sink};
@@ -65,7 +66,8 @@ impl<'a> Append<'a> {
             size = size.saturating_add(layer.size);
             build::within(cx, size)?;
             newest = newest.max(layer.newest);
-            layers.push(Piece::Made { blob: layer.blob, diff_id: layer.diff_id });
+            let Encoded { blob, diff_id, .. } = layer;
+            layers.push(Piece::Made { blob, diff_id, codec: Some(codec), home: None });
         }
         let newest = newest.and_then(|time| Timestamp::new(time.seconds, 0).ok());
         let created = step.created.clone().or_else(|| newest.map(|time| time.to_string().into()));

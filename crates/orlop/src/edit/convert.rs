@@ -19,7 +19,7 @@ use orlop_spec::{Algorithm, AnyDigest, Context, Descriptor, Digest, Event, Fault
 use std::collections::HashMap;
 use std::io::{self, Read};
 use std::num::NonZeroU64;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 /// Changes the form of an image, and nothing that it means.
@@ -56,17 +56,14 @@ impl Step for Convert {
         if let (Some(Family::Docker), Some(algorithm)) = (self.family, self.algorithm) {
             Family::Docker.admits(algorithm)?;
         }
+        // The topmost first: what a layer means may depend on those below, which must be there to be read.
         for at in (0..revision.layers().len()).rev() {
-            if !self.divide(cx, revision, at, to)? {
-                self.layer(cx, revision, at, to)?;
-            }
+            self.divide(cx, revision, at, to)?;
         }
-        match (self.family, self.codec) {
-            (Some(family), _) => family.convert(cx, revision)?,
-            (None, Some(codec)) => Family::fit(cx, revision, codec)?,
-            (None, None) => {}
+        for at in 0..revision.layers().len() {
+            self.layer(cx, revision, at, to)?;
         }
-        Ok(())
+        self.family.map_or(Ok(()), |family| family.convert(cx, revision))
     }
 
     fn keeps_meaning(&self) -> bool {
@@ -74,34 +71,29 @@ impl Step for Convert {
     }
 
     fn index(&self, cx: &Context<'_>, index: &mut Index) -> Result<()> {
-        match (self.family, self.codec) {
-            (Some(family), _) => family.convert_index(cx, index),
-            (None, Some(codec)) => Family::fit_index(cx, index, codec),
-            (None, None) => Ok(()),
-        }
+        self.family.map_or(Ok(()), |family| family.convert_index(cx, index))
     }
 
     fn algorithm(&self) -> Option<Algorithm> {
         self.algorithm
     }
+
+    fn reads(&self) -> Option<&Path> {
+        let reads = self.codec.is_some() || self.algorithm.is_some() || self.layer_size.is_some();
+        reads.then_some(&self.tmpdir)
+    }
 }
 
 impl Convert {
-    /// Divides a layer that is too large; tells whether it was.
-    fn divide(
-        &self,
-        cx: &Context<'_>,
-        revision: &mut Revision<'_>,
-        at: usize,
-        to: &dyn Sink,
-    ) -> Result<bool> {
+    /// Divides a layer that is too large.
+    fn divide(&self, cx: &Context<'_>, revision: &mut Revision<'_>, at: usize, to: &dyn Sink) -> Result<()> {
         let piece = &revision.layers()[at];
         let size = piece.blob().size;
         let Some(most) = self.layer_size.map(NonZeroU64::get).filter(|most| size > *most) else {
-            return Ok(false);
+            return Ok(());
         };
         if !is_free(piece) {
-            return Ok(false);
+            return Ok(());
         }
         let mut form = form_like(piece, self.codec);
         form.algorithm = self.algorithm.unwrap_or(form.algorithm);
@@ -114,20 +106,22 @@ impl Convert {
                 piece.blob().digest
             );
             cx.observer.event(Event::Warned(text));
-            return Ok(false);
+            return Ok(());
         }
         let (step, count) = (step_of(revision, at), parts.len());
         let write = |(number, tree)| Ok((workshop.write(tree, &form)?, part(&step, number, count)));
         let with = (1..).zip(&parts).map(write).collect::<Result<Vec<_>>>()?;
         revision.replace(at..at + 1, with);
-        Ok(true)
+        Ok(())
     }
 
     /// Writes a layer in another form, where it is to have one.
     fn layer(&self, cx: &Context<'_>, revision: &mut Revision<'_>, at: usize, to: &dyn Sink) -> Result<()> {
         let piece = &revision.layers()[at];
         let renamed = self.algorithm.filter(|algorithm| !is_named_by(piece, *algorithm));
-        if (self.codec.is_none() && renamed.is_none()) || matches!(piece, Piece::Made { .. }) {
+        let is_so =
+            self.codec.is_none() || matches!(piece, Piece::Made { codec, .. } if *codec == self.codec);
+        if (is_so && renamed.is_none()) || (renamed.is_none() && !is_layer(piece)) {
             return Ok(());
         }
         if !is_free(piece) {
@@ -146,7 +140,10 @@ impl Convert {
             Some(_) => about_content(&piece.blob().annotations),
             None => piece.blob().annotations.clone(),
         };
-        revision.exchange(at, Piece::Made { blob: Descriptor { annotations, ..blob }, diff_id });
+        let Descriptor { media_type, digest, size, .. } = blob;
+        let old = piece.blob().clone();
+        let blob = Descriptor { media_type, digest, size, annotations, data: None, urls: Vec::new(), ..old };
+        revision.exchange(at, Piece::Made { blob, diff_id, codec: self.codec, home: None });
         Ok(())
     }
 
@@ -193,6 +190,10 @@ fn part(step: &History, number: usize, count: usize) -> History {
 fn is_named_by(piece: &Piece<'_>, algorithm: Algorithm) -> bool {
     let blob = piece.blob().digest.known().is_ok_and(|digest| digest.algorithm() == algorithm);
     blob && piece.diff_id().0.algorithm() == algorithm
+}
+
+fn is_layer(piece: &Piece<'_>) -> bool {
+    matches!(piece.blob().media_type.role(), Role::Layer(_))
 }
 
 fn is_free(piece: &Piece<'_>) -> bool {

@@ -15,7 +15,6 @@
 use super::{Piece, Revision};
 use crate::draft::SPEAKS_ABOUT;
 use crate::error::Error;
-use orlop_layer::codec::Codec;
 use orlop_spec::descriptor::Annotations;
 use orlop_spec::index::Index;
 use orlop_spec::media_type::{
@@ -44,8 +43,12 @@ impl Family {
         for at in 0..revision.layers().len() {
             let mut layer = revision.layers()[at].clone();
             let (Piece::Kept { blob, .. } | Piece::Made { blob, .. }) = &mut layer;
-            let Role::Layer(form) = blob.media_type.role() else { return Err(unknown(blob)) };
-            blob.media_type = self.layer(form)?;
+            match blob.media_type.role() {
+                Role::Layer(form) => blob.media_type = self.layer(form)?,
+                // OCI's manifests hold anything.
+                _ if self == Self::Oci => {}
+                _ => return Err(unknown(blob)),
+            }
             self.say_less(blob, &mut lost);
             revision.exchange(at, layer);
         }
@@ -91,10 +94,12 @@ impl Family {
         Ok(())
     }
 
-    /// Docker's manifests have no zstd: an image that gets such layers becomes one of OCI.
-    pub(super) fn fit(cx: &Context<'_>, revision: &mut Revision<'_>, codec: Codec) -> Result<()> {
+    /// Docker's manifests have no zstd: an image that got such layers becomes one of OCI.
+    pub(super) fn fit(cx: &Context<'_>, revision: &mut Revision<'_>) -> Result<()> {
         let is_docker = revision.manifest_mut().config.media_type.as_str() == DOCKER_CONFIG;
-        if is_docker && codec.compression() == Compression::Zstd {
+        let is_zstd = |role| matches!(role, Role::Layer(form) if form.compression == Compression::Zstd);
+        let mut new = revision.layers().iter().map(Piece::blob).filter(|blob| !revision.had(blob));
+        if is_docker && new.any(|blob| is_zstd(blob.media_type.role())) {
             cx.observer
                 .event(Event::Told("Docker's manifests know no zstd: the image gets OCI's types".into()));
             return Self::Oci.convert(cx, revision);
@@ -102,10 +107,10 @@ impl Family {
         Ok(())
     }
 
-    /// As [`Self::fit`], of the index above.
-    pub(super) fn fit_index(cx: &Context<'_>, index: &mut Index, codec: Codec) -> Result<()> {
+    /// As [`Self::fit`], of the index above: a list of Docker's holds nothing of OCI.
+    pub(super) fn fit_index(cx: &Context<'_>, index: &mut Index) -> Result<()> {
         let is_docker = index.media_type.as_ref().is_some_and(|kind| kind.as_str() == DOCKER_LIST);
-        if is_docker && codec.compression() == Compression::Zstd {
+        if is_docker && index.manifests.iter().any(|child| child.media_type.as_str() == OCI_MANIFEST) {
             return Self::Oci.convert_index(cx, index);
         }
         Ok(())

@@ -2,7 +2,6 @@
 //!
 //! Law: a flattened image unpacks to the same tree.
 
-use super::family::Family;
 use super::layer::{Workshop, form_like};
 use super::{Revision, Step};
 use crate::error::Error;
@@ -10,11 +9,10 @@ use crate::image::Image;
 use orlop_layer::codec::Codec;
 use orlop_spec::config::History;
 use orlop_spec::digest::DiffId;
-use orlop_spec::index::Index;
 use orlop_spec::port::{Result, Sink};
 use orlop_spec::{Context, Event};
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Makes one layer of several.
 pub struct Flatten<'a> {
@@ -61,11 +59,11 @@ impl Step for Flatten<'_> {
             forget_base(cx, revision);
         }
         revision.replace(range, vec![(layer, step)]);
-        Family::fit(cx, revision, form.codec)
+        Ok(())
     }
 
-    fn index(&self, cx: &Context<'_>, index: &mut Index) -> Result<()> {
-        self.codec.map_or(Ok(()), |codec| Family::fit_index(cx, index, codec))
+    fn reads(&self) -> Option<&Path> {
+        Some(&self.tmpdir)
     }
 }
 

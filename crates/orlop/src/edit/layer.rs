@@ -15,6 +15,7 @@ use crate::layers::{Placed, Sum, open_placed, stack};
 use crate::spool::Spool;
 use orlop_fs::Dir;
 use orlop_layer::codec::Codec;
+use orlop_layer::encode::Encoded;
 use orlop_layer::tree::Tree;
 use orlop_spec::media_type::{Compression, Role};
 use orlop_spec::port::{Result, Sink};
@@ -69,7 +70,8 @@ impl<'a> Workshop<'a> {
     /// Writes a layer.
     pub(super) fn write(&self, tree: &Tree, form: &Form) -> Result<Piece<'static>> {
         let encoded = form.put(self.cx, ("write", "a layer"), &mut self.spool.entries(tree), self.to)?;
-        Ok(Piece::Made { blob: encoded.blob, diff_id: encoded.diff_id })
+        let Encoded { blob, diff_id, .. } = encoded;
+        Ok(Piece::Made { blob, diff_id, codec: Some(form.codec), home: None })
     }
 
     fn too_many(&self) -> Error {
@@ -87,12 +89,15 @@ pub(super) fn placed<'p>(revision: &Revision<'p>, piece: &'p Piece<'_>) -> Resul
             let source = home.unwrap_or_else(|| revision.image().source());
             Ok(Placed { source, layer: image::layer(blob, *diff_id)? })
         }
-        Piece::Made { .. } => Err(JUST_MADE.into()),
+        Piece::Made { blob, diff_id, home: Some(home), .. } => {
+            Ok(Placed { source: *home, layer: image::layer(blob, *diff_id)? })
+        }
+        Piece::Made { home: None, .. } => Err(JUST_MADE.into()),
     }
 }
 
 const JUST_MADE: Error = Error::Unfit {
-    what: "a layer that was just written would have to be read again",
+    what: "a step reads a layer that an earlier one wrote, and had not said that it reads any",
     hint: "do it by two commands, the second on the result of the first",
 };
 

@@ -4,6 +4,7 @@
 //! empty, in the order of the layers.
 
 use crate::image::Image;
+use orlop_layer::codec::Codec;
 use orlop_spec::config::{Config, History};
 use orlop_spec::digest::DiffId;
 use orlop_spec::manifest::Manifest;
@@ -30,10 +31,19 @@ pub enum Piece<'a> {
         blob: Descriptor,
         /// Names the uncompressed tar.
         diff_id: DiffId,
+        /// How it was compressed, where that is to be known.
+        codec: Option<Codec>,
+        /// Where it waits; nothing where the target has it.
+        home: Option<&'a dyn Source>,
     },
 }
 
 impl Piece<'_> {
+    /// One that was written into the target.
+    pub fn made(blob: Descriptor, diff_id: DiffId) -> Self {
+        Self::Made { blob, diff_id, codec: None, home: None }
+    }
+
     /// Names the blob.
     pub fn blob(&self) -> &Descriptor {
         match self {
@@ -156,12 +166,26 @@ impl<'a> Revision<'a> {
         }
     }
 
-    /// The blobs that stay, each with where it is, where that is not the place of the image itself.
+    /// Lets the layers that were just written be found where they were written.
+    pub(super) fn wait_at(&mut self, shelf: &'a dyn Source) {
+        for layer in &mut self.layers {
+            if let Piece::Made { home, .. } = layer {
+                home.get_or_insert(shelf);
+            }
+        }
+    }
+
+    /// The blobs that the target may lack, each with where it is, where that is not the place of the image itself.
     pub(super) fn kept(&self) -> impl Iterator<Item = (&Descriptor, Option<&'a dyn Source>)> {
         self.layers.iter().filter_map(|layer| match layer {
             Piece::Kept { blob, home, .. } => Some((blob, *home)),
-            Piece::Made { .. } => None,
+            Piece::Made { blob, home, .. } => home.map(|home| (blob, Some(home))),
         })
+    }
+
+    /// Whether the image had a layer before any step.
+    pub(super) fn had(&self, blob: &Descriptor) -> bool {
+        self.image.manifest().layers.iter().any(|layer| layer.digest == blob.digest)
     }
 
     /// Prints config and manifest around what stays.

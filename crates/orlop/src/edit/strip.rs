@@ -15,7 +15,7 @@ use orlop_layer::tree::Tree;
 use orlop_spec::port::{Result, Sink};
 use orlop_spec::{AnyDigest, Context, Event};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Takes paths and layers out of an image.
 #[derive(Clone, Debug, Default)]
@@ -45,6 +45,10 @@ impl Step for Strip {
             revision.replace(at..at + 1, Vec::new());
         }
         if self.paths.is_empty() { Ok(()) } else { self.remove_paths(cx, revision, to) }
+    }
+
+    fn reads(&self) -> Option<&Path> {
+        (!self.paths.is_empty()).then_some(&self.tmpdir)
     }
 }
 

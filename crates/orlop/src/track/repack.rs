@@ -131,7 +131,7 @@ impl Step for Layer<'_> {
             .clone()
             .map(|step| History { created: step.created.or(created.clone()), ..step });
         let Encoded { blob, diff_id, .. } = &made.encoded;
-        revision.append(Piece::Made { blob: blob.clone(), diff_id: *diff_id }, history.unwrap_or_default());
+        revision.append(Piece::made(blob.clone(), *diff_id), history.unwrap_or_default());
         if created.is_some() {
             revision.config_mut().created = created;
         }

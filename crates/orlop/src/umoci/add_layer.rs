@@ -47,7 +47,7 @@ impl Step for AddLayer {
         cx.observer.event(Event::Finished { item });
         let Compressed { blob, diff_id, size } = layer;
         let step = self.history.as_ref().map_or_else(History::default, |told| told.step(revision.config()));
-        revision.append(Piece::Made { blob: sized(blob, size, codec), diff_id }, step);
+        revision.append(Piece::made(sized(blob, size, codec), diff_id), step);
         Ok(())
     }
 }

@@ -150,7 +150,7 @@ impl Step for Layer<'_> {
         }
         let codec = self.how.codec.unwrap_or_else(|| as_before(revision));
         let Encoded { blob, diff_id, size, .. } = self.write(cx, &tree, codec, to)?;
-        let layer = Piece::Made { blob: sized(blob, size, codec), diff_id };
+        let layer = Piece::made(sized(blob, size, codec), diff_id);
         revision.append(layer, step.unwrap_or_default());
         Ok(())
     }

@@ -58,7 +58,7 @@ pub fn run(
     Ok(Outcome::Done)
 }
 
-/// Layers that are there are converted, then new ones come on top in the same form; what is said of the config is said last.
+/// In the order that edits have: new layers, then the form of all, then what is said of the config.
 fn steps<'a>(
     arguments: &'a Arguments,
     cx: &Context<'_>,
@@ -66,9 +66,6 @@ fn steps<'a>(
 ) -> Result<Steps<'a>, Fault> {
     let Arguments { copying, form, append, .. } = arguments;
     let (mut steps, codec): (Steps<'a>, _) = (Vec::new(), copying.codec()?);
-    if codec.is_some() || form.is_given() {
-        steps.push(Box::new(form.step(cx, codec, copying.places.spools())));
-    }
     if !append.is_empty() {
         let tree = |text: &'a OsString| Ok((escape(text.as_bytes()), copying.places.open_tree(text, cx)?));
         let trees = append.iter().map(tree).collect::<Result<_, Fault>>()?;
@@ -76,6 +73,9 @@ fn steps<'a>(
         let algorithm = form.algorithm().unwrap_or_default();
         let step = arguments.settings.step("orlop copy --append")?;
         steps.push(Box::new(Append::new(trees, Laying { reading, codec, algorithm, step })));
+    }
+    if codec.is_some() || form.is_given() {
+        steps.push(Box::new(form.step(cx, codec, copying.places.spools())));
     }
     if let Some(settings) = settings {
         steps.push(Box::new(settings));
