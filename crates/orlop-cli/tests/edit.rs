@@ -233,6 +233,64 @@ fn attestations_of_a_changed_image_are_left_out() {
     assert_eq!(manifest(&it, "oci:l:attested")["manifests"].as_array().map(Vec::len), Some(2));
 }
 
+/// An index of two images with a signature by `subject`, before what it speaks of, and an attestation by annotation.
+fn signed(it: &Scratch) {
+    let mut index = manifest(it, "oci:l:multi");
+    let statement = blob(it, "application/vnd.in-toto+json", "{}");
+    let empty = blob(it, "application/vnd.oci.empty.v1+json", "{}");
+    let image = index["manifests"][0].clone();
+    let text = json!({"schemaVersion": 2, "mediaType": MANIFEST, "artifactType": "application/x",
+        "config": empty, "layers": [statement], "subject": image});
+    let signature = blob(it, MANIFEST, &text.to_string());
+    let rootfs = json!({"type": "layers", "diff_ids": [statement["digest"]]});
+    let config =
+        blob(it, CONFIG, &json!({"os": "unknown", "architecture": "unknown", "rootfs": rootfs}).to_string());
+    let text =
+        json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [statement], "x": 1e2});
+    let mut attestation = blob(it, MANIFEST, &text.to_string());
+    attestation["annotations"] = json!({"vnd.docker.reference.digest": image["digest"], "vnd.docker.reference.type": "attestation-manifest"});
+    attestation["platform"] = json!({"os": "unknown", "architecture": "unknown"});
+    let entries = index["manifests"].as_array_mut().expect("entries");
+    entries.insert(0, signature);
+    entries.push(attestation);
+    tag(it, blob(it, INDEX, &index.to_string()), "signed");
+}
+
+/// What speaks of an image names what stands for it, by whichever algorithm; where the image means something else, it goes.
+#[test]
+fn what_speaks_of_an_image_follows_it_or_goes() {
+    let it = images();
+    signed(&it);
+    for (verb, form) in [
+        ("convert", &["--algorithm", "sha512"][..]),
+        ("convert", &["--compress", "zstd"]),
+        ("copy", &["--compress", "zstd"]),
+        ("copy", &["--compress", "zstd", "--algorithm", "sha384"]),
+    ] {
+        let to: &[&str] = if verb == "copy" { &["oci:new:t"] } else { &["--to", "oci:new:t"] };
+        run(&it, &[&[verb, "oci:l:signed"], to, form].concat()).ok();
+        let index = manifest(&it, "oci:new:t");
+        let [signature, image, _, attestation] = &index["manifests"].as_array().expect("entries")[..] else {
+            panic!("{verb} {form:?}: {index}")
+        };
+        assert_eq!(attestation["annotations"]["vnd.docker.reference.digest"], image["digest"], "{form:?}");
+        let at = |entry: &Value| format!("oci:new@{}", entry["digest"].as_str().expect("a digest"));
+        let says = manifest(&it, &at(signature));
+        assert_eq!(says["subject"]["digest"], image["digest"], "{form:?}");
+        assert_eq!(says["subject"]["size"], image["size"], "{form:?}");
+        // What is no image is no image to be converted either.
+        assert_eq!(manifest(&it, &at(attestation))["layers"][0]["mediaType"], "application/vnd.in-toto+json");
+        run(&it, &["validate", "oci:new:t"]).ok();
+    }
+    let said = run(&it, &["convert", "oci:l:signed", "--algorithm", "sha512", "--to", "oci:new:u"]).ok();
+    assert!(said.err().contains("keep the names"), "{said}");
+    let said = run(&it, &["config", "oci:l:signed", "--env", "B=1", "--to", "oci:bare:t"]).ok();
+    assert_eq!(said.err().matches("attests an image as it was before").count(), 2, "{said}");
+    assert_eq!(manifest(&it, "oci:bare:t")["manifests"].as_array().map(Vec::len), Some(2));
+    let blobs = std::fs::read_dir(it.path("bare/blobs/sha256")).expect("blobs").count();
+    assert_eq!(blobs, 7, "an index, two manifests, two configs, and a layer for each");
+}
+
 #[test]
 fn every_field_is_set_and_unset() {
     let it = images();

@@ -5,11 +5,14 @@
 //! ```
 
 use crate::base;
+use crate::copy::Copy;
 use crate::draft::Draft;
+use crate::edit::{self, Shelf, Step};
 use crate::elf::ElfWatch;
 pub use crate::form::Form;
 use crate::image::Image;
 use crate::layers;
+use crate::several::Several;
 use orlop_layer::Entries;
 use orlop_layer::encode::Encoded;
 use orlop_spec::config::History;
@@ -20,9 +23,10 @@ use orlop_spec::graph::Node;
 use orlop_spec::index::Index;
 use orlop_spec::media_type::{MediaType, OCI_INDEX};
 use orlop_spec::platform::Platform;
-use orlop_spec::port::{Name, Result, Sink, Transfer};
+use orlop_spec::port::{Catalog, Name, Result, Sink, Transfer};
 use orlop_spec::time::Timestamp;
 use orlop_spec::{Algorithm, Context, Descriptor, Document};
+use std::path::Path;
 
 /// What to build: one image for one platform.
 pub struct Build<'a> {
@@ -106,6 +110,34 @@ pub fn build(
     let published: Vec<(Name, Descriptor)> = names.iter().map(|name| (name.clone(), root.clone())).collect();
     to.finish(&published)?;
     Ok(Built { root, layers })
+}
+
+/// What is done to images that were built, before they go anywhere.
+pub struct Further<'a> {
+    /// The changes.
+    pub steps: Vec<Box<dyn Step + 'a>>,
+    /// Where layers wait.
+    pub tmpdir: &'a Path,
+    /// The places of the bases.
+    pub bases: Vec<&'a dyn Catalog>,
+}
+
+/// Builds as [`build`] does, changes what was built, and publishes that. Gives its root.
+pub fn build_changed(
+    cx: &Context<'_>,
+    images: Vec<Build<'_>>,
+    form: &Form,
+    further: Further<'_>,
+    to: Box<dyn Sink + '_>,
+    names: &[Name],
+) -> Result<Descriptor> {
+    let Further { steps, tmpdir, bases } = further;
+    let shelf = Shelf::open(tmpdir)?;
+    let root = build(cx, images, form, Box::new(&shelf), &[])?.root;
+    let from = Several { first: &shelf, others: bases };
+    let roots: Vec<_> = names.iter().map(|name| (name.clone(), root.clone())).collect();
+    let made = edit::along(cx, &from, &roots, to, &Copy::default(), &steps)?.roots.into_iter().next();
+    Ok(made.unwrap_or(root))
 }
 
 fn build_one(

@@ -3,11 +3,14 @@
 mod plan;
 
 use super::Outcome;
-use crate::flags::{self, ConfigFlags, Format, Keeping, Places, Show, TreeFlags, Work, name, wrote};
+use crate::flags::{
+    self, ConfigFlags, Format, Keeping, Places, ShapeFlags, Show, TreeFlags, Work, name, wrote,
+};
 use crate::shell::Shell;
 use clap::Args;
-use orlop::build::{Build, Form, Input, build};
+use orlop::build::{Build, Form, Further, Input, build, build_changed};
 use orlop::check::{Kept, Parting, compare};
+use orlop::edit::Convert;
 use orlop::layer::codec::Codec;
 use orlop::layer::path::printable;
 use orlop::nowhere::Nowhere;
@@ -47,8 +50,10 @@ pub struct Arguments {
     /// Digests of the new blobs: sha256, sha384, sha512
     #[arg(long, value_name = "NAME", default_value = "sha256", help_heading = "Form")]
     algorithm: Algorithm,
+    #[command(flatten)]
+    shape: ShapeFlags,
     /// Build twice, write nothing, and tell the first field or byte that differs
-    #[arg(long, help_heading = "Running")]
+    #[arg(long, help_heading = "Running", conflicts_with_all = ["media_types", "layer_size"])]
     check: bool,
     #[command(flatten)]
     keeping: Keeping,
@@ -72,15 +77,38 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     }
     let target = flags::target(target)?;
     let name = name(&target)?;
+    let convert = arguments.convert()?;
     let line = shell.work(&arguments.work, |cx| {
         let prepared = plan.prepare(&arguments.places, cx)?;
         let images = images(arguments, cx, &prepared, &reading)?;
         let sink = arguments.places.keeping(&arguments.keeping).create(&target, cx)?;
-        let built = build(cx, images, &form(arguments), sink, std::slice::from_ref(&name))?;
-        Ok(wrote(arguments.show.format, "built", (&target, &name), &built.root))
+        let (form, names) = (form(arguments), std::slice::from_ref(&name));
+        let root = match convert {
+            None => build(cx, images, &form, sink, names)?.root,
+            Some(convert) => {
+                let tmpdir = arguments.places.spools();
+                let bases = prepared.iter().filter_map(Prepared::catalog).collect();
+                let further = Further { steps: vec![Box::new(convert)], tmpdir: &tmpdir, bases };
+                build_changed(cx, images, &form, further, sink, names)?
+            }
+        };
+        Ok(wrote(arguments.show.format, "built", (&target, &name), &root))
     })?;
     shell.published(&target, &line)?;
     Ok(Outcome::Done)
+}
+
+impl Arguments {
+    /// The form that the image gets once it is built, where it is another one. What cannot be is refused.
+    fn convert(&self) -> Result<Option<Convert>, Fault> {
+        let mut convert = self.shape.step(self.places.spools());
+        (convert.codec, convert.algorithm) = (Some(self.compress), Some(self.algorithm));
+        convert.check()?;
+        // What is built has both already; parts of a layer are to have them too.
+        convert.algorithm = None;
+        convert.codec = convert.layer_size.and(convert.codec);
+        Ok(self.shape.is_given().then_some(convert))
+    }
 }
 
 fn form(arguments: &Arguments) -> Form {

@@ -31,10 +31,8 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     if compressing.compress.is_none() && !form.is_given() {
         return Err(NOTHING_SAID.into());
     }
-    editing.run(shell, |cx| {
-        let convert = form.step(cx, compressing.compress, editing.places.spools());
-        Ok(vec![Box::new(convert) as Box<dyn Step>])
-    })?;
+    let convert = form.step(compressing.compress, editing.places.spools())?;
+    editing.run(shell, |_| Ok(vec![Box::new(convert) as Box<dyn Step>]))?;
     Ok(Outcome::Done)
 }
 

@@ -9,8 +9,8 @@ pub use convert::commit_of;
 use super::Outcome;
 use crate::error::Error;
 use crate::flags::{
-    self, CommitFlags, Dividing, FormFlags, Format, Held, Image, Keeping, Owners, Places, SettingFlags, Work,
-    platform, published, told,
+    self, CommitFlags, Dividing, FormFlags, Format, Held, Image, Keeping, Owners, Places, SettingFlags,
+    StripFlags, Work, platform, published, told,
 };
 use crate::output::listing;
 use crate::shell::Shell;
@@ -29,8 +29,8 @@ use std::ffi::{OsStr, OsString};
 
 /// Copy images from place to place; no byte of them changes.
 ///
-/// All platforms are copied. What an image is on its way can be changed by `--append` and the flags of `config` and `convert`, in
-/// the same pass; the digest changes with it. Places that hold files (rootfs:, tar:) convert: an image becomes files, files become an
+/// All platforms are copied. What an image is on its way can be changed by the flags of `strip`, `--flatten`, `--append`, and the
+/// flags of `convert` and `config`, in that order and the same pass; the digest changes with it. Places that hold files (rootfs:, tar:) convert: an image becomes files, files become an
 /// image of one layer.
 #[derive(Args)]
 #[command(override_usage = "orlop copy [OPTIONS] SRC... DST")]
@@ -47,6 +47,11 @@ pub struct Arguments {
     /// Put a folder or a tar on the image as one more layer; repeatable
     #[arg(long, value_name = "SRC", help_heading = "Image")]
     append: Vec<OsString>,
+    #[command(flatten)]
+    strip: StripFlags,
+    /// Make one layer of all that the image has
+    #[arg(long, help_heading = "Image")]
+    flatten: bool,
     #[command(flatten)]
     settings: SettingFlags,
     #[command(flatten)]
@@ -99,9 +104,8 @@ pub struct Copying {
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     let (target, sources) = arguments.words.split_last().ok_or(Error::NoSource)?;
-    let settings = arguments.settings.said()?;
-    if settings.is_some() || arguments.form.is_given() || !arguments.append.is_empty() {
-        return edited::run(arguments, sources, target, settings, shell);
+    if let Some(edits) = edited::Edits::said(arguments)? {
+        return edited::run(arguments, edits, (sources, target), shell);
     }
     arguments.copying.keeping(&arguments.keeping).divide(sources, target, &arguments.dividing, shell)
 }

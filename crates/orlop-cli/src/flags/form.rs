@@ -4,7 +4,7 @@ use super::parse_size;
 use clap::Args;
 use orlop::edit::{Convert, Family};
 use orlop::layer::codec::Codec;
-use orlop::spec::{Algorithm, Context, Event};
+use orlop::spec::{Algorithm, Fault};
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 
@@ -12,30 +12,49 @@ use std::path::PathBuf;
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Form")]
 pub struct FormFlags {
-    /// Whose media types the image gets: oci, or docker; what Docker's cannot say is left out, and that is told
-    #[arg(long, value_name = "FAMILY", value_parser = family)]
-    media_types: Option<Family>,
+    #[command(flatten)]
+    shape: ShapeFlags,
     /// Name every blob by this algorithm: sha256, sha384 or sha512; diff ids too
     #[arg(long, value_name = "NAME", value_parser = algorithm)]
     algorithm: Option<Algorithm>,
+}
+
+/// Media types, and the size of layers.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Form")]
+pub struct ShapeFlags {
+    /// Whose media types the image gets: oci, or docker; what Docker's cannot say is left out, and that is told
+    #[arg(long, value_name = "FAMILY", value_parser = family)]
+    media_types: Option<Family>,
     /// Divide layers whose blobs are larger into parts of about this size, such as `100M`
     #[arg(long, value_name = "SIZE", value_parser = layer_size)]
     layer_size: Option<NonZeroU64>,
 }
 
+impl ShapeFlags {
+    /// The step that gives them to an image; contents wait in `tmpdir`.
+    pub fn step(&self, tmpdir: PathBuf) -> Convert {
+        let mut convert = Convert::new(tmpdir);
+        (convert.family, convert.layer_size) = (self.media_types, self.layer_size);
+        convert
+    }
+
+    /// Whether anything was said.
+    pub fn is_given(&self) -> bool {
+        self.media_types.is_some() || self.layer_size.is_some()
+    }
+}
+
 impl FormFlags {
     /// The step of an edit; contents wait in `tmpdir`.
-    pub fn step(&self, cx: &Context<'_>, codec: Option<Codec>, tmpdir: PathBuf) -> Convert {
-        let mut convert = Convert::new(tmpdir);
-        convert.codec = codec;
-        convert.family = self.media_types;
-        convert.algorithm = self.algorithm;
-        convert.layer_size = self.layer_size;
-        if let Some(algorithm) = self.algorithm {
-            let text = format!("every blob is named by {algorithm}, diff ids and so the chain of layers too");
-            cx.observer.event(Event::Told(text));
-        }
-        convert
+    ///
+    /// # Errors
+    /// Usage where one of them cannot be with another.
+    pub fn step(&self, codec: Option<Codec>, tmpdir: PathBuf) -> Result<Convert, Fault> {
+        let mut convert = self.shape.step(tmpdir);
+        (convert.codec, convert.algorithm) = (codec, self.algorithm);
+        convert.check()?;
+        Ok(convert)
     }
 
     /// By which algorithm blobs are named.
@@ -45,7 +64,7 @@ impl FormFlags {
 
     /// Whether anything was said.
     pub fn is_given(&self) -> bool {
-        self.media_types.is_some() || self.algorithm.is_some() || self.layer_size.is_some()
+        self.shape.is_given() || self.algorithm.is_some()
     }
 }
 

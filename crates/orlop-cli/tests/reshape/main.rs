@@ -5,4 +5,5 @@ mod convert;
 mod flatten;
 mod peers;
 mod strip;
+mod together;
 mod world;

@@ -45,17 +45,18 @@ impl Convert {
         Self { tmpdir, ..Self::default() }
     }
 
-    /// Whether anything is to change.
-    pub fn is_said(&self) -> bool {
-        self.codec.is_some() || self.family.is_some() || self.algorithm.is_some() || self.layer_size.is_some()
+    /// Whether one image can have all that is said.
+    ///
+    /// # Errors
+    /// Unfit where Docker's media types cannot say the compression, or the algorithm.
+    pub fn check(&self) -> Result<()> {
+        self.family.map_or(Ok(()), |family| family.admits(self.codec, self.algorithm))
     }
 }
 
 impl Step for Convert {
     fn apply<'r>(&'r self, cx: &Context<'_>, revision: &mut Revision<'r>, to: &dyn Sink) -> Result<()> {
-        if let (Some(Family::Docker), Some(algorithm)) = (self.family, self.algorithm) {
-            Family::Docker.admits(algorithm)?;
-        }
+        self.check()?;
         // The topmost first: what a layer means may depend on those below, which must be there to be read.
         for at in (0..revision.layers().len()).rev() {
             self.divide(cx, revision, at, to)?;

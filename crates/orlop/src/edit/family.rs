@@ -15,6 +15,7 @@
 use super::{Piece, Revision};
 use crate::draft::SPEAKS_ABOUT;
 use crate::error::Error;
+use orlop_layer::codec::Codec;
 use orlop_spec::descriptor::Annotations;
 use orlop_spec::index::Index;
 use orlop_spec::media_type::{
@@ -116,10 +117,11 @@ impl Family {
         Ok(())
     }
 
-    /// Whether blobs may be named by the algorithm.
-    pub(super) fn admits(self, algorithm: Algorithm) -> Result<()> {
-        match self {
-            Self::Docker if algorithm != Algorithm::Sha256 => Err(SHA256_ONLY.into()),
+    /// Whether layers may be compressed so, and blobs be named by the algorithm.
+    pub(super) fn admits(self, codec: Option<Codec>, algorithm: Option<Algorithm>) -> Result<()> {
+        match (self, codec.map(Codec::compression), algorithm) {
+            (Self::Docker, Some(Compression::Zstd), _) => Err(NO_ZSTD.into()),
+            (Self::Docker, _, Some(Algorithm::Sha384 | Algorithm::Sha512)) => Err(SHA256_ONLY.into()),
             _ => Ok(()),
         }
     }

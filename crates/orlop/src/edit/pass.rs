@@ -56,6 +56,10 @@ impl<'a> Pass<'a> {
         to: &'a dyn Sink,
         (steps, shelf): (&'a [Box<dyn Step + 'a>], Option<&'a Shelf>),
     ) -> Self {
+        if let Some(algorithm) = steps.iter().rev().find_map(|step| step.algorithm()) {
+            let text = format!("every blob is named by {algorithm}, diff ids and so the chain of layers too");
+            cx.observer.event(Event::Told(text));
+        }
         Self {
             cx,
             from,
@@ -111,7 +115,9 @@ impl<'a> Pass<'a> {
 
     /// Lets everything of another walk go to the target as it is.
     pub(super) fn keep_all(&mut self, nodes: Vec<Node>) {
-        nodes.into_iter().for_each(|node| self.keep(node));
+        for node in nodes {
+            self.keep(node);
+        }
     }
 
     /// Puts what is still to go.

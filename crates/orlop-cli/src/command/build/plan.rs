@@ -6,6 +6,7 @@ use crate::flags::{Image as Place, Places, platform};
 use orlop::build::{Base, Input};
 use orlop::image::Image;
 use orlop::layer::path::escape;
+use orlop::spec::port::Catalog;
 use orlop::spec::{Context, Fault, Platform};
 use orlop::trees::{Reading, TreeSource};
 use std::ffi::{OsStr, OsString};
@@ -97,6 +98,11 @@ impl Prepared<'_> {
         let Some(base) = &self.base else { return Ok(None) };
         let image = Image::fetch(cx, base.source(), base.selector(), &wanted)?;
         Ok(Some(Base { image, name: base.name_for_all() }))
+    }
+
+    /// The place of the base.
+    pub fn catalog(&self) -> Option<&dyn Catalog> {
+        self.base.as_ref().map(Place::catalog)
     }
 
     /// The platform of the result.

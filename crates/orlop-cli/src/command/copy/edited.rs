@@ -6,7 +6,7 @@ use crate::command::Outcome;
 use crate::flags::{self, Held, Image, Steps};
 use crate::shell::Shell;
 use orlop::copy::Subset;
-use orlop::edit::{self, Append, Laying, Settings, Subject, Taken};
+use orlop::edit::{self, Append, Convert, Extent, Flatten, Laying, Settings, Step, Strip, Subject, Taken};
 use orlop::index::Place;
 use orlop::layer::path::escape;
 use orlop::referrers::Referrers;
@@ -17,12 +17,65 @@ use orlop::trees::Reading;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 
+/// What changes, but for new layers.
+pub struct Edits {
+    strip: Option<Strip>,
+    flatten: Option<Flatten<'static>>,
+    convert: Option<Convert>,
+    settings: Option<Settings>,
+}
+
+impl Edits {
+    /// What was said, where anything was. What cannot be is refused before anything is read.
+    pub fn said(arguments: &Arguments) -> Result<Option<Self>, Fault> {
+        let Arguments { copying, strip, settings, form, append, .. } = arguments;
+        let settings = settings.said()?;
+        let is_laid = arguments.flatten || !append.is_empty();
+        if !strip.is_given() && !is_laid && !form.is_given() && settings.is_none() {
+            return Ok(None);
+        }
+        let (codec, tmpdir) = (copying.codec()?, copying.places.spools());
+        let history = arguments.settings.step("orlop copy --flatten")?;
+        let flatten = Flatten { extent: Extent::All, codec, history, tmpdir: tmpdir.clone() };
+        let convert =
+            (codec.is_some() || form.is_given()).then(|| form.step(codec, tmpdir.clone())).transpose()?;
+        Ok(Some(Self {
+            strip: strip.step(codec, tmpdir)?,
+            flatten: arguments.flatten.then_some(flatten),
+            convert,
+            settings,
+        }))
+    }
+
+    /// In the order that edits have.
+    fn steps<'a>(self, arguments: &'a Arguments, cx: &Context<'_>) -> Result<Steps<'a>, Fault> {
+        let mut steps: Steps<'a> = Vec::new();
+        steps.extend(self.strip.map(|strip| Box::new(strip) as Box<dyn Step>));
+        steps.extend(self.flatten.map(|flatten| Box::new(flatten) as Box<dyn Step>));
+        if !arguments.append.is_empty() {
+            steps.push(Box::new(append(arguments, cx)?));
+        }
+        steps.extend(self.convert.map(|convert| Box::new(convert) as Box<dyn Step>));
+        steps.extend(self.settings.map(|settings| Box::new(settings) as Box<dyn Step>));
+        Ok(steps)
+    }
+}
+
+fn append<'a>(arguments: &'a Arguments, cx: &Context<'_>) -> Result<Append<'a>, Fault> {
+    let Arguments { copying, form, append, .. } = arguments;
+    let tree = |text: &'a OsString| Ok((escape(text.as_bytes()), copying.places.open_tree(text, cx)?));
+    let trees = append.iter().map(tree).collect::<Result<_, Fault>>()?;
+    let reading = Reading { owner: copying.owners.owner()?, ..Reading::default() };
+    let (codec, algorithm) = (copying.codec()?, form.algorithm().unwrap_or_default());
+    let step = arguments.settings.step("orlop copy --append")?;
+    Ok(Append::new(trees, Laying { reading, codec, algorithm, step }))
+}
+
 /// Copies one image, changed.
 pub fn run(
     arguments: &Arguments,
-    sources: &[OsString],
-    target: &OsStr,
-    settings: Option<Settings>,
+    edits: Edits,
+    (sources, target): (&[OsString], &OsStr),
     shell: &Shell,
 ) -> Result<Outcome, Fault> {
     let copying = arguments.copying.keeping(&arguments.keeping);
@@ -51,36 +104,11 @@ pub fn run(
             place,
             seen: None,
         };
-        let done = edit::edit(cx, &subject, &steps(arguments, cx, settings)?, &name, sink)?;
+        let done = edit::edit(cx, &subject, &edits.steps(arguments, cx)?, &name, sink)?;
         Ok(copied(&target, &[(name.tag(), &done.roots[0])], copying.commits.format()))
     })?;
     shell.published(&target, &lines)?;
     Ok(Outcome::Done)
-}
-
-/// In the order that edits have: new layers, then the form of all, then what is said of the config.
-fn steps<'a>(
-    arguments: &'a Arguments,
-    cx: &Context<'_>,
-    settings: Option<Settings>,
-) -> Result<Steps<'a>, Fault> {
-    let Arguments { copying, form, append, .. } = arguments;
-    let (mut steps, codec): (Steps<'a>, _) = (Vec::new(), copying.codec()?);
-    if !append.is_empty() {
-        let tree = |text: &'a OsString| Ok((escape(text.as_bytes()), copying.places.open_tree(text, cx)?));
-        let trees = append.iter().map(tree).collect::<Result<_, Fault>>()?;
-        let reading = Reading { owner: copying.owners.owner()?, ..Reading::default() };
-        let algorithm = form.algorithm().unwrap_or_default();
-        let step = arguments.settings.step("orlop copy --append")?;
-        steps.push(Box::new(Append::new(trees, Laying { reading, codec, algorithm, step })));
-    }
-    if codec.is_some() || form.is_given() {
-        steps.push(Box::new(form.step(cx, codec, copying.places.spools())));
-    }
-    if let Some(settings) = settings {
-        steps.push(Box::new(settings));
-    }
-    Ok(steps)
 }
 
 fn publication(image: &Image<'_>, target: &Reference, to: &dyn Sink) -> Result<(Name, Place), Fault> {
