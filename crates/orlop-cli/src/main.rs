@@ -3,6 +3,7 @@
 //! Invariant: no logic about images lives in this crate. A verb's file turns arguments into one call of the
 //! `orlop` crate and prints its result; stdout is that result and nothing else.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 #![expect(unreachable_pub, reason = "in a binary, `pub` means: for the other modules")]
 
 mod cli;

@@ -3,6 +3,7 @@
 //! Invariant: this is the only library crate that touches files. Every path below a [`Dir`] is resolved beneath
 //! its handle, every changing call passes [`seam`], and every system call goes through libc, so that fakeroot
 //! sees it. Symbolic links are followed where a comment says so and nowhere else.
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 mod attributes;
 mod call;

@@ -11,6 +11,7 @@
 //! Invariant: nothing of a foreign place is believed before its digest was proven, and nothing is visible there before
 //! it is whole.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 pub mod aci;
 pub mod delta;

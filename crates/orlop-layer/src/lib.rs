@@ -3,6 +3,7 @@
 //! Invariant: this crate opens no file and no socket and knows no JSON. A layer comes in as a `Read` and goes
 //! out as a `Write`; what a `.wh.` name means is decided here and nowhere else.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 pub mod budget;
 mod buffers;

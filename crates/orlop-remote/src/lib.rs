@@ -13,6 +13,7 @@
 //! without a bound. No file is opened and no environment read: what is needed is handed in as
 //! [`Network`](orlop_spec::network::Network).
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 pub mod auth;
 pub mod client;

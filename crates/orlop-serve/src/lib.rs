@@ -9,6 +9,7 @@
 //! Invariant: nothing is handed out but what a repository that is offered reaches, and no blob whole that is not what
 //! its digest says. A client costs one thread of a bounded number, a bounded head, and a bounded time without progress.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 mod answer;
 pub mod error;

@@ -4,6 +4,7 @@
 //! Invariant: this crate opens no file and no socket, asks no clock and no environment, starts no thread.
 //! Its laws are those of the OCI image specification 1.1.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 pub mod base64;
 pub mod change;

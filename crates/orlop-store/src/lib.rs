@@ -3,6 +3,7 @@
 //! Invariant: a name is absent, or old, or new and whole, whatever happens while it is written. Every file
 //! operation goes through `orlop-fs`; nothing here looks at the clock, the environment or the network.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 pub mod archive;
 mod blobs;

@@ -9,6 +9,7 @@
 //! Invariant: a verb sees ports only; the one place that knows which transport is which is [`transport`].
 //! Nothing here prints, reads the environment, or ends the process.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 pub mod aci;
 pub mod base;

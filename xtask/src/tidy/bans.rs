@@ -15,11 +15,25 @@ const BANNED: &[(&str, &str)] = &[
 /// The one place for `unsafe` and raw system calls.
 const UNSAFE_HOME: &str = "crates/orlop-fs/src/sys.rs";
 
+/// What turns on the bans of a crate's `clippy.toml` for all that is not a test.
+const LIST: &str = "clippy.toml";
+const OBEYED: &str = "#![cfg_attr(not(test), deny(clippy::disallowed_methods))]";
+
 pub(super) fn check(repository: &Repository, report: &mut Report) {
     for source in &repository.sources {
+        check_list(&repository.root, source, report);
         check_words(source, report);
         check_unsafe(source, report);
         check_header(source, report);
+    }
+}
+
+/// A list that the crate's root does not turn on would ban nothing.
+fn check_list(root: &Path, source: &Source, report: &mut Report) {
+    let is_root = ["src/lib.rs", "src/main.rs"].iter().any(|name| source.path.ends_with(name));
+    let list = root.join(&source.path).with_file_name("..").join(LIST);
+    if is_root && list.exists() && !source.code.contains(OBEYED) {
+        report.fault(&source.path, format_args!("1: `{OBEYED}` turns on the list in {LIST}"));
     }
 }
 
@@ -73,6 +87,24 @@ mod tests {
         assert_eq!(faults("x.rs", "fn f() { unsafe { g() } }"), 1);
         assert_eq!(faults(UNSAFE_HOME, "fn f() { unsafe { g() } }"), 0);
         assert_eq!(faults("x.rs", "#![forbid(unsafe_code)]"), 0);
+    }
+
+    #[test]
+    fn a_list_of_bans_that_a_crate_does_not_turn_on_is_a_fault() {
+        let root = std::env::temp_dir().join(format!("orlop-xtask-bans-{}", std::process::id()));
+        std::fs::create_dir_all(root.join("listed/src")).expect("made");
+        std::fs::write(root.join("listed").join(LIST), "").expect("written");
+        let faults = |path: &str, code: &str| {
+            let mut report = Report::default();
+            check_list(&root, &Source::new(PathBuf::from(path), code.into()), &mut report);
+            report.faults.len()
+        };
+        assert_eq!(faults("listed/src/lib.rs", OBEYED), 0);
+        assert_eq!(faults("listed/src/lib.rs", ""), 1);
+        assert_eq!(faults("listed/src/main.rs", &format!("// {OBEYED}")), 1);
+        assert_eq!(faults("listed/src/other/lib.rs", ""), 0);
+        assert_eq!(faults("free/src/lib.rs", ""), 0);
+        std::fs::remove_dir_all(root).expect("ours");
     }
 
     #[test]
