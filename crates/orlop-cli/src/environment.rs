@@ -127,7 +127,7 @@ pub fn arm_faults() {
     use orlop::fs::seam;
     if let Some(text) = variable("ORLOP_FAULT") {
         let fault = text.to_str().and_then(seam::from_text);
-        seam::install(fault.expect("ORLOP_FAULT is kill:N, eio:N or enospc:N"));
+        seam::install(fault.expect("ORLOP_FAULT is kill:N, eio:N, enospc:N or note:FILE"));
     }
 }
 

@@ -9,6 +9,8 @@
 use crate::error::Shown;
 use rustix::io::Errno;
 use rustix::process::{Signal, getpid, kill_process};
+use std::fs::File;
+use std::io::Write as _;
 use std::sync::RwLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -111,10 +113,13 @@ pub fn clear() {
 }
 
 /// A hook from `kill:N`, `eio:N` or `enospc:N`, which counts changing operations from 1. `kill` and `eio` hit
-/// the N-th; `enospc` refuses the N-th and every later one that a full disk would refuse. `None` where the text
-/// is something else.
+/// the N-th; `enospc` refuses the N-th and every later one that a full disk would refuse. `note:FILE` lets all be done,
+/// and adds a line to a file for each. `None` where the text is something else.
 pub fn from_text(text: &str) -> Option<Hook> {
     let (what, at) = text.split_once(':')?;
+    if what == "note" {
+        return note(at);
+    }
     let at: u64 = at.parse().ok()?;
     let count = AtomicU64::new(0);
     let next = move || count.fetch_add(1, Ordering::Relaxed) + 1;
@@ -129,6 +134,16 @@ pub fn from_text(text: &str) -> Option<Hook> {
         })),
         _ => None,
     }
+}
+
+/// Each line is one `write` on a file opened for appending, so those of threads do not mix.
+fn note(path: &str) -> Option<Hook> {
+    let file = File::options().create(true).append(true).open(path).ok()?;
+    Some(Box::new(move |operation, name| {
+        let line = format!("{operation:?} {}\n", name.escape_ascii());
+        (&file).write_all(line.as_bytes()).expect("whoever asks for notes has room for them");
+        Verdict::Go
+    }))
 }
 
 /// Called before every changing operation.
@@ -188,6 +203,17 @@ mod tests {
         assert_eq!(hook(Operation::Create, b"x"), Verdict::Fail(libc::ENOSPC));
         assert_eq!(hook(Operation::Remove, b"x"), Verdict::Go);
         assert_eq!(hook(Operation::Write, b"x"), Verdict::Fail(libc::ENOSPC));
+    }
+
+    #[test]
+    fn what_is_noted_is_done() {
+        let file = std::env::temp_dir().join(format!("orlop-seam-{}", std::process::id()));
+        let hook = from_text(&format!("note:{}", file.display())).expect("a known form");
+        assert_eq!(hook(Operation::Rename, b"x\n"), Verdict::Go);
+        assert_eq!(hook(Operation::Sync, b""), Verdict::Go);
+        let noted = std::fs::read_to_string(&file);
+        std::fs::remove_file(&file).expect("ours");
+        assert_eq!(noted.expect("written"), "Rename x\\n\nSync \n");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! again, succeeds and leaves nothing else behind than without the crash. A loss of power at any moment leaves no
 //! name of something that is not there.
 
+mod edits;
 mod power;
 mod seam;
 mod stage;

@@ -25,7 +25,7 @@ const fn publication(args: &'static [&'static str], name: &'static str) -> Publi
     Publication { args, name, unsynced: None }
 }
 
-const PUBLICATIONS: [Publication; 18] = [
+const PUBLICATIONS: [Publication; 27] = [
     publication(&["build", "tree", "oci:layout:new"], "layout/index.json"),
     publication(&["build", "tree", "oci:fresh:new"], "fresh/index.json"),
     publication(&["build", "tree", "oci:deep/er:new"], "deep/er/index.json"),
@@ -71,6 +71,22 @@ const PUBLICATIONS: [Publication; 18] = [
     publication(&["copy", "--root", "fresh", "oci:other:o", "store:new"], "fresh/names/new"),
     publication(&["copy", "--root", "st", "oci:other:o", "store:new"], "st/names/new"),
     publication(&["tag", "--root", "st", "store:old", "new"], "st/names/new"),
+    publication(&["config", "oci:layout:old", "--env", "A=1"], "layout/index.json"),
+    publication(&["insert", "oci:layout:old", "small", "/x", "--to", "oci:fresh:new"], "fresh/index.json"),
+    publication(&["convert", "oci:layout:old", "--compress", "zstd"], "layout/index.json"),
+    publication(&["flatten", "oci:layout:two", "--to", "oci-archive:oci.tar:new"], "oci.tar"),
+    publication(
+        &["strip", "oci:layout:two", "--rm-path", "/d/e/f1", "--to", "dir:fresh"],
+        "fresh/manifest.json",
+    ),
+    publication(&["append", "--root", "st", "store:old", "tree"], "st/names/old"),
+    publication(&["index", "create", "oci:other:o", "oci:layout:new"], "layout/index.json"),
+    // The image first, and then what the folder is compared with.
+    publication(
+        &["repack", "--paranoid", "--refresh", "tracked", "oci:layout:new"],
+        ".tracked.orlop-snapshot",
+    ),
+    publication(&["revert", "--paranoid", "tracked"], ".tracked.orlop-snapshot"),
     publication(&["flatpak", "index", "oci:app", "-o", "fresh/web"], "fresh/web/index/static"),
 ];
 

@@ -1,6 +1,7 @@
 //! From inside: the seam that every changing file operation passes.
 
 use crate::stage::{SUBJECTS, Stage, Subject, Trial};
+use testkit::fault::operations;
 use testkit::{full, proof};
 
 #[test]
@@ -37,20 +38,8 @@ fn is_chosen(point: usize, last: usize) -> bool {
     full() || point <= 2 || point + 5 >= last || point.is_multiple_of(13)
 }
 
-/// Changing operations of an undisturbed run: the first point at which a kill no longer hits.
+/// Changing operations of an undisturbed run.
 fn count(stage: &Stage, subject: &Subject) -> usize {
-    let is_hit = |point: usize| {
-        let command = subject.command(&stage.fresh());
-        command.env("ORLOP_FAULT", format!("kill:{point}")).run().signal() == Some(9)
-    };
-    let mut high = 1;
-    while is_hit(high) {
-        high *= 2;
-    }
-    let mut low = high / 2;
-    while high - low > 1 {
-        let middle = usize::midpoint(low, high);
-        if is_hit(middle) { low = middle } else { high = middle }
-    }
-    low
+    let work = stage.fresh();
+    operations(subject.command(&work), &stage.notes()).len()
 }

@@ -148,7 +148,7 @@ pub(crate) struct Stage {
 }
 
 /// What the start is made by, after `tree` and `small` are there.
-const START: [&[&str]; 13] = [
+const START: [&[&str]; 15] = [
     &["build", "--cmd", "sh", "small", "oci:layout:old"],
     &["build", "tree", "oci:other:o"],
     // What no name reaches any more, for `gc`.
@@ -162,6 +162,8 @@ const START: [&[&str]; 13] = [
     &["copy", "--root", "st", "oci:layout:old", "store:old"],
     &["copy", "--root", "st", "oci:other:o", "store:gone"],
     &["untag", "--root", "st", "store:gone"],
+    &["append", "oci:layout:old", "tree", "--to", "oci:layout:two"],
+    &["unpack", "--track", "oci:layout:old", "tracked"],
     // Of flatpak, for its index.
     &[
         "build",
@@ -177,20 +179,19 @@ const START: [&[&str]; 13] = [
 impl Stage {
     /// In memory, where a sync costs nothing.
     pub(crate) fn new() -> Self {
+        Self::of(lay_out)
+    }
+
+    /// What is made in a folder.
+    pub(crate) fn of(lay_out: impl FnOnce(&Path)) -> Self {
         let scratch = scratch_in_memory();
-        let start = scratch.folder("start");
-        for (folder, count) in [("tree", 12), ("small", 5)] {
-            fs::create_dir_all(start.join(folder).join("d/e")).expect("new");
-            for number in 0..count {
-                let file = start.join(folder).join(format!("d/e/f{number}"));
-                fs::write(file, vec![b'x'; 3000 * number]).expect("new");
-            }
-            fs::hard_link(start.join(folder).join("d/e/f1"), start.join(folder).join("link")).expect("new");
-        }
-        for args in START {
-            orlop().args(args).current_dir(&start).ok();
-        }
+        lay_out(&scratch.folder("start"));
         Self { scratch }
+    }
+
+    /// Where operations are noted.
+    pub(crate) fn notes(&self) -> PathBuf {
+        self.scratch.path("notes")
     }
 
     /// A fresh copy of the start.
@@ -200,6 +201,21 @@ impl Stage {
         Command::new("cp").args(["-a", "--reflink=auto"]).arg(self.scratch.path("start")).arg(&work).ok();
         work
     }
+}
+
+fn lay_out(start: &Path) {
+    for (folder, count) in [("tree", 12), ("small", 5)] {
+        fs::create_dir_all(start.join(folder).join("d/e")).expect("new");
+        for number in 0..count {
+            let file = start.join(folder).join(format!("d/e/f{number}"));
+            fs::write(file, vec![b'x'; 3000 * number]).expect("new");
+        }
+        fs::hard_link(start.join(folder).join("d/e/f1"), start.join(folder).join("link")).expect("new");
+    }
+    for args in START {
+        orlop().args(args).current_dir(start).ok();
+    }
+    fs::write(start.join("tracked/new"), "new").expect("ours");
 }
 
 /// A command, and what it does when nothing disturbs it.

@@ -107,14 +107,16 @@ impl Place {
         }
     }
 
-    /// Puts a snapshot there, in one step.
+    /// Puts a snapshot there, in one step, and on the disk.
     pub fn write(&self, snapshot: &Snapshot) -> Result<()> {
         let mut temp = Temp::beside(self.folder.try_clone()?, &self.name)?;
         temp.file().set_mode(0o600)?;
         temp.write_all(&snapshot.to_bytes())
             .map_err(|error| Error::io("write", self.folder.shown(&self.name), error))?;
         temp.file().sync_data()?;
-        temp.persist(&self.name, Persist::Replace).map(drop)
+        temp.persist(&self.name, Persist::Replace)?;
+        // Whoever goes on with the folder goes on from here, and not from what was before.
+        self.folder.sync()
     }
 }
 
