@@ -383,6 +383,7 @@ impl Diagnose for Error {
                 Some("unpack the image again, with --track".into())
             }
             Self::NoPlaceForSnapshot(_) => Some("unpack to a folder whose parent can be written".into()),
+            Self::Changed(_) => Some("run it again when nothing writes there".into()),
             Self::Collision(_) => Some("unpack to a file system that tells all names apart".into()),
             _ => None,
         }

@@ -157,6 +157,18 @@ fn a_file_that_grows_while_it_is_read_is_named() {
 }
 
 #[test]
+fn a_folder_that_was_removed_is_not_an_empty_one() {
+    let scratch = Scratch::new();
+    scratch.dir_at("gone");
+    let gone = scratch.dir().open_dir("gone").expect("there");
+    assert!(Scan::open(&gone, ScanOptions::default()).is_ok());
+    std::fs::remove_dir(scratch.path().join("gone")).expect("removed");
+    let error =
+        Scan::open(&gone, ScanOptions::default()).err().map(orlop_spec::Fault::from).expect("it is gone");
+    assert!(error.to_string().contains("changed while it was read"), "{error}");
+}
+
+#[test]
 fn a_deep_tree_needs_few_handles() {
     if !again_as(Who::Few, "a_deep_tree_needs_few_handles") {
         return;

@@ -66,6 +66,10 @@ impl Walk {
             begun: false,
         };
         walk.push(handle, TreePath::root(), stat)?;
+        // A folder that was removed shows no names to who has it open, as if it had never had any.
+        if folder.stat_self()?.links == 0 {
+            return Err(Error::Changed(folder.shown("")));
+        }
         if let (Some(only), Some(root)) = (options.only, walk.frames.first_mut()) {
             root.names = vec![Box::from(only)].into_iter();
         }

@@ -1,9 +1,9 @@
 //! A snapshot as bytes, and back: strictly, and with memory that is a small multiple of the bytes.
 
-use super::{Content, Facts, Groups, Origin, Record, RecordId, Snapshot, Stamp, What, damaged};
-use crate::Result;
+use super::{Content, Facts, Groups, Origin, Record, RecordId, Snapshot, Stamp, What, damaged, within};
 use crate::error::Error;
 use crate::owner::Owner;
+use crate::{File, Result};
 use orlop_layer::{Device, Time, Xattrs};
 use orlop_spec::{Algorithm, Digest, Limits};
 
@@ -78,16 +78,20 @@ impl Snapshot {
         what_bytes(&record.what, out);
     }
 
+    /// Reads a file, most of which is looked at only where it begins as a snapshot and is no larger than `most` bytes.
+    pub fn read(file: &mut File, most: u64, limits: &Limits) -> Result<Self> {
+        let mut begin = [0; MAGIC.len()];
+        let length = file.read_at(&mut begin, 0)?;
+        check_begin(&begin[..length])?;
+        if file.size()? > most {
+            return Err(Error::TooLarge { path: file.shown().clone(), limit: most });
+        }
+        Self::parse(&file.read_to_limit(most)?, limits)
+    }
+
     /// Reads what was kept, and proves that it is whole.
     pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Self> {
-        if !bytes.starts_with(MAGIC) {
-            let is_other = bytes.starts_with(FAMILY);
-            return Err(damaged(if is_other {
-                "it is of another version"
-            } else {
-                "it does not begin as one"
-            }));
-        }
+        check_begin(bytes)?;
         let early = damaged("it ends early");
         let body = bytes.len().checked_sub(PROOF).and_then(|end| bytes.split_at_checked(end));
         let (body, proof) = body.ok_or(early)?;
@@ -104,7 +108,9 @@ impl Snapshot {
         let mut snapshot = Self::new(owner, groups);
         snapshot.now = Some(input.time()?).filter(|now| *now != Time::default());
         snapshot.about = input.bytes()?.to_vec();
-        for _ in 0..input.number()? {
+        let sets = input.number()?;
+        within(sets, limits.entries, "the number of attribute sets")?;
+        for _ in 0..sets {
             let set = input.set(limits)?;
             snapshot.sets.push(set);
         }
@@ -132,6 +138,14 @@ impl Snapshot {
             return Err(damaged("a further name knows more than its first"));
         }
         self.add((depth, name), facts, set, what, limits)
+    }
+}
+
+fn check_begin(bytes: &[u8]) -> Result<()> {
+    match () {
+        () if bytes.starts_with(MAGIC) => Ok(()),
+        () if bytes.starts_with(FAMILY) => Err(damaged("it is of another version")),
+        () => Err(damaged("it does not begin as one")),
     }
 }
 

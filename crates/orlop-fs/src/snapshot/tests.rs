@@ -172,6 +172,8 @@ fn limits_are_kept() {
     assert!(matches!(Snapshot::parse(&bytes, &few), Err(Error::SnapshotLimit { limit: 8, .. })));
     let flat = Limits { depth: 1, ..Limits::default() };
     assert!(matches!(Snapshot::parse(&bytes, &flat), Err(Error::SnapshotLimit { limit: 1, .. })));
+    let many = proven([b"orlop snapshot 1\nek\0\0\0\x09".as_slice(), &[0; 9]].concat());
+    assert!(matches!(Snapshot::parse(&many, &few), Err(Error::SnapshotLimit { limit: 8, .. })));
     let bare = Limits { xattrs: 0, ..Limits::default() };
     assert!(matches!(Snapshot::parse(&bytes, &bare), Err(Error::SnapshotLimit { limit: 0, .. })));
 }

@@ -58,8 +58,7 @@ impl Tracked {
             None => in_bundle(outer)?,
         };
         let lock = place.lock(share)?;
-        let bytes = place.folder.open_file(&place.name)?.read_to_limit(LARGEST)?;
-        let snapshot = Snapshot::parse(&bytes, limits)?;
+        let snapshot = Snapshot::read(&mut place.folder.open_file(&place.name)?, LARGEST, limits)?;
         Ok(Self { root, snapshot, place, _lock: lock })
     }
 }
