@@ -106,7 +106,7 @@ pub fn build(
     for image in images {
         roots.push(build_one(cx, image, form, &*to, &mut layers)?);
     }
-    let root = if single { roots.remove(0) } else { put_index(roots, form.algorithm, &*to)? };
+    let root = if single { roots.remove(0) } else { put_index(cx, roots, form.algorithm, &*to)? };
     let published: Vec<(Name, Descriptor)> = names.iter().map(|name| (name.clone(), root.clone())).collect();
     to.finish(&published)?;
     Ok(Built { root, layers })
@@ -186,7 +186,7 @@ fn build_one(
     if let Some(dialect) = image.dialect {
         dialect(&mut draft);
     }
-    draft.write(to, form.algorithm)
+    draft.write(cx, to, form.algorithm)
 }
 
 pub(crate) fn within(cx: &Context<'_>, size: u64) -> Result<(), orlop_layer::Error> {
@@ -228,8 +228,13 @@ fn put_base(cx: &Context<'_>, base: &Image<'_>, to: &dyn Sink) -> Result<()> {
         .map(drop)
 }
 
-fn put_index(manifests: Vec<Descriptor>, algorithm: Algorithm, to: &dyn Sink) -> Result<Descriptor> {
+fn put_index(
+    cx: &Context<'_>,
+    manifests: Vec<Descriptor>,
+    algorithm: Algorithm,
+    to: &dyn Sink,
+) -> Result<Descriptor> {
     let index = Document::print(Index::new(manifests), MediaType::new(OCI_INDEX), algorithm);
-    crate::draft::put(to, &index)?;
+    crate::draft::put(cx, to, &index)?;
     Ok(index.descriptor().clone())
 }

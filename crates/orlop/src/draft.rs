@@ -3,6 +3,7 @@
 //! Invariant: config and manifest are printed once, at the end, by the order of their types; history and layers
 //! stay in step.
 
+use crate::error::Error;
 use crate::image::{Image, platform_of};
 use orlop_spec::config::{Config, History, RootFs};
 use orlop_spec::descriptor::Annotations;
@@ -13,7 +14,7 @@ use orlop_spec::manifest::Manifest;
 use orlop_spec::media_type::{MediaType, OCI_CONFIG, OCI_MANIFEST, Role};
 use orlop_spec::platform::Platform;
 use orlop_spec::port::{Hints, Result, Sink};
-use orlop_spec::{Algorithm, Descriptor, Document};
+use orlop_spec::{Algorithm, Context, Descriptor, Document};
 
 /// Annotation of an attestation in an index: the digest of the manifest that it speaks about.
 pub(crate) const SPEAKS_ABOUT: &str = "vnd.docker.reference.digest";
@@ -96,14 +97,18 @@ impl Draft {
 
     /// Prints config and manifest into `to`, which holds the layers; gives the manifest's descriptor with the
     /// platform in it.
-    pub fn write(self, to: &dyn Sink, algorithm: Algorithm) -> Result<Descriptor> {
+    ///
+    /// # Errors
+    /// Where it has more layers, or a document more bytes, than the limits allow to whoever reads it.
+    pub fn write(self, cx: &Context<'_>, to: &dyn Sink, algorithm: Algorithm) -> Result<Descriptor> {
+        check_layers(cx, self.layers.len())?;
         let platform = self.platform();
         let config = Document::print(self.config, MediaType::new(OCI_CONFIG), algorithm);
-        put(to, &config)?;
+        put(cx, to, &config)?;
         let mut manifest = Manifest::new(config.descriptor().clone(), self.layers);
         manifest.annotations = self.annotations;
         let manifest = Document::print(manifest, MediaType::new(OCI_MANIFEST), algorithm);
-        put(to, &manifest)?;
+        put(cx, to, &manifest)?;
         Ok(Descriptor { platform: Some(platform), ..manifest.descriptor().clone() })
     }
 
@@ -116,8 +121,23 @@ impl Draft {
     }
 }
 
-/// Puts a document that orlop printed.
-pub(crate) fn put<T>(to: &dyn Sink, document: &Document<T>) -> Result<()> {
+/// That an image of so many layers can be read again.
+pub(crate) fn check_layers(cx: &Context<'_>, count: usize) -> Result<()> {
+    let limit = cx.limits.layers;
+    if count > limit { Err(Error::WouldHaveManyLayers { count, limit }.into()) } else { Ok(()) }
+}
+
+/// Puts a document that orlop printed, and that can be read again.
+pub(crate) fn put<T>(cx: &Context<'_>, to: &dyn Sink, document: &Document<T>) -> Result<()> {
+    let (Descriptor { media_type, size, .. }, limit) = (document.descriptor(), cx.limits.document);
+    if *size > limit {
+        let what = match media_type.role() {
+            Role::Manifest => "manifest",
+            Role::Index => "index",
+            _ => "config",
+        };
+        return Err(Error::WouldBeLarge { what, size: *size, limit }.into());
+    }
     to.put(document.descriptor(), &document.raw().to_vec(), &Hints::default()).map(drop)
 }
 

@@ -90,6 +90,24 @@ pub enum Error {
         /// Layers allowed.
         limit: usize,
     },
+    /// An image that is being made has more layers than the limit.
+    #[error("the image would have {count} layers, and it may have {limit}")]
+    WouldHaveManyLayers {
+        /// How many they would be.
+        count: usize,
+        /// Layers allowed.
+        limit: usize,
+    },
+    /// A document that is being made is larger than the limit.
+    #[error("the {what} would be {size} bytes long, and a document may have {limit}")]
+    WouldBeLarge {
+        /// Which document: `config`, `manifest`, `index`.
+        what: &'static str,
+        /// Its bytes.
+        size: u64,
+        /// Bytes allowed.
+        limit: u64,
+    },
     /// Two flags that exclude each other, or a flag that the kind of place cannot honour.
     #[error("{what}")]
     Unfit {
@@ -424,7 +442,9 @@ impl Diagnose for Error {
             | Self::Tampered { .. }
             | Self::NotTheCommit { .. }
             | Self::NoCommit => Kind::Integrity,
-            Self::TooManyLayers { .. } => Kind::Limit,
+            Self::TooManyLayers { .. } | Self::WouldHaveManyLayers { .. } | Self::WouldBeLarge { .. } => {
+                Kind::Limit
+            }
             Self::Unfit { .. }
             | Self::ForeignCompression { .. }
             | Self::PlatformTaken { .. }
@@ -469,6 +489,12 @@ impl Diagnose for Error {
         match self {
             Self::Unfit { hint, .. } => Some((*hint).into()),
             Self::BadTar { source, .. } => source.hint(),
+            Self::WouldHaveManyLayers { .. } => {
+                Some("make one of some of them before: orlop flatten REF --last N".into())
+            }
+            Self::WouldBeLarge { .. } => {
+                Some("say less in it, or let it and whoever reads it be allowed more with --max-document 16M".into())
+            }
             Self::BadAbout { .. } => Some("unpack the image again, with --track".into()),
             Self::OtherFolder(_) => {
                 Some("where it is a copy of that folder, compare all of it with --paranoid".into())

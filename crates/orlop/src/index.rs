@@ -277,7 +277,7 @@ pub fn publish(cx: &Context<'_>, edited: Edited<'_>, name: &Name, to: Box<dyn Si
         .retain(|node: &Node| seen.insert((node.descriptor().digest.clone(), matches!(node, Node::Blob(_)))));
     let account = copy::put_all(cx, from, &nodes, &*to, Transfer::default(), Account::default())?;
     let document = Document::print(after, media_type, Algorithm::Sha256);
-    draft::put(&*to, &document)?;
+    draft::put(cx, &*to, &document)?;
     let root = document.descriptor().clone();
     roots.push((name.clone(), root.clone()));
     to.finish_if(&roots, &expected)?;

@@ -6,11 +6,14 @@
 
 mod codecs;
 mod documents;
+mod editing;
+mod edits;
 mod items;
 mod paths;
 mod tars;
 mod trial;
 
+pub use editing::{EDITS, Edit, Effect, spoiled};
 pub use trial::{Trial, User};
 
 use crate::image::{Image, Layout, Packing};
@@ -167,6 +170,7 @@ pub fn corpus(canary: &Path) -> Vec<Case> {
     codecs::add(&mut cases);
     documents::add(&mut cases);
     items::add(&mut cases);
+    edits::add(&mut cases);
     cases.cases
 }
 

@@ -70,8 +70,8 @@ pub fn apply(
     }
     let patch = Patch { cx, older, place, delta: &delta, from: older_from, to: &*to, how };
     let published = patch.layers(&manifest, &config.rootfs.diff_ids)?;
-    put(&*to, &config)?;
-    put(&*to, &published)?;
+    put(cx, &*to, &config)?;
+    put(cx, &*to, &published)?;
     let root =
         Descriptor { platform: Some(crate::image::platform_of(&config)), ..published.descriptor().clone() };
     if root.digest != manifest.descriptor().digest {

@@ -92,7 +92,7 @@ pub fn make(
         copy::put_all(cx, place, &nodes, &*to, Transfer::default(), Account::default())?;
     }
     let index = Document::print(standing.with(entry), MediaType::new(OCI_INDEX), Algorithm::Sha256);
-    put(&*to, &index)?;
+    put(cx, &*to, &index)?;
     roots.push((name.clone(), index.descriptor().clone()));
     let made = Made { manifest: manifest.descriptor().clone(), index: index.descriptor().clone(), layers };
     to.finish(&roots)?;
@@ -266,7 +266,7 @@ impl Making<'_> {
         manifest.artifact_type = Some(MediaType::new(ARTIFACT));
         manifest.annotations.insert(TARGET.into(), image.descriptor().digest.to_string().into());
         let manifest = Document::print(manifest, MediaType::new(OCI_MANIFEST), Algorithm::Sha256);
-        put(self.to, &manifest)?;
+        put(self.cx, self.to, &manifest)?;
         Ok(manifest)
     }
 }

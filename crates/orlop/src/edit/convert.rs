@@ -3,7 +3,7 @@
 //! Law: a converted image unpacks to the same tree.
 
 use super::family::Family;
-use super::layer::{Workshop, form_like, placed};
+use super::layer::{Workshop, form_like, is_free, placed};
 use super::{Piece, Revision, Step};
 use crate::compress::{about_content, compress};
 use crate::form::Form;
@@ -13,7 +13,7 @@ use orlop_layer::{Error as LayerError, Verified};
 use orlop_spec::config::History;
 use orlop_spec::digest::{DiffId, Hasher};
 use orlop_spec::index::Index;
-use orlop_spec::media_type::{Distribution, Role};
+use orlop_spec::media_type::Role;
 use orlop_spec::port::{Hints, Result, Sink};
 use orlop_spec::{Algorithm, AnyDigest, Context, Descriptor, Digest, Event, Fault};
 use std::collections::HashMap;
@@ -195,13 +195,6 @@ fn is_named_by(piece: &Piece<'_>, algorithm: Algorithm) -> bool {
 
 fn is_layer(piece: &Piece<'_>) -> bool {
     matches!(piece.blob().media_type.role(), Role::Layer(_))
-}
-
-fn is_free(piece: &Piece<'_>) -> bool {
-    match piece.blob().media_type.role() {
-        Role::Layer(form) => form.distribution == Distribution::Free,
-        _ => true,
-    }
 }
 
 /// Writes the same blob under another name.

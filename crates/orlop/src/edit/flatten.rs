@@ -2,7 +2,7 @@
 //!
 //! Law: a flattened image unpacks to the same tree.
 
-use super::layer::{Workshop, form_like};
+use super::layer::{Workshop, form_like, is_free};
 use super::{Revision, Step};
 use crate::error::Error;
 use crate::image::Image;
@@ -50,6 +50,9 @@ impl Step for Flatten<'_> {
             cx.observer.event(Event::Told("there are no two layers to make one of".into()));
             return Ok(());
         }
+        if !revision.layers()[range.clone()].iter().all(is_free) {
+            return Err(NOT_FREE.into());
+        }
         let workshop = Workshop::open(cx, to, &self.tmpdir)?;
         let tree = workshop.merge(revision, range.clone())?;
         let form = form_like(&revision.layers()[range.start], self.codec);
@@ -96,6 +99,11 @@ impl Flatten<'_> {
 const NOT_ITS_BASE: Error = Error::Unfit {
     what: "the image does not begin with the layers of that base",
     hint: "name the base that it was built on with --base REF, or say how many layers become one with --last N",
+};
+
+const NOT_FREE: Error = Error::Unfit {
+    what: "one of the layers is not to be distributed, and a layer that is made of it would be",
+    hint: "leave it as it is, and make one of those above it: --last N",
 };
 
 /// An image whose first layers are gone shares none with its base.

@@ -123,7 +123,7 @@ impl Planted {
     /// What is at `source`, a link not followed, at the path `at`. A file goes into a path that ends in a slash.
     ///
     /// # Errors
-    /// Not found where nothing is there; unfit where a file should be the root, or hide what is in it.
+    /// Not found where nothing is there; unfit where a file should be the root, or hide what is in it, and for sockets.
     pub fn open(source: &Path, at: &[u8], below: Below, map: IdMap, tmpdir: &Path) -> Result<Self> {
         let what = match split(source) {
             None => What::Folder(FolderTree::open(source)?.with_journal(tmpdir)),
@@ -133,6 +133,7 @@ impl Planted {
                     FileKind::Directory => {
                         What::Folder(FolderTree::of(folder.open_dir(&name)?).with_journal(tmpdir))
                     }
+                    FileKind::Socket => return Err(SOCKET.into()),
                     _ => What::File { folder, name, journal: Dir::open(tmpdir).ok() },
                 }
             }
@@ -166,6 +167,11 @@ impl Planted {
         Ok(())
     }
 }
+
+const SOCKET: Error = Error::Unfit {
+    what: "a socket cannot be put into an image",
+    hint: "name a file or a folder: whoever listens makes the socket anew",
+};
 
 /// The folder of a path, and the name in it; nothing where the path ends in no name.
 fn split(path: &Path) -> Option<(PathBuf, Vec<u8>)> {

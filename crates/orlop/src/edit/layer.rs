@@ -17,7 +17,7 @@ use orlop_fs::Dir;
 use orlop_layer::codec::Codec;
 use orlop_layer::encode::Encoded;
 use orlop_layer::tree::Tree;
-use orlop_spec::media_type::{Compression, Role};
+use orlop_spec::media_type::{Compression, Distribution, Role};
 use orlop_spec::port::{Result, Sink};
 use orlop_spec::{Context, Event};
 use std::ops::Range;
@@ -100,6 +100,14 @@ const JUST_MADE: Error = Error::Unfit {
     what: "a step reads a layer that an earlier one wrote, and had not said that it reads any",
     hint: "do it by two commands, the second on the result of the first",
 };
+
+/// Whether a layer may be given to others, and so may one that is made of it.
+pub(super) fn is_free(piece: &Piece<'_>) -> bool {
+    match piece.blob().media_type.role() {
+        Role::Layer(form) => form.distribution == Distribution::Free,
+        _ => true,
+    }
+}
 
 /// How a layer is written that stands for `piece`, where the user says no codec.
 pub(super) fn form_like(piece: &Piece<'_>, codec: Option<Codec>) -> Form {

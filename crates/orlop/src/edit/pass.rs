@@ -147,6 +147,7 @@ impl<'a> Pass<'a> {
         let mut revision = Revision::new(&image);
         self.apply(&mut revision)?;
         Family::fit(self.cx, &mut revision)?;
+        draft::check_layers(self.cx, revision.layers().len())?;
         for (blob, home) in revision.kept() {
             match home {
                 None => self.keep_blob(blob),
@@ -250,7 +251,7 @@ impl<'a> Pass<'a> {
             return Ok(());
         }
         self.flush()?;
-        draft::put(self.to, new)
+        draft::put(self.cx, self.to, new)
     }
 
     /// Whether an entry speaks of what holds no longer.

@@ -5,7 +5,7 @@
 //!
 //! A layer that has nothing of a path keeps its bytes. A file that has other names keeps those, in whichever layer.
 
-use super::layer::{Workshop, form_like};
+use super::layer::{Workshop, form_like, is_free};
 use super::{Piece, Revision, Step};
 use crate::compress::about_content;
 use crate::error::Error;
@@ -67,6 +67,9 @@ impl Strip {
         for (at, tree) in anew.into_iter().enumerate() {
             let Some(tree) = tree else { continue };
             let old = &revision.layers()[at];
+            if !is_free(old) {
+                return Err(NOT_FREE.into());
+            }
             let annotations = about_content(&old.blob().annotations);
             let mut layer = workshop.write(&tree, &form_like(old, self.codec))?;
             if let Piece::Made { blob, .. } = &mut layer {
@@ -80,6 +83,11 @@ impl Strip {
         Ok(())
     }
 }
+
+const NOT_FREE: Error = Error::Unfit {
+    what: "a layer that is not to be distributed would have to be written anew, and then it would be",
+    hint: "take it away as a whole with --rm-layer N",
+};
 
 /// The numbers of the layers that are named.
 fn found(revision: &Revision<'_>, named: &[Which]) -> Result<BTreeSet<usize>> {

@@ -25,11 +25,12 @@ const MEMORY: u64 = 448 << 20;
 ///
 /// ```text
 /// canary/   file, passwd, folder/…   never changes
+/// more/     new                      what edits put on images
 /// input/    the image of the case
 /// work/     empty before and, after a refusal, again
 /// ```
 pub struct Trial {
-    scratch: Scratch,
+    pub(super) scratch: Scratch,
     user: User,
     before: Dump,
 }
@@ -42,6 +43,8 @@ impl Trial {
         scratch.folder("canary/folder");
         fs::write(canary.join("file"), "alive\n").expect("the canary is written");
         fs::write(canary.join("passwd"), "app:x:0:0::/:/bin/sh\n").expect("the canary is written");
+        let more = scratch.folder("more");
+        fs::write(more.join("new"), "n").expect("the folder is ours");
         let work = scratch.folder("work");
         if user == User::Nobody {
             std::os::unix::fs::chown(&work, Some(65534), Some(65534)).expect("root gives the folder away");
@@ -74,9 +77,7 @@ impl Trial {
         let mut wrong = always(&done);
         wrong.extend(self.judge(case, &done, &target));
         wrong.extend(self.look(case, &source));
-        wrong.extend(
-            differences(&self.before, &dump(&self.canary()), &[]).iter().map(|d| format!("canary: {d:?}")),
-        );
+        wrong.extend(self.canary_changes());
         remove(&target);
         wrong.extend(self.litter());
         if !wrong.is_empty() {
@@ -85,7 +86,14 @@ impl Trial {
         wrong
     }
 
-    fn lay_out(&self, form: &Form) -> String {
+    pub(super) fn canary_changes(&self) -> Vec<String> {
+        differences(&self.before, &dump(&self.canary()), &[])
+            .iter()
+            .map(|it| format!("canary: {it:?}"))
+            .collect()
+    }
+
+    pub(super) fn lay_out(&self, form: &Form) -> String {
         let input = self.scratch.path("input");
         remove(&input);
         drop(fs::remove_file(&input));
@@ -105,7 +113,7 @@ impl Trial {
         }
     }
 
-    fn execute(&self, command: Command) -> Finished {
+    pub(super) fn execute(&self, command: Command) -> Finished {
         let command = command.under(["prlimit", &format!("--data={MEMORY}"), "--core=0"]);
         let command = command.time(Duration::from_secs(60)).current_dir(self.scratch.path("work"));
         if self.user == User::Nobody { command.unprivileged().run() } else { command.run() }
@@ -187,7 +195,7 @@ impl Trial {
         wrong
     }
 
-    fn litter(&self) -> Vec<String> {
+    pub(super) fn litter(&self) -> Vec<String> {
         let work = self.scratch.path("work");
         let left: Vec<_> =
             fs::read_dir(&work).into_iter().flatten().flatten().map(|e| e.file_name()).collect();
@@ -206,7 +214,7 @@ fn refusal(done: &Finished, kinds: &[Kind]) -> Option<String> {
 }
 
 /// What holds for every run of every command.
-fn always(done: &Finished) -> Vec<String> {
+pub(super) fn always(done: &Finished) -> Vec<String> {
     let mut wrong = Vec::new();
     let documented =
         |code: i32| code == 0 || Kind::ALL.iter().any(|kind| i32::from(kind.exit_code()) == code);

@@ -27,7 +27,7 @@ pub fn run(arguments: &Arguments, cx: &Context<'_>) -> Result<(), Fault> {
     // The specification lets it be absent; readers of what umoci makes know it as an empty object.
     blank.config().config = Some(Execution::default());
     let sink = places.create(&image::layout(&image.layout), cx)?;
-    let root = blank.write(&*sink, Algorithm::default())?;
+    let root = blank.write(cx, &*sink, Algorithm::default())?;
     // As the original: whoever changes the machine in the config need not change it here, too.
     let root = Descriptor { platform: None, ..root };
     sink.finish(&[(Name::Tag(image.tag.clone()), root)])
