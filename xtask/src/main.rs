@@ -1,19 +1,22 @@
 //! Automation of this repository, run as `cargo xtask TASK`.
 //!
 //! Invariant: a task reads the working copy, prints what it found, and exits 1 where something is wrong. It
-//! never changes a file, but for `icount --record`, which says so.
+//! never changes a file of it, but for `icount --record`, which says so.
 #![expect(clippy::print_stdout, reason = "a task's result is what it prints")]
 #![expect(clippy::print_stderr, reason = "a task's usage and failures go to the terminal")]
 
 mod icount;
+mod programs;
 mod proofs;
 mod tidy;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 const USAGE: &str = "usage: cargo xtask TASK
 
+  tests SECONDS    every test, a program for each core, within that time
   tidy             crate directions, budgets, headers, bans, forgotten files, documents, item coverage
   proofs FILE      the table of proofs that the tests wrote to FILE; with CI=true a skipped one is an error
   icount [--record]  instruction counts of fixed operations against xtask/icount.json";
@@ -32,6 +35,10 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match words[..] {
+        ["tests", seconds] => match seconds.parse() {
+            Ok(seconds) => programs::run(&root(), Duration::from_secs(seconds)),
+            Err(_) => return usage(),
+        },
         ["tidy"] => tidy::run(&root()),
         ["proofs", file] => proofs::run(Path::new(file)),
         ["icount"] => icount::run(&root(), icount::Mode::Check),
