@@ -4,25 +4,31 @@
 //! way or several, `, or ` between them. Invariant: of the ways that are shown, each flag is one that can be typed
 //! here, or it is said which verbs take it.
 
-use crate::{cli, manual};
+use crate::flags::StorePlace;
+use crate::{cli, environment, manual};
 use clap::Command;
 use orlop::fs::stat;
+use orlop::spec::port::Catalog as _;
 use orlop::spec::reference::{Bare, LoneStream, Transport};
 use orlop::spec::{Diagnose as _, Fault, Kind};
+use orlop::store::{Options, Store};
 use orlop::transport;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The hint of an error for the command line that ran into it.
 pub fn of(fault: &Fault, arguments: &[OsString], takes: &dyn Fn(&str) -> bool) -> Option<String> {
     let next = fault.hint().map(|text| fitted(text, takes));
     let is_of_elsewhere = matches!(fault.downcast_ref(), Some(orlop::Error::NoTransport { .. }))
         || matches!(fault.kind(), Kind::NotFound | Kind::Denied | Kind::Unreachable);
-    let layout = if is_of_elsewhere { perhaps_layout(arguments) } else { None };
-    match (layout, next) {
-        (Some(layout), Some(next)) => Some(format!("for a layout in a folder write {layout}; {next}")),
-        (Some(layout), None) => Some(format!("for a layout in a folder write {layout}")),
-        (None, next) => next,
+    let meant = if is_of_elsewhere {
+        perhaps_layout(arguments).or_else(|| perhaps_stored(arguments))
+    } else {
+        None
+    };
+    match (meant, next) {
+        (Some(meant), Some(next)) => Some(format!("{meant}; {next}")),
+        (meant, next) => meant.or(next),
     }
 }
 
@@ -48,9 +54,31 @@ fn perhaps_layout(arguments: &[OsString]) -> Option<String> {
         let folder = text.split([':', '@']).next()?;
         let nobody_writes = repository.name().starts_with("library/") && is_target(at) && folder != text;
         let is_there = || stat::at(Path::new(folder).join("oci-layout")).is_ok();
-        (nobody_writes || is_there()).then(|| format!("oci:{text}"))
+        (nobody_writes || is_there()).then(|| format!("for a layout in a folder write oci:{text}"))
     };
     arguments.iter().enumerate().skip(2).find_map(could_be)
+}
+
+/// Most verbs ask a registry for a word without a transport. Where the local store has an image of that name, it was meant.
+fn perhaps_stored(arguments: &[OsString]) -> Option<String> {
+    let store = Store::open_if_any(store_folder(arguments), &Options::default()).ok()??;
+    let names = store.names().ok()?;
+    let is_kept = |word: &&OsString| {
+        let reference = StorePlace::reference(word).ok().flatten();
+        reference.is_some_and(|it| names.iter().any(|(name, _)| it.tag().is_some() && name.tag() == it.tag()))
+    };
+    let words = arguments.iter().skip(2).filter(|word| !word.to_string_lossy().starts_with("store:"));
+    let word = { words }.find(is_kept)?.to_str()?;
+    Some(format!("for the image of the local store write store:{word}"))
+}
+
+/// The folder that `--root` names, or the one that is there without it.
+fn store_folder(arguments: &[OsString]) -> PathBuf {
+    let given = arguments.iter().zip(arguments.iter().skip(1)).find_map(|(flag, folder)| {
+        let joined = || flag.to_str()?.strip_prefix("--root=").map(PathBuf::from);
+        if flag == "--root" { Some(PathBuf::from(folder)) } else { joined() }
+    });
+    given.unwrap_or_else(environment::store_folder)
 }
 
 /// The ways of a hint that fit whoever `takes` a flag; where none does, all of them, and whose flags they name.

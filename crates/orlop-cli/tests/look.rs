@@ -184,6 +184,13 @@ fn what_is_removed_must_be_named() {
 }
 
 #[test]
+fn untag_prints_the_name_that_is_no_more() {
+    let it = fixture(plain());
+    it.ok(&["tag", &it.reference(), "old"]);
+    assert_eq!(it.ok(&["untag", "oci:img:old"]), format!("oci:img:old@{}\n", it.digest()));
+}
+
+#[test]
 fn gc_removes_what_no_name_reaches_and_spares_the_young() {
     let it = fixture(plain());
     let blobs = |it: &Fixture| std::fs::read_dir(it.path("blobs/sha256")).expect("a folder").count();
@@ -194,8 +201,11 @@ fn gc_removes_what_no_name_reaches_and_spares_the_young() {
         it.json(&["gc", "oci:img", "--grace", "0", "--dry-run"])["removed"].as_array().map(Vec::len),
         Some(3)
     );
+    let heading = |words: &[&str]| it.ok(words).lines().next().map(ToOwned::to_owned).unwrap_or_default();
+    let foretold = heading(&["gc", "oci:img", "--grace", "0", "--dry-run"]);
+    assert!(foretold.starts_with("TO BE REMOVED "), "{foretold}");
     assert_eq!(blobs(&it), 3);
-    it.ok(&["gc", "oci:img", "--grace", "0"]);
+    assert!(heading(&["gc", "oci:img", "--grace", "0"]).starts_with("REMOVED "));
     assert_eq!(blobs(&it), 0);
 }
 

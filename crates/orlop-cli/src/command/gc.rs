@@ -42,14 +42,18 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
         orlop::keep::gc(&*place.keeper, &place.reference.selector, arguments.grace, mode)
     })?;
     shell.print(match arguments.show.format {
-        Format::Human => table(&swept),
+        Format::Human => table(&swept, mode),
         Format::Json => format!("{}\n", value(&swept, mode)),
     })?;
     Ok(Outcome::Done)
 }
 
-fn table(swept: &Swept) -> String {
-    let mut table = Table::new(&[("REMOVED", Align::Left), ("SIZE", Align::Right)]);
+fn table(swept: &Swept, mode: Sweep) -> String {
+    let heading = match mode {
+        Sweep::Remove => "REMOVED",
+        Sweep::DryRun => "TO BE REMOVED",
+    };
+    let mut table = Table::new(&[(heading, Align::Left), ("SIZE", Align::Right)]);
     for (digest, bytes) in &swept.removed {
         table.row([digest.to_string(), size(*bytes)]);
     }

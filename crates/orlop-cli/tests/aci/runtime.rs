@@ -39,7 +39,9 @@ fn isolators_are_limits_and_rights_of_a_bundle_and_what_is_not_kept_is_told() {
     ]);
     container(&it, "true", &isolators);
     let words = ["bundle", QUIET, "aci:a.aci", "b"];
-    tells(&it, &words, 0, &["gives no CAP_SYS_ADMIN", "resource/network-bandwidth is passed over"]);
+    let told = ["gives no CAP_SYS_ADMIN", "resource/network-bandwidth is passed over", "isolators: the annotation"];
+    tells(&it, &words, 0, &told);
+    tells(&it, &["bundle", QUIET, "--replace", "aci:a.aci", "b"], 0, &["and bundles follow it"]);
     let config = |bundle: &str| -> Value {
         let text = std::fs::read_to_string(it.path(bundle).join("config.json")).expect("a bundle");
         serde_json::from_str(&text).expect("JSON")

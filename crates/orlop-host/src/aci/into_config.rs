@@ -50,15 +50,20 @@ pub enum Origin {
     Drawn,
 }
 
-/// What a manifest says and a config cannot. The manifest is carried, so orlop finds it again.
+/// What a manifest says and a config cannot. The manifest is carried in [`IMAGE_MANIFEST`], so orlop finds it again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unsaid(pub &'static str);
 
 impl fmt::Display for Unsaid {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "the config of an image has no {}", self.0)
+        let Self(what) = self;
+        write!(out, "the config of an image has no {what}: the annotation {IMAGE_MANIFEST} has it")?;
+        if *what == ISOLATORS { out.write_str(", and bundles follow it") } else { Ok(()) }
     }
 }
+
+/// What only the configuration of a runtime can say (`into_runtime`).
+const ISOLATORS: &str = "isolators";
 
 /// Writes what the manifest says into a config that knows its layers and no more.
 pub fn complete(manifest: &ImageManifest, files: &Files<'_>, config: &mut Config) -> Origin {
@@ -109,7 +114,7 @@ fn carried_is_all(manifest: &ImageManifest) -> bool {
 pub fn unsaid(manifest: &ImageManifest) -> Vec<Unsaid> {
     let Some(app) = &manifest.app else { return Vec::new() };
     let said = [
-        (!app.isolators.is_empty(), "isolators"),
+        (!app.isolators.is_empty(), ISOLATORS),
         (!app.event_handlers.is_empty(), "event handlers"),
         (!app.supplementary_gids.is_empty(), "further groups"),
         (app.mount_points.iter().any(|point| point.read_only), "volumes that cannot be written"),

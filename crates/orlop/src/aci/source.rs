@@ -202,7 +202,7 @@ impl TreeSource for AciFile {
         }
         draft.annotations().insert(into_config::IMAGE_MANIFEST.into(), self.raw.clone());
         for unsaid in into_config::unsaid(&self.manifest) {
-            tell(format!("{unsaid}: the annotation {} has it", into_config::IMAGE_MANIFEST));
+            tell(unsaid.to_string());
         }
         if self.has_dependencies {
             tell("the files of its dependencies are in the image; that they are others' is not said".into());
