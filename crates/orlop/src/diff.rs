@@ -173,11 +173,33 @@ fn kind_name(inode: &Inode) -> &'static str {
     }
 }
 
-/// Compares two configs member by member; a name is a path such as `config.Env[2]`.
-pub fn configs(before: &Value, after: &Value) -> Vec<Field> {
+/// Compares two values of JSON member by member; a name is a path such as `config.Env[2]`.
+pub fn values(before: &Value, after: &Value) -> Vec<Field> {
     let mut fields = Vec::new();
     members(&mut fields, "", Some(before), Some(after));
     fields
+}
+
+/// What differs between the configs of two images.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Configs {
+    /// What is said of the image.
+    pub said: Vec<Field>,
+    /// Which layers hold its files, and the steps that made them: files that are divided otherwise are the same files.
+    pub layers: Vec<Field>,
+}
+
+/// Compares two configs. The history is one of layers only where those are not the same: else a step that differs is a word
+/// that somebody said.
+pub fn configs(before: &Value, after: &Value) -> Configs {
+    let fields = values(before, after);
+    let is_of = |field: &Field, member: &str| {
+        field.name.strip_prefix(member).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    };
+    let divided = fields.iter().any(|field| is_of(field, "rootfs"));
+    let (layers, said) =
+        fields.into_iter().partition(|field| is_of(field, "rootfs") || divided && is_of(field, "history"));
+    Configs { said, layers }
 }
 
 fn members(fields: &mut Vec<Field>, name: &str, before: Option<&Value>, after: Option<&Value>) {
@@ -208,8 +230,18 @@ mod tests {
     fn configs_differ_by_the_path_of_the_member() {
         let before = serde_json::json!({"config": {"Env": ["A=1"], "User": "0"}});
         let after = serde_json::json!({"config": {"Env": ["A=1", "B=2"], "User": "1"}});
-        let names: Vec<String> = configs(&before, &after).into_iter().map(|field| field.name).collect();
-        assert_eq!(names, ["config.Env[1]", "config.User"]);
-        assert_eq!(configs(&before, &before), []);
+        let names = |fields: Vec<Field>| fields.into_iter().map(|field| field.name).collect::<Vec<_>>();
+        assert_eq!(names(configs(&before, &after).said), ["config.Env[1]", "config.User"]);
+        assert_eq!(configs(&before, &before), Configs::default());
+    }
+
+    #[test]
+    fn the_history_of_other_layers_is_one_of_layers_and_that_of_the_same_layers_is_said() {
+        let config = |diff_ids: &[&str], history: &[&str]| serde_json::json!({ "history": history, "rootfs": { "diff_ids": diff_ids } });
+        let one = config(&["a"], &["x"]);
+        let divided = configs(&one, &config(&["b", "c"], &["x", "y"]));
+        assert_eq!((divided.said.len(), divided.layers.len()), (0, 3));
+        let noted = configs(&one, &config(&["a"], &["x", "y"]));
+        assert_eq!((noted.said.len(), noted.layers.len()), (1, 0));
     }
 }

@@ -241,7 +241,7 @@ fn config(cx: &Context<'_>, bundle: &Dir, expected: &[u8]) -> Result<Vec<Field>>
         return Ok(Vec::new());
     }
     match (json::value(expected), json::value(&found)) {
-        (Ok(expected), Ok(found)) => Ok(diff::configs(&expected, &found)),
+        (Ok(expected), Ok(found)) => Ok(diff::values(&expected, &found)),
         _ => Ok(vec![field("no JSON")]),
     }
 }

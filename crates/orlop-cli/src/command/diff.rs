@@ -5,7 +5,7 @@ use crate::flags::{self, Format, Held, OnePlatform, Owners, Places, Show, Work, 
 use crate::output::named;
 use crate::shell::Shell;
 use clap::Args;
-use orlop::diff::{Change, Difference, Field, configs, trees};
+use orlop::diff::{Change, Configs, Difference, Field, configs, trees};
 use orlop::fs::lock::Share;
 use orlop::fs::scan::Unrepresentable;
 use orlop::fs::track::{Hash, Renew, Trust};
@@ -23,7 +23,8 @@ use std::path::Path;
 /// Tell what differs between two images, in files and config; or what was changed in a tracked folder.
 ///
 /// A folder or a tar may stand for either of two. A folder alone is one that was unpacked with --track: what was changed in it
-/// since is told. The exit code is 8 when anything differs.
+/// since is told. How files are divided among layers is told with --why, and is no difference. The exit code is 8 when
+/// anything differs.
 #[derive(Args)]
 pub struct Arguments {
     /// What is compared
@@ -35,7 +36,7 @@ pub struct Arguments {
     /// Hash every file of a tracked folder, and take a copy of it for the folder
     #[arg(long, conflicts_with = "after")]
     paranoid: bool,
-    /// Tell the values on both sides, and which layers they come from
+    /// Tell the values on both sides, which layers they come from, and how the layers differ
     #[arg(long)]
     why: bool,
     #[command(flatten)]
@@ -62,15 +63,15 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
         let (before, after) = read(arguments, after, cx)?;
         let members = match (&before.config, &after.config) {
             (Some(before), Some(after)) => configs(before, after),
-            _ => Vec::new(),
+            _ => Configs::default(),
         };
         Ok((trees(&before.tree, &after.tree), members))
     })?;
     shell.print(match arguments.show.format {
-        Format::Human => lines(&files, &members, arguments.why),
+        Format::Human => lines(&files, &members, telling(arguments)),
         Format::Json => format!("{}\n", value(&files, &members)),
     })?;
-    Ok(if files.is_empty() && members.is_empty() { Outcome::Done } else { Outcome::Found })
+    Ok(if files.is_empty() && members.said.is_empty() { Outcome::Done } else { Outcome::Found })
 }
 
 /// What was changed in a folder since it was unpacked.
@@ -83,9 +84,12 @@ fn of_tracked(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
         let compared = tracked.compare(cx, &look, journal.as_ref(), (Hash::Changed, Renew::No))?;
         Ok(changes(&compared))
     })?;
-    let telling = if arguments.why { Telling::Values } else { Telling::Names };
-    shell.print(told(&files, arguments.show.format, telling))?;
+    shell.print(told(&files, arguments.show.format, telling(arguments)))?;
     Ok(if files.is_empty() { Outcome::Done } else { Outcome::Found })
+}
+
+fn telling(arguments: &Arguments) -> Telling {
+    if arguments.why { Telling::Values } else { Telling::Names }
 }
 
 /// What is told of fields that differ.
@@ -100,8 +104,8 @@ pub enum Telling {
 /// Changes of files alone.
 pub fn told(files: &[Difference], format: Format, telling: Telling) -> String {
     match format {
-        Format::Human => lines(files, &[], telling == Telling::Values),
-        Format::Json => format!("{}\n", value(files, &[])),
+        Format::Human => lines(files, &Configs::default(), telling),
+        Format::Json => format!("{}\n", value(files, &Configs::default())),
     }
 }
 
@@ -144,17 +148,20 @@ impl Side {
     }
 }
 
-fn lines(files: &[Difference], members: &[Field], why: bool) -> String {
+fn lines(files: &[Difference], members: &Configs, telling: Telling) -> String {
     let mut text = String::new();
     for file in files {
-        let fields = if why { String::new() } else { names(&file.change) };
+        let fields = if telling == Telling::Values { String::new() } else { names(&file.change) };
         line(&mut text, &format!("{:<8} {}{fields}", word(&file.change), file.path));
-        if why {
+        if telling == Telling::Values {
             reasons(&mut text, file);
         }
     }
-    for Field { name, before, after } in members {
-        line(&mut text, &format!("{:<8} {name}: {before} → {after}", "config"));
+    let layers = if telling == Telling::Values { &*members.layers } else { &[] };
+    for (of, fields) in [("config", &*members.said), ("layers", layers)] {
+        for Field { name, before, after } in fields {
+            line(&mut text, &format!("{of:<8} {name}: {before} → {after}"));
+        }
     }
     text
 }
@@ -191,12 +198,13 @@ fn names(change: &Change) -> String {
     format!(": {}", names.join(", "))
 }
 
-fn value(files: &[Difference], members: &[Field]) -> Value {
+fn value(files: &[Difference], members: &Configs) -> Value {
     let field = |Field { name, before, after }: &Field| serde_json::json!({ "name": name, "before": before, "after": after });
+    let all = |fields: &[Field]| fields.iter().map(field).collect::<Vec<Value>>();
     let file = |file: &Difference| {
         let mut object = named("path", file.path.as_bytes());
         let fields = match &file.change {
-            Change::Changed(fields) => fields.iter().map(field).collect(),
+            Change::Changed(fields) => all(fields),
             Change::Added | Change::Removed => Vec::new(),
         };
         object.insert("change".into(), word(&file.change).into());
@@ -205,6 +213,6 @@ fn value(files: &[Difference], members: &[Field]) -> Value {
         Value::from(object)
     };
     let files: Vec<Value> = files.iter().map(file).collect();
-    let config: Vec<Value> = members.iter().map(field).collect();
-    serde_json::json!({ "version": 1, "files": files, "config": config })
+    let (config, layers) = (all(&members.said), all(&members.layers));
+    serde_json::json!({ "version": 1, "files": files, "config": config, "layers": layers })
 }

@@ -139,6 +139,13 @@ fn parts_are_of_about_the_size_and_always_the_same() {
     assert!((5..9).contains(&sizes.len()), "{sizes:?}");
     assert!(sizes.iter().all(|size| *size < 250_000), "{sizes:?}");
     assert!(tree(&it, "one") == tree(&it, "latest"));
+    // Files that are divided otherwise are the same files, and how they are divided is told to who asks.
+    assert_eq!(ok(&it, "diff oci:l:latest oci:l:one").out(), "");
+    let why = ok(&it, "diff --why oci:l:latest oci:l:one").out();
+    assert!(why.lines().all(|line| line.starts_with("layers   ")) && why.contains("part 2 of "), "{why}");
+    ok(&it, "config oci:l:one --history-comment reviewed --to oci:l:noted");
+    let noted = line(&it, "diff oci:l:one oci:l:noted").run();
+    assert!(noted.code() == Some(8) && noted.out().contains("reviewed"), "{noted}");
 }
 
 /// A part that holds a name of a file holds all of them.
