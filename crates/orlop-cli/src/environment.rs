@@ -162,6 +162,17 @@ pub fn stdin() -> Box<dyn Read + Send> {
     }
 }
 
+/// Waits until standard input has something, where a source is it: nothing is locked meanwhile that others wait for.
+pub fn await_input<'a>(mut sources: impl Iterator<Item = &'a OsString>) -> Result<(), Fault> {
+    let handle = io::stdin().as_fd().try_clone_to_owned();
+    match handle {
+        Ok(handle) if sources.any(|source| source == "-") => Stream::new(handle, interrupt::flag())
+            .wait()
+            .map_err(|error| Fault::io("wait for standard input", error)),
+        _ => Ok(()),
+    }
+}
+
 /// Standard output without a buffer. A program that was started without one fails where it would write.
 #[derive(Debug)]
 pub struct Stdout;

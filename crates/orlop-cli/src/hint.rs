@@ -8,24 +8,26 @@ use crate::flags::StorePlace;
 use crate::{cli, environment, manual};
 use clap::Command;
 use orlop::fs::stat;
+use orlop::layer::path::printable;
 use orlop::spec::port::Catalog as _;
 use orlop::spec::reference::{Bare, LoneStream, Transport};
 use orlop::spec::{Diagnose as _, Fault, Kind};
 use orlop::store::{Options, Store};
 use orlop::transport;
+use std::error::Error;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// The hint of an error for the command line that ran into it.
 pub fn of(fault: &Fault, arguments: &[OsString], takes: &dyn Fn(&str) -> bool) -> Option<String> {
-    let next = fault.hint().map(|text| fitted(text, takes));
+    let next = match fault.hint() {
+        Some(text) if fault.is_full() => Some(of_full_disk(fault, text, &temporary_folder(arguments), takes)),
+        text => text.map(|text| fitted(text, takes)),
+    };
     let is_of_elsewhere = matches!(fault.downcast_ref(), Some(orlop::Error::NoTransport { .. }))
         || matches!(fault.kind(), Kind::NotFound | Kind::Denied | Kind::Unreachable);
-    let meant = if is_of_elsewhere {
-        perhaps_layout(arguments).or_else(|| perhaps_stored(arguments))
-    } else {
-        None
-    };
+    let meant =
+        if is_of_elsewhere { perhaps_layout(arguments).or_else(|| perhaps_stored(arguments)) } else { None };
     match (meant, next) {
         (Some(meant), Some(next)) => Some(format!("{meant}; {next}")),
         (meant, next) => meant.or(next),
@@ -72,14 +74,43 @@ fn perhaps_stored(arguments: &[OsString]) -> Option<String> {
     Some(format!("for the image of the local store write store:{word}"))
 }
 
-/// The folder that `--root` names, or the one that is there without it.
-fn store_folder(arguments: &[OsString]) -> PathBuf {
-    let given = arguments.iter().zip(arguments.iter().skip(1)).find_map(|(flag, folder)| {
-        let joined = || flag.to_str()?.strip_prefix("--root=").map(PathBuf::from);
-        if flag == "--root" { Some(PathBuf::from(folder)) } else { joined() }
-    });
-    given.unwrap_or_else(environment::store_folder)
+/// Another folder for what waits is no way where the result has no room. An error that names no path leaves that open.
+fn of_full_disk(fault: &Fault, hint: String, waits: &Path, takes: &dyn Fn(&str) -> bool) -> String {
+    let first: Option<&(dyn Error + 'static)> = Some(fault);
+    let said: String =
+        std::iter::successors(first, |cause| (*cause).source()).map(ToString::to_string).collect();
+    let waits = waits.display().to_string();
+    if said.contains(&waits) && waits.contains('/') {
+        return fitted(hint, takes);
+    }
+    let rest = fitted(hint.clone(), &|flag| flag != "tmpdir" && takes(flag));
+    if said.contains('/') || rest == hint || !takes("tmpdir") {
+        return rest;
+    }
+    let waits = printable(&waits).into_owned();
+    format!("{rest}; if it is {waits} that is full, name another folder with --tmpdir")
 }
+
+fn store_folder(arguments: &[OsString]) -> PathBuf {
+    given("--root", arguments).unwrap_or_else(environment::store_folder)
+}
+
+fn temporary_folder(arguments: &[OsString]) -> PathBuf {
+    given("--tmpdir", arguments).unwrap_or_else(environment::temporary_folder)
+}
+
+/// The folder that a flag names, in one word with it or behind it.
+fn given(flag: &str, arguments: &[OsString]) -> Option<PathBuf> {
+    arguments.iter().zip(arguments.iter().skip(1).map(Some).chain([None])).find_map(|(word, next)| {
+        if word == flag {
+            return next.map(PathBuf::from);
+        }
+        word.to_str()?.strip_prefix(flag)?.strip_prefix('=').map(PathBuf::from)
+    })
+}
+
+/// Verbs beyond the first that are named; more are counted.
+const MANY: usize = 5;
 
 /// The ways of a hint that fit whoever `takes` a flag; where none does, all of them, and whose flags they name.
 pub fn fitted(hint: String, takes: &dyn Fn(&str) -> bool) -> String {
@@ -99,6 +130,9 @@ pub fn fitted(hint: String, takes: &dyn Fn(&str) -> bool) -> String {
     match takers.as_slice() {
         // No flag of ours: a word of another grammar, as within `--healthcheck`.
         [] => hint,
+        [first, rest @ ..] if rest.len() > MANY => {
+            format!("{hint} (a flag of {first} and {} more verbs)", rest.len())
+        }
         takers => format!("{hint} (a flag of {})", takers.join(", ")),
     }
 }

@@ -190,16 +190,32 @@ fn ids_are_mapped_and_those_in_no_range_refused() {
     proof::ran(PROOF, 2);
 }
 
+/// Who waits for a tar holds no lock that others wait for.
+#[test]
+fn a_folder_is_free_while_append_waits_for_its_input() {
+    let it = scratch();
+    let script = r#"
+        mkfifo pipe; mkdir up; echo new >up/new; tar -C up -cf up.tar .
+        "$0" copy oci:l:base dir:d; "$0" append dir:d - <pipe & exec 3>pipe; sleep 0.3
+        timeout 20 "$0" config dir:d --env WHILE=waiting; cat up.tar >&3; exec 3>&-; wait $!
+        "$0" files dir:d | grep -q ' new$'; "$0" inspect --config dir:d | grep -q WHILE=waiting"#;
+    it.folder("base");
+    run(&it, &["build", "base", "oci:l:base"]).ok();
+    let program = testkit::command::orlop_path();
+    Command::new("sh").args(["-ec", script]).arg(program).current_dir(it.root()).ok();
+}
+
 #[test]
 fn what_cannot_be_inserted_is_refused_and_nothing_changes() {
     let it = base();
     write(&it, "f", "f");
     it.folder("d");
     let before = out(&it, &["digest", "oci:l:base"]);
-    let refusals: [(&[&str], i32); 10] = [
+    let refusals: [(&[&str], i32); 11] = [
         (&["insert", "oci:l:base", "f", "."], 64),
         (&["insert", "oci:l:base", "f", "/f", "--opaque"], 64),
-        (&["insert", "oci:l:base", "f", "/../f"], 5),
+        (&["insert", "oci:l:base", "f", "/../f"], 64),
+        (&["insert", "oci:l:base", "f", "/a/.wh.f"], 64),
         (&["insert", "oci:l:base", "missing", "/f"], 2),
         (&["insert", "oci:l:base", "f"], 64),
         (&["insert", "oci:l:base", "--whiteout", "/"], 64),

@@ -44,6 +44,7 @@ fn check_while(scratch: &Scratch, change: impl Fn(&File, u16) + Sync) -> Finishe
                 break;
             }
             assert!(done.err().contains("changed while it was read"), "{done}");
+            assert!(done.err().contains("run it again when nothing writes there"), "{done}");
             done = check(scratch);
         }
         is_over.store(true, Ordering::Relaxed);

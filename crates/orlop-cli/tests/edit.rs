@@ -289,6 +289,8 @@ fn what_speaks_of_an_image_follows_it_or_goes() {
     assert_eq!(manifest(&it, "oci:bare:t")["manifests"].as_array().map(Vec::len), Some(2));
     let blobs = std::fs::read_dir(it.path("bare/blobs/sha256")).expect("blobs").count();
     assert_eq!(blobs, 7, "an index, two manifests, two configs, and a layer for each");
+    let missing = run(&it, &["config", "oci:l:signed", "--platform", "linux/s390x", "--env", "A=3"]).run();
+    assert!(!missing.err().contains("unknown/unknown"), "{missing}");
 }
 
 #[test]
@@ -354,6 +356,47 @@ fn every_field_is_set_and_unset() {
     assert!(!done.err().contains("nothing to unset"), "{done}");
     assert_eq!(config(&it, "oci:l:amd64", "linux/amd64"), before);
     assert_eq!(manifest(&it, "oci:l:amd64").get("annotations"), None);
+}
+
+/// What is found at a path is changed there, and what holds files and no image is refused before any of it is read.
+#[test]
+fn a_path_alone_is_changed_as_what_is_there() {
+    let it = images();
+    run(&it, &["copy", "oci:l:amd64", "dir:d"]).ok();
+    run(&it, &["copy", "oci:l:amd64", "oci-archive:a.tar:x"]).ok();
+    run(&it, &["copy", "oci:l:amd64", "docker-archive:b.tar:q.example/x:1"]).ok();
+    let places = [
+        ("./l:amd64", "oci:./l:amd64"),
+        ("./d", "dir:./d"),
+        ("./a.tar", "oci-archive:./a.tar:x"),
+        ("./b.tar", "docker-archive:./b.tar:q.example/x:1"),
+    ];
+    for (path, whole) in places {
+        let said = run(&it, &["config", path, "--env", "NEW=1"]).ok().out();
+        assert_eq!(said.trim(), format!("{whole}@{}", digest(&it, whole)), "{path}");
+        assert!(config(&it, whole, "linux/amd64")["config"]["Env"].to_string().contains("NEW=1"), "{path}");
+    }
+    it.folder("files");
+    for (files, code) in [("./files", 64), ("rootfs:files", 64), ("./none", 2)] {
+        let done = run(&it, &["config", files, "--env", "NEW=1"]).run();
+        assert_eq!(done.code(), Some(code), "{done}");
+        assert!(code == 2 || done.err().contains("--to oci:DIR:TAG"), "{done}");
+    }
+}
+
+/// What can be said where ports are set can be said where they are taken away.
+#[test]
+fn ranges_of_ports_come_and_go() {
+    let it = images();
+    let ports = |it: &Scratch| {
+        let config = config(it, "oci:l:amd64", "linux/amd64");
+        let ports = config["config"]["ExposedPorts"].as_object().cloned().unwrap_or_default();
+        ports.keys().cloned().collect::<Vec<_>>().join(" ")
+    };
+    run(&it, &["config", "oci:l:amd64", "--expose", "7001-7003", "--expose", "7002/UDP"]).ok();
+    assert!(ports(&it).ends_with("7001/tcp 7002/tcp 7002/udp 7003/tcp"), "{}", ports(&it));
+    run(&it, &["config", "oci:l:amd64", "--unset", "expose=7002-7003", "--unset", "expose=7002/UDP"]).ok();
+    assert!(ports(&it).ends_with("7001/tcp"), "{}", ports(&it));
 }
 
 #[test]

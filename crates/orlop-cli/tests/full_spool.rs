@@ -152,6 +152,38 @@ fn what_waits_on_a_full_disk_is_an_error_and_never_lost() {
     proof::ran(PROOF, CASES.len() * DISKS.len());
 }
 
+/// Another folder for what waits is offered where that one is full, and not where the result has no room.
+#[test]
+fn the_hint_of_a_full_disk_names_the_folder_that_is_full() {
+    const PROOF: &str = "crash: the hint of a full disk";
+    if !is_root() {
+        return proof::not_offered(PROOF, "a small disk is a mount, which needs root");
+    }
+    let it = scratch();
+    let disk = it.folder("disk");
+    it.folder("tree");
+    it.file("tree/noise", noise(1, SIZE));
+    let Some(_mounted) = SmallDisk::at(disk.clone(), DISKS[0]) else {
+        return proof::not_offered(PROOF, "this container may not mount a tmpfs");
+    };
+    orlop().args(["build", "tree", "oci:l:1"]).current_dir(it.root()).ok();
+    let cases: [(&[&str], &str); 3] = [
+        (
+            &["build", "tree", "oci-archive:a.tar:1", "--tmpdir=disk"],
+            "if it is disk that is full, name another folder with --tmpdir",
+        ),
+        (&["build", "tree", "oci:disk/l:1", "--tmpdir=."], "if it is . that is full"),
+        (&["copy", "oci:l:1", "oci:disk/l:1"], ""),
+    ];
+    for (words, offer) in cases {
+        let done = orlop().args(words).current_dir(it.root()).run();
+        assert!(!done.success() && done.err().contains("hint: free some space"), "{words:?}: {done}");
+        assert!(done.err().contains(offer), "{words:?}: {done}");
+        assert_eq!(done.err().contains("--tmpdir"), !offer.is_empty(), "{words:?}: {done}");
+    }
+    proof::ran(PROOF, cases.len());
+}
+
 /// A spool has no name; what was fetched may wait for the next run.
 fn is_tidy(disk: &Path, case: &Case) -> bool {
     matches!(case.result, Made::Pulled) || fs::read_dir(disk).expect("it is mounted").count() == 0

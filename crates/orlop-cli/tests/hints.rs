@@ -209,7 +209,8 @@ fn a_bare_word_that_could_be_a_layout_is_told_how_to_say_so() {
 #[test]
 fn a_bare_word_that_the_store_has_is_told_how_to_say_so() {
     let scratch = places();
-    let run = |words: &[&str]| orlop().args(words).env("ORLOP_ROOT", "store").current_dir(scratch.root()).run();
+    let run =
+        |words: &[&str]| orlop().args(words).env("ORLOP_ROOT", "store").current_dir(scratch.root()).run();
     assert!(run(&["copy", "oci:l:t", "store:small:1"]).success());
     let meant = "for the image of the local store write store:small:1";
     for words in [
@@ -222,7 +223,9 @@ fn a_bare_word_that_the_store_has_is_told_how_to_say_so() {
     let elsewhere = ["inspect", "--offline", "--root=store", "small:1"];
     let done = orlop().args(elsewhere).env("ORLOP_ROOT", "none").current_dir(scratch.root()).run();
     assert!(hint(&done).starts_with(meant), "{done}");
-    for words in [&["inspect", "--offline", "small:2"][..], &["inspect", "store:small:2"], &["inspect", "oci:l:no"]] {
+    for words in
+        [&["inspect", "--offline", "small:2"][..], &["inspect", "store:small:2"], &["inspect", "oci:l:no"]]
+    {
         assert!(!run(words).err().contains(meant), "{words:?}");
     }
 }

@@ -166,7 +166,7 @@ fn what_cannot_be_is_refused_and_nothing_changes() {
     run(&it, &["index", "create", "oci:l:amd64", "oci:l:arm64", "oci:l:multi"]).ok();
     let before = digest(&it, "oci:l:multi");
     let by_digest = format!("oci:l@{before}");
-    let refusals: [(&[&str], i32, &str); 10] = [
+    let refusals: [(&[&str], i32, &str); 12] = [
         (&["create", "oci:l:amd64"], 64, "before it"),
         (&["add", "oci:l:multi", "oci:l:arm64x"], 2, "arm64"),
         (&["add", "oci:l:arm64", "oci:l:amd64"], 64, "index create"),
@@ -176,7 +176,17 @@ fn what_cannot_be_is_refused_and_nothing_changes() {
         (&["filter", "oci:l:multi", "--platform", "linux/s390x"], 2, "linux/amd64"),
         (&["annotate", "oci:l:multi", "--entry", &before, "a=b"], 2, "orlop tree"),
         (&["annotate", "oci:l:multi", "=b"], 64, "KEY=VALUE"),
-        (&["add", "oci:l:multi", "--platform", "linux/arm64=oci:l:armv7"], 64, "--overwrite"),
+        (
+            &["add", "oci:l:multi", "--platform", "linux/arm64=oci:l:armv7"],
+            64,
+            "--overwrite, or say for which",
+        ),
+        (
+            &["create", "--platform", "linux/arm64=oci:l:amd64", "oci:l:arm64", "oci:l:twice"],
+            64,
+            "hint: say for which machine it is with --platform",
+        ),
+        (&["rm", "oci:l:multi", "linux/s390x"], 2, "(a flag of `orlop inspect` and "),
     ];
     for (words, code, hint) in refusals {
         let done: Finished = run(&it, &[&["index"], words].concat()).run();

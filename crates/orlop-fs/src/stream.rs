@@ -25,6 +25,16 @@ impl Stream {
         Self { handle, cancel }
     }
 
+    /// Waits until there is something to read, or the end.
+    pub fn wait(&self) -> io::Result<()> {
+        loop {
+            self.cancel.check().map_err(Fault::from)?;
+            if self.is_ready()? {
+                return Ok(());
+            }
+        }
+    }
+
     fn is_ready(&self) -> io::Result<bool> {
         match poll(&mut [PollFd::new(&self.handle, PollFlags::IN)], Some(&PATIENCE)) {
             Ok(ready) => Ok(ready > 0),
@@ -36,12 +46,8 @@ impl Stream {
 
 impl Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            self.cancel.check().map_err(Fault::from)?;
-            if self.is_ready()? {
-                return Ok(rustix::io::read(&self.handle, &mut *buffer)?);
-            }
-        }
+        self.wait()?;
+        Ok(rustix::io::read(&self.handle, &mut *buffer)?)
     }
 }
 

@@ -512,7 +512,7 @@ impl Diagnose for Error {
             Self::UnknownLayer { .. } | Self::Artifact { .. } => {
                 Some("`orlop copy` carries it unchanged; `orlop inspect --raw` shows the manifest".into())
             }
-            Self::PlatformTaken { .. } => Some("put the new one in its place with --overwrite".into()),
+            Self::PlatformTaken { .. } => Some("put the new one in its place with --overwrite, or say for which machine it is with --platform PLATFORM=SRC".into()),
             Self::LayerNowhere { .. } => Some("fetch the image: orlop copy NEW DST".into()),
             Self::ForeignCompression { .. } => {
                 Some("compress it anew, under another digest, with --compress gzip".into())

@@ -1,6 +1,7 @@
 //! An image: the manifest of one platform, its config, and its layers, all proven.
 
 use crate::error::Error;
+use crate::index;
 use orlop_spec::config::Config;
 use orlop_spec::digest::DiffId;
 use orlop_spec::graph;
@@ -210,5 +211,7 @@ fn read_manifest(cx: &Context<'_>, source: &dyn Source, blob: &Descriptor) -> Re
 }
 
 pub(crate) fn no_platform(wanted: &Platform, candidates: &[Descriptor]) -> PlatformError {
-    PlatformError::NotOffered { wanted: Box::new(wanted.clone()), offered: platform::declared(candidates) }
+    let images =
+        candidates.iter().filter(|entry| index::subject(entry).is_none()).cloned().collect::<Vec<_>>();
+    PlatformError::NotOffered { wanted: Box::new(wanted.clone()), offered: platform::declared(&images) }
 }

@@ -189,7 +189,7 @@ fn found(index: &Index, which: &[Which]) -> Result<HashSet<String>> {
 }
 
 /// Of which entry of the index an entry speaks: so builders attach what they attest.
-fn subject(entry: &Descriptor) -> Option<&str> {
+pub(crate) fn subject(entry: &Descriptor) -> Option<&str> {
     entry.annotations.get(draft::SPEAKS_ABOUT).map(|digest| &**digest)
 }
 

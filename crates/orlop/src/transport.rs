@@ -290,6 +290,20 @@ enum Found {
     As(Transport),
 }
 
+/// What a reference means with the transport said: what is at a path that was named without one is found from its content.
+///
+/// # Errors
+/// Where nothing is at the path, or it cannot be read.
+pub fn spelled_out(reference: &Reference, outside: &Outside<'_>) -> Result<Reference> {
+    let Transport::Local(path) = &reference.transport else { return Ok(reference.clone()) };
+    let transport = match found(path, outside)? {
+        Found::Oci(_) => Transport::OciArchive(File::Path(path.clone())),
+        Found::Docker(_) => Transport::DockerArchive(File::Path(path.clone())),
+        Found::As(transport) => transport,
+    };
+    Ok(Reference { transport, ..reference.clone() })
+}
+
 /// What is at a path is found from its content.
 fn found(path: &Path, outside: &Outside<'_>) -> Result<Found> {
     let named = |fault| Error::of_tar(&path.to_string_lossy(), fault);

@@ -1,6 +1,7 @@
 //! `orlop append REF SRC…`
 
 use super::Outcome;
+use crate::environment;
 use crate::flags::{ConfigFlags, Editing, HistoryFlags, Steps, TreeFlags};
 use crate::shell::Shell;
 use clap::Args;
@@ -17,7 +18,8 @@ use std::os::unix::ffi::OsStrExt as _;
 ///
 /// SRC is a folder, a tar (plain, gzip or zstd), or `-` for a tar on standard input; each becomes a layer, as in `build`.
 /// Whiteouts in a tar (`.wh.NAME`) remove what the image has. The layers below are not fetched, so that a hard link to a
-/// file that they should have is taken as it is. Of an index, all images get the same layers, or those of `--platform`.
+/// file that they should have is taken as it is. A folder in the place of a link that they have, such as /bin, takes that
+/// place. Of an index, all images get the same layers, or those of `--platform`.
 #[derive(Args)]
 #[command(after_help = "Examples:
   orlop append docker://registry.example.com/app:1 ./etc-overlay --to docker://registry.example.com/app:1-site
@@ -59,6 +61,7 @@ impl LayerForm {
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     let reading = arguments.tree.reading()?;
+    environment::await_input(arguments.sources.iter())?;
     arguments.editing.run(shell, |cx| arguments.steps(cx, reading))?;
     Ok(Outcome::Done)
 }

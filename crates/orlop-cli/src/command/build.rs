@@ -3,6 +3,7 @@
 mod plan;
 
 use super::Outcome;
+use crate::environment;
 use crate::flags::{
     self, ConfigFlags, Format, Keeping, Places, ShapeFlags, Show, TreeFlags, Work, name, wrote,
 };
@@ -78,6 +79,7 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     let target = flags::target(target)?;
     let name = name(&target)?;
     let convert = arguments.convert()?;
+    environment::await_input(arguments.words.iter())?;
     let line = shell.work(&arguments.work, |cx| {
         let prepared = plan.prepare(&arguments.places, cx)?;
         let images = images(arguments, cx, &prepared, &reading)?;

@@ -33,7 +33,7 @@ pub struct Arguments {
     /// What it is compared with
     #[arg(value_name = "B")]
     after: Option<OsString>,
-    /// Hash every file of a tracked folder, and take a copy of it for the folder
+    /// Hash every file of a tracked folder, which may then be a copy of the one that was unpacked, with its snapshot beside it
     #[arg(long, conflicts_with = "after")]
     paranoid: bool,
     /// Tell the values on both sides, which layers they come from, and how the layers differ

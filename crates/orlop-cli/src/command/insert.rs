@@ -17,9 +17,10 @@ use std::path::Path;
 
 /// Put a file or a folder into an image, or remove what is there.
 ///
-/// The result is one more layer. A folder is merged with the one that the image has; `--opaque` hides that. What is above
-/// PATH stays as it is in the image. A file goes into a PATH that ends in a slash. What was removed or replaced is still in
-/// the layers below.
+/// The result is one more layer. A folder is merged with the one that the image has; `--opaque` hides that. A file goes into
+/// a PATH that ends in a slash; else it takes the place of what is there, be that a folder. What is above PATH stays as it is
+/// in the image. Where a link of the image lies above it, write where that leads, /usr/bin/app and not /bin/app: docker and
+/// podman put a folder in the place of the link. What was removed or replaced is still in the layers below.
 #[derive(Args)]
 #[command(
     override_usage = "orlop insert [OPTIONS] REF SRC PATH\n       orlop insert [OPTIONS] REF --whiteout PATH",

@@ -9,9 +9,10 @@ use orlop::edit::{self, Step, Subject, Taken};
 use orlop::index::Place;
 use orlop::spec::config::History;
 use orlop::spec::port::{Name, Seen, Selector, Sink, Unnamed};
-use orlop::spec::reference::Reference;
+use orlop::spec::reference::{Reference, Transport};
 use orlop::spec::time::Timestamp;
 use orlop::spec::{Context, Descriptor, Event, Fault, Platform};
+use orlop::transport;
 use std::ffi::OsString;
 
 /// The image that is changed, and where it goes. Verbs have it last: what is only theirs is told first.
@@ -59,9 +60,12 @@ impl Editing {
     ) -> Result<(), Fault> {
         let to = self.to.as_deref().map(target).transpose()?;
         let (target, line) = shell.work(&self.work, |cx| {
+            let target = match &to {
+                Some(to) => to.clone(),
+                None => self.in_place(cx)?,
+            };
             let image = self.places.open(&self.reference, cx)?;
             let root = root(&image)?;
-            let target = to.as_ref().unwrap_or(image.reference()).clone();
             let sink = self.places.create(&target, cx)?;
             let Publication { name, place, seen } = publication(&image, &root, to.as_ref(), &*sink)?;
             let platforms = match &*self.platform {
@@ -87,6 +91,22 @@ impl Editing {
         shell.published(&target, &line)
     }
 }
+
+impl Editing {
+    /// Where the image is, as a place that is written.
+    fn in_place(&self, cx: &Context<'_>) -> Result<Reference, Fault> {
+        let reference = transport::spelled_out(&target(&self.reference)?, &self.places.outside(cx))?;
+        match reference.transport {
+            Transport::Rootfs(_) | Transport::Tar(_) | Transport::Aci(_) => Err(OF_FILES.into()),
+            _ => Ok(reference),
+        }
+    }
+}
+
+const OF_FILES: orlop::Error = orlop::Error::Unfit {
+    what: "what holds files and no image cannot be changed where it is",
+    hint: "say where the image that is made of it goes with --to, to a place that holds images: --to oci:DIR:TAG",
+};
 
 /// The one root that is meant.
 pub fn root(image: &Image<'_>) -> Result<Descriptor, Fault> {

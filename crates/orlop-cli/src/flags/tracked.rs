@@ -22,7 +22,7 @@ pub struct LookFlags {
     /// Let nothing at or beneath this path count as changed; repeatable
     #[arg(long, value_name = "PATH", value_parser = path)]
     mask_path: Vec<TreePath>,
-    /// Believe no time: hash every file, and take a copy of the folder for the folder
+    /// Believe no time and no inode number: hash every file. DIR may then be a copy of the folder, with its snapshot beside it
     #[arg(long)]
     pub paranoid: bool,
     /// What to do with names that an image cannot hold, because they begin with `.wh.`

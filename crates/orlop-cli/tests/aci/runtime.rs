@@ -39,7 +39,8 @@ fn isolators_are_limits_and_rights_of_a_bundle_and_what_is_not_kept_is_told() {
     ]);
     container(&it, "true", &isolators);
     let words = ["bundle", QUIET, "aci:a.aci", "b"];
-    let told = ["gives no CAP_SYS_ADMIN", "resource/network-bandwidth is passed over", "isolators: the annotation"];
+    let told =
+        ["gives no CAP_SYS_ADMIN", "resource/network-bandwidth is passed over", "isolators: the annotation"];
     tells(&it, &words, 0, &told);
     tells(&it, &["bundle", QUIET, "--replace", "aci:a.aci", "b"], 0, &["and bundles follow it"]);
     let config = |bundle: &str| -> Value {

@@ -60,6 +60,25 @@ fn a_repack_at_a_registry_moves_the_new_layer_alone() {
     proof::ran(PROOF, requests.len());
 }
 
+/// A time that is said of the step of the history is no time of the image.
+#[test]
+fn the_time_of_a_step_is_not_that_of_the_image() {
+    let it = World::new();
+    it.sh("echo new > root/etc/new; touch -d 2001-02-03T04:05:06Z root/etc root/etc/new");
+    let created = |reference: &str| {
+        let config: serde_json::Value =
+            serde_json::from_str(&it.ok(&["inspect", "--config", reference]).out()).expect("JSON");
+        [&config["created"], &config["history"][1]["created"]]
+            .map(|time| time.as_str().map(ToOwned::to_owned))
+    };
+    let times = |texts: [&str; 2]| texts.map(|text| Some(text.to_owned()));
+    let (newest, said) = ("2001-02-03T04:05:06Z", "1999-01-01T00:00:00Z");
+    it.ok(&["repack", "root", "oci:l:a", "--history-created", said]);
+    assert_eq!(created("oci:l:a"), times([newest, said]));
+    it.ok(&["repack", "root", "oci:l:b", "--created", said]);
+    assert_eq!(created("oci:l:b"), times([said, said]));
+}
+
 #[test]
 fn a_bundle_holds_its_snapshot_and_may_be_moved() {
     let it = World::new();

@@ -1,6 +1,6 @@
 //! What is taken out of a config.
 
-use super::value::SettingError;
+use super::value::{Ports, SettingError};
 use crate::config::{Config, Execution};
 use crate::descriptor::Annotations;
 use std::collections::BTreeMap;
@@ -141,13 +141,10 @@ impl Unset {
         }
     }
 
-    /// A port without its protocol is one of TCP.
+    /// Ports are said as they are where they are set; a key that says none is taken as it is.
     fn remove_port<V>(&self, ports: &mut BTreeMap<Box<str>, V>) {
-        if let Some(key) = &self.key
-            && !key.contains('/')
-        {
-            ports.remove(&*format!("{key}/tcp"));
-        }
+        let said = self.key.as_deref().and_then(|key| key.parse::<Ports>().ok());
+        said.iter().flat_map(Ports::iter).for_each(|port| drop(ports.remove(&port)));
         self.remove(ports);
     }
 }

@@ -15,7 +15,7 @@ use crate::trees::{FolderTree, Reading, TreeSource};
 use orlop_fs::scan::{Scan, ScanOptions, Unreadable};
 use orlop_fs::{Dir, FileKind};
 use orlop_layer::tree::Builder;
-use orlop_layer::{Chunk, Entries, Entry, Error as LayerError, Kind, Meta, TreePath};
+use orlop_layer::{Chunk, Entries, Entry, Error as LayerError, Kind, Meta, TreePath, whiteout};
 use orlop_spec::port::Result;
 use orlop_spec::{Context, Fault, Limits};
 use std::collections::VecDeque;
@@ -32,33 +32,33 @@ pub enum Below {
     Hidden,
 }
 
-/// A range of ids that the files have, and which they are in the image: `CONTAINER:HOST[:SIZE]`.
+/// A range of ids that the files have, and which they are in the image: `IMAGE:HERE[:COUNT]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IdRange {
     /// The first in the image.
-    pub container: u32,
+    pub image: u32,
     /// The first that files have.
-    pub host: u32,
+    pub here: u32,
     /// How many.
-    pub size: u32,
+    pub count: u32,
 }
 
 impl std::str::FromStr for IdRange {
     type Err = &'static str;
 
     fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
-        let wrong = "write CONTAINER:HOST[:SIZE], for example 0:1000:1";
+        let wrong = "write IMAGE:HERE[:COUNT], for example 0:1000:1";
         let numbers: Vec<u32> =
             text.split(':').map(str::parse).collect::<std::result::Result<_, _>>().map_err(|_| wrong)?;
-        let (container, host, size) = match *numbers {
-            [container, host] => (container, host, 1),
-            [container, host, size] => (container, host, size),
+        let (image, here, count) = match *numbers {
+            [image, here] => (image, here, 1),
+            [image, here, count] => (image, here, count),
             _ => return Err(wrong),
         };
         let is_within =
-            |first: u32| size.checked_sub(1).is_some_and(|more| first.checked_add(more).is_some());
-        if is_within(container) && is_within(host) {
-            Ok(Self { container, host, size })
+            |first: u32| count.checked_sub(1).is_some_and(|more| first.checked_add(more).is_some());
+        if is_within(image) && is_within(here) {
+            Ok(Self { image, here, count })
         } else {
             Err("the range is empty, or goes beyond the last id")
         }
@@ -68,8 +68,8 @@ impl std::str::FromStr for IdRange {
 impl IdRange {
     /// What an id of a file is in the image.
     fn map(self, id: u32) -> Option<u32> {
-        let offset = id.checked_sub(self.host)?;
-        (offset < self.size).then(|| self.container + offset)
+        let offset = id.checked_sub(self.here)?;
+        (offset < self.count).then(|| self.image + offset)
     }
 }
 
@@ -138,7 +138,7 @@ impl Planted {
                 }
             }
         };
-        let into = TreePath::parse(at).map_err(LayerError::from)?;
+        let into = TreePath::parse(at).map_err(|_| NO_PLACE)?;
         let at = match &what {
             What::File { name, .. } if at.ends_with(b"/") => into.join(name),
             _ => into,
@@ -150,6 +150,9 @@ impl Planted {
 
     fn check(&self) -> Result<()> {
         let is_file = matches!(self.what, What::File { .. });
+        if self.at.components().any(whiteout::is_reserved) {
+            return Err(RESERVED.into());
+        }
         if is_file && self.at.is_root() {
             return Err(Error::Unfit {
                 what: "a file cannot be the root of an image",
@@ -171,6 +174,14 @@ impl Planted {
 const SOCKET: Error = Error::Unfit {
     what: "a socket cannot be put into an image",
     hint: "name a file or a folder: whoever listens makes the socket anew",
+};
+const NO_PLACE: Error = Error::Unfit {
+    what: "a place in an image is said without `..` and NUL bytes",
+    hint: "write the whole path, from the root of the image: /usr/bin/app",
+};
+const RESERVED: Error = Error::Unfit {
+    what: "names that begin with `.wh.` mean removals, and no file of an image can have them",
+    hint: "remove what the image has with --whiteout PATH, or choose another name",
 };
 
 /// The folder of a path, and the name in it; nothing where the path ends in no name.

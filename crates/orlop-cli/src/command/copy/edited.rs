@@ -3,6 +3,7 @@
 use super::blobs::target_name;
 use super::{Arguments, NO_ACI, NO_COMMIT, copied, only_for_aci, refuse};
 use crate::command::Outcome;
+use crate::environment;
 use crate::flags::{self, Held, Image, Steps};
 use crate::shell::Shell;
 use orlop::copy::Subset;
@@ -92,6 +93,7 @@ pub fn run(
     refuse(NO_COMMIT, &copying.commits.given())?;
     refuse(NO_ACI, &only_for_aci(copying))?;
     let target = flags::target(target)?;
+    environment::await_input(arguments.append.iter())?;
     let lines = shell.work(&copying.work, |cx| {
         let Held::Image(image) = copying.places.open_any(source, cx)? else { return Err(FILES.into()) };
         let sink = copying.places.create(&target, cx)?;

@@ -63,7 +63,11 @@ impl MappingFlags {
             Rootless::Yes => Vec::new(),
             Rootless::No => given
                 .iter()
-                .map(|&IdMapping { container, host, size }| IdRange { container, host, size })
+                .map(|&IdMapping { container, host, size }| IdRange {
+                    image: container,
+                    here: host,
+                    count: size,
+                })
                 .collect(),
         };
         IdMap { uids: ranges(&self.uid_map), gids: ranges(&self.gid_map) }
