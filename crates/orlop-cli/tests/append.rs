@@ -2,11 +2,10 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use testkit::engine::Podman;
 use testkit::noise::noise;
-use testkit::registry::{Registry, skopeo};
+use testkit::registry::Registry;
 use testkit::tarball::{Member, tar};
-use testkit::{Command, Scratch, is_root, orlop, peer, proof, scratch};
+use testkit::{Command, Scratch, is_root, orlop, proof, scratch};
 
 fn run(it: &Scratch, words: &[&str]) -> Command {
     orlop().args(words).current_dir(it.root()).env("ORLOP_ROOT", it.path("store"))
@@ -281,34 +280,4 @@ fn at_a_registry_nothing_of_the_base_moves() {
     assert_eq!(manifest(&it, &image)["layers"].as_array().map(Vec::len), Some(4));
     run(&it, &["validate", &image]).ok();
     proof::ran(PROOF, counted);
-}
-
-#[test]
-fn other_tools_read_what_was_appended_and_inserted() {
-    const PROOF: &str = "append and insert: skopeo, umoci and podman read the result";
-    let (Some(skopeo), Some(umoci)) = (skopeo(), peer("umoci")) else {
-        return proof::skipped(PROOF, "skopeo or umoci is missing");
-    };
-    if !is_root() {
-        return proof::not_offered(PROOF, "umoci unpacks as root");
-    }
-    let it = base();
-    write(&it, "up/srv/x", "x");
-    run(&it, &["append", "oci:l:base", "up", "--owner", "squash", "--cmd", "/bin/true"]).ok();
-    run(&it, &["insert", "oci:l:base", "up", "/etc/app", "--opaque", "--owner", "squash"]).ok();
-    run(&it, &["insert", "oci:l:base", "--whiteout", "/etc/old"]).ok();
-    let layout = it.path("l").display().to_string();
-    let seen = json(&skopeo.args(["inspect", &format!("oci:{layout}:base")]).ok().out());
-    assert_eq!(seen["Layers"].as_array().map(Vec::len), Some(4));
-    let stat =
-        json(&umoci.command().args(["stat", "--json", "--image", &format!("{layout}:base")]).ok().out());
-    assert_eq!(stat["history"].as_array().map(Vec::len), Some(4));
-    let bundle = it.path("bundle").display().to_string();
-    umoci.command().args(["unpack", "--image", &format!("{layout}:base"), &bundle]).ok();
-    run(&it, &["unpack", "oci:l:base", "ours"]).ok();
-    Command::new("diff").args(["-r", "ours", "bundle/rootfs"]).current_dir(it.root()).ok();
-    assert!(it.path("ours/etc/app/srv/x").exists() && !it.path("ours/etc/old").exists());
-    let Some(podman) = Podman::new(&it) else { return proof::skipped(PROOF, "podman is missing") };
-    podman.command().args(["pull", "-q", &format!("oci:{layout}:base")]).ok();
-    proof::ran(PROOF, 4);
 }

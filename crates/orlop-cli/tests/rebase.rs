@@ -2,8 +2,8 @@
 
 use std::fs;
 use testkit::noise::noise;
-use testkit::registry::{Registry, skopeo};
-use testkit::{Command, Scratch, is_root, orlop, peer, proof, scratch};
+use testkit::registry::Registry;
+use testkit::{Command, Scratch, orlop, proof, scratch};
 
 fn run(it: &Scratch, words: &[&str]) -> Command {
     orlop().args(words).current_dir(it.root()).env("ORLOP_ROOT", it.path("store"))
@@ -275,26 +275,4 @@ fn j7_an_image_cannot_name_a_place_of_this_machine_as_its_base() {
         let done = run(&it, &["rebase", "oci:l:evil", "--offline"]).run();
         assert!(![Some(0), None].contains(&done.code()), "{name}: {done}");
     }
-}
-
-#[test]
-fn other_tools_read_what_was_rebased() {
-    const PROOF: &str = "rebase: skopeo and umoci read the result";
-    let (Some(skopeo), Some(umoci)) = (skopeo(), peer("umoci")) else {
-        return proof::skipped(PROOF, "skopeo or umoci is missing");
-    };
-    if !is_root() {
-        return proof::not_offered(PROOF, "umoci unpacks as root");
-    }
-    let it = scratch();
-    images(&it, "oci:l");
-    run(&it, &["rebase", "oci:l:app", "--old-base", "oci:l:old", "--new-base", "oci:l:new"]).ok();
-    let layout = it.path("l").display().to_string();
-    let seen = json(&skopeo.args(["inspect", &format!("oci:{layout}:app")]).ok().out());
-    assert_eq!(seen["Layers"].as_array().map(Vec::len), Some(2));
-    let bundle = it.path("bundle").display().to_string();
-    umoci.command().args(["unpack", "--image", &format!("{layout}:app"), &bundle]).ok();
-    let names = ["newer", "own", "upper"].map(|name| it.path(&format!("bundle/rootfs/{name}")).exists());
-    assert_eq!(names, [true, true, false]);
-    proof::ran(PROOF, 2);
 }

@@ -40,8 +40,13 @@ pub struct Podman {
 impl Podman {
     /// `None` where it is not installed, or cannot work here.
     pub fn new(scratch: &Scratch) -> Option<Self> {
+        Self::in_folder(scratch.root(), "podman")
+    }
+
+    /// The same with the storage `name` of several in a folder.
+    pub fn in_folder(folder: &Path, name: &str) -> Option<Self> {
         let program = peer("podman")?.path;
-        Some(Self { program, root: scratch.path("podman"), run: scratch.path("podman-run") })
+        Some(Self { program, root: folder.join(name), run: folder.join(format!("{name}-run")) })
     }
 
     /// The program with its folders.
@@ -111,6 +116,24 @@ impl Containerd {
     /// The client.
     pub fn ctr(&self) -> Command {
         Command::new("ctr").arg("--address").arg(&self.socket)
+    }
+
+    /// The files of the only image of an archive, as a namespace of its own holds them unpacked; or what the client says.
+    pub fn unpacked(&self, namespace: &str, archive: &Path) -> Result<PathBuf, String> {
+        let ctr = |words: &[&str]| self.ctr().args(["--namespace", namespace]).args(words);
+        let done = ctr(&["image", "import", "--snapshotter", "native"]).arg(archive).run();
+        if !done.success() {
+            return Err(done.err());
+        }
+        let snapshots = ["snapshots", "--snapshotter", "native"];
+        let listed = ctr(&[&snapshots[..], &["ls"]].concat()).ok().out();
+        let lines: Vec<Vec<&str>> =
+            listed.lines().skip(1).map(|it| it.split_whitespace().collect()).collect();
+        let is_below = |key: &str| lines.iter().any(|line| line.len() > 2 && line[1] == key);
+        let top = lines.iter().map(|line| line[0]).find(|key| !is_below(key)).expect("layers were unpacked");
+        let view = ctr(&[&snapshots[..], &["view", "--mounts", "view", top]].concat()).ok().out();
+        let mounts: serde_json::Value = serde_json::from_str(&view).expect("JSON");
+        Ok(mounts[0]["Source"].as_str().expect("a folder").into())
     }
 
     /// Runs a command in a container of `image`.

@@ -4,6 +4,7 @@ mod complaints;
 mod convert;
 mod flatten;
 mod peers;
+mod registry;
 mod strip;
 mod together;
 mod world;
