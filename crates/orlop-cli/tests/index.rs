@@ -245,3 +245,43 @@ fn podman_makes_and_reads_the_same_entries() {
     assert_eq!(digest(&it, "dir:skopeo"), digest(&it, "oci:l:multi"));
     proof::ran(PROOF, 4);
 }
+
+/// E22: what is not spoken of in an index keeps its bytes (item 36), and its digests their algorithm; without a change nothing
+/// changes.
+#[test]
+fn item_36_what_is_not_spoken_of_in_an_index_keeps_its_bytes() {
+    let it = images();
+    run(&it, &["index", "create", "oci:l:amd64", "oci:l:arm64", "oci:l:multi"]).ok();
+    let plain = run(&it, &["inspect", "--raw", "oci:l:multi"]).ok().out();
+    let odd = plain
+        .trim_end()
+        .trim_end_matches('}')
+        .replace("\"mediaType\":\"application/vnd.oci.image.index.v1+json\",", "")
+        + r#","x-big":123456789012345678901234567890.10 , "x-text":"\u003cb\u003e","annotations":{"k":"v"}}"#;
+    let name = testkit::image::sha256(odd.as_bytes());
+    it.file(&format!("l/blobs/{}", name.replace(':', "/")), &odd);
+    let entry = serde_json::json!({
+        "mediaType": "application/vnd.oci.image.index.v1+json", "digest": name, "size": odd.len(),
+        "annotations": {"org.opencontainers.image.ref.name": "odd"},
+    });
+    let file = it.path("l/index.json");
+    let mut index: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&file).expect("an index")).expect("JSON");
+    index["manifests"].as_array_mut().expect("entries").push(entry);
+    std::fs::write(file, index.to_string()).expect("written");
+
+    run(&it, &["index", "annotate", "oci:l:odd", "k=v"]).ok();
+    assert_eq!(digest(&it, "oci:l:odd"), name, "nothing changes");
+    run(&it, &["index", "annotate", "oci:l:odd", "a=b"]).ok();
+    let after = run(&it, &["inspect", "--raw", "oci:l:odd"]).ok().out();
+    for kept in [r#""x-big":123456789012345678901234567890.10"#, r#""x-text":"\u003cb\u003e""#] {
+        assert!(after.contains(kept), "{kept}: {after}");
+    }
+    assert_eq!(raw(&it, "oci:l:odd")["annotations"], serde_json::json!({"k": "v", "a": "b"}));
+    run(&it, &["index", "rm", "oci:l:odd", "linux/arm64"]).ok();
+    assert_eq!(platforms(&raw(&it, "oci:l:odd")), ["linux/amd64"]);
+    run(&it, &["convert", "oci:l:multi", "--algorithm", "sha512", "--to", "oci:l:long"]).ok();
+    run(&it, &["index", "annotate", "oci:l:long", "a=b"]).ok();
+    assert!(digest(&it, "oci:l:long").starts_with("sha512:"));
+    run(&it, &["validate", "oci:l"]).ok();
+}

@@ -45,6 +45,7 @@ use orlop_spec::media_type::Role;
 use orlop_spec::port::{Catalog, Name, Rest, Result, Seen, Sink, Source};
 use orlop_spec::{Algorithm, AnyDigest, Context, Descriptor};
 use pass::Pass;
+pub(crate) use pass::algorithm_of;
 pub(crate) use shelf::Shelf;
 use std::collections::HashSet;
 use std::path::Path;

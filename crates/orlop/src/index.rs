@@ -1,8 +1,8 @@
 //! `index`: indexes made and changed; what they name stays as it is.
 //!
 //! ```text
-//! index at a place ──change──► Index, printed anew ──┐
-//! entries of images ────────────────────────────────┴─publish──► what is new, children first ──► the index ──► name
+//! index at a place ──change──► Index, printed around what stays ──┐
+//! entries of images ─────────────────────────────────────────────┴─publish──► what is new, children first ──► the index ──► name
 //! ```
 //!
 //! Invariants: an entry's digest, size, type and platform come from what it names; what is not spoken of stays, unknown
@@ -11,6 +11,7 @@
 
 use crate::copy::{self, Account, Copied};
 use crate::draft;
+use crate::edit::algorithm_of;
 use crate::error::Error;
 use crate::image::{no_platform, platform_of};
 use orlop_spec::config::Config;
@@ -260,8 +261,7 @@ pub struct Edited<'a> {
 
 /// Puts an index, and what it names and the target lacks, into a target. It is printed in the type that it had.
 pub fn publish(cx: &Context<'_>, edited: Edited<'_>, name: &Name, to: Box<dyn Sink + '_>) -> Result<Copied> {
-    let Edited { from, at, before, mut after, place, seen } = edited;
-    let media_type = after.media_type.get_or_insert_with(|| MediaType::new(OCI_INDEX)).clone();
+    let Edited { from, at, before, after, place, seen } = edited;
     let is_there = place == Place::Same && to.rest() == Rest::Stays;
     let (mut roots, expected) = match (place, to.rest()) {
         (Place::Same, Rest::Goes) => beside(at, name)?,
@@ -276,12 +276,25 @@ pub fn publish(cx: &Context<'_>, edited: Edited<'_>, name: &Name, to: Box<dyn Si
     nodes
         .retain(|node: &Node| seen.insert((node.descriptor().digest.clone(), matches!(node, Node::Blob(_)))));
     let account = copy::put_all(cx, from, &nodes, &*to, Transfer::default(), Account::default())?;
-    let document = Document::print(after, media_type, Algorithm::Sha256);
+    let document = printed(before, after);
     draft::put(cx, &*to, &document)?;
     let root = document.descriptor().clone();
     roots.push((name.clone(), root.clone()));
     to.finish_if(&roots, &expected)?;
     Ok(Copied { roots: vec![root], account })
+}
+
+/// A new index is one of OCI's; one that was changed is printed around what stays, and named as it was.
+fn printed(before: Option<&Document<Index>>, mut after: Index) -> Document<Index> {
+    let Some(before) = before else {
+        let media_type = after.media_type.get_or_insert_with(|| MediaType::new(OCI_INDEX)).clone();
+        return Document::print(after, media_type, Algorithm::Sha256);
+    };
+    let media_type = after.media_type.clone().unwrap_or_else(|| before.descriptor().media_type.clone());
+    if after != **before {
+        after.media_type.get_or_insert(media_type.clone());
+    }
+    before.revised(after, media_type, algorithm_of(before.descriptor()))
 }
 
 fn is_new(before: Option<&Document<Index>>, entry: &Descriptor) -> bool {

@@ -321,6 +321,7 @@ fn is_for(entry: &Platform, config: &Platform) -> bool {
     entry.os == config.os && entry.architecture == config.architecture
 }
 
-fn algorithm_of(descriptor: &Descriptor) -> Algorithm {
+/// By which algorithm a document is named, and so is what takes its place.
+pub(crate) fn algorithm_of(descriptor: &Descriptor) -> Algorithm {
     descriptor.digest.known().map_or(Algorithm::Sha256, orlop_spec::Digest::algorithm)
 }
