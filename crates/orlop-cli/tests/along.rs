@@ -50,6 +50,7 @@ fn listed(scratch: &Scratch, place: &str) -> Vec<Value> {
     value["images"].as_array().expect("a list").iter().map(|image| image["digest"].clone()).collect()
 }
 
+/// E21: skopeo 1674, 1994 and 2227: signatures stayed behind.
 #[test]
 fn signatures_go_along_where_they_are_asked_for() {
     let scratch = scratch();
@@ -92,6 +93,7 @@ fn a_signature_that_is_newer_than_its_image_is_synced() {
     assert_eq!(command(&scratch, &words).ok().out(), "", "the second time there is nothing to do");
 }
 
+/// E20: skopeo 556, 1295 and 2072: of many images in one archive or repository each had to be named.
 #[test]
 fn every_tag_of_a_place_is_copied_under_its_own_name() {
     let scratch = scratch();

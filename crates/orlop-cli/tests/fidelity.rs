@@ -50,6 +50,7 @@ impl Fixture {
     }
 }
 
+/// E7: umoci 261 and 677 and buildah 4625: owners, capabilities and attributes were lost, and nobody was told.
 #[test]
 fn as_root_nothing_is_lost_but_what_no_image_can_hold() {
     let name = "fidelity: torture tree through build and unpack, as root";

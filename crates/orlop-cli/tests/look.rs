@@ -184,6 +184,7 @@ fn what_is_removed_must_be_named() {
     assert_eq!(it.tags().len(), 1);
 }
 
+/// E23: oras-java 263: blobs that nothing names stayed in layouts for ever.
 #[test]
 fn gc_removes_what_no_name_reaches_and_spares_the_young() {
     let it = fixture(plain());
@@ -313,6 +314,7 @@ fn du_tells_what_upper_layers_hide() {
     assert!(it.ok(&[&["du", &it.reference()], &QUIET[..]].concat()).lines().count() == 4);
 }
 
+/// E12: image-spec 930: two images of one content, and nobody said in what they differ.
 #[test]
 fn diff_exits_8_and_names_what_differs() {
     let it = fixture(stacked());

@@ -108,7 +108,7 @@ fn heads_are_short(exchanges: &[Exchange], what: &str) {
 }
 
 /// An edit in place, the image that it changes, and which of its layers, by number, it must read.
-const EDITS: [(&str, &str, &[usize]); 12] = [
+const EDITS: [(&str, &str, &[usize]); 13] = [
     ("config AT:app --label a=b --history-comment why", "app", &[]),
     ("append AT:app up", "app", &[]),
     ("insert AT:app up /opt", "app", &[]),
@@ -121,8 +121,11 @@ const EDITS: [(&str, &str, &[usize]); 12] = [
     ("config AT:multi --label a=b", "multi", &[]),
     ("append AT:multi more", "multi", &[]),
     ("config AT:multi --platform linux/arm64 --label c=d", "multi", &[]),
+    // One of its images says so already, and stays.
+    ("config AT:multi --label c=d", "multi", &[]),
 ];
 
+/// E24: umoci 345: to change an image of a registry it had to be copied from there and back again.
 #[test]
 fn an_edit_in_place_sends_what_is_new_and_fetches_what_it_must_read() {
     const PROOF: &str = "edit: bytes at a registry, in place";

@@ -83,3 +83,21 @@ fn a_terminal_is_asked() {
     }
     proof::ran(PROOF, 3);
 }
+
+/// E19: skopeo 1432, 795, 489 and 1981, zot 1772: who removed one tag removed all that stood for the image.
+#[test]
+fn a_tag_that_is_taken_away_leaves_the_others_of_its_image() {
+    const PROOF: &str = "untag: the other tags of an image in a registry";
+    let Some(registry) = Registry::start(Wire::Clear, Guard::Open) else {
+        return proof::skipped(PROOF, "docker-registry is missing");
+    };
+    let it = layout();
+    let place = format!("docker://{}/app", registry.host());
+    for tag in ["one", "two", "three"] {
+        run(&it, &["copy", "oci:l:a", &format!("{place}:{tag}"), "--progress=none"]).ok();
+    }
+    run(&it, &["untag", &format!("{place}:two")]).ok();
+    assert_eq!(tags(&it, &place), "one three");
+    run(&it, &["validate", &format!("{place}:one")]).ok();
+    proof::ran(PROOF, 1);
+}

@@ -99,6 +99,7 @@ fn go_round(images: &Images<'_>) {
     }
 }
 
+/// E10: podman 18809, 20611 and 3761, buildah 3866: what was pulled could not be pushed again as it was.
 #[test]
 fn what_we_and_others_compressed_comes_out_as_it_came_in() {
     let name = "store: every digest stays, whoever compressed";

@@ -5,6 +5,7 @@ use serde_json::json;
 use testkit::image::{Image, Packing};
 use testkit::tarball::Member;
 
+/// E17: google/go-containerregistry 1501: layers kept the compression that they came with.
 #[test]
 fn a_converted_image_unpacks_to_the_same_tree() {
     let it = image(&three());
@@ -37,7 +38,7 @@ fn convert_compresses_as_copy_does() {
     }
 }
 
-/// Digests change where somebody asked for it, and nowhere else.
+/// E22: skopeo 1936, 1720 and 2683: digests changed though nobody had asked for it. They do where somebody did, and nowhere else.
 #[test]
 fn there_and_back_is_where_it_was() {
     let it = scratch_with_a_built_image();
@@ -79,6 +80,41 @@ fn every_name_is_of_the_algorithm_that_was_asked_for() {
     names.extend(config["rootfs"]["diff_ids"].as_array().expect("ids").iter().map(ToString::to_string));
     assert_eq!(names.len(), 8);
     assert!(names.iter().all(|name| name.trim_start_matches('"').starts_with("sha512:")), "{names:?}");
+}
+
+/// Blobs of one algorithm and diff ids of another: after it all are of the one.
+#[test]
+fn diff_ids_are_of_the_algorithm_too_where_blobs_are_already() {
+    let long = image(&three());
+    ok(&long, "convert oci:l:latest --algorithm sha512");
+    let ids = crate::world::config(&long, "latest")["rootfs"]["diff_ids"].clone();
+    let mixed = Image::of(&tars(&three()), Packing::Gzip).config(move |mut config| {
+        config["rootfs"]["diff_ids"] = ids;
+        config
+    });
+    let it = of(mixed);
+    let before = tree(&it, "latest");
+    ok(&it, "convert oci:l:latest --algorithm sha256");
+    let ids = crate::world::config(&it, "latest")["rootfs"]["diff_ids"].clone();
+    assert!(ids.as_array().expect("ids").iter().all(|id| id.to_string().contains("sha256:")), "{ids}");
+    assert!(tree(&it, "latest") == before);
+}
+
+/// What a layer says of its compressed bytes goes with these; the rest stays.
+#[test]
+fn what_is_said_of_compressed_bytes_goes_with_them() {
+    const OF_BYTES: &str = "io.github.containers.zstd-chunked.manifest-position";
+    let image = Image::of(&tars(&three()), Packing::Gzip).manifest(|mut manifest| {
+        manifest["layers"][1]["annotations"] = json!({OF_BYTES: "1:2:3:1", "kept": "yes"});
+        manifest
+    });
+    let it = of(image);
+    let after = |form: &str| {
+        ok(&it, &format!("convert oci:l:latest {form} --to oci:l:new"));
+        manifest(&it, "new")["layers"][1]["annotations"].clone()
+    };
+    assert_eq!(after("--compress gzip:1"), json!({"kept": "yes"}));
+    assert_eq!(after("--algorithm sha512"), json!({OF_BYTES: "1:2:3:1", "kept": "yes"}));
 }
 
 #[test]
@@ -124,6 +160,7 @@ fn only_layers_that_are_too_large_are_read_and_divided() {
     assert!(history.contains("part 2 of "), "{history}");
 }
 
+/// E9: buildkit 6358: a large layer is fetched and unpacked by one connection and one thread.
 #[test]
 fn parts_are_of_about_the_size_and_always_the_same() {
     let noise: Vec<u8> = (0..250_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();

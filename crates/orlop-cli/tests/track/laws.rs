@@ -109,7 +109,8 @@ fn a_masked_path_counts_as_unchanged() {
     it.fails(&["repack", "root", "oci:l:v3", "--mask-path", "/"], 64);
 }
 
-/// Only layers that hold what is needed are read: the other one may be gone.
+/// E8: umoci 172: what was changed in a folder could not be taken back. Only layers that hold what is needed are read: the other
+/// one may be gone.
 #[test]
 fn revert_reads_the_layers_that_hold_what_was_changed() {
     let it = World::new();
