@@ -87,6 +87,44 @@ fn item_37_each_new_layer_has_a_step_and_a_time() {
     assert_eq!(config["config"]["Cmd"][0], "/x");
 }
 
+/// Where nothing is said, a layer is made when the newest of its files was, and not when the image was, nor now.
+#[test]
+fn a_new_layer_is_of_the_time_of_its_newest_file() {
+    let it = base();
+    write(&it, "up/x", "x");
+    for (path, time) in [("up/x", "2021-02-03T00:00:00Z"), ("up", "2021-01-01T00:00:00Z")] {
+        Command::new("touch").args(["-d", time, path]).current_dir(it.root()).ok();
+    }
+    for words in [&["append", "oci:l:base", "up"][..], &["insert", "oci:l:base", "up", "/opt"]] {
+        run(&it, words).ok();
+        let config = json(&out(&it, &["inspect", "--config", "oci:l:base"]));
+        assert_eq!(
+            config["history"].as_array().and_then(|it| it.last()).expect("a step")["created"],
+            "2021-02-03T00:00:00Z"
+        );
+        assert_eq!(config["created"], "2021-02-03T00:00:00Z");
+    }
+}
+
+/// Where nothing is said, as the topmost layer that is compressed.
+#[test]
+fn a_new_layer_is_compressed_as_those_below() {
+    let it = base();
+    write(&it, "up/x", "x");
+    for (compress, end) in [("zstd", "tar+zstd"), ("gzip", "tar+gzip"), ("none", "tar+gzip")] {
+        run(&it, &["convert", "oci:l:base", "--compress", compress, "--to", "oci:l:form"]).ok();
+        run(&it, &["append", "oci:l:form", "up"]).ok();
+        run(&it, &["insert", "oci:l:form", "up", "/opt"]).ok();
+        let layers = manifest(&it, "oci:l:form")["layers"].clone();
+        for at in [1, 2] {
+            assert!(
+                layers[at]["mediaType"].as_str().is_some_and(|it| it.ends_with(end)),
+                "{compress}: {layers}"
+            );
+        }
+    }
+}
+
 /// A tar is a layer, whiteouts and links to what is below included.
 #[test]
 fn a_tar_with_whiteouts_and_links_to_the_base_is_a_layer() {
