@@ -13,7 +13,7 @@ use crate::error::{Error, is_unreadable};
 use crate::part::{self, Part};
 use crate::take::{self, GoOn, TO_THE_END, Writing, Written};
 use orlop_fs::copy::Cheap;
-use orlop_fs::{Dir, File, Persist, Temp};
+use orlop_fs::{Dir, File, FileKind, Persist, Temp};
 use orlop_layer::verified::Damaged;
 use orlop_spec::digest::Algorithm;
 use orlop_spec::port::{BlobWriter, Hints, LocalFile, Origin, Put, Result};
@@ -102,13 +102,30 @@ impl Blobs {
         self.root.path().join(self.beneath_root(blob))
     }
 
-    /// Opens a blob, where it is there. Links are followed, but not out of the root.
+    /// Opens a blob, where it is there. Links are followed, but not out of the root: only the folder of an algorithm may
+    /// be a link that leads out.
     pub(crate) fn open(&self, blob: &Descriptor) -> Result<Option<File>> {
-        match self.root.open_beneath(self.beneath_root(blob)) {
+        let opened = match self.root.open_beneath(self.beneath_root(blob)) {
+            Err(error @ orlop_fs::Error::Escapes { .. }) => match self.folder_beyond(blob)? {
+                Some(folder) => folder.open_beneath(self.name(blob)),
+                None => Err(error),
+            },
+            opened => opened,
+        };
+        match opened {
             Ok(file) => Ok(Some(file)),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Where the link leads that stands for the folder of an algorithm, if one does: so LXC shares blobs among layouts.
+    /// Read through, never written or swept through: what is read is proven, but the folder is not the layout's.
+    fn folder_beyond(&self, blob: &Descriptor) -> Result<Option<Dir>> {
+        let folders = self.folders(blob.digest.algorithm_name());
+        let [blobs, algorithm] = folders.as_slice() else { return Ok(None) };
+        let is_link = self.root.open_dir(blobs)?.stat(algorithm)?.kind == FileKind::Symlink;
+        Ok(is_link.then(|| Dir::open(self.root.path().join(blobs).join(algorithm))).transpose()?)
     }
 
     /// Takes a blob as `hints` say.

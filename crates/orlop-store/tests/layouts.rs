@@ -680,3 +680,27 @@ fn p4_a_folder_of_blobs_that_is_a_link_is_refused() {
     assert!(put.is_err());
     assert_eq!(fs::read_dir(scratch.path("elsewhere")).expect("a folder").count(), 0);
 }
+
+/// LXC's template makes such layouts, to share blobs among them.
+#[test]
+fn p4_a_folder_of_blobs_that_is_a_link_is_read_through_and_not_swept() {
+    let scratch = fresh();
+    let place = InFolder(scratch.path("l"));
+    let sample = Sample::new("x");
+    sample.publish(&place, &tag("1"));
+    let (folder, shared) = (place.0.join("blobs/sha256"), scratch.path("shared"));
+    fs::rename(&folder, &shared).expect("moved");
+    symlink(&shared, &folder).expect("made");
+    let layout = Layout::open(&place.0, &options()).expect("a layout");
+    sample.check(&layout);
+    let count = || fs::read_dir(&shared).expect("a folder").count();
+    let before = count();
+    layout.forget(&Selector::Only).expect("one image");
+    sweep(&layout).expect("a sound layout");
+    assert_eq!(count(), before, "the blobs are others' too");
+    let blob = describe(OCI_LAYER, Algorithm::Sha256, b"secret");
+    scratch.file("secret", "secret");
+    symlink(scratch.path("secret"), shared.join(blob.digest.encoded())).expect("made");
+    let opened = layout.origin(&blob).and_then(|origin| origin.open(0).map(drop));
+    assert!(opened.is_err(), "a blob that is a link out of there");
+}
