@@ -16,6 +16,7 @@ mod volume;
 mod working_dir;
 
 pub use account::Account;
+use account::Mapped;
 pub use error::RuntimeError;
 pub use filter::Filter;
 pub use limits::{Cpus, Resources};
@@ -25,6 +26,9 @@ pub use volume::{Access, Volume};
 use crate::config::{Config, Execution};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+
+/// The version of the runtime-spec that the configuration is of.
+pub const VERSION: &str = "1.0.2";
 
 /// What the conversion must know of the image's files.
 #[derive(Clone, Copy)]
@@ -42,6 +46,8 @@ pub struct Rootfs<'a> {
 pub struct Options {
     /// Who starts the container.
     pub privilege: Privilege,
+    /// What becomes of a user or group that the mappings do not hold.
+    pub unmapped: Unmapped,
     /// What runs instead of what the image says. Where neither names a command, the image is refused.
     pub command: Command,
     /// Highest number of open files that the caller may allow; no limit is written where it is not known.
@@ -62,6 +68,16 @@ pub struct Options {
     pub labels: Labels,
     /// Which system calls it may make; without one, all.
     pub filter: Option<Filter>,
+}
+
+/// What becomes of a user or group that the mappings do not hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Unmapped {
+    /// The image is refused: no runtime starts the container.
+    #[default]
+    Refused,
+    /// It is written, for whoever maps it before the container is started.
+    Written,
 }
 
 /// What becomes of an image's labels.
@@ -149,6 +165,8 @@ pub struct Runtime {
     pub config: Value,
     /// Further groups of the user that the mappings do not hold, so that they were left out.
     pub lost_groups: Vec<u32>,
+    /// User and group that were written though the mappings do not hold both.
+    pub unmapped: Option<(u32, u32)>,
     /// Labels that became annotations, and that programs which start containers obey.
     pub obeyed: Vec<Box<str>>,
 }
@@ -176,13 +194,13 @@ pub fn convert(image: &Config, rootfs: &Rootfs<'_>, options: &Options) -> Result
     let execution = image.config.as_ref().unwrap_or(&nothing);
     let user = options.process.user.as_deref().or(execution.user.as_deref());
     let account = Account::find(user.unwrap_or_default(), rootfs)?;
-    let (account, lost_groups) = account.mapped(&options.privilege)?;
+    let Mapped { account, lost_groups, unmapped } = account.mapped(&options.privilege, options.unmapped)?;
     let mut root = json!({ "path": "rootfs" });
     if options.root == Access::ReadOnly {
         root["readonly"] = true.into();
     }
     let mut config = json!({
-        "ociVersion": "1.0.2",
+        "ociVersion": VERSION,
         "process": process::of(execution, &account, rootfs, options)?,
         "root": root,
         "mounts": machine::mounts(execution, options)?,
@@ -196,7 +214,7 @@ pub fn convert(image: &Config, rootfs: &Rootfs<'_>, options: &Options) -> Result
         config["annotations"] = json!(annotations);
     }
     let obeyed = annotation::obeyed(image, options.labels);
-    Ok(Runtime { config: sorted(config), lost_groups, obeyed })
+    Ok(Runtime { config: sorted(config), lost_groups, unmapped, obeyed })
 }
 
 fn sorted(value: Value) -> Value {

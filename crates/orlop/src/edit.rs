@@ -24,7 +24,7 @@ mod shelf;
 mod strip;
 mod subjects;
 
-pub use append::{Append, Laying, fitting};
+pub use append::{Append, Laying, fitting, sized};
 pub use convert::Convert;
 pub use family::Family;
 pub use flatten::{Base, Extent, Flatten};

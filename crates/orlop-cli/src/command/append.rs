@@ -55,7 +55,7 @@ pub struct LayerForm {
 impl LayerForm {
     /// What the library is handed.
     pub fn laying(&self, reading: Reading, step: History) -> Laying {
-        Laying { reading, codec: self.compress, algorithm: self.algorithm, step }
+        Laying { reading, codec: self.compress, algorithm: self.algorithm, step, size_annotation: None }
     }
 }
 

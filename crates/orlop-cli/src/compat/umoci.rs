@@ -5,7 +5,8 @@
 //!
 //! What its users rely on stays: verbs, flags, exit codes (0; 1 for every failure; 3 for a verb that is none), what is
 //! written in configs and histories, and outputs that scripts read. Better than there: digests are proven, names change
-//! whole, a flag that means nothing here fails, and images of indexes and of Docker's media types are taken too.
+//! whole, a flag that means nothing here fails, attributes without a value are kept, and images of indexes and of Docker's media
+//! types are taken too. The words of errors are ours.
 
 mod compress;
 mod config;
@@ -42,15 +43,17 @@ use std::process::ExitCode;
 const FAILED: u8 = 1;
 /// The exit code of the original for a verb that it does not have.
 const NO_VERB: u8 = 3;
+/// What `--cpu-profile` would write is a list of functions of Go.
+const NO_PROFILE: &str = "umoci: --cpu-profile: the format is that of programs made by Go, and this is none; nothing was done\n  \
+                          hint: leave the flag out, and run the line behind `perf record -g --` for a profile\n";
 /// What a shell makes of a program that the user stops.
 const STOPPED: u8 = 130;
 
 /// The versions of what is spoken here. There is no line on Go, because nothing here is made by it.
-const VERSION: &str = concat!(
-    "umoci version 0.6.0 (orlop ",
-    env!("CARGO_PKG_VERSION"),
-    ")\nimage spec: 1.1.1\nruntime spec: 1.0.2\n"
-);
+fn version() -> String {
+    let (own, runtime) = (env!("CARGO_PKG_VERSION"), orlop::spec::runtime::VERSION);
+    format!("umoci version 0.6.0 (orlop {own})\nimage spec: 1.1.1\nruntime spec: {runtime}\n")
+}
 
 /// umoci modifies Open Container images
 #[derive(Parser)]
@@ -77,6 +80,9 @@ struct Saying {
     /// how much is said on stderr: debug, info, warn (the default), error or fatal
     #[arg(long, value_name = "LEVEL")]
     log: Option<Level>,
+    /// refused
+    #[arg(long, value_name = "FILE", hide = true)]
+    cpu_profile: Option<OsString>,
 }
 
 /// How much is said, in the order of the original's levels.
@@ -140,8 +146,12 @@ pub fn run(words: &[OsString]) -> ExitCode {
     let shell = Shell::new();
     match grammar::read(&definition, words) {
         Ok(Asked::Help(names)) => ended(shell.print(help::page(&definition, &names)), &definition, &names),
-        Ok(Asked::Version) => ended(shell.print(VERSION), &definition, &[]),
+        Ok(Asked::Version) => ended(shell.print(version()), &definition, &[]),
         Ok(Asked::Verb { line, names }) => match parse(&definition, &line) {
+            Ok(umoci) if umoci.saying.cpu_profile.is_some() => {
+                report::say(NO_PROFILE);
+                FAILED.into()
+            }
             Ok(umoci) => {
                 let done = shell.work(&umoci.saying.work(), |cx| umoci.verb.run(&shell, cx));
                 ended(done, &definition, &names)

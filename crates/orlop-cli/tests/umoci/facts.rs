@@ -1,8 +1,53 @@
 //! What two programs must agree on.
 
-use serde_json::{Value, json};
-use std::path::Path;
+use serde_json::{Map, Value, json};
+use std::path::{Path, PathBuf};
 use testkit::Command;
+
+/// What a runtime is told that an image decides, file by file: `record.py` has the same.
+pub(super) fn runtimes(folder: &Path) -> Value {
+    let files = std::fs::read_dir(folder).expect("a folder").map(|file| file.expect("listed").path());
+    let mut files: Vec<PathBuf> =
+        files.filter(|file| file.extension().is_some_and(|end| end == "json")).collect();
+    files.sort();
+    let one = |file: &PathBuf| {
+        (file.file_name().expect("a name").to_string_lossy().into_owned(), runtime(&read(file)))
+    };
+    files.iter().map(one).collect::<Map<_, _>>().into()
+}
+
+fn runtime(config: &Value) -> Value {
+    let process =
+        ["user", "args", "env", "cwd", "terminal"].map(|name| (name, config["process"][name].clone()));
+    let around = ["root", "hostname", "annotations"].map(|name| (name, config[name].clone()));
+    let each = |of: &Value, name: &str| -> Value { list(of).iter().map(|it| it[name].clone()).collect() };
+    let mappings =
+        ["uidMappings", "gidMappings"].map(|name| (name.to_owned(), config["linux"][name].clone()));
+    let lists = [
+        ("mounts", each(&config["mounts"], "destination")),
+        ("namespaces", each(&config["linux"]["namespaces"], "type")),
+        ("mappings", Map::from_iter(mappings).into()),
+    ];
+    let members = process.into_iter().chain(around).chain(lists);
+    members.map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>().into()
+}
+
+/// Lists whose order nothing depends on are sorted; without the namespace of cgroups and the host's `/etc/resolv.conf`, which
+/// no image decides. What failed may leave an empty file there, and nothing here.
+fn runtimes_told(case: &Value) -> Map<String, Value> {
+    let of = case["runtimes"].as_object().expect("an object");
+    let of = of.iter().filter(|(_, told)| told.as_object().is_some_and(|told| !told.is_empty()));
+    let sorted = |told: &Value| {
+        let mut told = told.clone();
+        for name in ["env", "mounts", "namespaces"] {
+            let list = told[name].as_array_mut().expect("a list");
+            list.retain(|it| it != "cgroup" && it != "/etc/resolv.conf");
+            list.sort_by_key(ToString::to_string);
+        }
+        told
+    };
+    of.map(|(name, told)| (name.clone(), sorted(told))).collect()
+}
 
 const UNCOMPRESSED: &str = "ci.umo.uncompressed_blob_size";
 
@@ -49,7 +94,7 @@ fn image(layout: &Path, entry: &Value) -> Value {
     })
 }
 
-fn blob(layout: &Path, descriptor: &Value) -> std::path::PathBuf {
+fn blob(layout: &Path, descriptor: &Value) -> PathBuf {
     layout.join("blobs").join(descriptor["digest"].as_str().expect("a digest").replace(':', "/"))
 }
 
@@ -65,7 +110,7 @@ pub(super) fn facts(case: &Value, release: Release) -> Value {
     let answers: Vec<Value> = list(&case["answers"]).iter().map(|answer| told(answer, release)).collect();
     let mut images: Vec<Value> = list(&case["images"]).iter().map(|image| written(image, release)).collect();
     images.sort_by_key(|image| image["tag"].as_str().map(str::to_owned));
-    json!({ "answers": answers, "images": images })
+    json!({ "answers": answers, "images": images, "runtimes": runtimes_told(case) })
 }
 
 fn list(value: &Value) -> &[Value] {
@@ -96,19 +141,13 @@ fn text(out: &str, release: Release) -> Value {
         return lines.into();
     };
     let page = if release == Release::Older { &out[table..] } else { out };
-    let mut lines: Vec<&str> = Vec::new();
-    for line in page.lines() {
-        if line.trim_start().starts_with(UNCOMPRESSED) {
-            // With its heading.
-            lines.pop();
-        } else {
-            lines.push(line);
-        }
-    }
-    lines.into_iter().map(|line| row(line, release)).collect()
+    page.lines().map(|line| row(line, release)).collect()
 }
 
 fn row(line: &str, release: Release) -> String {
+    if line.trim_start().starts_with(UNCOMPRESSED) {
+        return UNCOMPRESSED.into();
+    }
     let is_told = |word: &&str| !word.starts_with("sha256:") && !is_size(word);
     let words = line.split(' ').filter(|word| !word.is_empty()).filter(is_told);
     let words = words.filter(|word| release == Release::Newest || !is_of_the_run(word));
@@ -141,13 +180,14 @@ fn written(image: &Value, release: Release) -> Value {
     })
 }
 
-/// What a layer holds. The root is spelled `/` or `./`, a marker stands before its folder or within; what there is below a
+/// What a layer holds. The root is spelled `/`, `.` or `./`, a marker stands before its folder or within; what there is below a
 /// file is hidden by the original, and does not exist.
 fn held(layer: &Value) -> Vec<String> {
     let lines = list(layer).iter().map(|line| line.as_str().expect("text"));
     let lines = lines.filter(|line| !line.ends_with(" alone/.wh..wh..opq"));
-    let mut lines: Vec<String> =
-        lines.map(|line| line.strip_suffix(" /").map_or(line.into(), |line| format!("{line} ./"))).collect();
+    let root =
+        |line: &'_ str| line.strip_suffix(" /").or(line.strip_suffix(" .")).map(|line| format!("{line} ./"));
+    let mut lines: Vec<String> = lines.map(|line| root(line).unwrap_or_else(|| line.into())).collect();
     lines.sort_unstable();
     lines
 }
@@ -160,16 +200,18 @@ fn masked(value: &Value, release: Release) -> Value {
                 // Our compressor is another one, and documents of ours do not end with a line feed.
                 "digest" | "diff_id" | "diff_ids" | "size" => false,
                 "created" => !(release == Release::Older && value.as_str().is_some_and(is_of_the_run)),
-                // How large a layer is without its compression, for those who limit that; it is told by nobody else.
-                "annotations" => {
+                // How large a layer is without its compression: of which layers it is told counts, and since when.
+                "annotations" if release == Release::Older => {
                     value.as_object().is_some_and(|of| !of.keys().all(|key| key == UNCOMPRESSED))
                 }
                 _ => true,
             };
             let kept = members.iter().filter(|(name, value)| is_kept(name, value));
-            kept.map(|(name, value)| (name.clone(), masked(value, release)))
-                .collect::<serde_json::Map<_, _>>()
-                .into()
+            let value = |name: &str, value: &Value| match name {
+                UNCOMPRESSED => Value::Null,
+                _ => masked(value, release),
+            };
+            kept.map(|(name, of)| (name.clone(), value(name, of))).collect::<Map<_, _>>().into()
         }
         Value::Array(values) => values.iter().map(|value| masked(value, release)).collect(),
         other => other.clone(),

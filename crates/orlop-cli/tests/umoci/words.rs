@@ -3,6 +3,18 @@
 use super::{Case, Command, orlop_path};
 
 #[test]
+fn a_profile_of_the_processor_is_refused_before_anything_is_done() {
+    let case = Case::ours();
+    let done = case.run(&["--cpu-profile", "profile", "init", "--layout", "made"]);
+    assert_eq!(done.code(), Some(1));
+    assert!(
+        done.err().contains("nothing was done") && done.err().contains("hint: leave the flag out"),
+        "{done}"
+    );
+    assert!(!case.folder.path("made").exists() && !case.folder.path("profile").exists());
+}
+
+#[test]
 fn versions_are_told_of_what_is_spoken_and_none_of_go() {
     let told = Case::ours().run(&["--version"]).out();
     assert!(told.starts_with("umoci version 0.6.0 (orlop "), "{told}");

@@ -17,7 +17,7 @@ mod survey;
 pub(crate) mod view;
 pub(crate) mod walk;
 
-pub use survey::{Contents, Survey, Surveyed};
+pub use survey::{Contents, Known, Survey, Surveyed};
 
 use crate::error::Error;
 use crate::fakeroot::Fakeroot;

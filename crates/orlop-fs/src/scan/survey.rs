@@ -37,6 +37,9 @@ pub enum Contents {
     Unread,
 }
 
+/// Digests of contents that are known already, by their paths.
+pub type Known<'a> = &'a dyn Fn(&TreePath) -> Option<Digest>;
+
 /// Bytes that are read at once.
 const BUFFER: usize = 1 << 17;
 
@@ -44,6 +47,7 @@ const BUFFER: usize = 1 << 17;
 pub struct Survey<'a> {
     walk: Walk,
     contents: Contents,
+    known: Option<Known<'a>>,
     buffer: Vec<u8>,
     cancel: &'a Cancel,
 }
@@ -54,9 +58,16 @@ impl<'a> Survey<'a> {
         Ok(Self {
             walk: Walk::new(folder, options)?,
             contents,
+            known: None,
             buffer: vec![0; BUFFER],
             cancel: options.cancel,
         })
+    }
+
+    /// Files whose digests are known are not read.
+    #[must_use]
+    pub fn knowing(self, known: Known<'a>) -> Self {
+        Self { known: Some(known), ..self }
     }
 
     /// The next name; `None` after the last.
@@ -72,13 +83,15 @@ impl<'a> Survey<'a> {
     }
 
     fn look(&mut self, found: &Found) -> Result<Surveyed> {
+        let known =
+            self.known.filter(|_| found.stat.kind == FileKind::File).and_then(|known| known(&found.path));
         let (xattrs, sha256) = match (found.stat.kind, self.contents) {
-            (FileKind::File, Contents::Hashed) => {
+            (FileKind::File, Contents::Hashed) if known.is_none() => {
                 let (handle, xattrs) = self.walk.open_file(found)?;
                 let file = File::from_handle(handle, self.walk.shown(&found.path));
                 (xattrs, Some(self.hash(file)?))
             }
-            _ => (self.walk.xattrs(found)?, None),
+            _ => (self.walk.xattrs(found)?, known),
         };
         let target = match found.stat.kind {
             FileKind::Symlink => Some(self.walk.read_link(found)?),

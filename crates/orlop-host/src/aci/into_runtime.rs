@@ -373,7 +373,8 @@ mod tests {
         let isolators =
             isolators.iter().map(|(name, value)| Isolator { name: (*name).into(), value: value.clone() });
         let app = App { isolators: isolators.collect(), ..App::default() };
-        let mut runtime = Runtime { config: room(), lost_groups: Vec::new(), obeyed: Vec::new() };
+        let mut runtime =
+            Runtime { config: room(), lost_groups: Vec::new(), unmapped: None, obeyed: Vec::new() };
         let unmet = confine(&app, &mut runtime, privilege);
         (runtime.config, unmet.iter().map(ToString::to_string).collect())
     }
@@ -462,7 +463,7 @@ mod tests {
         let (config, unmet) = confined(&rootless, &[("resource/memory", json!({ "limit": "1G" }))]);
         assert_eq!((config, unmet.len()), (room(), 1));
         let config = json!({ "process": {}, "linux": { "namespaces": [{ "type": "ipc" }] } });
-        let mut runtime = Runtime { config, lost_groups: Vec::new(), obeyed: Vec::new() };
+        let mut runtime = Runtime { config, lost_groups: Vec::new(), unmapped: None, obeyed: Vec::new() };
         let value = json!({ "net.ipv4.ip_forward": "1" });
         let app =
             App { isolators: vec![Isolator { name: "os/unix/sysctl".into(), value }], ..App::default() };

@@ -17,7 +17,7 @@ mod vis;
 mod write;
 
 pub use compare::{Delta, Difference, compare};
-pub use facts::{Facts, Keyword, Keywords, Stamp};
+pub use facts::{Facts, Keyword, Keywords, Stamp, Times};
 
 use super::error::MtreeError;
 use orlop_fs::scan::Survey;
@@ -33,10 +33,10 @@ pub struct Mtree {
 
 impl Mtree {
     /// The manifest of a folder, with everything that the survey looks at.
-    pub fn of(survey: &mut Survey<'_>) -> orlop_fs::Result<Self> {
+    pub fn of(survey: &mut Survey<'_>, times: Times) -> orlop_fs::Result<Self> {
         let mut entries = Vec::new();
         while let Some(found) = survey.next()? {
-            let facts = Facts::of(&found);
+            let facts = Facts::of(&found, times);
             entries.push((found.path, facts));
         }
         Ok(Self { entries })
@@ -65,10 +65,8 @@ impl Mtree {
 
     /// The keywords that it uses.
     pub fn keywords(&self) -> Keywords {
-        Keyword::ALL
-            .into_iter()
-            .filter(|keyword| self.entries.iter().any(|(_, facts)| facts.knows(*keyword)))
-            .collect()
+        let uses = |keyword: &Keyword| self.entries.iter().any(|(_, facts)| facts.uses(*keyword));
+        Keyword::ALL.into_iter().chain([Keyword::ExactTime]).filter(uses).collect()
     }
 }
 

@@ -1,6 +1,6 @@
 //! The user of an image, looked up in the image's own `passwd` and `group` (passwd(5), group(5)).
 
-use super::{IdMapping, Privilege, Rootfs, RuntimeError};
+use super::{IdMapping, Privilege, Rootfs, RuntimeError, Unmapped};
 use crate::user::{HIGHEST_ID, NameOrId, User};
 use serde_json::{Value, json};
 
@@ -13,8 +13,17 @@ pub struct Account {
     pub group: u32,
     /// Further groups, ascending. Only where the image names a user and no group.
     pub groups: Vec<u32>,
-    /// The folder that the image's `passwd` gives the user, else the root.
-    pub home: Box<str>,
+    /// The folder that the image's `passwd` gives the user.
+    pub home: Option<Box<str>>,
+}
+
+/// An account beside the mappings of a namespace.
+pub(super) struct Mapped {
+    pub(super) account: Account,
+    /// Further groups that the mappings do not hold.
+    pub(super) lost_groups: Vec<u32>,
+    /// User and group, where the mappings do not hold both.
+    pub(super) unmapped: Option<(u32, u32)>,
 }
 
 impl Account {
@@ -47,17 +56,21 @@ impl Account {
         }
     }
 
-    /// The same account, without the further groups that the mappings do not hold; those come second. A user
-    /// or group that is not mapped cannot run.
-    pub(super) fn mapped(self, privilege: &Privilege) -> Result<(Self, Vec<u32>), RuntimeError> {
-        let Some((users, groups)) = privilege.mappings() else { return Ok((self, Vec::new())) };
-        if !holds(users, self.user) || !holds(groups, self.group) {
+    /// The same account, without the further groups that the mappings do not hold. A user or group that is not mapped cannot
+    /// run.
+    pub(super) fn mapped(self, privilege: &Privilege, unmapped: Unmapped) -> Result<Mapped, RuntimeError> {
+        let Some((users, groups)) = privilege.mappings() else {
+            return Ok(Mapped { account: self, lost_groups: Vec::new(), unmapped: None });
+        };
+        let is_mapped = holds(users, self.user) && holds(groups, self.group);
+        if !is_mapped && unmapped == Unmapped::Refused {
             return Err(RuntimeError::NotMapped { user: self.user, group: self.group });
         }
+        let unmapped = (!is_mapped).then_some((self.user, self.group));
         // With one group mapped there are no subordinate ids, and then the kernel denies setgroups(2).
         let may_set = groups.iter().map(|mapping| u64::from(mapping.size)).sum::<u64>() > 1;
-        let (kept, lost) = self.groups.into_iter().partition(|group| may_set && holds(groups, *group));
-        Ok((Self { groups: kept, ..self }, lost))
+        let (kept, lost_groups) = self.groups.into_iter().partition(|group| may_set && holds(groups, *group));
+        Ok(Mapped { account: Self { groups: kept, ..self }, lost_groups, unmapped })
     }
 
     pub(super) fn to_value(&self) -> Value {
@@ -69,12 +82,12 @@ impl Account {
     }
 }
 
-/// An absolute folder; where the file gives none, the root.
-fn home(user: &NameOrId, rootfs: &Rootfs<'_>) -> Box<str> {
+/// An absolute folder.
+fn home(user: &NameOrId, rootfs: &Rootfs<'_>) -> Option<Box<str>> {
     let entry = entries(rootfs.passwd)
         .find_map(|fields| Line::read(&fields).filter(|entry| entry.is(user)).map(|it| it.home));
     let home = entry.and_then(|home| std::str::from_utf8(home).ok());
-    home.filter(|home| home.starts_with('/') && !home.contains('\0')).unwrap_or("/").into()
+    home.filter(|home| home.starts_with('/') && !home.contains('\0')).map(Into::into)
 }
 
 pub(super) fn holds(mappings: &[IdMapping], id: u32) -> bool {

@@ -43,6 +43,8 @@ pub enum Home {
     Unset,
     /// It is what the image's `/etc/passwd` says, else the root.
     OfAccount,
+    /// It is what the image's `/etc/passwd` says; where that says nothing, it is not set.
+    Known,
 }
 
 pub(super) fn of(
@@ -104,8 +106,13 @@ fn environment(
     if said.terminal == Terminal::Yes {
         environment.unless_said("TERM", "xterm");
     }
-    if said.home == Home::OfAccount {
-        environment.unless_said("HOME", &account.home);
+    let home = match said.home {
+        Home::Unset => None,
+        Home::OfAccount => account.home.as_deref().or(Some("/")),
+        Home::Known => account.home.as_deref(),
+    };
+    if let Some(home) = home {
+        environment.unless_said("HOME", home);
     }
     Ok(environment.entries.iter().map(|(name, value)| format!("{name}={value}")).collect())
 }

@@ -250,6 +250,10 @@ fn a_rootless_configuration_holds_only_what_its_mappings_hold() {
     assert!(!text.contains("cgroup") && !text.contains("gid=5"), "{text}");
     let app = converted_as(r#"{"Cmd":["x"],"User":"app"}"#, &rootless(&many, &many));
     assert_eq!(app, Err(RuntimeError::NotMapped { user: 1000, group: 100 }));
+    let kept = Options { unmapped: Unmapped::Written, ..rootless(&many, &many) };
+    let kept = converted_as(r#"{"Cmd":["x"],"User":"app"}"#, &kept).expect("written");
+    assert_eq!(kept.unmapped, Some((1000, 100)));
+    assert_eq!(kept.config["process"]["user"]["uid"], 1000);
     let seven = converted_as(
         r#"{"Cmd":["x"],"User":"root"}"#,
         &rootless(&many, &[mapping(0, 1000, 1), mapping(40, 9, 5)]),

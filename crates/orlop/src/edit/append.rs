@@ -18,7 +18,7 @@ use orlop_spec::config::History;
 use orlop_spec::media_type::{Compression, Role};
 use orlop_spec::port::{Result, Sink};
 use orlop_spec::time::Timestamp;
-use orlop_spec::{Algorithm, Context};
+use orlop_spec::{Algorithm, Context, Descriptor};
 use std::sync::{Mutex, PoisonError};
 
 /// Puts layers on top. Of several images, all get the same.
@@ -39,6 +39,8 @@ pub struct Laying {
     pub algorithm: Algorithm,
     /// The step of each. Where it says no time, it is the newest one in the layers, else that of the image.
     pub step: History,
+    /// The annotation in which a compressed layer tells its size without compression; none where nothing is said.
+    pub size_annotation: Option<&'static str>,
 }
 
 /// Layers that are in the target.
@@ -55,7 +57,7 @@ impl<'a> Append<'a> {
     }
 
     fn write(&self, cx: &Context<'_>, revision: &Revision<'_>, to: &dyn Sink) -> Result<Written> {
-        let Laying { reading, codec, algorithm, step } = &self.how;
+        let Laying { reading, codec, algorithm, step, size_annotation } = &self.how;
         let codec = codec.unwrap_or_else(|| fitting(revision));
         let form = Form { codec, algorithm: *algorithm };
         let platform = revision.image().platform();
@@ -66,7 +68,11 @@ impl<'a> Append<'a> {
             size = size.saturating_add(layer.size);
             build::within(cx, size)?;
             newest = newest.max(layer.newest);
-            let Encoded { blob, diff_id, .. } = layer;
+            let Encoded { blob, diff_id, size: plain, .. } = layer;
+            let blob = match size_annotation {
+                Some(name) => sized(blob, plain, name),
+                None => blob,
+            };
             layers.push(Piece::Made { blob, diff_id, codec: Some(codec), home: None });
         }
         let newest = newest.and_then(|time| Timestamp::new(time.seconds, 0).ok());
@@ -89,6 +95,14 @@ impl Step for Append<'_> {
         revision.config_mut().created = created;
         Ok(())
     }
+}
+
+/// The descriptor of a layer, which tells in an annotation how large it is without compression, where that is another size.
+pub fn sized(mut blob: Descriptor, size: u64, annotation: &str) -> Descriptor {
+    if size != blob.size {
+        blob.annotations.insert(annotation.into(), size.to_string().into());
+    }
+    blob
 }
 
 /// How the topmost layer that is compressed is; gzip where none is.

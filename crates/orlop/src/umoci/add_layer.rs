@@ -3,14 +3,14 @@
 //! Invariant: the diff id is the digest of the file; what is no tar, or one with names that no tree has, is refused before
 //! anything is written.
 
-use super::repack::{Told, as_before, sized};
-use crate::edit::{Piece, Revision, Step};
+use super::repack::Told;
+use super::{SIZE, append};
+use crate::edit::{Piece, Revision, Step, fitting, sized};
 use crate::form::Form;
 use orlop_fs::File;
 use orlop_layer::codec::Codec;
 use orlop_layer::encode::{Compressed, recompress};
 use orlop_layer::{Entries as _, tar};
-use orlop_spec::config::History;
 use orlop_spec::port::{Result, Sink};
 use orlop_spec::{Algorithm, Context, Event};
 use std::io::{BufReader, Read as _, Seek as _, Write as _};
@@ -23,7 +23,7 @@ pub struct AddLayer {
     pub tar: PathBuf,
     /// How the layer is compressed; as the topmost one that is compressed where nothing is said.
     pub codec: Option<Codec>,
-    /// What the history tells of it; nothing for an image whose history does not.
+    /// What the history tells of it, where it tells anything.
     pub history: Option<Told>,
 }
 
@@ -33,7 +33,7 @@ impl Step for AddLayer {
         let size = prove(cx, &file)?;
         let begin = file.rewind();
         begin.map_err(|error| orlop_fs::Error::io("read", file.shown().as_bytes(), error))?;
-        let codec = self.codec.unwrap_or_else(|| as_before(revision));
+        let codec = self.codec.unwrap_or_else(|| fitting(revision));
         let item = self.tar.display().to_string();
         cx.observer.event(Event::Started { phase: "append", item: item.clone(), total: Some(size) });
         let progress = |bytes| cx.observer.event(Event::Advanced { item: item.clone(), bytes });
@@ -46,8 +46,8 @@ impl Step for AddLayer {
         out.commit(&layer.blob)?;
         cx.observer.event(Event::Finished { item });
         let Compressed { blob, diff_id, size } = layer;
-        let step = self.history.as_ref().map_or_else(History::default, |told| told.step(revision.config()));
-        revision.append(Piece::made(sized(blob, size, codec), diff_id), step);
+        let step = self.history.as_ref().map(|told| told.step(revision.config()));
+        append(cx, revision, Piece::made(sized(blob, size, SIZE), diff_id), step);
         Ok(())
     }
 }

@@ -4,9 +4,9 @@
 //! only after the image with its changes was published.
 
 use super::unpack::describe_again;
-use super::validate;
+use super::{SIZE, append, validate};
 use crate::copy::{Copied, Platforms};
-use crate::edit::{self, Piece, Revision, Step, Subject, Taken};
+use crate::edit::{self, Piece, Revision, Step, Subject, Taken, fitting, sized};
 use crate::form::Form;
 use crate::image::Image;
 use crate::index::Place;
@@ -25,14 +25,10 @@ use orlop_layer::tree::Tree;
 use orlop_layer::{Chunk, Entries, Entry, Error as LayerError, Time, TreePath};
 use orlop_spec::config::{Config, History};
 use orlop_spec::document::DocumentError;
-use orlop_spec::media_type::{Compression, Role};
 use orlop_spec::port::{Catalog, Name, Result, Sink};
 use orlop_spec::time::Timestamp;
 use orlop_spec::{Algorithm, AnyDigest, Context, Descriptor};
 use std::path::Path;
-
-/// The annotation in which umoci keeps the size of a layer before compression.
-const SIZE: &str = "ci.umo.uncompressed_blob_size";
 
 /// How changes become a layer.
 #[derive(Clone, Debug, Default)]
@@ -43,7 +39,7 @@ pub struct Repack {
     pub masks: Vec<TreePath>,
     /// Whether the volumes of the image are such paths too.
     pub volumes: Volumes,
-    /// What the history tells of it; nothing for an image whose history does not.
+    /// What the history tells of it, where it tells anything.
     pub history: Option<Told>,
     /// The newest time that a file of the layer may have.
     pub latest: Option<Timestamp>,
@@ -148,10 +144,10 @@ impl Step for Layer<'_> {
             }
             return Ok(());
         }
-        let codec = self.how.codec.unwrap_or_else(|| as_before(revision));
+        let codec = self.how.codec.unwrap_or_else(|| fitting(revision));
         let Encoded { blob, diff_id, size, .. } = self.write(cx, &tree, codec, to)?;
-        let layer = Piece::made(sized(blob, size, codec), diff_id);
-        revision.append(layer, step.unwrap_or_default());
+        let layer = Piece::made(sized(blob, size, SIZE), diff_id);
+        append(cx, revision, layer, step);
         Ok(())
     }
 }
@@ -209,14 +205,6 @@ pub fn mask(path: &[u8]) -> Result<TreePath> {
     TreePath::parse(path).map_err(|error| orlop_host::Error::from(UmociError::Mask(error)).into())
 }
 
-/// The descriptor of a layer, which tells its size before it was compressed.
-pub(super) fn sized(mut blob: Descriptor, size: u64, codec: Codec) -> Descriptor {
-    if codec != Codec::None {
-        blob.annotations.insert(SIZE.into(), size.to_string().into());
-    }
-    blob
-}
-
 impl Told {
     pub(super) fn step(&self, config: &Config) -> History {
         let mut step = self.step.clone();
@@ -225,16 +213,6 @@ impl Told {
         }
         step
     }
-}
-
-/// As the topmost layer is compressed that is compressed at all.
-pub(super) fn as_before(revision: &Revision<'_>) -> Codec {
-    let mut compressions = revision.layers().iter().rev().map(|layer| match layer.blob().media_type.role() {
-        Role::Layer(form) => form.compression,
-        _ => Compression::None,
-    });
-    let last = compressions.find(|compression| *compression != Compression::None);
-    if last == Some(Compression::Zstd) { Codec::ZSTD } else { Codec::GZIP }
 }
 
 fn algorithm(digest: &AnyDigest) -> Algorithm {

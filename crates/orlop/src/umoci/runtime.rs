@@ -1,5 +1,6 @@
 //! The `config.json` of umoci's bundles: made as for every bundle, but that a command and a terminal are never missing, as
-//! its users know it, and that root may map owners too.
+//! its users know it, that root may map owners too, and that a user whom the mappings do not hold is written: what starts
+//! the container, LXC for one, may map others.
 
 use crate::image::Image;
 use crate::run::{ACCOUNTS, warn_of_lost_groups};
@@ -10,6 +11,7 @@ use orlop_spec::config::Config;
 use orlop_spec::port::Result;
 use orlop_spec::runtime::{
     self, Command, Home, IdMapping, Options, Privilege, Process, Rootfs, Runtime, RuntimeError, Terminal,
+    Unmapped,
 };
 use orlop_spec::{Context, Event};
 use serde_json::{Value, json};
@@ -17,12 +19,15 @@ use std::path::Path;
 
 /// What runs where the image names nothing.
 const SHELL: &str = "sh";
+/// What the machine in the container is called.
+const HOST: &str = "umoci-default";
 
-/// The bytes of `config.json`. Without a root filesystem, a user that only it could tell is root.
+/// The bytes of `config.json`, in which the root is called so. Without a root filesystem, a user that only it could tell is root.
 pub fn config(
     cx: &Context<'_>,
     image: &Image<'_>,
     root: Option<&Dir>,
+    name: &str,
     map: &MapOptions,
     open_files: Option<u64>,
 ) -> Result<Vec<u8>> {
@@ -41,6 +46,13 @@ pub fn config(
     };
     let mut runtime = converted?;
     warn_of_lost_groups(cx, &runtime);
+    if let Some((user, group)) = runtime.unmapped {
+        let text = format!(
+            "the image runs as {user}:{group}, which the bundle's mappings do not hold: let whatever starts the container map it"
+        );
+        cx.observer.event(Event::Warned(text));
+    }
+    runtime.config["root"]["path"] = name.into();
     if map.rootless == Rootless::No && !(map.users.is_empty() && map.groups.is_empty()) {
         put_maps(&mut runtime, map);
     }
@@ -57,13 +69,9 @@ pub fn write(path: &Path, config: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// A bundle can be made of what cannot run as it is: the user may edit the file.
+/// A name can be told by a root filesystem alone.
 fn is_root_instead(error: &RuntimeError, root: Option<&Dir>) -> bool {
-    match error {
-        RuntimeError::NotMapped { .. } => true,
-        RuntimeError::UnknownUser(_) | RuntimeError::UnknownGroup(_) => root.is_none(),
-        _ => false,
-    }
+    root.is_none() && matches!(error, RuntimeError::UnknownUser(_) | RuntimeError::UnknownGroup(_))
 }
 
 fn options(image: &Config, map: &MapOptions, open_files: Option<u64>) -> Options {
@@ -79,9 +87,11 @@ fn options(image: &Config, map: &MapOptions, open_files: Option<u64>) -> Options
     let cmd = is_silent.then(|| vec![SHELL.into()]);
     Options {
         privilege,
+        unmapped: Unmapped::Written,
+        hostname: Some(HOST.into()),
         command: Command { entrypoint: None, cmd },
         open_files,
-        process: Process { terminal: Terminal::Yes, home: Home::OfAccount, ..Process::default() },
+        process: Process { terminal: Terminal::Yes, home: Home::Known, ..Process::default() },
         ..Options::default()
     }
 }

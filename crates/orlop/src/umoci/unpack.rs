@@ -5,6 +5,7 @@
 
 use super::runtime::config;
 use super::survey;
+use crate::hashed::Hashed;
 use crate::image::Image;
 use crate::layers::DirLinks;
 use crate::unpack::{CONFIG, ROOTFS, decode};
@@ -14,7 +15,7 @@ use orlop_fs::staging::{Apply, Durable, Existing, SetId, Staging};
 use orlop_fs::{Dir, Persist, Temp, privilege};
 use orlop_host::umoci::UmociError;
 use orlop_host::umoci::meta::{META, MapOptions, Meta, Rootless};
-use orlop_host::umoci::mtree;
+use orlop_host::umoci::mtree::{self, Times};
 use orlop_spec::document::DocumentError;
 use orlop_spec::graph;
 use orlop_spec::index::Index;
@@ -25,6 +26,7 @@ use orlop_spec::{AnyDigest, Context, Descriptor, Document};
 use std::collections::HashSet;
 use std::io::Write as _;
 use std::path::Path;
+use std::sync::Mutex;
 
 /// The mode of a bundle: programs in it may run as somebody else.
 const CLOSED: u16 = 0o700;
@@ -57,13 +59,16 @@ pub fn unpack(
     let apply = Apply { set_id: SetId::Kept, ..apply(cx, how, ids.as_ref()) };
     let place = if beside.is_some() { target.join(ROOTFS) } else { target.to_path_buf() };
     let mut staging = Staging::create(place, Existing::Refuse, apply)?;
-    decode(cx, image, &mut staging, how.links, None)?;
+    let digests = Mutex::default();
+    let (tree, _) = decode(cx, image, &mut staging, how.links, Some(&digests))?;
+    let hashed = Hashed::known(tree, digests.into_inner().expect("no holder panics"));
     let tree = staging.root().expect("the tree was put together");
-    let config = config(cx, image, Some(tree), &how.map, how.open_files)?;
+    let config = config(cx, image, Some(tree), ROOTFS, &how.map, how.open_files)?;
     let Some(bundle) = beside else {
         staging.wrap(ROOTFS, &[(CONFIG, &config)])?;
         let outer = staging.wrapping().expect("it was just wrapped");
-        describe(cx, outer, staging.root().expect("the tree was put together"), &name, &meta)?;
+        let tree = staging.root().expect("the tree was put together");
+        describe(cx, outer, (tree, &hashed), &name, &meta)?;
         outer.set_mode(CLOSED)?;
         staging.publish(Durable::No)?;
         return Ok(());
@@ -71,7 +76,7 @@ pub fn unpack(
     let tree = staging.publish(Durable::No)?;
     bundle.set_mode(CLOSED)?;
     write(&bundle, CONFIG, &config)?;
-    describe(cx, &bundle, &tree, &name, &meta)
+    describe(cx, &bundle, (&tree, &hashed), &name, &meta)
 }
 
 /// Unpacks the root filesystem of an image alone.
@@ -91,9 +96,15 @@ fn apply<'a>(cx: &Context<'a>, how: &Unbundle, ids: Option<&'a Mappings>) -> App
     Apply { owner, ids, observer: cx.observer, cancel: cx.cancel, ..Apply::default() }
 }
 
-/// What `umoci repack` looks for, beside a tree that has its final form.
-fn describe(cx: &Context<'_>, bundle: &Dir, tree: &Dir, name: &str, meta: &Meta) -> Result<()> {
-    write(bundle, name, &text(cx, tree, meta.map.rootless)?)?;
+/// What `umoci repack` looks for, beside a tree that has its final form, and what that was made of.
+fn describe(
+    cx: &Context<'_>,
+    bundle: &Dir,
+    (tree, hashed): (&Dir, &Hashed),
+    name: &str,
+    meta: &Meta,
+) -> Result<()> {
+    write(bundle, name, &text(cx, tree, meta.map.rootless, Some(hashed))?)?;
     write(bundle, META, &meta.to_bytes())
 }
 
@@ -110,7 +121,7 @@ pub(super) fn describe_again(
     let name = mtree::file_name(manifest.known().map_err(DocumentError::from)?);
     let walk = walk(cx, image.source(), root, manifest)?;
     let meta = Meta::new(walk, map.clone()).map_err(orlop_host::Error::from)?;
-    replace(bundle, &name, &text(cx, tree, map.rootless)?)?;
+    replace(bundle, &name, &text(cx, tree, map.rootless, None)?)?;
     replace(bundle, META, &meta.to_bytes())?;
     if name != before {
         bundle.remove_file(before)?;
@@ -126,9 +137,9 @@ fn replace(folder: &Dir, name: &str, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-fn text(cx: &Context<'_>, tree: &Dir, rootless: Rootless) -> Result<Vec<u8>> {
+fn text(cx: &Context<'_>, tree: &Dir, rootless: Rootless, made_of: Option<&Hashed>) -> Result<Vec<u8>> {
     let mut text = Vec::new();
-    survey(cx, tree, rootless)?.write(&mut text).expect("a vector takes everything");
+    survey(cx, tree, rootless, Times::Whole, made_of)?.write(&mut text).expect("a vector takes everything");
     Ok(text)
 }
 

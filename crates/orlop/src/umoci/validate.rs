@@ -4,7 +4,7 @@ use super::survey;
 use orlop_fs::{Dir, File};
 use orlop_host::umoci::UmociError;
 use orlop_host::umoci::meta::Rootless;
-use orlop_host::umoci::mtree::{Delta, Keyword, Keywords, Mtree, compare};
+use orlop_host::umoci::mtree::{Delta, Keyword, Keywords, Mtree, Times, compare};
 use orlop_spec::Context;
 use orlop_spec::port::Result;
 use std::io::BufReader;
@@ -31,7 +31,8 @@ pub fn validate(
     let mut keywords = wanted.only.clone().unwrap_or_else(|| expected.keywords());
     keywords.extend(&wanted.more);
     keywords.insert(Keyword::Type);
-    let found = survey(cx, &Dir::open(folder)?, rootless)?;
+    let times = if keywords.contains(&Keyword::ExactTime) { Times::Exact } else { Times::Whole };
+    let found = survey(cx, &Dir::open(folder)?, rootless, times, None)?;
     Ok(compare(&expected, &found, &keywords))
 }
 

@@ -108,6 +108,7 @@ impl Options {
         }
         Ok(runtime::Options {
             privilege,
+            unmapped: runtime::Unmapped::Refused,
             command: Command { entrypoint: list(&self.entrypoint), cmd: list(&words) },
             open_files: privilege::open_files_limit(),
             hostname: self.hostname.clone(),

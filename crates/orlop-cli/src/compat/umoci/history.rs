@@ -57,10 +57,12 @@ pub fn given(value: Option<Box<str>>) -> Option<Box<str>> {
     value.filter(|value| !value.is_empty())
 }
 
-/// A time in the words of the user, its zone with it, where any reader of the specification understands them.
+/// A time in the words of the user, its zone with it, where any reader of the specification understands them; UTC is `Z`.
 pub fn time(text: &str) -> Result<Box<str>, TimeError> {
     let time: Timestamp = text.parse()?;
     let is_plain = text.bytes().all(|byte| byte.is_ascii_digit() || b"-:.+TZ".contains(&byte));
+    let utc = ["+00:00", "-00:00"].iter().find_map(|zone| text.strip_suffix(zone));
+    let text = utc.map_or_else(|| text.to_owned(), |local| format!("{local}Z"));
     Ok(if is_plain && !text.contains(":60") { text.into() } else { time.to_string().into() })
 }
 
@@ -73,6 +75,7 @@ mod tests {
         for (text, kept) in [
             ("1997-03-25T13:40:00+01:00", "1997-03-25T13:40:00+01:00"),
             ("2025-09-05T13:05:10.12345Z", "2025-09-05T13:05:10.12345Z"),
+            ("2026-01-02T03:04:05+00:00", "2026-01-02T03:04:05Z"),
             ("1997-03-25 13:40:00+01:00", "1997-03-25T12:40:00Z"),
             ("1997-03-25t13:40:00z", "1997-03-25T13:40:00Z"),
             ("2016-12-31T23:59:60Z", "2016-12-31T23:59:59Z"),

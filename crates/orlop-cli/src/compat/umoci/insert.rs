@@ -17,7 +17,7 @@ use orlop::fs::stat;
 use orlop::layer::path::escape;
 use orlop::layer::{Time, TreePath};
 use orlop::spec::port::{Result, Sink};
-use orlop::spec::{Context, Event, Fault};
+use orlop::spec::{Context, Fault};
 use orlop::trees::{Reading, TreeSource};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
@@ -70,6 +70,7 @@ pub fn run(arguments: &Arguments, cx: &Context<'_>) -> Result<(), Fault> {
         reading,
         codec: arguments.compress.codec(),
         step: step.unwrap_or_default(),
+        size_annotation: Some(orlop::umoci::SIZE),
         ..Laying::default()
     };
     let steps: [Box<dyn Step + '_>; 2] =
@@ -107,12 +108,9 @@ struct AsBefore {
 impl Step for AsBefore {
     fn apply<'r>(&'r self, cx: &Context<'_>, revision: &mut Revision<'r>, _: &dyn Sink) -> Result<()> {
         let before = revision.image().config();
-        let config = revision.config_mut();
-        config.created.clone_from(&before.created);
+        revision.config_mut().created.clone_from(&before.created);
         if !self.is_told {
-            config.history.clone_from(&before.history);
-            let text = "the history has no step for the new layer, which misleads those who count";
-            cx.observer.event(Event::Warned(text.into()));
+            orlop::umoci::untold(cx, revision, before.history.clone());
         }
         Ok(())
     }

@@ -1,12 +1,12 @@
 //! `umoci repack --image DIR[:TAG] BUNDLE`
 
+use super::compress::CompressFlag;
 use super::history::HistoryFlags;
 use super::image::{self, Image, ImageFlag};
 use crate::environment;
 use crate::flags::Places;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use orlop::layer::TreePath;
-use orlop::layer::codec::Codec;
 use orlop::spec::port::Name;
 use orlop::spec::{Context, Fault};
 use orlop::umoci::repack::{Bundle, Repack, Signed, Told, Volumes, mask};
@@ -38,34 +38,6 @@ pub struct Arguments {
     /// the folder of the bundle
     #[arg(value_name = "BUNDLE")]
     bundle: PathBuf,
-}
-
-/// How a new layer is compressed.
-#[derive(Args)]
-pub struct CompressFlag {
-    /// how the layer is compressed: auto (the default: as the topmost layer that is), gzip, zstd or none
-    #[arg(long, value_name = "HOW", default_value = "auto", hide_default_value = true)]
-    compress: Compress,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Compress {
-    Auto,
-    Gzip,
-    Zstd,
-    None,
-}
-
-impl CompressFlag {
-    /// Nothing where the image decides.
-    pub fn codec(&self) -> Option<Codec> {
-        match self.compress {
-            Compress::Auto => None,
-            Compress::Gzip => Some(Codec::GZIP),
-            Compress::Zstd => Some(Codec::ZSTD),
-            Compress::None => Some(Codec::None),
-        }
-    }
 }
 
 /// The step that the history tells, where it tells one.

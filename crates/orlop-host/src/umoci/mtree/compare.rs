@@ -62,7 +62,12 @@ impl Difference {
 fn differing(one: &Facts, other: &Facts, keywords: &Keywords) -> Vec<(String, String, String)> {
     let mut differing = Vec::new();
     for keyword in Keyword::ALL {
-        if keyword != Keyword::Type && !keywords.contains(&keyword) {
+        let is_wanted = match keyword {
+            Keyword::Type => true,
+            Keyword::Time => keywords.contains(&keyword) || keywords.contains(&Keyword::ExactTime),
+            _ => keywords.contains(&keyword),
+        };
+        if !is_wanted {
             continue;
         }
         match keyword {

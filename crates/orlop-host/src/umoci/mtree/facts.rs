@@ -41,6 +41,16 @@ pub enum Stamp {
     Exact(Time),
 }
 
+/// How exactly times are looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Times {
+    /// To the second, as a layer keeps them.
+    #[default]
+    Whole,
+    /// To the nanosecond.
+    Exact,
+}
+
 /// A keyword that is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Keyword {
@@ -58,8 +68,10 @@ pub enum Keyword {
     Link,
     /// `nlink`
     Nlink,
-    /// `tar_time`, and `time` with it
+    /// `tar_time`: whole seconds are compared
     Time,
+    /// `time`: nanoseconds are compared where both sides know them
+    ExactTime,
     /// `sha256digest`
     Sha256,
     /// `xattr.NAME`, all of them
@@ -95,6 +107,7 @@ impl Keyword {
             Self::Link => "link",
             Self::Nlink => "nlink",
             Self::Time => "tar_time",
+            Self::ExactTime => "time",
             Self::Sha256 => "sha256digest",
             Self::Xattr => "xattr",
         }
@@ -109,7 +122,7 @@ impl Keyword {
     /// What a word means, another spelling included.
     fn of(word: &str) -> Option<Self> {
         match word {
-            "time" => Some(Self::Time),
+            "time" => Some(Self::ExactTime),
             "sha256" => Some(Self::Sha256),
             "xattrs" => Some(Self::Xattr),
             _ => Self::ALL.into_iter().find(|keyword| keyword.name() == word),
@@ -118,7 +131,7 @@ impl Keyword {
 }
 
 impl Facts {
-    pub(super) fn of(found: &Surveyed) -> Self {
+    pub(super) fn of(found: &Surveyed, times: Times) -> Self {
         let stat = &found.stat;
         let sha256 = found.sha256.map(|digest| digest.bytes().try_into().expect("a sha256 has 32 bytes"));
         Self {
@@ -129,7 +142,10 @@ impl Facts {
             mode: Some(stat.mode),
             target: found.target.clone(),
             links: Some(stat.links),
-            time: Some(Stamp::Seconds(stat.mtime.seconds)),
+            time: Some(match times {
+                Times::Whole => Stamp::Seconds(stat.mtime.seconds),
+                Times::Exact => Stamp::Exact(stat.mtime),
+            }),
             sha256,
             xattrs: if has_xattrs(stat.kind) { found.xattrs.clone() } else { Xattrs::new() },
         }
@@ -145,6 +161,15 @@ impl Facts {
         if keyword == Keyword::Xattr { !self.xattrs.is_empty() } else { self.value(keyword).is_some() }
     }
 
+    /// Whether a line has the keyword itself.
+    pub(super) fn uses(&self, keyword: Keyword) -> bool {
+        match keyword {
+            Keyword::Time => matches!(self.time, Some(Stamp::Seconds(_))),
+            Keyword::ExactTime => matches!(self.time, Some(Stamp::Exact(_))),
+            _ => self.knows(keyword),
+        }
+    }
+
     /// The value of a keyword as it is written; attributes have one each.
     pub(super) fn value(&self, keyword: Keyword) -> Option<String> {
         match keyword {
@@ -155,7 +180,7 @@ impl Facts {
             Keyword::Mode => self.mode.map(|mode| if mode == 0 { "0".into() } else { format!("0{mode:o}") }),
             Keyword::Link => self.target.as_deref().map(spelled),
             Keyword::Nlink => self.links.map(|links| links.to_string()),
-            Keyword::Time => self.time.map(Stamp::text),
+            Keyword::Time | Keyword::ExactTime => self.time.map(Stamp::text),
             Keyword::Sha256 => self.sha256.as_ref().map(hex),
             Keyword::Xattr => None,
         }

@@ -179,7 +179,7 @@ fn the_manifest_of_a_folder_is_that_of_what_is_there() {
     let folder = Dir::open(&root).expect("a folder");
     let survey = || {
         let mut survey = Survey::open(&folder, Contents::Hashed, &ScanOptions::default()).expect("a survey");
-        Mtree::of(&mut survey).expect("read")
+        Mtree::of(&mut survey, Times::Whole).expect("read")
     };
     let before = survey();
     assert_eq!(read(written(&before).as_bytes()).expect("ours"), before);

@@ -1,9 +1,10 @@
 //! `umoci raw add-layer --image DIR[:TAG] FILE`
 
+use crate::compat::umoci::compress::CompressFlag;
 use crate::compat::umoci::edit::NewTag;
 use crate::compat::umoci::history::HistoryFlags;
 use crate::compat::umoci::image::ImageFlag;
-use crate::compat::umoci::repack::{CompressFlag, told};
+use crate::compat::umoci::repack::told;
 use clap::Args;
 use orlop::spec::{Context, Fault};
 use orlop::umoci::add_layer::AddLayer;

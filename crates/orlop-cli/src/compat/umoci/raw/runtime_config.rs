@@ -7,6 +7,7 @@ use clap::Args;
 use orlop::fs::{Dir, privilege};
 use orlop::spec::{Context, Fault};
 use orlop::umoci::runtime;
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 /// writes the config.json that a bundle of an image would have
@@ -30,9 +31,12 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments, cx: &Context<'_>) -> Result<(), Fault> {
     let root = arguments.rootfs.as_ref().map(Dir::open).transpose()?;
+    // The last name of the folder, wherever that is.
+    let name = arguments.rootfs.as_ref().and_then(|folder| folder.file_name()).unwrap_or(OsStr::new("."));
+    let name = name.to_string_lossy();
     let map = arguments.mapping.options();
     with_image(&arguments.image.image, cx, &|image, _| {
-        let config = runtime::config(cx, image, root.as_ref(), &map, privilege::open_files_limit())?;
+        let config = runtime::config(cx, image, root.as_ref(), &name, &map, privilege::open_files_limit())?;
         runtime::write(&arguments.file, &config)
     })
 }
