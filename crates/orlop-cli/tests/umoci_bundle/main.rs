@@ -3,11 +3,13 @@
 //! The installed umoci is the judge. What another release says, `record.sh` writes down.
 
 mod repack;
+mod scripts;
 mod world;
 
 use std::fs;
+use testkit::command::orlop_path;
 use testkit::dump::{Aspect, differences, dump};
-use testkit::{is_root, peer, proof};
+use testkit::{Command, is_root, peer, proof};
 use world::{Tool, World};
 
 /// Whether the proof can run; says why not.
@@ -64,6 +66,32 @@ fn lines(text: &str) -> Vec<String> {
     sorted.collect()
 }
 
+/// The digests of the manifest are those of the layers on their way: what is written is not read.
+#[test]
+fn unpack_reads_no_file_that_it_wrote() {
+    let name = "umoci: one pass";
+    if !ready(name) {
+        return;
+    }
+    if peer("strace").is_none() {
+        return proof::skipped(name, "strace is missing");
+    }
+    let world = World::new();
+    world.shell(".", "mkdir layer; seq 100000 >layer/large-file; ln layer/large-file layer/name; tar -C layer -cf layer.tar large-file name");
+    world.run(Tool::Theirs, &["raw", "add-layer", "--image", "image:base", "layer.tar"]);
+    let trace = world.path("trace");
+    let calls = ["-f", "-y", "-e", "trace=write,pwrite64,read,pread64,preadv,mmap,copy_file_range", "-o"];
+    let traced = Command::new("strace").args(calls).arg(&trace).arg(orlop_path()).args(["compat", "umoci"]);
+    traced.args(["unpack", "--image", "image:base", "bundle"]).current_dir(world.path("")).ok();
+    let trace = fs::read_to_string(&trace).expect("a text");
+    let (written, others): (Vec<&str>, Vec<&str>) =
+        trace.lines().filter(|line| line.contains("/large-file>")).partition(|line| line.contains("write"));
+    assert!(!written.is_empty(), "the trace shows the file");
+    assert_eq!(others, [""; 0]);
+    world.validate("bundle", 0);
+    proof::ran(name, 1);
+}
+
 #[test]
 fn a_bundle_is_closed_to_others_and_made_beside_what_is_there() {
     if !ready("umoci: where bundles go") {
@@ -103,6 +131,34 @@ fn a_change_of_the_tree_is_told_against_either_manifest() {
     proof::ran("umoci: validation", 2);
 }
 
+/// `time` is exact; whole seconds are compared where either side knows no more.
+#[test]
+fn times_are_compared_as_exactly_as_both_sides_know_them() {
+    let folder = testkit::scratch();
+    fs::create_dir(folder.path("root")).expect("new");
+    fs::write(folder.path("root/f"), "").expect("new");
+    let touch = |time: &str| {
+        Command::new("touch").args(["-d", time]).args([folder.path("root/f"), folder.path("root")]).ok()
+    };
+    let cases = [
+        ("time=1000000000.100000000", "@1000000000.1", [0, 0, 0]),
+        ("time=1000000000.100000000", "@1000000000", [1, 1, 0]),
+        ("time=1000000000.100000000", "@1000000001.1", [1, 1, 1]),
+        ("tar_time=1000000000.000000000", "@1000000000.9", [0, 0, 0]),
+        ("tar_time=1000000000.000000000", "@1000000001", [1, 1, 1]),
+    ];
+    for (said, is, codes) in cases {
+        fs::write(folder.path("manifest"), format!(". type=dir {said}\n    f type=file {said}\n..\n"))
+            .expect("written");
+        drop(touch(is));
+        for (flags, code) in [&[][..], &["-k", "time"], &["-k", "tar_time"]].into_iter().zip(codes) {
+            let line = ["compat", "umoci", "raw", "mtree-validate", "-f", "manifest", "-p", "root"];
+            let done = testkit::orlop().args(line).args(flags).current_dir(folder.root()).run();
+            assert_eq!(done.code(), Some(code), "{said} {is} {flags:?}: {done}");
+        }
+    }
+}
+
 #[test]
 fn raw_verbs_make_parts_of_a_bundle() {
     if !ready("umoci: raw verbs") {
@@ -114,7 +170,10 @@ fn raw_verbs_make_parts_of_a_bundle() {
     let (root, bundle) = (dump(&world.path("root")), dump(&world.path("bundle/rootfs")));
     assert_eq!(differences(&root, &bundle, &[Aspect::Holes]), []);
     for verb in ["runtime-config", "config"] {
-        world.run(Tool::Ours, &["raw", verb, "--image", "image:base", "--rootfs", "root", "config.json"]);
+        world.run(
+            Tool::Ours,
+            &["raw", verb, "--image", "image:base", "--rootfs", "bundle/rootfs", "config.json"],
+        );
         assert_eq!(world.read("config.json"), world.read("bundle/config.json"));
     }
     proof::ran("umoci: raw verbs", 3);

@@ -117,9 +117,14 @@ impl World {
 
     /// What an image holds, as a third tool of ours has it.
     pub(crate) fn tree(&self, tag: &str) -> Dump {
+        self.tree_of("image", tag)
+    }
+
+    /// What an image of a layout holds.
+    pub(crate) fn tree_of(&self, layout: &str, tag: &str) -> Dump {
         let target = self.path("looked-at");
         orlop()
-            .args(["unpack", "--replace", &format!("oci:image:{tag}")])
+            .args(["unpack", "--replace", &format!("oci:{layout}:{tag}")])
             .arg(&target)
             .current_dir(self.0.root())
             .ok();
@@ -127,13 +132,18 @@ impl World {
     }
 
     pub(crate) fn manifest(&self, tag: &str) -> Value {
-        self.inspect("--raw", tag)
+        self.inspect("image", tag)
     }
 
     pub(crate) fn config(&self, tag: &str) -> Value {
-        let manifest = self.manifest(tag);
+        self.config_of("image", tag)
+    }
+
+    /// The config of an image of a layout.
+    pub(crate) fn config_of(&self, layout: &str, tag: &str) -> Value {
+        let manifest = self.inspect(layout, tag);
         let digest = manifest["config"]["digest"].as_str().and_then(|digest| digest.strip_prefix("sha256:"));
-        let blob = self.path("image/blobs/sha256").join(digest.expect("a sha256"));
+        let blob = self.path(layout).join("blobs/sha256").join(digest.expect("a sha256"));
         serde_json::from_slice(&fs::read(blob).expect("a blob")).expect("JSON")
     }
 
@@ -145,9 +155,9 @@ impl World {
         self.manifest(tag)["layers"].as_array().map_or(0, Vec::len)
     }
 
-    fn inspect(&self, how: &str, tag: &str) -> Value {
-        let image = format!("oci:image:{tag}");
-        let done = orlop().args(["inspect", how, &image]).current_dir(self.0.root()).ok();
+    fn inspect(&self, layout: &str, tag: &str) -> Value {
+        let image = format!("oci:{layout}:{tag}");
+        let done = orlop().args(["inspect", "--raw", &image]).current_dir(self.0.root()).ok();
         serde_json::from_str(&done.out()).expect("JSON")
     }
 }
