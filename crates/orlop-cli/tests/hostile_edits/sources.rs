@@ -27,8 +27,8 @@ fn what_is_no_source_is_refused() {
         (&["append", "oci:l:app", "/dev/zero"], 9, "the tar /dev/zero cannot be used"),
         (&["append", "oci:l:app", "up", "junk"], 5, "the tar junk cannot be used"),
         (&["insert", "oci:l:app", "sock", "/run/sock"], 64, "name a file or a folder"),
-        (&["insert", "oci:l:app", "up", "/../../etc"], 5, ".."),
-        (&["insert", "oci:l:app", "up", "/a/.wh.b"], 5, ".wh."),
+        (&["insert", "oci:l:app", "up", "/../../etc"], 64, ".."),
+        (&["insert", "oci:l:app", "up", "/a/.wh.b"], 64, ".wh."),
         (&["insert", "oci:l:app", "--whiteout", "/.wh..wh.x"], 5, ".wh."),
         (&["copy", "--append", "sock", "oci:l:app", "oci:l:new"], 1, "cannot open sock"),
     ];
