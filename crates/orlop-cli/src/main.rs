@@ -13,6 +13,7 @@ mod deferred;
 mod environment;
 mod error;
 mod flags;
+mod foreseen;
 mod hint;
 mod interrupt;
 mod manual;

@@ -2,7 +2,7 @@
 //! ids and image ids do too; digests of blobs, manifests and indexes change, which is said.
 
 use crate::copy::{Copied, Copy};
-use crate::edit::{self, Convert, Family};
+use crate::edit::{self, Convert, Family, Foreseen, Step};
 use crate::form::Form;
 use orlop_layer::codec::{self, Codec};
 use orlop_layer::encode::recompress;
@@ -26,9 +26,7 @@ pub fn copy_compressed(
     how: &Copy,
     codec: Codec,
 ) -> Result<Copied> {
-    let mut convert = Convert::default();
-    (convert.codec, convert.family) = (Some(codec), Some(Family::Oci));
-    let copied = edit::along(cx, from, roots, to, how, &[Box::new(convert)])?;
+    let copied = edit::along(cx, from, roots, to, how, &steps(codec))?;
     for ((_, old), new) in roots.iter().zip(&copied.roots) {
         if new.digest != old.digest {
             let text = format!("the digest changes from {} to {}", old.digest, new.digest);
@@ -36,6 +34,24 @@ pub fn copy_compressed(
         }
     }
     Ok(copied)
+}
+
+/// What [`copy_compressed`] would do. Nothing is written.
+pub fn foresee_compressed(
+    cx: &Context<'_>,
+    from: &dyn Source,
+    roots: &[(Name, Descriptor)],
+    to: &dyn Sink,
+    how: &Copy,
+    codec: Codec,
+) -> Result<Foreseen> {
+    edit::foresee_along(cx, from, roots, to, how, &steps(codec))
+}
+
+fn steps(codec: Codec) -> [Box<dyn Step>; 1] {
+    let mut convert = Convert::default();
+    (convert.codec, convert.family) = (Some(codec), Some(Family::Oci));
+    [Box::new(convert)]
 }
 
 /// Writes a layer that is compressed anew, and proves that it is the one that the config names. Gives its blob, and its

@@ -106,6 +106,12 @@ impl Account {
         }
     }
 
+    /// Adds what a target would do with a blob.
+    pub(crate) fn foresee(&mut self, to: &dyn Sink, blob: &Descriptor) -> Result<()> {
+        self.add(blob, to.foresee(blob)?);
+        Ok(())
+    }
+
     fn add(&mut self, blob: &Descriptor, put: Put) {
         let tally = match put {
             Put::Copied => &mut self.copied,

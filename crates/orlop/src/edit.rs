@@ -14,6 +14,7 @@ mod append;
 mod convert;
 mod family;
 mod flatten;
+mod foresee;
 mod insert;
 mod layer;
 mod pass;
@@ -28,6 +29,7 @@ pub use append::{Append, Laying, fitting, sized};
 pub use convert::Convert;
 pub use family::Family;
 pub use flatten::{Base, Extent, Flatten};
+pub use foresee::{Changed, Foreseen, Layer, Outlook};
 pub use insert::{Below, IdMap, IdRange, Planted, Removed};
 pub use rebase::{BaseImage, Exchange, Rebase};
 pub use revision::{Piece, Revision};
@@ -37,7 +39,8 @@ pub use strip::{Strip, Which};
 use crate::copy::{Copied, Copy, Platforms, Subset, chosen, plan_one};
 use crate::error::Error;
 use crate::image::no_platform;
-use crate::index::{Place, beside};
+use crate::index::{Beside, Place, beside};
+use crate::nowhere::Nowhere;
 use orlop_spec::graph::{self, Node};
 use orlop_spec::index::Index;
 use orlop_spec::manifest::Manifest;
@@ -55,6 +58,12 @@ use subjects::Subjects;
 pub trait Step: Sync {
     /// Changes one image; what it writes goes to `to`.
     fn apply<'r>(&'r self, cx: &Context<'_>, revision: &mut Revision<'r>, to: &dyn Sink) -> Result<()>;
+
+    /// Does to the image what [`Self::apply`] does, as far as that is known without reading or writing a layer, and tells
+    /// `outlook` of layers. A step that has none of its own is applied to a place that keeps nothing.
+    fn foresee<'r>(&'r self, cx: &Context<'_>, revision: &mut Revision<'r>, _: &mut Outlook) -> Result<()> {
+        self.apply(cx, revision, &Nowhere)
+    }
 
     /// Whether what was attested of an image still holds after the step.
     fn keeps_meaning(&self) -> bool {
@@ -116,26 +125,13 @@ pub fn edit(
     name: &Name,
     to: Box<dyn Sink + '_>,
 ) -> Result<Copied> {
-    let (root, nodes) = match subject.taken {
-        Taken::All => (subject.root.clone(), graph::walk(cx, subject.from, &subject.root, &graph::all)?),
-        Taken::Part(subset) => {
-            let how = Copy { platforms: subject.platforms.clone(), subset, ..Copy::default() };
-            plan_one(cx, subject.from, &subject.root, &how)?
-        }
-    };
-    if !nodes.iter().any(|node| image(node).is_some()) {
-        let Descriptor { digest, media_type, .. } = subject.root.clone();
-        return Err(Error::NotAnImage { digest, media_type }.into());
-    }
+    let (root, nodes) = walked(cx, subject)?;
     let is_there = subject.place == Place::Same && to.rest() == Rest::Stays;
     let shelf = shelf(steps)?;
     let pass = Pass::new(cx, subject.from, &*to, (steps, shelf.as_ref()));
     let mut pass = if is_there { pass.in_place() } else { pass };
     let root = pass.root(&root, nodes, &subject.platforms)?;
-    let (mut roots, expected) = match (subject.place, to.rest()) {
-        (Place::Same, Rest::Goes) => beside(subject.from, name)?,
-        _ => (Vec::new(), Vec::from_iter(subject.seen.clone())),
-    };
+    let (mut roots, expected) = others(subject, name, &*to)?;
     for (_, other) in &roots {
         pass.keep_all(graph::walk(cx, subject.from, other, &graph::all)?);
     }
@@ -143,6 +139,53 @@ pub fn edit(
     roots.push((name.clone(), root.clone()));
     to.finish_if(&roots, &expected)?;
     Ok(Copied { roots: vec![root], account })
+}
+
+/// What [`edit`] would do, as far as that can be told without a layer being read. Nothing is written.
+///
+/// # Errors
+/// As [`edit`].
+pub fn foresee(
+    cx: &Context<'_>,
+    subject: &Subject<'_>,
+    steps: &[Box<dyn Step + '_>],
+    name: &Name,
+    to: &dyn Sink,
+) -> Result<Foreseen> {
+    let (root, nodes) = walked(cx, subject)?;
+    let is_there = subject.place == Place::Same && to.rest() == Rest::Stays;
+    let pass = Pass::new(cx, subject.from, to, (steps, None)).ahead();
+    let mut pass = if is_there { pass.in_place() } else { pass };
+    pass.root(&root, nodes, &subject.platforms)?;
+    let (others, _) = others(subject, name, to)?;
+    for (_, other) in &others {
+        pass.keep_all(graph::walk(cx, subject.from, other, &graph::all)?);
+    }
+    pass.foreseen()
+}
+
+/// What is published beside the result, because the place is written anew, and what was seen there.
+fn others(subject: &Subject<'_>, name: &Name, to: &dyn Sink) -> Result<Beside> {
+    match (subject.place, to.rest()) {
+        (Place::Same, Rest::Goes) => beside(subject.from, name),
+        _ => Ok((Vec::new(), Vec::from_iter(subject.seen.clone()))),
+    }
+}
+
+/// The root of what is edited, and what it reaches.
+fn walked(cx: &Context<'_>, subject: &Subject<'_>) -> Result<(Descriptor, Vec<Node>)> {
+    let (root, nodes) = match subject.taken {
+        Taken::All => (subject.root.clone(), graph::walk(cx, subject.from, &subject.root, &graph::all)?),
+        Taken::Part(subset) => {
+            let how = Copy { platforms: subject.platforms.clone(), subset, ..Copy::default() };
+            plan_one(cx, subject.from, &subject.root, &how)?
+        }
+    };
+    if nodes.iter().any(|node| image(node).is_some()) {
+        return Ok((root, nodes));
+    }
+    let Descriptor { digest, media_type, .. } = subject.root.clone();
+    Err(Error::NotAnImage { digest, media_type }.into())
 }
 
 /// Copies `roots` as [`crate::copy::copy`] does, each image of them changed by `steps` on its way. Artifacts stay as they are.
@@ -167,6 +210,26 @@ pub fn along(
     let account = pass.finish()?;
     to.finish(&published)?;
     Ok(Copied { roots: published.into_iter().map(|(_, root)| root).collect(), account })
+}
+
+/// What [`along`] would do, as far as that can be told without a layer being read. Nothing is written.
+///
+/// # Errors
+/// As [`along`].
+pub fn foresee_along(
+    cx: &Context<'_>,
+    from: &dyn Source,
+    roots: &[(Name, Descriptor)],
+    to: &dyn Sink,
+    how: &Copy,
+    steps: &[Box<dyn Step + '_>],
+) -> Result<Foreseen> {
+    let mut pass = Pass::new(cx, from, to, (steps, None)).ahead();
+    for (_, root) in roots {
+        let (root, nodes) = plan_one(cx, from, root, how)?;
+        pass.root(&root, nodes, &how.platforms)?;
+    }
+    pass.foreseen()
 }
 
 /// Where layers wait that a later step may read; nothing where none does.

@@ -11,7 +11,7 @@
 
 use crate::copy::{self, Account, Copied};
 use crate::draft;
-use crate::edit::algorithm_of;
+use crate::edit::{Changed, Foreseen, algorithm_of};
 use crate::error::Error;
 use crate::image::{no_platform, platform_of};
 use orlop_spec::config::Config;
@@ -260,28 +260,62 @@ pub struct Edited<'a> {
 }
 
 /// Puts an index, and what it names and the target lacks, into a target. It is printed in the type that it had.
-pub fn publish(cx: &Context<'_>, edited: Edited<'_>, name: &Name, to: Box<dyn Sink + '_>) -> Result<Copied> {
-    let Edited { from, at, before, after, place, seen } = edited;
-    let is_there = place == Place::Same && to.rest() == Rest::Stays;
-    let (mut roots, expected) = match (place, to.rest()) {
-        (Place::Same, Rest::Goes) => beside(at, name)?,
-        _ => (Vec::new(), Vec::from_iter(seen)),
-    };
-    let entries = after.manifests.iter().filter(|entry| !is_there || is_new(before, entry));
-    let mut nodes = Vec::new();
-    for child in entries.chain(roots.iter().map(|(_, root)| root)) {
-        nodes.extend(graph::walk(cx, from, child, &graph::all)?);
-    }
-    let mut seen = HashSet::new();
-    nodes
-        .retain(|node: &Node| seen.insert((node.descriptor().digest.clone(), matches!(node, Node::Blob(_)))));
-    let account = copy::put_all(cx, from, &nodes, &*to, Transfer::default(), Account::default())?;
-    let document = printed(before, after);
+pub fn publish(cx: &Context<'_>, edited: &Edited<'_>, name: &Name, to: Box<dyn Sink + '_>) -> Result<Copied> {
+    let Ready { nodes, document, mut roots, expected } = edited.ready(cx, name, &*to)?;
+    let account = copy::put_all(cx, edited.from, &nodes, &*to, Transfer::default(), Account::default())?;
     draft::put(cx, &*to, &document)?;
     let root = document.descriptor().clone();
     roots.push((name.clone(), root.clone()));
     to.finish_if(&roots, &expected)?;
     Ok(Copied { roots: vec![root], account })
+}
+
+/// What [`publish`] would do. Nothing is written.
+pub fn foresee(cx: &Context<'_>, edited: &Edited<'_>, name: &Name, to: &dyn Sink) -> Result<Foreseen> {
+    let Ready { nodes, document, .. } = edited.ready(cx, name, to)?;
+    let mut foreseen = Foreseen::default();
+    let new = document.descriptor();
+    for blob in nodes.iter().map(Node::descriptor).chain([new]) {
+        cx.cancel.check()?;
+        foreseen.account.foresee(to, blob)?;
+    }
+    let old = edited.before.map(Document::descriptor);
+    if old.is_none_or(|old| old.digest != new.digest) {
+        let (old, new) = (old.cloned(), Some(new.clone()));
+        foreseen.changed.push(Changed { old, platform: None, new, layers: Vec::new() });
+    }
+    Ok(foreseen)
+}
+
+/// An index on its way.
+struct Ready {
+    /// What it names and the target may lack.
+    nodes: Vec<Node>,
+    document: Document<Index>,
+    /// What else is published, because the place is written anew.
+    roots: Vec<(Name, Descriptor)>,
+    expected: Vec<Seen>,
+}
+
+impl Edited<'_> {
+    fn ready(&self, cx: &Context<'_>, name: &Name, to: &dyn Sink) -> Result<Ready> {
+        let after = &self.after;
+        let is_there = self.place == Place::Same && to.rest() == Rest::Stays;
+        let (roots, expected) = match (self.place, to.rest()) {
+            (Place::Same, Rest::Goes) => beside(self.at, name)?,
+            _ => (Vec::new(), Vec::from_iter(self.seen.clone())),
+        };
+        let entries = after.manifests.iter().filter(|entry| !is_there || is_new(self.before, entry));
+        let mut nodes = Vec::new();
+        for child in entries.chain(roots.iter().map(|(_, root)| root)) {
+            nodes.extend(graph::walk(cx, self.from, child, &graph::all)?);
+        }
+        let mut met = HashSet::new();
+        nodes.retain(|node: &Node| {
+            met.insert((node.descriptor().digest.clone(), matches!(node, Node::Blob(_))))
+        });
+        Ok(Ready { nodes, document: printed(self.before, after.clone()), roots, expected })
+    }
 }
 
 /// A new index is one of OCI's; one that was changed is printed around what stays, and named as it was.
@@ -302,7 +336,7 @@ fn is_new(before: Option<&Document<Index>>, entry: &Descriptor) -> bool {
 }
 
 /// Names and their roots, and what was seen.
-type Beside = (Vec<(Name, Descriptor)>, Vec<Seen>);
+pub(crate) type Beside = (Vec<(Name, Descriptor)>, Vec<Seen>);
 
 /// What else a place holds that is written anew as a whole, and all that was seen there.
 pub(crate) fn beside(place: &dyn Catalog, name: &Name) -> Result<Beside> {

@@ -2,10 +2,11 @@
 
 use super::{Image, Locked, Places, Show, Work, name as name_of, platform, target, wrote};
 use crate::environment;
+use crate::foreseen;
 use crate::shell::Shell;
 use clap::Args;
 use orlop::copy::{Copied, Platforms};
-use orlop::edit::{self, Step, Subject, Taken};
+use orlop::edit::{self, Foreseen, Step, Subject, Taken};
 use orlop::index::Place;
 use orlop::spec::config::History;
 use orlop::spec::port::{Name, Seen, Selector, Sink, Unnamed};
@@ -28,6 +29,9 @@ pub struct Editing {
     /// Change the images for these platforms only, with commas between them [default: all]
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = platform)]
     platform: Vec<Platform>,
+    /// Tell what would change, be read and be moved, and write nothing
+    #[arg(long, help_heading = "Running")]
+    dry_run: bool,
     #[command(flatten)]
     show: Show,
     #[command(flatten)]
@@ -40,7 +44,14 @@ pub struct Editing {
 pub type Steps<'s> = Vec<Box<dyn Step + 's>>;
 
 /// Applies steps to the image that is changed, and publishes the result.
-pub type Apply<'x> = Box<dyn FnOnce(&[Box<dyn Step + '_>]) -> Result<Copied, Fault> + 'x>;
+pub type Apply<'x> = Box<dyn FnOnce(&[Box<dyn Step + '_>]) -> Result<Applied, Fault> + 'x>;
+
+/// What became of an edit.
+pub enum Applied {
+    Done(Copied),
+    /// It was a dry run.
+    Foreseen(Foreseen),
+}
 
 impl Editing {
     /// Applies steps to the image, and prints what it is called then.
@@ -56,7 +67,7 @@ impl Editing {
     pub fn run_on(
         &self,
         shell: &Shell,
-        work: impl FnOnce(&Context<'_>, &Image<'_>, &Descriptor, Apply<'_>) -> Result<Copied, Fault>,
+        work: impl FnOnce(&Context<'_>, &Image<'_>, &Descriptor, Apply<'_>) -> Result<Applied, Fault>,
     ) -> Result<(), Fault> {
         let to = self.to.as_deref().map(target).transpose()?;
         let (target, line) = shell.work(&self.work, |cx| {
@@ -66,7 +77,7 @@ impl Editing {
             };
             let image = self.places.open(&self.reference, cx)?;
             let root = root(&image)?;
-            let sink = self.places.create(&target, cx)?;
+            let sink = self.places.create_or_foresee(&target, self.dry_run, cx)?;
             let Publication { name, place, seen } = publication(&image, &root, to.as_ref(), &*sink)?;
             let platforms = match &*self.platform {
                 [] => Platforms::All,
@@ -80,8 +91,18 @@ impl Editing {
                 place,
                 seen,
             };
-            let apply = |steps: &[Box<dyn Step + '_>]| edit::edit(cx, &subject, steps, &name, sink);
-            let edited = work(cx, &image, &root, Box::new(apply))?;
+            let apply = |steps: &[Box<dyn Step + '_>]| {
+                if self.dry_run {
+                    return edit::foresee(cx, &subject, steps, &name, &*sink).map(Applied::Foreseen);
+                }
+                edit::edit(cx, &subject, steps, &name, sink).map(Applied::Done)
+            };
+            let edited = match work(cx, &image, &root, Box::new(apply))? {
+                Applied::Done(edited) => edited,
+                Applied::Foreseen(foreseen) => {
+                    return Ok((target.clone(), foreseen::editing(&foreseen, self.show.format)));
+                }
+            };
             let after = &edited.roots[0];
             if after.digest == root.digest {
                 cx.observer.event(Event::Warned("nothing changes: the digest is the same".into()));

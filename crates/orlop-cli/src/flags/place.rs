@@ -188,6 +188,22 @@ impl<L: Locking> Places<L> {
         transport::foresee(target, &self.outside(cx))
     }
 
+    /// Opens a place that holds blobs for writing, or, in a dry run, for telling what would be written.
+    pub fn create_or_foresee<'a>(
+        &'a self,
+        target: &Reference,
+        is_dry: bool,
+        cx: &Context<'a>,
+    ) -> Result<Box<dyn Sink + 'a>, Fault> {
+        if !is_dry {
+            return self.create(target, cx);
+        }
+        match self.foresee(target, cx)? {
+            Created::Blobs(sink) => Ok(sink),
+            Created::Tree(_) => Err(MAKES_A_TREE.into()),
+        }
+    }
+
     /// Opens a place for changing its names.
     pub fn keep<'a>(
         &'a self,

@@ -8,7 +8,7 @@
 //! Invariant: the layers below are not looked at. A hard link to a file that they should have is taken as it is; whether
 //! they have it shows when the image is unpacked.
 
-use super::{Piece, Revision, Step};
+use super::{Outlook, Piece, Revision, Step};
 use crate::build::{self, Input};
 use crate::form::Form;
 use crate::trees::{Reading, TreeSource};
@@ -93,6 +93,18 @@ impl Step for Append<'_> {
             revision.append(layer, History { created: created.clone(), ..self.how.step.clone() });
         }
         revision.config_mut().created = created;
+        Ok(())
+    }
+
+    fn foresee<'r>(
+        &'r self,
+        _: &Context<'_>,
+        revision: &mut Revision<'r>,
+        outlook: &mut Outlook,
+    ) -> Result<()> {
+        for (name, _) in &self.trees {
+            revision.append(outlook.new_layer(name), self.how.step.clone());
+        }
         Ok(())
     }
 }

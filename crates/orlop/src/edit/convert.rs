@@ -4,7 +4,7 @@
 
 use super::family::Family;
 use super::layer::{Workshop, form_like, is_free, placed};
-use super::{Piece, Revision, Step};
+use super::{Outlook, Piece, Revision, Step};
 use crate::compress::{about_content, compress};
 use crate::form::Form;
 use crate::layers::Placed;
@@ -67,6 +67,23 @@ impl Step for Convert {
         self.family.map_or(Ok(()), |family| family.convert(cx, revision))
     }
 
+    fn foresee<'r>(
+        &'r self,
+        cx: &Context<'_>,
+        revision: &mut Revision<'r>,
+        outlook: &mut Outlook,
+    ) -> Result<()> {
+        self.check()?;
+        for at in 0..revision.layers().len() {
+            let piece = &revision.layers()[at];
+            if is_free(piece) && (self.divides(piece) || self.rewrites(piece)) {
+                let layer = outlook.anew(piece);
+                revision.exchange(at, layer);
+            }
+        }
+        self.family.map_or(Ok(()), |family| family.convert(cx, revision))
+    }
+
     fn keeps_meaning(&self) -> bool {
         true
     }
@@ -86,14 +103,25 @@ impl Step for Convert {
 }
 
 impl Convert {
+    /// Whether a layer is too large.
+    fn divides(&self, piece: &Piece<'_>) -> bool {
+        self.layer_size.is_some_and(|most| piece.blob().size > most.get())
+    }
+
+    /// Whether a layer gets another form.
+    fn rewrites(&self, piece: &Piece<'_>) -> bool {
+        let renamed = self.algorithm.is_some_and(|algorithm| !is_named_by(piece, algorithm));
+        let is_so =
+            self.codec.is_none() || matches!(piece, Piece::Made { codec, .. } if *codec == self.codec);
+        renamed || (!is_so && is_layer(piece))
+    }
+
     /// Divides a layer that is too large.
     fn divide(&self, cx: &Context<'_>, revision: &mut Revision<'_>, at: usize, to: &dyn Sink) -> Result<()> {
         let piece = &revision.layers()[at];
         let size = piece.blob().size;
-        let Some(most) = self.layer_size.map(NonZeroU64::get).filter(|most| size > *most) else {
-            return Ok(());
-        };
-        if !is_free(piece) {
+        let Some(most) = self.layer_size.map(NonZeroU64::get) else { return Ok(()) };
+        if !self.divides(piece) || !is_free(piece) {
             return Ok(());
         }
         let mut form = form_like(piece, self.codec);
@@ -119,10 +147,7 @@ impl Convert {
     /// Writes a layer in another form, where it is to have one.
     fn layer(&self, cx: &Context<'_>, revision: &mut Revision<'_>, at: usize, to: &dyn Sink) -> Result<()> {
         let piece = &revision.layers()[at];
-        let renamed = self.algorithm.filter(|algorithm| !is_named_by(piece, *algorithm));
-        let is_so =
-            self.codec.is_none() || matches!(piece, Piece::Made { codec, .. } if *codec == self.codec);
-        if (is_so && renamed.is_none()) || (renamed.is_none() && !is_layer(piece)) {
+        if !self.rewrites(piece) {
             return Ok(());
         }
         if !is_free(piece) {

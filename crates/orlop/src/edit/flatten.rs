@@ -3,7 +3,7 @@
 //! Law: a flattened image unpacks to the same tree.
 
 use super::layer::{Workshop, form_like, is_free};
-use super::{Revision, Step};
+use super::{Outlook, Revision, Step};
 use crate::error::Error;
 use crate::image::Image;
 use orlop_layer::codec::Codec;
@@ -47,7 +47,7 @@ impl Step for Flatten<'_> {
     fn apply<'r>(&'r self, cx: &Context<'_>, revision: &mut Revision<'r>, to: &dyn Sink) -> Result<()> {
         let range = self.range(cx, revision)?;
         if range.len() < 2 {
-            cx.observer.event(Event::Told("there are no two layers to make one of".into()));
+            cx.observer.event(Event::Told(NO_TWO.into()));
             return Ok(());
         }
         if !revision.layers()[range.clone()].iter().all(is_free) {
@@ -65,10 +65,37 @@ impl Step for Flatten<'_> {
         Ok(())
     }
 
+    fn foresee<'r>(
+        &'r self,
+        cx: &Context<'_>,
+        revision: &mut Revision<'r>,
+        outlook: &mut Outlook,
+    ) -> Result<()> {
+        let range = self.range(cx, revision)?;
+        if range.len() < 2 {
+            cx.observer.event(Event::Told(NO_TWO.into()));
+            return Ok(());
+        }
+        if !revision.layers()[range.clone()].iter().all(is_free) {
+            return Err(NOT_FREE.into());
+        }
+        if range.start == 0 {
+            forget_base(cx, revision);
+        }
+        let layers: Vec<_> =
+            revision.layers()[range.clone()].iter().map(|layer| outlook.anew(layer)).collect();
+        let merged = layers.into_iter().next_back().expect("two layers at least");
+        let step = self.step(revision, range.clone());
+        revision.replace(range, vec![(merged, step)]);
+        Ok(())
+    }
+
     fn reads(&self) -> Option<&Path> {
         Some(&self.tmpdir)
     }
 }
+
+const NO_TWO: &str = "there are no two layers to make one of";
 
 impl Flatten<'_> {
     fn range(&self, cx: &Context<'_>, revision: &Revision<'_>) -> Result<Range<usize>> {

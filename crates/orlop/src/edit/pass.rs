@@ -3,6 +3,7 @@
 //! Invariants: children go before parents, and what is spoken of before what speaks of it. A document is looked at once,
 //! however many roots reach it.
 
+use super::foresee::{Ahead, Foreseen, Outlook};
 use super::revision::Revision;
 use super::shelf::Shelf;
 use super::subjects::{Subjects, named};
@@ -47,6 +48,8 @@ pub(super) struct Pass<'a> {
     /// What of it is still to go, children before parents.
     pending: Vec<Node>,
     account: Account,
+    /// What is noted where nothing is to be done.
+    ahead: Option<Ahead>,
 }
 
 impl<'a> Pass<'a> {
@@ -78,7 +81,14 @@ impl<'a> Pass<'a> {
             moved: HashSet::new(),
             pending: Vec::new(),
             account: Account::default(),
+            ahead: None,
         }
+    }
+
+    /// Only looks ahead.
+    pub(super) fn ahead(mut self) -> Self {
+        self.ahead = Some(Ahead::default());
+        self
     }
 
     /// The target has what the source has.
@@ -126,6 +136,13 @@ impl<'a> Pass<'a> {
         Ok(self.account)
     }
 
+    /// What would be done.
+    pub(super) fn foreseen(mut self) -> Result<Foreseen> {
+        self.flush()?;
+        let foreseen = self.ahead.unwrap_or_default().foreseen;
+        Ok(Foreseen { account: self.account, ..foreseen })
+    }
+
     fn node(&mut self, node: Node) -> Result<()> {
         // Whether a blob is still needed is known only to what names it.
         if matches!(node, Node::Blob(_)) || !self.seen.insert(node.descriptor().digest.clone()) {
@@ -145,7 +162,7 @@ impl<'a> Pass<'a> {
         self.cx.cancel.check()?;
         let image = Image::of(self.cx, self.from, manifest.clone())?;
         let mut revision = Revision::new(&image);
-        self.apply(&mut revision)?;
+        let outlook = self.outlook(&mut revision)?;
         Family::fit(self.cx, &mut revision)?;
         draft::check_layers(self.cx, revision.layers().len())?;
         for (blob, home) in revision.kept() {
@@ -160,8 +177,11 @@ impl<'a> Pass<'a> {
         let old = manifest.descriptor();
         let platform = platform_of(revision.config());
         let (config, new) = revision.print(self.algorithm_for(old));
-        self.write(&config, &manifest.config)?;
-        self.write(&new, old)?;
+        self.write(&config, &manifest.config, &old.digest)?;
+        self.write(&new, old, &old.digest)?;
+        if let Some(ahead) = &mut self.ahead {
+            ahead.note(old, Some(image.platform()), new.descriptor(), outlook);
+        }
         if new.descriptor().digest != old.digest {
             let platform = (platform != image.platform()).then_some(platform);
             self.replaced.insert(old.digest.clone(), (new.descriptor().clone(), platform));
@@ -170,6 +190,20 @@ impl<'a> Pass<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Changes an image, or looks what that would come to.
+    fn outlook<'r>(&mut self, revision: &mut Revision<'r>) -> Result<Outlook>
+    where
+        'a: 'r,
+    {
+        let mut outlook = Outlook::default();
+        let Some(ahead) = &mut self.ahead else { return self.apply(revision).map(|()| outlook) };
+        self.steps.iter().try_for_each(|step| step.foresee(self.cx, revision, &mut outlook))?;
+        if !outlook.layers.is_empty() {
+            ahead.unsure.insert(revision.image().manifest().descriptor().digest.clone());
+        }
+        Ok(outlook)
     }
 
     /// Steps before the last one that reads layers write where those can be read.
@@ -208,7 +242,8 @@ impl<'a> Pass<'a> {
         }
         let value = Manifest { subject, ..(*manifest).clone().into_value() };
         let new = manifest.revised(value, old.media_type.clone(), algorithm);
-        self.write(&new, &old)?;
+        self.note(&old, new.descriptor(), manifest.subject.as_ref().into_iter());
+        self.write(&new, &old, &old.digest)?;
         self.replaced.insert(old.digest, (new.descriptor().clone(), None));
         Ok(())
     }
@@ -234,24 +269,45 @@ impl<'a> Pass<'a> {
         }
         let media_type = value.media_type.clone().unwrap_or_else(|| old.media_type.clone());
         let new = index.revised(value, media_type, self.algorithm_for(old));
-        self.write(&new, old)?;
+        self.note(old, new.descriptor(), index.manifests.iter().chain(&index.subject));
+        self.write(&new, old, &old.digest)?;
         if new.descriptor().digest != old.digest {
             self.replaced.insert(old.digest.clone(), (new.descriptor().clone(), None));
         }
         Ok(())
     }
 
+    /// Notes what a document would become that names others.
+    fn note<'n>(
+        &mut self,
+        old: &Descriptor,
+        new: &Descriptor,
+        mut named: impl Iterator<Item = &'n Descriptor>,
+    ) {
+        let Some(ahead) = &mut self.ahead else { return };
+        if named.any(|named| ahead.unsure.contains(&named.digest)) {
+            ahead.unsure.insert(old.digest.clone());
+        }
+        ahead.note(old, None, new, Outlook::default());
+    }
+
     fn algorithm_for(&self, old: &Descriptor) -> Algorithm {
         self.steps.iter().rev().find_map(|step| step.algorithm()).unwrap_or_else(|| algorithm_of(old))
     }
 
-    /// Puts a document that stands for `old`, after what it names.
-    fn write<T>(&mut self, new: &Document<T>, old: &Descriptor) -> Result<()> {
+    /// Puts a document that stands for `old`, after what it names. It is part of what stands for `whole`.
+    fn write<T>(&mut self, new: &Document<T>, old: &Descriptor, whole: &AnyDigest) -> Result<()> {
         if self.is_there && new.descriptor().digest == old.digest {
             return Ok(());
         }
-        self.flush()?;
-        draft::put(self.cx, self.to, new)
+        match &self.ahead {
+            None => {
+                self.flush()?;
+                draft::put(self.cx, self.to, new)
+            }
+            Some(ahead) if ahead.unsure.contains(whole) => Ok(()),
+            Some(_) => self.account.foresee(self.to, new.descriptor()),
+        }
     }
 
     /// Whether an entry speaks of what holds no longer.
@@ -310,6 +366,10 @@ impl<'a> Pass<'a> {
     }
 
     fn put(&mut self, from: &dyn Source, nodes: &[Node]) -> Result<()> {
+        if self.ahead.is_some() {
+            let mut blobs = nodes.iter().map(Node::descriptor);
+            return blobs.try_for_each(|blob| self.account.foresee(self.to, blob));
+        }
         self.account = put_all(self.cx, from, nodes, self.to, self.transfer, self.account)?;
         Ok(())
     }

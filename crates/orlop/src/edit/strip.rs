@@ -6,7 +6,7 @@
 //! A layer that has nothing of a path keeps its bytes. A file that has other names keeps those, in whichever layer.
 
 use super::layer::{Workshop, form_like, is_free};
-use super::{Piece, Revision, Step};
+use super::{Outlook, Piece, Revision, Step};
 use crate::compress::about_content;
 use crate::error::Error;
 use orlop_layer::TreePath;
@@ -41,10 +41,24 @@ pub enum Which {
 
 impl Step for Strip {
     fn apply<'r>(&'r self, cx: &Context<'_>, revision: &mut Revision<'r>, to: &dyn Sink) -> Result<()> {
-        for at in found(revision, &self.layers)?.into_iter().rev() {
-            revision.replace(at..at + 1, Vec::new());
-        }
+        self.remove_layers(revision)?;
         if self.paths.is_empty() { Ok(()) } else { self.remove_paths(cx, revision, to) }
+    }
+
+    fn foresee<'r>(
+        &'r self,
+        _: &Context<'_>,
+        revision: &mut Revision<'r>,
+        outlook: &mut Outlook,
+    ) -> Result<()> {
+        self.remove_layers(revision)?;
+        for at in 0..revision.layers().len() {
+            if !self.paths.is_empty() {
+                let layer = outlook.perhaps(&revision.layers()[at]);
+                revision.exchange(at, layer);
+            }
+        }
+        Ok(())
     }
 
     fn reads(&self) -> Option<&Path> {
@@ -53,6 +67,13 @@ impl Step for Strip {
 }
 
 impl Strip {
+    fn remove_layers(&self, revision: &mut Revision<'_>) -> Result<()> {
+        for at in found(revision, &self.layers)?.into_iter().rev() {
+            revision.replace(at..at + 1, Vec::new());
+        }
+        Ok(())
+    }
+
     fn remove_paths(&self, cx: &Context<'_>, revision: &mut Revision<'_>, to: &dyn Sink) -> Result<()> {
         let workshop = Workshop::open(cx, to, &self.tmpdir)?;
         let trees = workshop.read(revision, 0..revision.layers().len())?;

@@ -1,16 +1,15 @@
 //! Images to a place that holds images.
 
 use super::{Copying, copied, refuse};
-use crate::flags::{Format, Image, in_full, name};
-use crate::output::size;
-use orlop::compress::copy_compressed;
-use orlop::copy::{self, Account, Copy, Platforms, Subset, Tally};
+use crate::flags::{Image, in_full, name};
+use crate::foreseen;
+use orlop::compress::{copy_compressed, foresee_compressed};
+use orlop::copy::{self, Copy, Platforms, Subset};
 use orlop::referrers::Referrers;
 use orlop::several::Several;
 use orlop::spec::port::{Depth, Name, Selector, Sink, Transfer, Unnamed};
 use orlop::spec::reference::Reference;
 use orlop::spec::{Context, Descriptor, Fault};
-use serde_json::json;
 
 pub fn copy(
     arguments: &Copying,
@@ -33,7 +32,6 @@ pub fn copy(
     if arguments.compress.is_some() {
         let referrers = (arguments.referrers != Referrers::None, "--referrers");
         refuse("what speaks of an image names its digest, and digests change", &[referrers])?;
-        refuse("a dry run moves nothing", &[(arguments.dry_run, "--dry-run")])?;
     }
     let codec = arguments.codec()?;
     let roots = roots(arguments, images, &*to, target)?;
@@ -41,15 +39,19 @@ pub fn copy(
     let others = others.iter().map(Image::catalog).collect();
     let from = Several { first: first.catalog(), others };
     let how = how(arguments);
-    if arguments.dry_run {
-        return Ok(foreseen(&copy::foresee(cx, &from, &roots, &*to, &how)?, arguments.commits.format()));
-    }
+    let format = arguments.commits.format();
     let done = match codec {
+        Some(codec) if arguments.dry_run => {
+            return Ok(foreseen::editing(&foresee_compressed(cx, &from, &roots, &*to, &how, codec)?, format));
+        }
+        None if arguments.dry_run => {
+            return Ok(foreseen::copying(&copy::foresee(cx, &from, &roots, &*to, &how)?, format));
+        }
         Some(codec) => copy_compressed(cx, &from, &roots, to, &how, codec)?,
         None => copy::copy(cx, &from, &roots, to, &how)?,
     };
     let made: Vec<_> = roots.iter().zip(&done.roots).map(|((name, _), root)| (name.tag(), root)).collect();
-    Ok(copied(target, &made, arguments.commits.format()))
+    Ok(copied(target, &made, format))
 }
 
 /// What is copied, and under which name.
@@ -94,26 +96,6 @@ fn tagged(image: &Image<'_>, to: &dyn Sink, target: &Reference) -> Result<Vec<(N
         roots.extend(found.into_iter().map(|root| (name.clone(), root)));
     }
     if roots.is_empty() { Err(NO_TAGS.into()) } else { Ok(roots) }
-}
-
-/// `fetch: 248.1 MB in 5` and so on, one line for each fate.
-fn foreseen(account: &Account, format: Format) -> String {
-    let fates = [
-        ("move", account.copied),
-        ("link", account.linked),
-        ("mount", account.mounted),
-        ("reuse", account.held),
-    ];
-    if format == Format::Json {
-        let tally = |(fate, tally): (&str, Tally)| {
-            (fate.to_owned(), json!({ "items": tally.blobs, "bytes": tally.bytes }))
-        };
-        let foreseen: serde_json::Map<_, _> = fates.into_iter().map(tally).collect();
-        return format!("{}\n", json!({ "version": 1, "foreseen": foreseen }));
-    }
-    let line =
-        |(fate, tally): (&str, Tally)| format!("{fate:<6} {:>10} in {}\n", size(tally.bytes), tally.blobs);
-    fates.into_iter().filter(|(_, tally)| tally.blobs > 0).map(line).collect()
 }
 
 fn how(arguments: &Copying) -> Copy {

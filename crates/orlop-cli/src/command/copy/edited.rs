@@ -5,6 +5,7 @@ use super::{Arguments, NO_ACI, NO_COMMIT, copied, only_for_aci, refuse};
 use crate::command::Outcome;
 use crate::environment;
 use crate::flags::{self, Held, Image, Steps};
+use crate::foreseen;
 use crate::shell::Shell;
 use orlop::copy::Subset;
 use orlop::edit::{self, Append, Convert, Extent, Flatten, Laying, Settings, Step, Strip, Subject, Taken};
@@ -83,7 +84,6 @@ pub fn run(
     let [source] = sources else { return Err(ONE.into()) };
     let flags = [
         (copying.all_tags, "--all-tags"),
-        (copying.dry_run, "--dry-run"),
         (copying.link, "--link"),
         (copying.referrers != Referrers::None, "--referrers"),
         (copying.owners.is_given() && arguments.append.is_empty(), "--owner"),
@@ -96,7 +96,7 @@ pub fn run(
     environment::await_input(arguments.append.iter())?;
     let lines = shell.work(&copying.work, |cx| {
         let Held::Image(image) = copying.places.open_any(source, cx)? else { return Err(FILES.into()) };
-        let sink = copying.places.create(&target, cx)?;
+        let sink = copying.places.create_or_foresee(&target, copying.dry_run, cx)?;
         let (name, place) = publication(&image, &target, &*sink)?;
         let subject = Subject {
             from: image.catalog(),
@@ -106,10 +106,19 @@ pub fn run(
             place,
             seen: None,
         };
-        let done = edit::edit(cx, &subject, &edits.steps(arguments, cx)?, &name, sink)?;
+        let steps = edits.steps(arguments, cx)?;
+        if copying.dry_run {
+            let foreseen = edit::foresee(cx, &subject, &steps, &name, &*sink)?;
+            return Ok(foreseen::editing(&foreseen, copying.commits.format()));
+        }
+        let done = edit::edit(cx, &subject, &steps, &name, sink)?;
         Ok(copied(&target, &[(name.tag(), &done.roots[0])], copying.commits.format()))
     })?;
-    shell.published(&target, &lines)?;
+    if copying.dry_run {
+        shell.print(lines)?;
+    } else {
+        shell.published(&target, &lines)?;
+    }
     Ok(Outcome::Done)
 }
 

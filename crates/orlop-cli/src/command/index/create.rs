@@ -3,9 +3,10 @@
 use super::{Sources, annotation, entries, several};
 use crate::command::Outcome;
 use crate::flags::{self, Places, Show, Work, name, wrote};
+use crate::foreseen;
 use crate::shell::Shell;
 use clap::Args;
-use orlop::index::{Change, Clash, Edited, Place, change, publish};
+use orlop::index::{Change, Clash, Edited, Place, change, foresee, publish};
 use orlop::spec::index::Index;
 use orlop::spec::{Fault, MediaType};
 use std::ffi::OsString;
@@ -27,6 +28,9 @@ pub struct Arguments {
     /// Say what kind of artifact the index is
     #[arg(long, value_name = "TYPE", value_parser = media_type)]
     artifact_type: Option<MediaType>,
+    /// Tell what would be made and moved, and write nothing
+    #[arg(long, help_heading = "Running")]
+    dry_run: bool,
     #[command(flatten)]
     show: Show,
     #[command(flatten)]
@@ -49,7 +53,7 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     let (target, words) = arguments.words.split_last().ok_or(NO_IMAGE)?;
     let target = flags::target(target)?;
     let name = name(&target)?;
-    let copied = shell.work(&arguments.work, |cx| {
+    let lines = shell.work(&arguments.work, |cx| {
         let images = arguments.sources.open(words, &arguments.places, cx)?;
         let Some(((first, _), others)) = images.split_first() else { return Err(NO_IMAGE.into()) };
         let empty = Index {
@@ -61,8 +65,14 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
         let from = several(first, others);
         let edited =
             Edited { from: &from, at: first.catalog(), before: None, after, place: Place::Other, seen: None };
-        publish(cx, edited, &name, arguments.places.create(&target, cx)?)
+        let sink = arguments.places.create_or_foresee(&target, arguments.dry_run, cx)?;
+        if arguments.dry_run {
+            let foreseen = foresee(cx, &edited, &name, &*sink)?;
+            return Ok(foreseen::editing(&foreseen, arguments.show.format));
+        }
+        let copied = publish(cx, &edited, &name, sink)?;
+        Ok(wrote(arguments.show.format, "built", (&target, &name), &copied.roots[0]))
     })?;
-    shell.published(&target, &wrote(arguments.show.format, "built", (&target, &name), &copied.roots[0]))?;
+    shell.published(&target, &lines)?;
     Ok(Outcome::Done)
 }

@@ -2,6 +2,7 @@
 
 use super::{Sources, annotation, entries, several};
 use crate::flags::{self, Places, Publication, Show, Work, platform, publication, wrote};
+use crate::foreseen;
 use crate::shell::Shell;
 use clap::Args;
 use orlop::index::{self, Change, Clash, Edited, Which, parse_which, publish};
@@ -18,6 +19,9 @@ struct Subject {
     /// Leave the index as it is, and put the changed one here
     #[arg(long, value_name = "REF")]
     to: Option<OsString>,
+    /// Tell what would change and be moved, and write nothing
+    #[arg(long, help_heading = "Running")]
+    dry_run: bool,
     #[command(flatten)]
     show: Show,
     #[command(flatten)]
@@ -129,13 +133,17 @@ impl Subject {
             let change = change(entries(cx, &further)?);
             let after = index::change((*before).clone(), &change)?;
             let target = to.as_ref().unwrap_or(image.reference()).clone();
-            let sink = self.places.create(&target, cx)?;
+            let sink = self.places.create_or_foresee(&target, self.dry_run, cx)?;
             let Publication { name, place, seen } =
                 publication(&image, before.descriptor(), to.as_ref(), &*sink)?;
             let from = several(&image, &further);
             let edited =
                 Edited { from: &from, at: image.catalog(), before: Some(&before), after, place, seen };
-            let copied = publish(cx, edited, &name, sink)?;
+            if self.dry_run {
+                let foreseen = index::foresee(cx, &edited, &name, &*sink)?;
+                return Ok((target, foreseen::editing(&foreseen, self.show.format)));
+            }
+            let copied = publish(cx, &edited, &name, sink)?;
             let line = wrote(self.show.format, "edited", (&target, &name), &copied.roots[0]);
             Ok((target, line))
         })?;
