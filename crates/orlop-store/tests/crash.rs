@@ -148,6 +148,7 @@ fn hit_every_step(work: &Work, fault: &str, run: &dyn Fn(&Work, &str, &Path) -> 
                 // A sweep takes no space, so that a full disk does not hinder it.
                 assert!(step > 3 || fault == "enospc", "{what}: the seam saw too little");
                 (work.after)(&place);
+                no_litter(&place, &what);
                 return step - 1;
             }
             Ended::Done => (work.after)(&place),
@@ -189,10 +190,14 @@ fn child() {
     under(fault, || (work.run)(Path::new(place))).0.expect("whoever lives has done its work");
 }
 
-/// After a sweep nothing temporary is left, in the place or beside it.
+/// After a sweep nothing temporary is left, in the place or beside it; and in a `dir:` nothing of another image.
 fn no_litter(place: &Path, what: &str) {
     if let Ok(layout) = Layout::open(place.join("layout"), &options()) {
         layout.sweep(Duration::ZERO, Sweep::Remove).expect("a sound layout is swept");
+    }
+    if let Ok(entries) = place.join("dir").read_dir() {
+        let names: BTreeSet<_> = entries.flatten().map(|entry| entry.file_name()).collect();
+        assert_eq!(names.len(), 5, "{what}: version, root, config and two layers: {names:?}");
     }
     let mut folders = vec![place.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -396,7 +401,4 @@ fn dir_new(place: &Path) {
     let dir = Exploded::open(place.join("dir"), &Limits::default()).expect("it is a dir:");
     assert_eq!(dir.resolve(&Selector::Only).expect("one image")[0].digest, new().root.digest);
     new().check(&dir);
-    let names: BTreeSet<_> =
-        place.join("dir").read_dir().expect("a folder").flatten().map(|entry| entry.file_name()).collect();
-    assert_eq!(names.len(), 5, "version, root, config and two layers: {names:?}");
 }

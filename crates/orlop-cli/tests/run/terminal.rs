@@ -55,15 +55,19 @@ fn what_is_typed_is_the_containers_and_so_is_interrupt() {
         // Where there is no terminal here, the container gets one all the same.
         let typed = |keys: &str, script: &str| {
             let run = format!("run --runtime {} -t -i box sh -c", world.runtime.display());
-            let line = format!("(sleep 1; printf '{keys}'; sleep 2) | exec \"$0\" {run} '{script}'");
+            // Nothing is typed before the container says that it listens.
+            let line = format!(
+                "seen=$(mktemp); {{ until grep -q ready $seen; do sleep 0.1; done; printf '{keys}'; sleep 2; }} \
+                 | \"$0\" {run} '{script}' | tee $seen; rm $seen"
+            );
             let orlop = testkit::command::orlop_path().to_string_lossy().into_owned();
             let words = ["sh".into(), "-c".into(), line, orlop];
-            world.as_caller(&words).time(Duration::from_secs(15)).run()
+            world.as_caller(&words).time(Duration::from_secs(30)).run()
         };
         let script = "trap \"echo interrupted; exit 6\" INT; echo ready; while :; do sleep 0.05; done";
         let done = typed("\\003", script);
         assert!(done.out().contains("interrupted"), "{world}: {} {done}", done.out());
-        let done = typed("word\\n\\004", "read a; echo got $a; cat; echo end");
+        let done = typed("word\\n\\004", "echo ready; read a; echo got $a; cat; echo end");
         assert!(done.out().contains("got word\r\nend\r\n"), "{world}: {} {done}", done.out());
     }
     if !worlds.is_empty() {
