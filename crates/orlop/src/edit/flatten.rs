@@ -45,14 +45,7 @@ const OF_THE_BASE: [&str; 2] = ["org.opencontainers.image.base.digest", "org.ope
 
 impl Step for Flatten<'_> {
     fn apply<'r>(&'r self, cx: &Context<'_>, revision: &mut Revision<'r>, to: &dyn Sink) -> Result<()> {
-        let range = self.range(cx, revision)?;
-        if range.len() < 2 {
-            cx.observer.event(Event::Told(NO_TWO.into()));
-            return Ok(());
-        }
-        if !revision.layers()[range.clone()].iter().all(is_free) {
-            return Err(NOT_FREE.into());
-        }
+        let Some(range) = self.found(cx, revision)? else { return Ok(()) };
         let workshop = Workshop::open(cx, to, &self.tmpdir)?;
         let tree = workshop.merge(revision, range.clone())?;
         let form = form_like(&revision.layers()[range.start], self.codec);
@@ -71,14 +64,7 @@ impl Step for Flatten<'_> {
         revision: &mut Revision<'r>,
         outlook: &mut Outlook,
     ) -> Result<()> {
-        let range = self.range(cx, revision)?;
-        if range.len() < 2 {
-            cx.observer.event(Event::Told(NO_TWO.into()));
-            return Ok(());
-        }
-        if !revision.layers()[range.clone()].iter().all(is_free) {
-            return Err(NOT_FREE.into());
-        }
+        let Some(range) = self.found(cx, revision)? else { return Ok(()) };
         if range.start == 0 {
             forget_base(cx, revision);
         }
@@ -98,6 +84,19 @@ impl Step for Flatten<'_> {
 const NO_TWO: &str = "there are no two layers to make one of";
 
 impl Flatten<'_> {
+    /// The layers that become one; nothing, which is told, where there are no two of them.
+    fn found(&self, cx: &Context<'_>, revision: &Revision<'_>) -> Result<Option<Range<usize>>> {
+        let range = self.range(cx, revision)?;
+        if range.len() < 2 {
+            cx.observer.event(Event::Told(NO_TWO.into()));
+            return Ok(None);
+        }
+        if !revision.layers()[range.clone()].iter().all(is_free) {
+            return Err(NOT_FREE.into());
+        }
+        Ok(Some(range))
+    }
+
     fn range(&self, cx: &Context<'_>, revision: &Revision<'_>) -> Result<Range<usize>> {
         let count = revision.layers().len();
         match &self.extent {
