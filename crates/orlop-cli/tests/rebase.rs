@@ -188,16 +188,23 @@ fn each_image_of_an_index_gets_the_base_for_its_machine() {
     run(&it, &["validate", "oci:l"]).ok();
 }
 
-/// By what the image tells of its base, in place at a registry: documents move, and no layer.
-#[test]
-fn at_a_registry_only_documents_move_and_the_image_tells_its_base() {
-    const PROOF: &str = "rebase: requests at a registry";
+/// A registry, a folder to work in, and the repository in it that has the images.
+fn images_at_a_registry(proof: &str) -> Option<(Registry, Scratch, String)> {
     let Some(registry) = Registry::plain() else {
-        return proof::skipped(PROOF, "docker-registry is missing");
+        proof::skipped(proof, "docker-registry is missing");
+        return None;
     };
     let it = scratch();
     let place = format!("docker://{}/r", registry.host());
     images(&it, &place);
+    Some((registry, it, place))
+}
+
+/// By what the image tells of its base, in place at a registry: documents move, and no layer.
+#[test]
+fn at_a_registry_only_documents_move_and_the_image_tells_its_base() {
+    const PROOF: &str = "rebase: requests at a registry";
+    let Some((registry, it, place)) = images_at_a_registry(PROOF) else { return };
     let at = |tag: &str| format!("{place}:{tag}");
     let name = format!("org.opencontainers.image.base.name={}/r:new", registry.host());
     let base = format!("org.opencontainers.image.base.digest={}", digest(&it, &at("old")));
@@ -231,12 +238,7 @@ fn at_a_registry_only_documents_move_and_the_image_tells_its_base() {
 #[test]
 fn what_is_built_on_a_base_tells_it_and_can_be_rebased() {
     const PROOF: &str = "rebase: of what was built on a base";
-    let Some(registry) = Registry::plain() else {
-        return proof::skipped(PROOF, "docker-registry is missing");
-    };
-    let it = scratch();
-    let place = format!("docker://{}/r", registry.host());
-    images(&it, &place);
+    let Some((registry, it, place)) = images_at_a_registry(PROOF) else { return };
     let at = |tag: &str| format!("{place}:{tag}");
     let told = |reference: &str| {
         let said = &manifest(&it, reference)["annotations"];

@@ -22,6 +22,7 @@ pub mod http;
 pub mod image;
 mod line;
 pub mod listener;
+pub mod mtree;
 pub mod noise;
 pub mod ostree;
 pub mod peak;

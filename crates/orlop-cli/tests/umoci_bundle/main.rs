@@ -9,6 +9,7 @@ mod world;
 use std::fs;
 use testkit::command::orlop_path;
 use testkit::dump::{Aspect, differences, dump};
+use testkit::mtree::lines;
 use testkit::{Command, is_root, peer, proof};
 use world::{Tool, World};
 
@@ -52,18 +53,6 @@ fn both_tools_unpack_the_same_bundle() {
         }
     }
     proof::ran(name, 2);
-}
-
-/// What a manifest says, attributes in one order.
-fn lines(text: &str) -> Vec<String> {
-    let told = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
-    let sorted = told.map(|line| {
-        let (facts, mut xattrs): (Vec<&str>, Vec<&str>) =
-            line.split(' ').partition(|word| !word.starts_with("xattr."));
-        xattrs.sort_unstable();
-        [facts, xattrs].concat().join(" ")
-    });
-    sorted.collect()
 }
 
 /// The digests of the manifest are those of the layers on their way: what is written is not read.

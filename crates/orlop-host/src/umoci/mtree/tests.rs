@@ -8,6 +8,7 @@ use orlop_layer::Time;
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use testkit::mtree::lines;
 
 /// Of a bundle that umoci 0.4.7 unpacked, two files left out.
 const OF_UMOCI: &str = include_str!("umoci-0.4.7.mtree");
@@ -24,18 +25,6 @@ fn written(mtree: &Mtree) -> String {
 
 fn path(text: &str) -> TreePath {
     TreePath::parse(text.as_bytes()).expect("plain")
-}
-
-/// The lines that umoci looks at. It has attributes in the order of the file system.
-fn lines(text: &str) -> Vec<String> {
-    let told = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
-    let sorted = told.map(|line| {
-        let (facts, mut xattrs): (Vec<&str>, Vec<&str>) =
-            line.split(' ').partition(|word| !word.starts_with("xattr."));
-        xattrs.sort_unstable();
-        [facts, xattrs].concat().join(" ")
-    });
-    sorted.collect()
 }
 
 #[test]
