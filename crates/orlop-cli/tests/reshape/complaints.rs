@@ -257,6 +257,8 @@ fn e16_every_edit_works_alike_in_every_place() {
             run(&format!("copy oci:l:latest {place}"));
             run(&edit.replace("HERE", place));
             assert_eq!(run(&format!("digest {place}")), expected, "{edit} in {place}");
+            // Documents may be the same though a layer is missing.
+            run(&format!("validate {place}"));
             cases += 1;
         }
     }
