@@ -37,7 +37,7 @@ pub use store::{Keeping, StorePlace};
 pub use strip::StripFlags;
 pub use tags::{TagFlags, glob};
 pub use target::Target;
-pub use time::{time, time_of_commit};
+pub use time::{moment, time, time_of_commit};
 pub use tracked::{LookFlags, journal, tracked};
 pub use tree::TreeFlags;
 

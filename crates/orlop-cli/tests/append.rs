@@ -106,6 +106,37 @@ fn a_new_layer_is_of_the_time_of_its_newest_file() {
     }
 }
 
+/// Image-spec, `config.md`: "created" of the image is when that was made, and "created" of a step is the step's.
+#[test]
+fn the_time_of_a_step_is_not_that_of_the_image() {
+    let it = base();
+    write(&it, "up/x", "x");
+    let (newest, said, before) = ("2021-02-03T00:00:00Z", "1999-01-01T00:00:00Z", "2020-01-01T00:00:00Z");
+    Command::new("touch").args(["-d", newest, "up/x", "up"]).current_dir(it.root()).ok();
+    let edits = [
+        (&["append", "oci:l:base", "up", "--to", "oci:l:new"][..], newest),
+        (&["insert", "oci:l:base", "up", "/opt", "--to", "oci:l:new"], newest),
+        (&["insert", "oci:l:base", "--whiteout", "/etc/old", "--to", "oci:l:new"], before),
+        (&["copy", "oci:l:base", "oci:l:new", "--append", "up"], newest),
+    ];
+    for (edit, of_image) in edits {
+        for (flags, expected) in [
+            (&["--history-created", said][..], [of_image, said]),
+            (&["--created", said], [said, said]),
+            (&["--created", before, "--history-created", said], [before, said]),
+            (&[], [of_image, of_image]),
+        ] {
+            run(&it, &[edit, flags].concat()).ok();
+            let config = json(&out(&it, &["inspect", "--config", "oci:l:new"]));
+            let step = config["history"]
+                .as_array()
+                .and_then(|it| it.iter().rev().find(|it| it["empty_layer"] != true));
+            let found = [&config["created"], &step.expect("a step")["created"]];
+            assert_eq!(found, expected, "{edit:?} {flags:?}");
+        }
+    }
+}
+
 /// Where nothing is said, as the topmost layer that is compressed.
 #[test]
 fn a_new_layer_is_compressed_as_those_below() {

@@ -9,6 +9,7 @@ use orlop::edit::{Append, Laying, Settings, Step};
 use orlop::layer::codec::Codec;
 use orlop::layer::path::escape;
 use orlop::spec::config::History;
+use orlop::spec::time::Timestamp;
 use orlop::spec::{Algorithm, Context, Fault};
 use orlop::trees::Reading;
 use std::ffi::OsString;
@@ -54,8 +55,9 @@ pub struct LayerForm {
 
 impl LayerForm {
     /// What the library is handed.
-    pub fn laying(&self, reading: Reading, step: History) -> Laying {
-        Laying { reading, codec: self.compress, algorithm: self.algorithm, step, size_annotation: None }
+    pub fn laying(&self, reading: Reading, created: Option<Timestamp>, step: History) -> Laying {
+        let (codec, algorithm) = (self.compress, self.algorithm);
+        Laying { reading, codec, algorithm, created, step, size_annotation: None }
     }
 }
 
@@ -72,7 +74,7 @@ impl Arguments {
         let tree = |text: &OsString| Ok((escape(text.as_bytes()), self.editing.places.open_tree(text, cx)?));
         let trees = self.sources.iter().map(tree).collect::<Result<_, Fault>>()?;
         let step = self.history.step("orlop append", edit.created)?;
-        let append = Append::new(trees, self.form.laying(reading, step));
+        let append = Append::new(trees, self.form.laying(reading, self.config.created()?, step));
         let settings = Settings { edit, annotations: self.config.annotations(), ..Settings::default() };
         let mut steps: Steps<'_> = vec![Box::new(append)];
         if settings != Settings::default() {

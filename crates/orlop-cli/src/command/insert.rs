@@ -2,7 +2,7 @@
 
 use super::Outcome;
 use super::append::LayerForm;
-use crate::flags::{Editing, HistoryFlags, Steps, TreeFlags};
+use crate::flags::{Editing, HistoryFlags, Steps, TreeFlags, moment};
 use crate::shell::Shell;
 use clap::Args;
 use orlop::edit::{Append, Below, IdMap, IdRange, Planted, Removed};
@@ -75,7 +75,8 @@ impl Arguments {
             _ => ("--whiteout".into(), Box::new(Removed::new(&self.whiteout)?)),
         };
         let step = self.history.step("orlop insert", self.created)?;
-        Ok(vec![Box::new(Append::new(vec![(name, tree)], self.form.laying(reading, step)))])
+        let laying = self.form.laying(reading, moment(self.created)?, step);
+        Ok(vec![Box::new(Append::new(vec![(name, tree)], laying))])
     }
 
     fn planted(&self, cx: &Context<'_>, source: &OsStr, path: &OsStr) -> Result<Planted, Fault> {

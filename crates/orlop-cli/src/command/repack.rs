@@ -1,8 +1,9 @@
 //! `orlop repack DIR REF`
 
 use super::{Outcome, diff};
-use crate::environment;
-use crate::flags::{self, HistoryFlags, Image, LookFlags, Places, Show, Work, journal, name, tracked, wrote};
+use crate::flags::{
+    self, HistoryFlags, Image, LookFlags, Places, Show, Work, journal, moment, name, tracked, wrote,
+};
 use crate::shell::Shell;
 use clap::Args;
 use orlop::build::Form;
@@ -99,13 +100,9 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
 impl Arguments {
     fn repack(&self) -> Result<Repack, Fault> {
         let step = self.history.step("orlop repack", self.created)?;
-        let created = match self.created {
-            Some(time) => Some(time),
-            None => environment::source_date_epoch()?,
-        };
         Ok(Repack {
             form: Form { codec: self.compress, algorithm: self.algorithm },
-            created,
+            created: moment(self.created)?,
             history: (!self.no_history).then_some(step),
         })
     }

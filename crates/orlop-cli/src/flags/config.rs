@@ -1,6 +1,5 @@
 //! What a user says about an image's config.
 
-use crate::environment;
 use clap::Args;
 use orlop::spec::config::Healthcheck;
 use orlop::spec::edit::{Edit, Folder, Pair, Ports, Signal};
@@ -93,11 +92,9 @@ impl ConfigFlags {
         self.annotation.iter().map(Pair::with_dot_expanded).map(|pair| (pair.key, pair.value)).collect()
     }
 
-    fn created(&self) -> Result<Option<Timestamp>, Fault> {
-        match self.created {
-            Some(time) => Ok(Some(time)),
-            None => Ok(environment::source_date_epoch()?),
-        }
+    /// When the image was made.
+    pub fn created(&self) -> Result<Option<Timestamp>, Fault> {
+        super::moment(self.created)
     }
 }
 

@@ -1,7 +1,6 @@
 //! What all verbs share that change an image.
 
 use super::{Image, Locked, Places, Show, Work, name as name_of, platform, target, wrote};
-use crate::environment;
 use crate::foreseen;
 use crate::shell::Shell;
 use clap::Args;
@@ -210,10 +209,7 @@ impl HistoryFlags {
 
     /// The step; `command` made it where nobody says otherwise.
     pub fn step(&self, command: &str, created: Option<Timestamp>) -> Result<History, Fault> {
-        let created = match self.history_created.or(created) {
-            Some(time) => Some(time),
-            None => environment::source_date_epoch()?,
-        };
+        let created = super::moment(self.history_created.or(created))?;
         Ok(History {
             created: created.map(|time| time.to_string().into()),
             created_by: Some(self.history_created_by.clone().unwrap_or_else(|| command.into())),

@@ -5,6 +5,7 @@ use clap::Args;
 use orlop::edit::Settings;
 use orlop::spec::config::History;
 use orlop::spec::edit::{SettingError, Unset};
+use orlop::spec::time::Timestamp;
 use orlop::spec::{Diagnose as _, Fault, Platform};
 
 /// For verbs that change an image.
@@ -42,6 +43,11 @@ impl SettingFlags {
     /// The step of the history of what else is done to the image by `command`.
     pub fn step(&self, command: &str) -> Result<History, Fault> {
         self.history.step(command, self.config.said().created)
+    }
+
+    /// When the image was made that comes out.
+    pub fn created(&self) -> Result<Option<Timestamp>, Fault> {
+        self.config.created()
     }
 }
 

@@ -1,5 +1,7 @@
 //! Times on the command line.
 
+use crate::environment;
+use orlop::spec::Fault;
 use orlop::spec::time::{TimeError, Timestamp};
 
 /// RFC 3339, or seconds since 1970, with or without `@` before them.
@@ -12,6 +14,14 @@ pub fn time(text: &str) -> Result<Timestamp, String> {
 pub fn time_of_commit(text: &str) -> Result<Timestamp, String> {
     let time = time(text)?;
     if time.seconds() < 0 { Err("a commit is not made before 1970".into()) } else { Ok(time) }
+}
+
+/// When something was made: as it was said, else `SOURCE_DATE_EPOCH`, else nobody says.
+pub fn moment(said: Option<Timestamp>) -> Result<Option<Timestamp>, Fault> {
+    match said {
+        Some(time) => Ok(Some(time)),
+        None => Ok(environment::source_date_epoch()?),
+    }
 }
 
 #[cfg(test)]

@@ -37,7 +37,10 @@ pub struct Laying {
     pub codec: Option<Codec>,
     /// How layers are named.
     pub algorithm: Algorithm,
-    /// The step of each. Where it says no time, it is the newest one in the layers, else that of the image.
+    /// When the image was made (image-spec, `config.md`, "created"). Where nothing is said, it is the newest time in the layers,
+    /// else as before.
+    pub created: Option<Timestamp>,
+    /// The step of each. Where it says no time, it is that of the image.
     pub step: History,
     /// The annotation in which a compressed layer tells its size without compression; none where nothing is said.
     pub size_annotation: Option<&'static str>,
@@ -57,7 +60,7 @@ impl<'a> Append<'a> {
     }
 
     fn write(&self, cx: &Context<'_>, revision: &Revision<'_>, to: &dyn Sink) -> Result<Written> {
-        let Laying { reading, codec, algorithm, step, size_annotation } = &self.how;
+        let Laying { reading, codec, algorithm, created, size_annotation, .. } = &self.how;
         let codec = codec.unwrap_or_else(|| fitting(revision));
         let form = Form { codec, algorithm: *algorithm };
         let platform = revision.image().platform();
@@ -76,7 +79,7 @@ impl<'a> Append<'a> {
             layers.push(Piece::Made { blob, diff_id, codec: Some(codec), home: None });
         }
         let newest = newest.and_then(|time| Timestamp::new(time.seconds, 0).ok());
-        let created = step.created.clone().or_else(|| newest.map(|time| time.to_string().into()));
+        let created = created.or(newest).map(|time| time.to_string().into());
         Ok(Written { layers, created })
     }
 }
@@ -89,8 +92,10 @@ impl Step for Append<'_> {
             None => slot.insert(self.write(cx, revision, to)?).clone(),
         };
         let created = created.or_else(|| revision.config().created.clone());
+        let step = self.how.step.clone();
+        let step = History { created: step.created.or_else(|| created.clone()), ..step };
         for layer in layers {
-            revision.append(layer, History { created: created.clone(), ..self.how.step.clone() });
+            revision.append(layer, step.clone());
         }
         revision.config_mut().created = created;
         Ok(())

@@ -70,7 +70,8 @@ fn append<'a>(arguments: &'a Arguments, cx: &Context<'_>) -> Result<Append<'a>, 
     let reading = Reading { owner: copying.owners.owner()?, ..Reading::default() };
     let (codec, algorithm) = (copying.codec()?, form.algorithm().unwrap_or_default());
     let step = arguments.settings.step("orlop copy --append")?;
-    Ok(Append::new(trees, Laying { reading, codec, algorithm, step, size_annotation: None }))
+    let created = arguments.settings.created()?;
+    Ok(Append::new(trees, Laying { reading, codec, algorithm, created, step, size_annotation: None }))
 }
 
 /// Copies one image, changed.
