@@ -118,23 +118,11 @@ fn run(runc: &Peer, scratch: &Scratch, bundle: &Path) -> Command {
 
 /// The runtime and a busybox, or a report that they are missing.
 fn peers(proof: &str, runtime: &str) -> Option<(Peer, PathBuf)> {
-    let busybox =
-        ["/bin/busybox", "/usr/bin/busybox"].map(PathBuf::from).into_iter().find(|path| is_static(path));
-    let found = testkit::peer(runtime).zip(busybox);
+    let found = testkit::peer(runtime).zip(testkit::engine::static_busybox());
     if found.is_none() {
         proof::skipped(proof, &format!("{runtime} or a static busybox is missing"));
     }
     found
-}
-
-/// A program of 64 bits that asks for no interpreter, so that it can stand alone (ELF-64, "Program Header").
-fn is_static(program: &Path) -> bool {
-    const INTERPRETER: u32 = 3;
-    let Ok(bytes) = fs::read(program) else { return false };
-    let half = |at: usize| usize::from(u16::from_le_bytes([bytes[at], bytes[at + 1]]));
-    let (table, each, count) = (half(0x20), half(0x36), half(0x38));
-    let kind = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
-    bytes.starts_with(b"\x7fELF\x02\x01") && (0..count).all(|row| kind(table + row * each) != INTERPRETER)
 }
 
 /// Users of the image, and what the process then sees as its user and groups.

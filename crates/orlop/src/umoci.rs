@@ -9,6 +9,7 @@
 //! Invariant: `umoci.json` and the manifest stand beside a root filesystem that they are about, or not at all.
 
 pub mod add_layer;
+pub mod machine;
 pub mod repack;
 pub mod runtime;
 pub mod unpack;

@@ -30,6 +30,21 @@ pub fn hello(root: &Path) -> Option<()> {
     build.run().success().then_some(())
 }
 
+/// A busybox that can stand alone in a root filesystem.
+pub fn static_busybox() -> Option<PathBuf> {
+    ["/bin/busybox", "/usr/bin/busybox"].map(PathBuf::from).into_iter().find(|path| is_static(path))
+}
+
+/// A program of 64 bits that asks for no interpreter, so that it can stand alone (ELF-64, "Program Header").
+fn is_static(program: &Path) -> bool {
+    const INTERPRETER: u32 = 3;
+    let Ok(bytes) = fs::read(program) else { return false };
+    let half = |at: usize| usize::from(u16::from_le_bytes([bytes[at], bytes[at + 1]]));
+    let (table, each, count) = (half(0x20), half(0x36), half(0x38));
+    let kind = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
+    bytes.starts_with(b"\x7fELF\x02\x01") && (0..count).all(|row| kind(table + row * each) != INTERPRETER)
+}
+
 /// podman with its own storage.
 pub struct Podman {
     program: PathBuf,

@@ -6,10 +6,11 @@
 //! What its users rely on stays: verbs, flags, exit codes (0; 1 for every failure; 3 for a verb that is none), what is
 //! written in configs and histories, and outputs that scripts read. Better than there: digests are proven, names change
 //! whole, a flag that means nothing here fails, attributes without a value are kept, and images of indexes and of Docker's media
-//! types are taken too. The words of errors are ours.
+//! types are taken too. The words of errors are ours, and of damaged blobs umoci's as well.
 
 mod compress;
 mod config;
+mod damage;
 mod edit;
 mod gc;
 mod grammar;
@@ -51,7 +52,7 @@ const STOPPED: u8 = 130;
 
 /// The versions of what is spoken here. There is no line on Go, because nothing here is made by it.
 fn version() -> String {
-    let (own, runtime) = (env!("CARGO_PKG_VERSION"), orlop::spec::runtime::VERSION);
+    let (own, runtime) = (env!("CARGO_PKG_VERSION"), orlop::umoci::machine::VERSION);
     format!("umoci version 0.6.0 (orlop {own})\nimage spec: 1.1.1\nruntime spec: {runtime}\n")
 }
 
@@ -78,7 +79,7 @@ struct Saying {
     #[arg(long, conflicts_with = "log")]
     verbose: bool,
     /// how much is said on stderr: debug, info, warn (the default), error or fatal
-    #[arg(long, value_name = "LEVEL")]
+    #[arg(long, value_name = "LEVEL", ignore_case = true)]
     log: Option<Level>,
     /// refused
     #[arg(long, value_name = "FILE", hide = true)]
@@ -90,6 +91,7 @@ struct Saying {
 enum Level {
     Debug,
     Info,
+    #[value(alias = "warning")]
     Warn,
     Error,
     Fatal,
@@ -189,6 +191,9 @@ fn ended(done: Result<(), Fault>, definition: &clap::Command, names: &[String]) 
     let verb = help::find(definition, names);
     let next = fault.hint().map(|text| hint::fitted(text, &|flag| hint::has_flag(verb, flag)));
     let code = report::failed(&fault, Style::Human, next, Code::OfKind);
+    if let Some(words) = damage::words(&fault) {
+        report::say(&format!("  in umoci's words: {words}\n"));
+    }
     if code == ExitCode::SUCCESS || code == ExitCode::from(STOPPED) { code } else { FAILED.into() }
 }
 

@@ -1,53 +1,9 @@
 //! What two programs must agree on.
 
+use super::runtimes;
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 use testkit::Command;
-
-/// What a runtime is told that an image decides, file by file: `record.py` has the same.
-pub(super) fn runtimes(folder: &Path) -> Value {
-    let files = std::fs::read_dir(folder).expect("a folder").map(|file| file.expect("listed").path());
-    let mut files: Vec<PathBuf> =
-        files.filter(|file| file.extension().is_some_and(|end| end == "json")).collect();
-    files.sort();
-    let one = |file: &PathBuf| {
-        (file.file_name().expect("a name").to_string_lossy().into_owned(), runtime(&read(file)))
-    };
-    files.iter().map(one).collect::<Map<_, _>>().into()
-}
-
-fn runtime(config: &Value) -> Value {
-    let process =
-        ["user", "args", "env", "cwd", "terminal"].map(|name| (name, config["process"][name].clone()));
-    let around = ["root", "hostname", "annotations"].map(|name| (name, config[name].clone()));
-    let each = |of: &Value, name: &str| -> Value { list(of).iter().map(|it| it[name].clone()).collect() };
-    let mappings =
-        ["uidMappings", "gidMappings"].map(|name| (name.to_owned(), config["linux"][name].clone()));
-    let lists = [
-        ("mounts", each(&config["mounts"], "destination")),
-        ("namespaces", each(&config["linux"]["namespaces"], "type")),
-        ("mappings", Map::from_iter(mappings).into()),
-    ];
-    let members = process.into_iter().chain(around).chain(lists);
-    members.map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>().into()
-}
-
-/// Lists whose order nothing depends on are sorted; without the namespace of cgroups and the host's `/etc/resolv.conf`, which
-/// no image decides. What failed may leave an empty file there, and nothing here.
-fn runtimes_told(case: &Value) -> Map<String, Value> {
-    let of = case["runtimes"].as_object().expect("an object");
-    let of = of.iter().filter(|(_, told)| told.as_object().is_some_and(|told| !told.is_empty()));
-    let sorted = |told: &Value| {
-        let mut told = told.clone();
-        for name in ["env", "mounts", "namespaces"] {
-            let list = told[name].as_array_mut().expect("a list");
-            list.retain(|it| it != "cgroup" && it != "/etc/resolv.conf");
-            list.sort_by_key(ToString::to_string);
-        }
-        told
-    };
-    of.map(|(name, told)| (name.clone(), sorted(told))).collect()
-}
 
 const UNCOMPRESSED: &str = "ci.umo.uncompressed_blob_size";
 
@@ -94,7 +50,7 @@ fn image(layout: &Path, entry: &Value) -> Value {
     })
 }
 
-fn blob(layout: &Path, descriptor: &Value) -> PathBuf {
+pub(super) fn blob(layout: &Path, descriptor: &Value) -> PathBuf {
     layout.join("blobs").join(descriptor["digest"].as_str().expect("a digest").replace(':', "/"))
 }
 
@@ -110,10 +66,10 @@ pub(super) fn facts(case: &Value, release: Release) -> Value {
     let answers: Vec<Value> = list(&case["answers"]).iter().map(|answer| told(answer, release)).collect();
     let mut images: Vec<Value> = list(&case["images"]).iter().map(|image| written(image, release)).collect();
     images.sort_by_key(|image| image["tag"].as_str().map(str::to_owned));
-    json!({ "answers": answers, "images": images, "runtimes": runtimes_told(case) })
+    json!({ "answers": answers, "images": images, "runtimes": runtimes::told(case) })
 }
 
-fn list(value: &Value) -> &[Value] {
+pub(super) fn list(value: &Value) -> &[Value] {
     value.as_array().expect("a list")
 }
 

@@ -3,9 +3,8 @@
 
 Usage: record.py PATH-OF-UMOCI
 Each case runs in a folder of its own, in which setup.sh was run and `init --layout l; new --image l:a` came first.
-Recorded are what each line answers, and at the end the documents and the layers of every tag, and what files for runtimes
-say. The test makes the same
-folders and compares.
+Recorded are what each line answers, and at the end the documents and the layers of every tag, and each config.json. The
+test makes the same folders and compares. Run it as root, on a machine that has /etc/resolv.conf.
 """
 import json, os, pathlib, subprocess, sys, tempfile
 
@@ -35,19 +34,10 @@ def image(layout, entry):
     return {"tag": name, "manifest": manifest, "config": document(layout, manifest["config"]), "layers": layers}
 
 
-def runtime(path):
-    """What a runtime is told that an image decides; empty where nothing was written."""
-    text = path.read_text()
-    if not text:
-        return {}
-    config = json.loads(text)
-    process = config["process"]
-    told = {name: process.get(name) for name in ("user", "args", "env", "cwd", "terminal")}
-    told |= {name: config.get(name) for name in ("root", "hostname", "annotations")}
-    told["mounts"] = [it["destination"] for it in config["mounts"]]
-    told["mappings"] = {name: config["linux"].get(name) for name in ("uidMappings", "gidMappings")}
-    told["namespaces"] = [it["type"] for it in config["linux"]["namespaces"]]
-    return told
+def runtimes(folder):
+    """What runtimes are told: files of the folder, and of bundles in it; empty where nothing was written."""
+    files = sorted([*folder.glob("*.json"), *folder.glob("*/config.json")])
+    return {str(path.relative_to(folder)): json.loads(path.read_text() or "{}") for path in files}
 
 
 def case(it):
@@ -61,7 +51,7 @@ def case(it):
         layout = pathlib.Path(folder) / "l"
         entries = json.loads((layout / "index.json").read_bytes())["manifests"]
         return {"name": it["name"], "answers": answers, "images": [image(layout, entry) for entry in entries],
-                "runtimes": {path.name: runtime(path) for path in sorted(pathlib.Path(folder).glob("*.json"))}}
+                "runtimes": runtimes(pathlib.Path(folder))}
 
 
 version = run([tool, "--version"], ".").stdout.split()[2].split("+")[0]

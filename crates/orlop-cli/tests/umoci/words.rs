@@ -1,6 +1,9 @@
 //! What is read by scripts and people besides documents: versions, help, misuse.
 
-use super::{Case, Command, orlop_path};
+use super::{Case, Command, facts, orlop_path};
+use std::fs;
+use std::path::PathBuf;
+use testkit::{peer, proof};
 
 #[test]
 fn a_profile_of_the_processor_is_refused_before_anything_is_done() {
@@ -66,4 +69,75 @@ fn misuse_is_told_on_stderr_with_the_help_of_the_verb() {
     }
     let done = case.run(&["bogus"]);
     assert_eq!(done.code(), Some(3), "{done}");
+}
+
+/// A blob, what becomes of it, and what is said of it.
+const DAMAGES: [(&str, Damage, &str); 6] = [
+    ("manifest", Damage::Longer, "verified reader size mismatch"),
+    ("manifest", Damage::Other, "verified reader digest mismatch"),
+    ("manifest", Damage::Shorter, "verified reader digest mismatch"),
+    ("layer", Damage::Longer, "verified reader size mismatch"),
+    ("layer", Damage::Other, "verified reader digest mismatch"),
+    ("layer", Damage::Shorter, "verified reader digest mismatch"),
+];
+
+/// What umoci itself says otherwise: it panics, or says what its decompressor says.
+const SAID_OTHERWISE: [usize; 2] = [2, 4];
+
+enum Damage {
+    Longer,
+    Other,
+    Shorter,
+}
+
+/// Scripts look for them; ours come first.
+#[test]
+fn damaged_blobs_are_told_in_the_words_of_the_original_too() {
+    let name = "umoci: its words for damaged blobs";
+    let theirs = peer("umoci").map(|umoci| Case::of(&umoci.path));
+    for (number, (which, damage, words)) in DAMAGES.iter().enumerate() {
+        let ours = Case::ours();
+        for case in [Some(&ours), theirs.as_ref()].into_iter().flatten() {
+            let is_ours = case.program == ours.program;
+            let layout = format!("l{number}");
+            for line in [
+                &["init", "--layout", &layout][..],
+                &["new", "--image", &format!("{layout}:a")],
+                &["insert", "--image", &format!("{layout}:a"), "source/alone", "/a"],
+            ] {
+                assert!(case.run(line).success(), "{line:?}");
+            }
+            let blob = blob(&case.folder.path(&layout), which);
+            let mut bytes = fs::read(&blob).expect("a blob");
+            match damage {
+                Damage::Longer => bytes.push(0),
+                Damage::Other => *bytes.last_mut().expect("not empty") ^= 1,
+                Damage::Shorter => drop(bytes.pop()),
+            }
+            fs::remove_file(&blob).expect("ours");
+            fs::write(&blob, bytes).expect("ours");
+            let done = case.run(&["unpack", "--image", &format!("{layout}:a"), &format!("bundle{number}")]);
+            assert!(!done.success(), "{which} {number}");
+            if is_ours || !SAID_OTHERWISE.contains(&number) {
+                assert!(done.err().contains(words), "{which} {number}: {done}");
+            }
+            if is_ours {
+                assert!(done.err().starts_with("error: ") && done.code() == Some(1), "{done}");
+            }
+        }
+    }
+    match theirs {
+        Some(_) => proof::ran(name, DAMAGES.len()),
+        None => proof::skipped(name, "umoci is missing"),
+    }
+}
+
+/// The file of the manifest, or of the first layer, of the one image of a layout.
+fn blob(layout: &std::path::Path, which: &str) -> PathBuf {
+    let entry = &facts::read(&layout.join("index.json"))["manifests"][0];
+    let manifest = facts::blob(layout, entry);
+    match which {
+        "manifest" => manifest,
+        _ => facts::blob(layout, &facts::read(&manifest)["layers"][0]),
+    }
 }

@@ -3,6 +3,7 @@
 //! The installed umoci is the judge. What another release says, `record.sh` writes down.
 
 mod repack;
+mod run;
 mod scripts;
 mod world;
 

@@ -282,3 +282,32 @@ fn times_are_bounded_by_source_date_epoch() {
     assert!(tree[&b"old"[..]].mtime.0 < 1_000_000_000);
     proof::ran(name, 2);
 }
+
+/// umoci leaves such attributes out. Here they stay, and umoci unpacks and repacks what has them.
+#[test]
+fn an_attribute_without_a_value_is_kept_and_hinders_nobody() {
+    let name = "umoci: attributes without values";
+    if !ready(name) {
+        return;
+    }
+    let world = World::new();
+    let empty = b"user.empty".as_slice();
+    let attributes = |bundle: &str| testkit::dump::xattrs(&world.path(&format!("{bundle}/rootfs/opt/app/a")));
+    world.run(Tool::Ours, &["unpack", "--image", "image:base", "bundle"]);
+    world.shell("bundle/rootfs/opt/app", "setfattr -n user.empty a; setfattr -n user.full -v x a");
+    for packer in Tool::BOTH {
+        let image = format!("image:{}", packer.name());
+        world.run(packer, &["repack", "--image", &image, "bundle"]);
+        for unpacker in Tool::BOTH {
+            let bundle = format!("{}-{}", packer.name(), unpacker.name());
+            world.run(unpacker, &["unpack", "--image", &image, &bundle]);
+            let found = attributes(&bundle);
+            let both = (packer, unpacker) == (Tool::Ours, Tool::Ours);
+            assert_eq!(found.get(empty).map(Vec::is_empty), both.then_some(true), "{bundle}");
+            assert_eq!(found[b"user.full".as_slice()], b"x", "{bundle}");
+            world.run(Tool::Theirs, &["repack", "--image", "image:again", &bundle]);
+            assert_eq!(world.layers("again"), world.layers(packer.name()), "{bundle}: nothing was changed");
+        }
+    }
+    proof::ran(name, 4);
+}

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// What is wrong with `value` by the schema `file` of `tests/schemas`; empty where nothing is.
 pub(crate) fn faults(file: &str, value: &Value) -> Vec<String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/schemas").join(file);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../orlop-spec/tests/schemas").join(file);
     let document = load(&path);
     let mut checker = Checker { faults: Vec::new() };
     checker.check(&Place { path: &path, document: &document }, &document, "", value);

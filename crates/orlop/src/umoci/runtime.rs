@@ -1,7 +1,8 @@
 //! The `config.json` of umoci's bundles: made as for every bundle, but that a command and a terminal are never missing, as
-//! its users know it, that root may map owners too, and that a user whom the mappings do not hold is written: what starts
-//! the container, LXC for one, may map others.
+//! its users know it, that root may map owners too, that a user whom the mappings do not hold is written: what starts
+//! the container, LXC for one, may map others; and that the container is umoci's ([`super::machine`]).
 
+use super::machine::{self, Machine};
 use crate::image::Image;
 use crate::run::{ACCOUNTS, warn_of_lost_groups};
 use orlop_fs::rooted::{link, read_small};
@@ -10,11 +11,9 @@ use orlop_host::umoci::meta::{MapOptions, Rootless};
 use orlop_spec::config::Config;
 use orlop_spec::port::Result;
 use orlop_spec::runtime::{
-    self, Command, Home, IdMapping, Options, Privilege, Process, Rootfs, Runtime, RuntimeError, Terminal,
-    Unmapped,
+    self, Command, Home, Options, Privilege, Process, Rootfs, RuntimeError, Terminal, Unmapped,
 };
 use orlop_spec::{Context, Event};
-use serde_json::{Value, json};
 use std::path::Path;
 
 /// What runs where the image names nothing.
@@ -35,7 +34,7 @@ pub fn config(
     let (passwd, group) = (account("/etc/passwd")?, account("/etc/group")?);
     let link = |path: &[u8]| link(root?, path);
     let rootfs = Rootfs { passwd: passwd.as_deref(), group: group.as_deref(), link: &link };
-    let mut options = options(image.config(), map, open_files);
+    let mut options = options(image.config(), map);
     let converted = match runtime::convert(image.config(), &rootfs, &options) {
         Err(error) if is_root_instead(&error, root) => {
             cx.observer.event(Event::Warned(format!("{error}; config.json names root instead")));
@@ -53,9 +52,7 @@ pub fn config(
         cx.observer.event(Event::Warned(text));
     }
     runtime.config["root"]["path"] = name.into();
-    if map.rootless == Rootless::No && !(map.users.is_empty() && map.groups.is_empty()) {
-        put_maps(&mut runtime, map);
-    }
+    machine::fit(&mut runtime, &Machine { map, open_files });
     Ok(runtime.to_bytes())
 }
 
@@ -74,7 +71,7 @@ fn is_root_instead(error: &RuntimeError, root: Option<&Dir>) -> bool {
     root.is_none() && matches!(error, RuntimeError::UnknownUser(_) | RuntimeError::UnknownGroup(_))
 }
 
-fn options(image: &Config, map: &MapOptions, open_files: Option<u64>) -> Options {
+fn options(image: &Config, map: &MapOptions) -> Options {
     let privilege = match map.rootless {
         Rootless::Yes => Privilege::Rootless { users: map.users.clone(), groups: map.groups.clone() },
         Rootless::No => Privilege::Root,
@@ -90,22 +87,7 @@ fn options(image: &Config, map: &MapOptions, open_files: Option<u64>) -> Options
         unmapped: Unmapped::Written,
         hostname: Some(HOST.into()),
         command: Command { entrypoint: None, cmd },
-        open_files,
         process: Process { terminal: Terminal::Yes, home: Home::Known, ..Process::default() },
         ..Options::default()
     }
-}
-
-/// A namespace of users for a container that root starts.
-fn put_maps(runtime: &mut Runtime, map: &MapOptions) {
-    let linux = &mut runtime.config["linux"];
-    if let Some(namespaces) = linux["namespaces"].as_array_mut() {
-        namespaces.push(json!({ "type": "user" }));
-    }
-    let ids = |ids: &[IdMapping]| -> Value {
-        let one = |it: &IdMapping| json!({ "containerID": it.container, "hostID": it.host, "size": it.size });
-        ids.iter().map(one).collect()
-    };
-    linux["gidMappings"] = ids(&map.groups);
-    linux["uidMappings"] = ids(&map.users);
 }

@@ -42,7 +42,7 @@ pub struct Unbundle {
     pub open_files: Option<u64>,
 }
 
-/// Unpacks an image, which `root` leads to, as a bundle.
+/// Unpacks an image, which `root` leads to, as a bundle. Folders above it that are missing are made.
 pub fn unpack(
     cx: &Context<'_>,
     image: &Image<'_>,
@@ -56,6 +56,9 @@ pub fn unpack(
     let meta = Meta::new(walk, how.map.clone()).map_err(orlop_host::Error::from)?;
     let beside = occupied(target, &name)?;
     let ids = ids(&how.map)?;
+    if let Some(above) = target.parent().filter(|above| !above.as_os_str().is_empty()) {
+        Dir::create_all(above)?;
+    }
     let apply = Apply { set_id: SetId::Kept, ..apply(cx, how, ids.as_ref()) };
     let place = if beside.is_some() { target.join(ROOTFS) } else { target.to_path_buf() };
     let mut staging = Staging::create(place, Existing::Refuse, apply)?;

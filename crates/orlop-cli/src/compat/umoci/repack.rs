@@ -10,6 +10,7 @@ use orlop::layer::TreePath;
 use orlop::spec::port::Name;
 use orlop::spec::{Context, Fault};
 use orlop::umoci::repack::{Bundle, Repack, Signed, Told, Volumes, mask};
+use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
@@ -24,7 +25,7 @@ pub struct Arguments {
     image: ImageFlag,
     /// a path at and beneath which nothing counts as changed; repeatable
     #[arg(long, value_name = "PATH")]
-    mask_path: Vec<PathBuf>,
+    mask_path: Vec<OsString>,
     /// lets changes in volumes of the image count, too
     #[arg(long)]
     no_mask_volumes: bool,
@@ -48,7 +49,7 @@ pub fn told(history: &HistoryFlags, verb: &str) -> Result<Option<Told>, Fault> {
 
 pub fn run(arguments: &Arguments, cx: &Context<'_>) -> Result<(), Fault> {
     let image = &arguments.image.image;
-    let masks = arguments.mask_path.iter().map(|path| mask(path.as_os_str().as_bytes()));
+    let masks = arguments.mask_path.iter().map(|path| mask(path.as_bytes()));
     let how = Repack {
         codec: arguments.compress.codec(),
         masks: masks.collect::<Result<Vec<TreePath>, _>>()?,

@@ -21,7 +21,7 @@ pub struct Arguments {
     image: ImageFlag,
     #[command(flatten)]
     mapping: MappingFlags,
-    /// a root filesystem of the image, which knows users by name; without it they are root
+    /// a root filesystem of the image, which knows users by name; without it, or before it is there, they are root
     #[arg(long, value_name = "DIR")]
     rootfs: Option<PathBuf>,
     /// the file, which is replaced where it is there
@@ -30,7 +30,11 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments, cx: &Context<'_>) -> Result<(), Fault> {
-    let root = arguments.rootfs.as_ref().map(Dir::open).transpose()?;
+    let root = arguments.rootfs.as_ref().and_then(|folder| match Dir::open(folder) {
+        Err(error) if error.is_not_found() => None,
+        opened => Some(opened),
+    });
+    let root = root.transpose()?;
     // The last name of the folder, wherever that is.
     let name = arguments.rootfs.as_ref().and_then(|folder| folder.file_name()).unwrap_or(OsStr::new("."));
     let name = name.to_string_lossy();
