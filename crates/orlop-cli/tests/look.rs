@@ -192,6 +192,7 @@ fn gc_removes_what_no_name_reaches_and_spares_the_young() {
     assert_eq!(it.json(&["gc", "oci:img", "--grace", "0"])["removed"], json!([]));
     it.ok(&["rm", &it.reference()]);
     assert_eq!(it.json(&["gc", "oci:img"])["young"], 3, "everything was written just now");
+    assert!(it.ok(&["gc", "oci:img"]).contains("3 younger than --grace stay"));
     assert_eq!(
         it.json(&["gc", "oci:img", "--grace", "0", "--dry-run"])["removed"].as_array().map(Vec::len),
         Some(3)

@@ -65,6 +65,9 @@ fn table(swept: &Swept, mode: Sweep) -> String {
     if !swept.heaps.is_empty() {
         table.row(["all".into(), size(bytes(swept))]);
     }
+    if swept.young > 0 {
+        table.row([format!("{} younger than --grace stay", swept.young), String::new()]);
+    }
     table.print()
 }
 

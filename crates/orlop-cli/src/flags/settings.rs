@@ -10,6 +10,7 @@ use orlop::spec::{Diagnose as _, Fault, Platform};
 
 /// For verbs that change an image.
 #[derive(Args, Debug)]
+#[command(mut_arg("created", |created| created.help(CREATED)))]
 pub struct SettingFlags {
     #[command(flatten)]
     config: ConfigFlags,
@@ -22,6 +23,8 @@ pub struct SettingFlags {
     #[command(flatten)]
     history: HistoryFlags,
 }
+
+const CREATED: &str = "When the image was made: RFC 3339, or seconds since 1970 [default: as the image says]";
 
 impl SettingFlags {
     /// What was said, where anything was.
