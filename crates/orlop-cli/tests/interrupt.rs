@@ -56,6 +56,18 @@ fn signal(child: &Child, signal: Signal) {
     kill_process(id, signal).expect("it runs");
 }
 
+/// A signal ends within seconds what would take long.
+fn ends_by_a_signal(folder: &Scratch, mut command: Command) {
+    let command = command.current_dir(folder.root()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().expect("orlop starts");
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(child.try_wait().expect("it is ours").is_none(), "{command:?} ended by itself");
+    let start = Instant::now();
+    signal(&child, Signal::INT);
+    assert_eq!(ends(&mut child).code(), Some(130), "{command:?}");
+    assert!(start.elapsed() < Duration::from_secs(5), "{command:?}: {:?}", start.elapsed());
+}
+
 #[test]
 fn a_signal_ends_a_build_that_waits_for_input_and_leaves_the_layout_as_it_was() {
     for which in [Signal::INT, Signal::TERM] {
@@ -137,22 +149,10 @@ fn a_signal_ends_the_proof_of_one_large_local_blob() {
     endless(&folder, "held");
     for words in [&["oci:from", "oci:held:again"][..], &["oci:from", "oci:new:1", "--link"]] {
         // Whatever is broken, no disk is filled.
-        let mut child = Command::new("prlimit")
-            .args(["--fsize=1048576", "--"])
-            .arg(orlop_path())
-            .args(["copy", "--progress=none"])
-            .args(words)
-            .current_dir(folder.root())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("orlop starts");
-        std::thread::sleep(Duration::from_millis(300));
-        assert!(child.try_wait().expect("it is ours").is_none(), "{words:?} ended by itself");
-        let start = Instant::now();
-        signal(&child, Signal::INT);
-        assert_eq!(ends(&mut child).code(), Some(130), "{words:?}");
-        assert!(start.elapsed() < Duration::from_secs(5), "{words:?}: {:?}", start.elapsed());
+        let mut copy = Command::new("prlimit");
+        copy.args(["--fsize=1048576", "--"]).arg(orlop_path());
+        copy.args(["copy", "--progress=none"]).args(words);
+        ends_by_a_signal(&folder, copy);
     }
     assert!(!folder.path("new").exists());
 }
@@ -204,19 +204,9 @@ fn a_signal_ends_the_check_of_one_large_blob_that_is_not_opened() {
     artifact.write(&folder.path("from"));
     let blob = folder.path("from").join(artifact.layer_path(0));
     std::fs::File::create(blob).and_then(|file| file.set_len(SIZE)).expect("it has no content");
-    let mut child = Command::new(orlop_path())
-        .args(["validate", "oci:from", "--progress=none"])
-        .current_dir(folder.root())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("orlop starts");
-    std::thread::sleep(Duration::from_millis(300));
-    assert!(child.try_wait().expect("it is ours").is_none(), "it ended by itself");
-    let start = Instant::now();
-    signal(&child, Signal::INT);
-    assert_eq!(ends(&mut child).code(), Some(130));
-    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    let mut validate = Command::new(orlop_path());
+    validate.args(["validate", "oci:from", "--progress=none"]);
+    ends_by_a_signal(&folder, validate);
 }
 
 /// An archive that unwraps to far more than it is is unwrapped before its names are known.
@@ -235,19 +225,8 @@ fn a_signal_ends_a_change_of_names_in_a_wrapped_archive() {
     (0..8192).for_each(|_| wrapped.extend_from_slice(&nothing));
     folder.file("big.tar.zst", wrapped);
     // Whatever is broken, no disk is filled.
-    let mut child = Command::new("prlimit")
-        .args(["--fsize=4294967296", "--"])
-        .arg(orlop_path())
-        .args(["tag", "oci-archive:big.tar.zst:1", "2", "--tmpdir=."])
-        .current_dir(folder.root())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("orlop starts");
-    std::thread::sleep(Duration::from_millis(300));
-    assert!(child.try_wait().expect("it is ours").is_none(), "it ended by itself");
-    let start = Instant::now();
-    signal(&child, Signal::INT);
-    assert_eq!(ends(&mut child).code(), Some(130));
-    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    let mut tag = Command::new("prlimit");
+    tag.args(["--fsize=4294967296", "--"]).arg(orlop_path());
+    tag.args(["tag", "oci-archive:big.tar.zst:1", "2", "--tmpdir=."]);
+    ends_by_a_signal(&folder, tag);
 }

@@ -167,6 +167,13 @@ fn umoci_unpacks_what_we_write() {
     proof::ran(name, 2);
 }
 
+/// What tar makes of a folder.
+fn tar_of(folder: &Path) -> Vec<u8> {
+    let tar =
+        Command::new("tar").arg("-C").arg(folder).args(["--format=posix", "--sort=name", "-cf", "-", "."]);
+    tar.ok().stdout
+}
+
 #[test]
 fn we_read_every_form_that_skopeo_and_podman_write() {
     let name = "peers: we read what skopeo and podman write";
@@ -175,12 +182,7 @@ fn we_read_every_form_that_skopeo_and_podman_write() {
     }
     let scratch = scratch();
     let root = hello_tree(&scratch);
-    let tar = Command::new("tar")
-        .arg("-C")
-        .arg(&root)
-        .args(["--format=posix", "--sort=name", "-cf", "-", "."])
-        .ok()
-        .stdout;
+    let tar = tar_of(&root);
     let source = scratch.path("source");
     Image::of(&[tar], Packing::Gzip).layout().write(&source);
     let source = format!("oci:{}:latest", source.display());
@@ -284,12 +286,7 @@ fn gzip_of_many_members_is_read_by_all() {
     }
     let scratch = scratch();
     let root = hello_tree(&scratch);
-    let tar = Command::new("tar")
-        .arg("-C")
-        .arg(&root)
-        .args(["--format=posix", "--sort=name", "-cf", "-", "."])
-        .ok()
-        .stdout;
+    let tar = tar_of(&root);
     let blob: Vec<u8> = tar.chunks(tar.len() / 8 + 1).flat_map(gzip).collect();
     let layer = Layer { blob, media_type: Packing::Gzip.media_type().into(), diff_id: sha256(&tar) };
     let image = Image::new().layer(layer).index(|mut index| {

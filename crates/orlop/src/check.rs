@@ -1,10 +1,9 @@
 //! `build --check`: whether two readings of one input give the same layer, and if not, where they part.
 
-use crate::hashed::feed;
 use crate::spool::{Spool, Spooled};
+use crate::tar_tree::gather;
 use orlop_fs::File;
-use orlop_layer::decode::Visit as _;
-use orlop_layer::tree::{Builder, Tree};
+use orlop_layer::tree::Tree;
 use orlop_layer::{Chunk, Entries, Entry, Error, Kind, Meta};
 use orlop_spec::Context;
 use orlop_spec::port::Result as Outcome;
@@ -34,20 +33,8 @@ impl Kept {
     /// Reads everything; contents go to `spool`, which nobody else uses.
     pub fn read(cx: &Context<'_>, entries: &mut dyn Entries, spool: File) -> Outcome<Self> {
         let spool = Spool::new(spool);
-        let mut filler = spool.layer(0);
-        let mut builder = Builder::new(0, cx.limits);
-        let mut ordinal = 0;
-        while let Some(entry) = entries.next_entry()? {
-            cx.cancel.check()?;
-            let offset = entries.offset();
-            filler.entry(ordinal, offset, &entry)?;
-            builder.add(ordinal, offset, &entry)?;
-            ordinal += 1;
-            if matches!(entry.kind, Kind::File { .. }) {
-                feed(entries, &mut filler)?;
-            }
-        }
-        Ok(Self { tree: builder.finish(), spool })
+        let tree = gather(cx, entries, &spool, 0)?;
+        Ok(Self { tree, spool })
     }
 
     /// What was read.
