@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use testkit::noise::noise;
 use testkit::recorder::{Exchange, Recorder};
 use testkit::registry::Registry;
+use testkit::tarball::{Member, tar};
 use testkit::{Command, Scratch, orlop, proof, scratch};
 
 /// What questions and answers need besides bodies, each.
@@ -58,6 +59,24 @@ impl World {
         words.env("XDG_STATE_HOME", self.it.path("state")).env("ORLOP_ROOT", self.it.path("store"))
     }
 
+    /// Runs a line, with a tar for one that reads its input.
+    fn edit(&self, line: &str) {
+        let command = self.run(line);
+        let command = match line.strip_suffix(" -") {
+            Some(_) => command.input(tar([Member::folder("in"), Member::file("in/file", "from a stream")])),
+            None => command,
+        };
+        command.ok();
+    }
+
+    /// A folder that `repack` takes back to its image.
+    fn prepare(&self, line: &str) {
+        if line.starts_with("repack root") {
+            self.run("unpack AT:app root --track").ok();
+            self.it.file("root/new", "new in the folder");
+        }
+    }
+
     /// Everything that a name leads to: digests, and whether each is a layer.
     fn reached(registry: &Registry, repository: &str, name: &str) -> BTreeMap<String, bool> {
         let raw = registry.document(repository, name);
@@ -107,22 +126,33 @@ fn heads_are_short(exchanges: &[Exchange], what: &str) {
     }
 }
 
-/// An edit in place, the image that it changes, and which of its layers, by number, it must read.
-const EDITS: [(&str, &str, &[usize]); 13] = [
-    ("config AT:app --label a=b --history-comment why", "app", &[]),
-    ("append AT:app up", "app", &[]),
-    ("insert AT:app up /opt", "app", &[]),
-    ("insert AT:app --whiteout /one", "app", &[]),
-    ("rebase AT:app --old-base AT:base --new-base AT:newer", "app", &[]),
-    ("strip AT:app --rm-layer 2", "app", &[]),
-    ("flatten AT:app --base AT:newer", "app", &[1, 2, 3, 4, 5]),
-    ("convert AT:app --media-types docker", "app", &[]),
-    ("index annotate AT:multi a=b", "multi", &[]),
-    ("config AT:multi --label a=b", "multi", &[]),
-    ("append AT:multi more", "multi", &[]),
-    ("config AT:multi --platform linux/arm64 --label c=d", "multi", &[]),
+/// An edit in place, the image that it changes, which of its layers, by number, it must read, and how many it makes.
+const EDITS: [(&str, &str, &[usize], usize); 21] = [
+    ("config AT:app --label a=b --history-comment why", "app", &[], 0),
+    ("append AT:app up", "app", &[], 1),
+    ("insert AT:app up /opt", "app", &[], 1),
+    ("insert AT:app --whiteout /one", "app", &[], 1),
+    ("rebase AT:app --old-base AT:base --new-base AT:newer", "app", &[], 0),
+    ("strip AT:app --rm-layer 2", "app", &[], 0),
+    ("flatten AT:app --base AT:newer", "app", &[1, 2, 3, 4, 5], 1),
+    ("convert AT:app --media-types docker", "app", &[], 0),
+    ("index annotate AT:multi a=b", "multi", &[], 0),
+    ("config AT:multi --label a=b", "multi", &[], 0),
+    ("append AT:multi more", "multi", &[], 1),
+    ("config AT:multi --platform linux/arm64 --label c=d", "multi", &[], 0),
     // One of its images says so already, and stays.
-    ("config AT:multi --label c=d", "multi", &[]),
+    ("config AT:multi --label c=d", "multi", &[], 0),
+    // What comes on the standard input, as a tar.
+    ("append AT:app -", "app", &[], 1),
+    ("convert AT:app --compress zstd", "app", &[0, 1, 2], 3),
+    // In which layers a path is, only they know; two of them stay.
+    ("strip AT:app --rm-path /three", "app", &[0, 1, 2], 1),
+    ("flatten AT:app --last 2", "app", &[1, 2], 1),
+    ("repack root AT:app", "app", &[], 1),
+    // The lowest becomes what it was, and is there; the uppermost is so already.
+    ("convert AT:app --compress gzip", "app", &[0, 1, 2], 1),
+    ("append AT:app up --compress none", "app", &[], 1),
+    ("flatten AT:app", "app", &[0, 1, 2, 3], 1),
 ];
 
 /// E24: umoci 345: to change an image of a registry it had to be copied from there and back again.
@@ -130,19 +160,21 @@ const EDITS: [(&str, &str, &[usize]); 13] = [
 fn an_edit_in_place_sends_what_is_new_and_fetches_what_it_must_read() {
     const PROOF: &str = "edit: bytes at a registry, in place";
     let Some(world) = World::new() else { return proof::skipped(PROOF, "docker-registry is missing") };
-    for (line, tag, read) in EDITS {
+    for (line, tag, read, made) in EDITS {
         let reached = |tags: [&str; 3]| -> BTreeMap<String, bool> {
             tags.iter().flat_map(|tag| World::reached(&world.registry, "app", tag)).collect()
         };
         let before = reached([tag, "base", "newer"]);
         let layers = if read.is_empty() { Vec::new() } else { world.layers(tag) };
         let must_read: BTreeSet<&String> = read.iter().map(|at| &layers[*at]).collect();
+        world.prepare(line);
         world.recorder.exchanges();
-        world.run(line).ok();
+        world.edit(line);
         let exchanges = world.recorder.exchanges();
         let after = reached([tag; 3]);
         let new: Vec<&String> = after.keys().filter(|digest| !before.contains_key(*digest)).collect();
         assert!(!new.is_empty(), "{line}");
+        assert_eq!(new.iter().filter(|digest| after[**digest]).count(), made, "{line}");
         assert_eq!(sent(&exchanges).iter().collect::<Vec<_>>(), new, "{line}: {exchanges:#?}");
         let documents = [&before, &after].into_iter().flatten().filter(|(_, is_layer)| !**is_layer);
         let documents = documents.map(|(digest, _)| digest.clone()).collect();
