@@ -354,6 +354,12 @@ pub trait Sink: Send + Sync {
         false
     }
 
+    /// Why other programs would not find `root` by this name in such a place, where that is known: said of the name, and what to
+    /// do about it.
+    fn overlooked(&self, _name: &Name, _root: &Descriptor) -> Option<&'static str> {
+        None
+    }
+
     /// Publishes `roots`; once, last, atomic.
     fn finish(self: Box<Self>, roots: &[(Name, Descriptor)]) -> Result<()> {
         self.finish_if(roots, &[])

@@ -10,7 +10,7 @@ use crate::select::{self, Entries};
 use orlop_spec::document::{DocumentError, Parse as _};
 use orlop_spec::index::REF_NAME;
 use orlop_spec::json::JsonError;
-use orlop_spec::media_type::{MediaType, OCI_INDEX};
+use orlop_spec::media_type::{DOCKER_LIST, DOCKER_MANIFEST, MediaType, OCI_INDEX};
 use orlop_spec::port::{Name, Selector};
 use orlop_spec::reference::is_ref_name;
 use orlop_spec::{Descriptor, Fault, Index, json};
@@ -20,6 +20,17 @@ use std::sync::Arc;
 
 /// Annotation by which containerd and docker name an image in full.
 pub(crate) const IMAGE_NAME: &str = "io.containerd.image.name";
+
+/// Said of a name by which other programs find nothing. Images without a name are found: no type is looked for.
+const OVERLOOKED: &str = "in a layout, other programs look among OCI's media types for a name, and this image has Docker's; \
+                          `orlop convert --media-types oci` gives it OCI's";
+
+/// Why other programs do not find what a name leads to (image-spec, `image-index.md`, "mediaType": OCI's types must be understood,
+/// and others may be).
+pub(crate) fn overlooked(name: &Name, root: &Descriptor) -> Option<&'static str> {
+    let is_docker = matches!(root.media_type.as_str(), DOCKER_MANIFEST | DOCKER_LIST);
+    (is_docker && name.tag().is_some()).then_some(OVERLOOKED)
+}
 
 /// The content of `index.json`.
 #[derive(Clone, Debug)]

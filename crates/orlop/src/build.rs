@@ -12,6 +12,7 @@ use crate::elf::ElfWatch;
 pub use crate::form::Form;
 use crate::image::Image;
 use crate::layers;
+use crate::publish::publish;
 use crate::several::Several;
 use orlop_layer::Entries;
 use orlop_layer::encode::Encoded;
@@ -108,7 +109,7 @@ pub fn build(
     }
     let root = if single { roots.remove(0) } else { put_index(cx, roots, form.algorithm, &*to)? };
     let published: Vec<(Name, Descriptor)> = names.iter().map(|name| (name.clone(), root.clone())).collect();
-    to.finish(&published)?;
+    publish(cx, to, &published, &[])?;
     Ok(Built { root, layers })
 }
 

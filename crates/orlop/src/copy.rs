@@ -5,6 +5,7 @@
 //! ```
 
 use crate::image::{is_nested, nested, no_platform};
+use crate::publish::publish;
 use crate::referrers::{self, Referrers};
 use orlop_spec::graph::{self, Node};
 use orlop_spec::index::Index;
@@ -140,7 +141,7 @@ pub fn copy(
     let account = put_all(cx, from, &nodes, &*to, how.transfer, Account::of_held(&held))?;
     let copied = Copied { roots: roots.iter().map(|(_, root)| root.clone()).collect(), account };
     roots.extend(further);
-    to.finish(&roots)?;
+    publish(cx, to, &roots, &[])?;
     Ok(copied)
 }
 

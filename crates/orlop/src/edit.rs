@@ -41,6 +41,7 @@ use crate::error::Error;
 use crate::image::no_platform;
 use crate::index::{Beside, Place, beside};
 use crate::nowhere::Nowhere;
+use crate::publish::publish;
 use orlop_spec::graph::{self, Node};
 use orlop_spec::index::Index;
 use orlop_spec::manifest::Manifest;
@@ -137,7 +138,7 @@ pub fn edit(
     }
     let account = pass.finish()?;
     roots.push((name.clone(), root.clone()));
-    to.finish_if(&roots, &expected)?;
+    publish(cx, to, &roots, &expected)?;
     Ok(Copied { roots: vec![root], account })
 }
 
@@ -208,7 +209,7 @@ pub fn along(
         published.push((name.clone(), pass.root(&root, nodes, &how.platforms)?));
     }
     let account = pass.finish()?;
-    to.finish(&published)?;
+    publish(cx, to, &published, &[])?;
     Ok(Copied { roots: published.into_iter().map(|(_, root)| root).collect(), account })
 }
 

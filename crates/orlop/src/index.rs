@@ -266,7 +266,7 @@ pub fn publish(cx: &Context<'_>, edited: &Edited<'_>, name: &Name, to: Box<dyn S
     draft::put(cx, &*to, &document)?;
     let root = document.descriptor().clone();
     roots.push((name.clone(), root.clone()));
-    to.finish_if(&roots, &expected)?;
+    crate::publish::publish(cx, to, &roots, &expected)?;
     Ok(Copied { roots: vec![root], account })
 }
 

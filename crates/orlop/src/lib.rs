@@ -48,6 +48,7 @@ pub mod mount;
 pub mod network;
 pub mod nowhere;
 pub mod ostree;
+mod publish;
 pub mod referrers;
 pub mod rendering;
 pub mod run;

@@ -145,6 +145,38 @@ fn docker_says_less_and_that_is_told_or_refused() {
     );
 }
 
+/// skopeo, podman and umoci find nothing of Docker's by a name in a layout (`peers.rs` has what they say).
+#[test]
+fn names_by_which_others_find_nothing_are_told() {
+    let it = image(&three());
+    let told = |words: &str| {
+        let said = ok(&it, words).err();
+        let lines = said.lines().filter(|line| line.contains("look among OCI's media types"));
+        let name = |line: &str| {
+            line.trim_start_matches("warning: ").split(": in a layout").next().map(str::to_owned)
+        };
+        lines.filter_map(name).collect::<Vec<_>>().join("; ")
+    };
+    for (words, names) in [
+        ("convert oci:l:latest --media-types docker --to oci:l:docker", "docker"),
+        ("convert oci:l:latest --media-types docker --to oci-archive:a.tar:there", "there"),
+        ("convert oci:l:latest --media-types docker --to docker-archive:d.tar:app:1", ""),
+        ("convert oci:l:latest --media-types docker --to dir:d", ""),
+        ("copy oci:l:docker oci:m:x", "x"),
+        ("copy docker-archive:d.tar:app:1 oci:m:y", "y"),
+        // The one image of a place is found without a name.
+        ("copy dir:d oci:n", ""),
+        ("index create oci:l:docker oci:l:index", ""),
+        ("config oci:l:docker --label a=b", "docker"),
+        ("copy --all-tags oci:l oci-archive:b.tar", "docker"),
+        // The other image of the archive is written again, and that is no news.
+        ("config oci-archive:b.tar:latest --label a=b", ""),
+        ("convert oci:l:docker --media-types oci", ""),
+    ] {
+        assert_eq!(told(words), names, "{words}");
+    }
+}
+
 #[test]
 fn only_layers_that_are_too_large_are_read_and_divided() {
     let it = image(&three());

@@ -5,7 +5,7 @@ use super::standing::{self, Standing};
 use crate::blobs::FileOrigin;
 use crate::docker_archive;
 use crate::error::Error;
-use crate::index_file::IndexFile;
+use crate::index_file::{self, IndexFile};
 use crate::layout::{INDEX, MARKER, MARKER_CONTENT};
 use crate::take;
 use orlop_fs::{Dir, File, FileKind, Temp};
@@ -329,6 +329,13 @@ impl Sink for ArchiveSink {
     /// The order of arrival decides the bytes.
     fn lanes(&self) -> usize {
         1
+    }
+
+    fn overlooked(&self, name: &Name, root: &Descriptor) -> Option<&'static str> {
+        match self.form {
+            Form::Oci => index_file::overlooked(name, root),
+            Form::Docker => None,
+        }
     }
 
     fn finish_if(self: Box<Self>, roots: &[(Name, Descriptor)], seen: &[Seen]) -> Result<()> {

@@ -4,7 +4,7 @@ use super::{BLOBS, INDEX, Layout, MARKER, MARKER_CONTENT, Options};
 use crate::blobs::Blobs;
 use crate::error::Error;
 use crate::folder::{self, Made, write_new};
-use crate::index_file::IndexFile;
+use crate::index_file::{self, IndexFile};
 use orlop_fs::lock::{Share, Wait};
 use orlop_fs::{Dir, Lock, Persist, temp};
 use orlop_spec::Descriptor;
@@ -103,6 +103,10 @@ impl Sink for LayoutSink {
 
     fn begin(&self, hints: &Hints) -> Result<Box<dyn BlobWriter + '_>> {
         self.layout.target().begin(hints)
+    }
+
+    fn overlooked(&self, name: &Name, root: &Descriptor) -> Option<&'static str> {
+        index_file::overlooked(name, root)
     }
 
     /// What was seen is looked at under the lock under which the names are written.

@@ -16,6 +16,7 @@ use crate::draft::{as_oci, put};
 use crate::error::Error;
 use crate::form::Form;
 use crate::image::{Image, Layer};
+use crate::publish::publish;
 use orlop_fs::File;
 use orlop_host::delta::{self, Files, Paths, Wanted};
 use orlop_layer::codec::{self, Codec};
@@ -78,7 +79,7 @@ pub fn apply(
         let text = format!("the digest changes from {} to {}", manifest.descriptor().digest, root.digest);
         cx.observer.event(Event::Warned(text));
     }
-    to.finish(&[(name.clone(), root.clone())])?;
+    publish(cx, to, &[(name.clone(), root.clone())], &[])?;
     Ok(root)
 }
 
