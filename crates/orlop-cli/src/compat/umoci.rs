@@ -6,7 +6,8 @@
 //! What its users rely on stays: verbs, flags, exit codes (0; 1 for every failure; 3 for a verb that is none), what is
 //! written in configs and histories, and outputs that scripts read. Better than there: digests are proven, names change
 //! whole, a flag that means nothing here fails, attributes without a value are kept, and images of indexes and of Docker's media
-//! types are taken too. The words of errors are ours, and of damaged blobs umoci's as well.
+//! types are taken too. The words of errors are ours, and of damaged blobs umoci's as well. What is other is listed in
+//! `docs/reference/umoci.md`.
 
 mod compress;
 mod config;
@@ -22,6 +23,7 @@ mod insert;
 mod list;
 mod mapping;
 mod new;
+mod path;
 mod raw;
 mod remove;
 mod repack;

@@ -72,20 +72,22 @@ fn misuse_is_told_on_stderr_with_the_help_of_the_verb() {
 }
 
 /// A blob, what becomes of it, and what is said of it.
-const DAMAGES: [(&str, Damage, &str); 6] = [
+const DAMAGES: [(&str, Damage, &str); 7] = [
     ("manifest", Damage::Longer, "verified reader size mismatch"),
     ("manifest", Damage::Other, "verified reader digest mismatch"),
     ("manifest", Damage::Shorter, "verified reader digest mismatch"),
     ("layer", Damage::Longer, "verified reader size mismatch"),
     ("layer", Damage::Other, "verified reader digest mismatch"),
     ("layer", Damage::Shorter, "verified reader digest mismatch"),
+    ("manifest", Damage::LongerAndOther, "verified reader size mismatch"),
 ];
 
-/// What umoci itself says otherwise: it panics, or says what its decompressor says.
-const SAID_OTHERWISE: [usize; 2] = [2, 4];
+/// What umoci itself says otherwise: it panics, says what its decompressor says, or that the digest is another one.
+const SAID_OTHERWISE: [usize; 3] = [2, 4, 6];
 
 enum Damage {
     Longer,
+    LongerAndOther,
     Other,
     Shorter,
 }
@@ -111,6 +113,7 @@ fn damaged_blobs_are_told_in_the_words_of_the_original_too() {
             let mut bytes = fs::read(&blob).expect("a blob");
             match damage {
                 Damage::Longer => bytes.push(0),
+                Damage::LongerAndOther => bytes.insert(0, b' '),
                 Damage::Other => *bytes.last_mut().expect("not empty") ^= 1,
                 Damage::Shorter => drop(bytes.pop()),
             }

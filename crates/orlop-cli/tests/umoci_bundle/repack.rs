@@ -154,9 +154,10 @@ fn what_is_masked_is_in_no_layer() {
         &["--no-mask-volumes"],
         &["--mask-path", "/cache", "--mask-path", "etc"],
         &["--mask-path", "/cache", "--no-mask-volumes"],
+        &["--mask-path", "../etc/..//cache/", "--mask-path", ""],
     ] {
         let bundle = format!("bundle{}", flags.join(""));
-        let bundle = bundle.replace('/', "-");
+        let bundle = bundle.replace(['/', '.'], "-");
         world.run(Tool::Ours, &["unpack", "--image", "image:base", &bundle]);
         world.shell(&format!("{bundle}/rootfs"), edit);
         let [ours, theirs] = Tool::BOTH.map(|tool| {
@@ -166,9 +167,9 @@ fn what_is_masked_is_in_no_layer() {
         });
         assert_eq!(differences(&ours, &theirs, &[Aspect::Holes, Aspect::Time]), [], "{flags:?}");
         assert_eq!(ours.contains_key(&b"opt/app/new"[..]), flags.contains(&"--no-mask-volumes"));
-        assert_eq!(ours.contains_key(&b"cache"[..]), !flags.contains(&"/cache"));
+        assert_eq!(ours.contains_key(&b"cache"[..]), !flags.iter().any(|flag| flag.contains("cache")));
     }
-    proof::ran(name, 8);
+    proof::ran(name, 10);
 }
 
 #[test]

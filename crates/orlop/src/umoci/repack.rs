@@ -200,8 +200,8 @@ impl Layer<'_> {
     }
 }
 
-/// A path as users and configs spell it: from the root on.
-pub fn mask(path: &[u8]) -> Result<TreePath> {
+/// A path as configs spell it: from the root on.
+fn mask(path: &[u8]) -> Result<TreePath> {
     TreePath::parse(path).map_err(|error| orlop_host::Error::from(UmociError::Mask(error)).into())
 }
 

@@ -14,6 +14,8 @@ pub struct CompressFlag {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Compress {
     Auto,
+    /// An empty word is none, as there.
+    #[value(alias = "")]
     None,
     Gzip,
     Zstd,

@@ -5,6 +5,7 @@ use super::edit::NewTag;
 use super::history::HistoryFlags;
 use super::image::ImageFlag;
 use super::mapping::MappingFlags;
+use super::path::tree_path;
 use crate::environment;
 use crate::error::Error;
 use crate::flags::Places;
@@ -14,8 +15,8 @@ use orlop::clamped::Clamped;
 use orlop::edit::{Append, Below, Laying, Planted, Removed, Revision, Step};
 use orlop::fs::FileKind;
 use orlop::fs::stat;
+use orlop::layer::Time;
 use orlop::layer::path::escape;
-use orlop::layer::{Time, TreePath};
 use orlop::spec::port::{Result, Sink};
 use orlop::spec::{Context, Fault};
 use orlop::trees::{Reading, TreeSource};
@@ -81,7 +82,7 @@ pub fn run(arguments: &Arguments, cx: &Context<'_>) -> Result<(), Fault> {
 impl Arguments {
     fn tree(&self, cx: &Context<'_>) -> Result<Box<dyn TreeSource>, Fault> {
         match (self.whiteout, self.operands.as_slice()) {
-            (true, [target]) => Ok(Box::new(Removed::new(&[target_path(target)?])?)),
+            (true, [target]) => Ok(Box::new(Removed::new(&[tree_path(target)?])?)),
             (false, [source, target]) => Ok(Box::new(self.planted(cx, source, target)?)),
             (true, _) => Err(Error::Operands("TARGET").into()),
             (false, _) => Err(Error::Operands("SOURCE and TARGET").into()),
@@ -94,7 +95,7 @@ impl Arguments {
         // A file has nothing below it that could be hidden.
         let below = if self.opaque && is_folder() { Below::Hidden } else { Below::Merged };
         let tmpdir = places.outside(cx).tmpdir;
-        let target = target_path(target)?;
+        let target = tree_path(target)?;
         Planted::open(Path::new(source), target.as_bytes(), below, self.mapping.ids(), &tmpdir)
     }
 }
@@ -116,39 +117,6 @@ impl Step for AsBefore {
     }
 }
 
-/// Where a path leads from the root of an image, whatever it begins with and however often it goes up.
-fn target_path(target: &OsStr) -> Result<TreePath, Fault> {
-    let mut names: Vec<&[u8]> = Vec::new();
-    for name in target.as_bytes().split(|byte| *byte == b'/') {
-        match name {
-            b"" | b"." => {}
-            b".." => drop(names.pop()),
-            name => names.push(name),
-        }
-    }
-    TreePath::parse(&names.join(&b'/')).map_err(|error| orlop::layer::Error::from(error).into())
-}
-
 fn not_empty(word: OsString) -> Result<OsString, &'static str> {
     if word.is_empty() { Err("it is empty") } else { Ok(word) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_target_is_below_the_root_however_it_is_spelled() {
-        for (spelled, path) in [
-            ("/a/b", "a/b"),
-            ("a//b/", "a/b"),
-            ("../../x/y/", "x/y"),
-            ("rel/../x/./y", "x/y"),
-            ("/", ""),
-            ("..", ""),
-        ] {
-            let found = target_path(OsStr::new(spelled)).expect("a path");
-            assert_eq!(found.as_bytes(), path.as_bytes(), "{spelled}");
-        }
-    }
 }

@@ -3,15 +3,15 @@
 use super::compress::CompressFlag;
 use super::history::HistoryFlags;
 use super::image::{self, Image, ImageFlag};
+use super::path::tree_path;
 use crate::environment;
 use crate::flags::Places;
 use clap::Args;
 use orlop::layer::TreePath;
 use orlop::spec::port::Name;
 use orlop::spec::{Context, Fault};
-use orlop::umoci::repack::{Bundle, Repack, Signed, Told, Volumes, mask};
+use orlop::umoci::repack::{Bundle, Repack, Signed, Told, Volumes};
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
 /// puts what was changed in a bundle as one layer on the image that it was unpacked from
@@ -49,7 +49,7 @@ pub fn told(history: &HistoryFlags, verb: &str) -> Result<Option<Told>, Fault> {
 
 pub fn run(arguments: &Arguments, cx: &Context<'_>) -> Result<(), Fault> {
     let image = &arguments.image.image;
-    let masks = arguments.mask_path.iter().map(|path| mask(path.as_bytes()));
+    let masks = arguments.mask_path.iter().map(|path| tree_path(path));
     let how = Repack {
         codec: arguments.compress.codec(),
         masks: masks.collect::<Result<Vec<TreePath>, _>>()?,
