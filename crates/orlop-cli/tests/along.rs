@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 use testkit::image::{Image, Layout, Packing};
-use testkit::{Command, Scratch, orlop, scratch, tarball};
+use testkit::registry::Registry;
+use testkit::{Command, Scratch, orlop, proof, scratch, tarball};
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const SIGNATURE: &str = "application/vnd.example.signature";
@@ -48,6 +49,25 @@ fn listed(scratch: &Scratch, place: &str) -> Vec<Value> {
     let text = command(scratch, &["ls", place, "--format=json"]).ok().out();
     let value: Value = serde_json::from_str(&text).expect("JSON");
     value["images"].as_array().expect("a list").iter().map(|image| image["digest"].clone()).collect()
+}
+
+/// What stands under the tag of the referrers and is no list of them is not written over, and is named.
+#[test]
+fn item_208_what_has_the_tag_of_the_referrers_is_named_by_its_digest() {
+    const PROOF: &str = "registry: a tag of referrers that names no list";
+    let Some(registry) = Registry::plain() else {
+        return proof::skipped(PROOF, "docker-registry is missing");
+    };
+    let scratch = scratch();
+    let it = signed(&scratch);
+    let text = |name: &str| it[name].as_str().expect("a digest").to_owned();
+    let place = format!("docker://{}/app", registry.host());
+    let tag = format!("{place}:{}", text("image").replace(':', "-"));
+    command(&scratch, &["copy", "oci:from:v2", &tag]).ok();
+    let done = command(&scratch, &["copy", "--referrers=all", "oci:from:v1", &format!("{place}:v1")]).run();
+    assert_eq!(done.code(), Some(5), "{done}");
+    assert!(done.err().contains(&format!("the manifest {} cannot be read", text("other"))), "{done}");
+    proof::ran(PROOF, 1);
 }
 
 /// E21: skopeo 1674, 1994 and 2227: signatures stayed behind.

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 use testkit::dump::{differences, dump};
-use testkit::image::{Image, Layer, Packing, zstd};
+use testkit::image::{Image, Layer, Packing, sha256, zstd};
 use testkit::tarball::{Member, cut, tar};
 use testkit::{Command, Finished, Scratch, is_root, orlop, scratch};
 
@@ -101,6 +101,77 @@ fn a_damaged_layer_is_named_by_its_digest_and_nothing_appears() {
     let hex = path.rsplit('/').next().expect("a name");
     tells(&unpack(&image, &scratch.path("out")).run(), 5, &[hex, "validate"]);
     assert!(!scratch.path("out").exists());
+}
+
+/// A layout `l` with an index of one image under `latest`. One of its documents is `text`, and its digest is right.
+fn with_document(scratch: &Scratch, which: &str, text: &'static str) {
+    let image = Image::of(&[tar([Member::file("f", "1")])], Packing::Gzip);
+    let image = match which {
+        "config" => image.config(move |_| text.to_owned()),
+        "manifest" => image.manifest(move |_| text.to_owned()),
+        _ => image,
+    };
+    let mut layout = image.layout();
+    let mut names = layout.index();
+    let entry = names["manifests"][0].as_object_mut().expect("an entry");
+    let annotations = entry.remove("annotations").expect("a name");
+    let index = if which == "index" { text.to_owned() } else { names.to_string() };
+    names["manifests"][0] = layout.add("application/vnd.oci.image.index.v1+json", index.into_bytes());
+    names["manifests"][0]["annotations"] = annotations;
+    layout.put("index.json", names.to_string());
+    layout.write(&scratch.path("l"));
+}
+
+/// Verbs that read all documents of an image, and below those that carry a config as it is.
+const READERS: [&[&str]; 11] = [
+    &["inspect", "oci:l:latest"],
+    &["unpack", "--track", "oci:l:latest", "out"],
+    &["bundle", "oci:l:latest", "out"],
+    &["files", "oci:l:latest"],
+    &["cat", "oci:l:latest", "f"],
+    &["diff", "oci:l:latest", "oci:l:latest"],
+    &["config", "--author", "me", "oci:l:latest"],
+    &["append", "oci:l:latest", "tree"],
+    &["rebase", "--old-base", "oci:l:latest", "--new-base", "oci:l:latest", "oci:l:latest"],
+    &["build", "--base", "oci:l:latest", "tree", "oci:l:u"],
+    &["verify", "oci:l:latest", "tree"],
+];
+const CARRIERS: [&[&str]; 5] = [
+    &["copy", "oci:l:latest", "oci:m:t"],
+    &["copy", "oci:l:latest", "oci-archive:a.tar:t"],
+    &["copy", "oci:l:latest", "docker-archive:a.tar:t"],
+    &["copy", "oci:l:latest", "store:t"],
+    &["sync", "oci:l", "oci:m"],
+];
+
+/// Whoever reads it, and whatever is wrong with it: it is told which of the documents it is.
+#[test]
+fn a_document_that_cannot_be_read_is_named_by_its_digest() {
+    for which in ["index", "manifest", "config"] {
+        for (text, why) in [
+            ("{", "not a valid JSON document"),
+            (r#"{"schemaVersion":2,"schemaVersion":2}"#, "stands twice"),
+            (
+                r#"{"schemaVersion":1,"rootfs":{"type":"parts","diff_ids":[]},"architecture":"a","os":"b"}"#,
+                "is",
+            ),
+        ] {
+            let scratch = scratch();
+            with_document(&scratch, which, text);
+            scratch.folder("tree");
+            let name = if which == "index" { " (latest)" } else { "" };
+            let told = format!("the {which} {}{name} cannot be read", sha256(text.as_bytes()));
+            let run = |words: &[&str]| {
+                orlop().args(words).env("ORLOP_ROOT", scratch.path("store")).current_dir(scratch.root()).run()
+            };
+            // What is wrong is told alike by all.
+            let readers = if text == "{" { &READERS[..] } else { &READERS[..1] };
+            let carriers = if which == "config" { &[][..] } else { &CARRIERS };
+            for words in readers.iter().chain(carriers) {
+                tells(&run(words), 5, &[&told, why, "orlop validate"]);
+            }
+        }
+    }
 }
 
 #[test]

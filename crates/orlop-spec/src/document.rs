@@ -5,8 +5,9 @@ mod revise;
 use crate::descriptor::Descriptor;
 use crate::diagnose::{Diagnose, Fault, Kind};
 use crate::digest::{Algorithm, AnyDigest, Digest, DigestError};
+use crate::index::REF_NAME;
 use crate::json::JsonError;
-use crate::media_type::MediaType;
+use crate::media_type::{MediaType, Role};
 use serde::Serialize;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -32,8 +33,10 @@ impl<T: Parse> Document<T> {
     pub fn open(raw: impl Into<Arc<[u8]>>, descriptor: Descriptor) -> Result<Self, DocumentError> {
         let raw = raw.into();
         prove(&raw, &descriptor)?;
-        let value = T::parse(&raw, &descriptor.media_type)?;
-        Ok(Self { raw, descriptor, value })
+        match T::parse(&raw, &descriptor.media_type) {
+            Ok(value) => Ok(Self { raw, descriptor, value }),
+            Err(error) => Err(error.of(descriptor)),
+        }
     }
 }
 
@@ -125,6 +128,14 @@ pub enum DocumentError {
         /// What was named.
         expected: Box<Digest>,
     },
+    /// The bytes are those that were named, and no document of the type that was named.
+    #[error("the {} cannot be read: {source}", named(document))]
+    Invalid {
+        /// What was named.
+        document: Box<Descriptor>,
+        /// What is wrong with the bytes.
+        source: Box<Self>,
+    },
     /// The `data` of a descriptor is not the content that it names.
     #[error("the data embedded for {0} is not its content")]
     WrongData(Box<Digest>),
@@ -160,9 +171,35 @@ pub enum DocumentError {
     Digest(#[from] DigestError),
 }
 
+impl DocumentError {
+    /// As an error about the document that was named.
+    pub(crate) fn of(self, document: Descriptor) -> Self {
+        Self::Invalid { document: Box::new(document), source: Box::new(self) }
+    }
+}
+
+/// What a document is to an image, its digest, and its name, where the place gave it one.
+fn named(document: &Descriptor) -> String {
+    let role = match document.media_type.role() {
+        Role::Manifest => "manifest",
+        Role::Index => "index",
+        Role::Config => "config",
+        Role::Layer(_) | Role::Unknown => "document",
+    };
+    let name = document.annotations.get(REF_NAME).map(|name| format!(" ({name})")).unwrap_or_default();
+    format!("{role} {}{name}", document.digest)
+}
+
 impl Diagnose for DocumentError {
     fn kind(&self) -> Kind {
         Kind::Integrity
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Invalid { .. } => Some("`orlop validate` tells all that is wrong with an image".into()),
+            _ => None,
+        }
     }
 }
 

@@ -132,6 +132,15 @@ pub enum Error {
         /// What it is called.
         reference: String,
     },
+    /// A manifest of Docker's schema 1 that does not say what it must.
+    #[error("the manifest {digest} of Docker's schema 1 cannot be converted")]
+    BadSchemaOne {
+        /// The manifest.
+        digest: AnyDigest,
+        /// What is wrong.
+        #[source]
+        source: orlop_spec::schema_one::SchemaOneError,
+    },
     /// A tag of a place of files.
     #[error("files make one image, which has no name")]
     Nameless,
@@ -438,6 +447,7 @@ impl Diagnose for Error {
             | Self::LayerNowhere { .. } => Kind::NotFound,
             Self::LayerCount { .. }
             | Self::BadAbout { .. }
+            | Self::BadSchemaOne { .. }
             | Self::DigestChanges { .. }
             | Self::Tampered { .. }
             | Self::NotTheCommit { .. }

@@ -92,7 +92,8 @@ impl<'a> Converting<'a> {
     }
 
     fn convert(&self, root: &Descriptor) -> Result<Descriptor> {
-        let old = SchemaOne::parse(&self.remote.old_manifest(root)?)?;
+        let bad = |source| Error::BadSchemaOne { digest: root.digest.clone(), source };
+        let old = SchemaOne::parse(&self.remote.old_manifest(root)?).map_err(bad)?;
         let blobs: Vec<AnyDigest> = old.layers().cloned().collect();
         if blobs.len() > self.cx.limits.layers {
             return Err(Error::TooManyLayers { limit: self.cx.limits.layers }.into());
@@ -109,7 +110,11 @@ impl<'a> Converting<'a> {
         let mut made = self.made();
         let layers: Vec<Arc<Layer>> = blobs.iter().map(|blob| Arc::clone(&made.layers[blob])).collect();
         let diff_ids: Vec<DiffId> = layers.iter().map(|layer| layer.diff_id).collect();
-        let config = Document::print(old.config(&diff_ids)?, MediaType::new(OCI_CONFIG), Algorithm::Sha256);
+        let config = Document::print(
+            old.config(&diff_ids).map_err(bad)?,
+            MediaType::new(OCI_CONFIG),
+            Algorithm::Sha256,
+        );
         let named = blobs.iter().zip(&layers).map(|(blob, layer)| {
             Descriptor::new(MediaType::of_layer(layer.compression), blob.clone(), layer.size)
         });

@@ -2,6 +2,7 @@
 
 use orlop_spec::media_type::MediaType;
 use orlop_spec::reference::Repository;
+use orlop_spec::schema_one::SchemaOneError;
 use orlop_spec::wire::Address;
 use orlop_spec::{AnyDigest, Diagnose, Fault, Kind, Names};
 
@@ -50,6 +51,15 @@ pub enum Error {
     SchemaOne {
         /// Where it is.
         address: Box<Address>,
+    },
+    /// A manifest of that form that does not say what it must.
+    #[error("{address} is no manifest of Docker's schema 1 that can be read")]
+    BadSchemaOne {
+        /// Where it is.
+        address: Box<Address>,
+        /// What is wrong.
+        #[source]
+        source: SchemaOneError,
     },
     /// An answer that says of itself what it is not (CVE-2021-41190).
     #[error("{address} is said to be {said}, and says itself that it is {found}")]
@@ -160,6 +170,7 @@ impl Diagnose for Error {
             Self::NoSuchImage { .. } | Self::NoSuchPosition { .. } => Kind::NotFound,
             Self::LongDocument { .. } | Self::EndlessList { .. } => Kind::Limit,
             Self::OtherType { .. }
+            | Self::BadSchemaOne { .. }
             | Self::OtherDigest { .. }
             | Self::OtherPart { .. }
             | Self::BlobMissing { .. }

@@ -8,7 +8,7 @@ use super::doors::{Ask, Door, Doors, Old, Told};
 use super::error::Error;
 use orlop_spec::media_type::{MediaType, OCI_INDEX, OCI_MANIFEST};
 use orlop_spec::port::Result;
-use orlop_spec::schema_one::{self, UNSIGNED, is_schema_one};
+use orlop_spec::schema_one::{self, SchemaOneError, UNSIGNED, is_schema_one};
 use orlop_spec::wire::{Address, ManifestName, Place, endpoint, header};
 use orlop_spec::{AnyDigest, Descriptor, Digest, Fault, json};
 use std::io::Read as _;
@@ -38,7 +38,8 @@ impl Doors<'_> {
         let old = old_type(said.as_ref(), &raw);
         if old.is_some() {
             self.admit_old(&address)?;
-            raw = schema_one::payload(&raw)?.into_owned();
+            let payload = schema_one::payload(&raw);
+            raw = payload.map_err(|source| bad(&address, source))?.into_owned();
         }
         let proven = [asked, named.as_ref()].into_iter().flatten();
         for expected in proven.clone() {
@@ -98,6 +99,10 @@ fn old_type(said: Option<&MediaType>, raw: &[u8]) -> Option<MediaType> {
     let value = json::value(raw).ok()?;
     let is_old = value.get("fsLayers").is_some() && value.get("mediaType").is_none();
     is_old.then(|| MediaType::new(UNSIGNED))
+}
+
+fn bad(address: &Address, source: SchemaOneError) -> Error {
+    Error::BadSchemaOne { address: Box::new(address.clone()), source }
 }
 
 /// A body of at most `limit` bytes.

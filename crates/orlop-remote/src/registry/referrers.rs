@@ -83,7 +83,7 @@ impl Doors<'_> {
         let (name, media_type) = (referrers::tag(subject), MediaType::new(OCI_INDEX));
         for _ in 0..TRIES {
             let mut index = match self.fallback(door, actions, subject)? {
-                Some(found) => Fallback::read(&found.raw, &found.descriptor.media_type)?,
+                Some(found) => Fallback::read(found.raw, found.descriptor)?,
                 None => Fallback::default(),
             };
             if change(&mut index) == Change::None {

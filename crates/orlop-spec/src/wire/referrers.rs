@@ -15,6 +15,7 @@ use crate::index::Index;
 use crate::json;
 use crate::manifest::Manifest;
 use crate::media_type::{MediaType, OCI_INDEX};
+use std::sync::Arc;
 
 /// The tag of a subject: algorithm and hash, cut to 32 and 64 characters, a dash for what no tag may hold (item 209).
 pub fn tag(subject: &AnyDigest) -> ManifestName {
@@ -75,12 +76,13 @@ impl Default for Fallback {
 
 impl Fallback {
     /// What the tag names. Something else than an index is an error, because to write would be to lose it.
-    pub fn read(body: &[u8], media_type: &MediaType) -> Result<Self, DocumentError> {
+    pub fn read(body: Arc<[u8]>, named: Descriptor) -> Result<Self, DocumentError> {
         let expected = MediaType::new(OCI_INDEX);
-        if *media_type != expected {
-            return Err(DocumentError::MediaTypeDiffers { found: media_type.clone(), expected });
+        if named.media_type != expected {
+            let found = named.media_type.clone();
+            return Err(DocumentError::MediaTypeDiffers { found, expected }.of(named));
         }
-        Ok(Self { index: Index::parse(body, &expected)? })
+        Ok(Self { index: Document::<Index>::open(body, named)?.into_value() })
     }
 
     /// Adds an entry, or renews it where it is there; every manifest stands once (item 207).
@@ -126,6 +128,11 @@ mod tests {
 
     fn blob(of: &str) -> Descriptor {
         Descriptor::new(MediaType::new(OCI_EMPTY), digest(of), of.len() as u64)
+    }
+
+    fn named(body: &[u8], media_type: &str) -> Descriptor {
+        let digest = Digest::of(Algorithm::Sha256, body);
+        Descriptor::new(MediaType::new(media_type), digest, body.len() as u64)
     }
 
     fn signature(artifact_type: Option<&str>) -> Document<Manifest> {
@@ -181,7 +188,8 @@ mod tests {
             digest("other"),
             digest("s")
         );
-        let mut fallback = Fallback::read(others.as_bytes(), &MediaType::new(OCI_INDEX)).expect("an index");
+        let named = named(others.as_bytes(), OCI_INDEX);
+        let mut fallback = Fallback::read(others.as_bytes().into(), named).expect("an index");
         assert_eq!(fallback.add(blob("s")), Change::Made);
         assert_eq!(fallback.add(blob("s")), Change::None);
         assert_eq!(fallback.add(blob("new")), Change::Made);
@@ -199,8 +207,12 @@ mod tests {
         let manifest = signature(None);
         assert!(listed(manifest.raw()).is_empty());
         assert!(listed(b"<html>").is_empty());
-        assert!(Fallback::read(manifest.raw(), &MediaType::new(OCI_MANIFEST)).is_err());
-        assert!(Fallback::read(manifest.raw(), &MediaType::new(OCI_INDEX)).is_err());
+        for media_type in [OCI_MANIFEST, OCI_INDEX] {
+            let named = named(manifest.raw(), media_type);
+            let told =
+                Fallback::read(manifest.raw().clone(), named.clone()).expect_err("no index").to_string();
+            assert!(told.contains(&named.digest.to_string()), "{told}");
+        }
         assert!(Fallback::default().entries().is_empty());
     }
 }
