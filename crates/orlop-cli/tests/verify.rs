@@ -313,23 +313,39 @@ fn what_is_mounted_over_the_tree_is_named() {
     let scratch = world();
     assert!(run(&scratch, &["unpack", "oci:l", "root"]).success());
     assert!(run(&scratch, &["copy", "oci:l", "store:i"]).success());
-    let judged = |mount: &str| {
-        let script = format!("{mount}; exec {} verify i root", testkit::command::orlop_path().display());
+    let judged = |mount: &str, words: &str| {
+        let orlop = testkit::command::orlop_path();
+        let script = format!("{mount}; exec {} verify {words} i root", orlop.display());
         let command = Command::new("unshare").args(["-m", "--propagation", "private", "sh", "-ec", &script]);
         command.env("ORLOP_ROOT", scratch.path("store")).current_dir(scratch.root()).run()
     };
     std::thread::sleep(std::time::Duration::from_millis(150));
-    assert_eq!(judged(":").code(), Some(0));
+    assert_eq!(judged(":", "").code(), Some(0));
+    let theirs = scratch.folder("theirs");
+    fs::write(theirs.join("evil"), "evi").expect("written");
+    fs::write(theirs.join("like"), "new").expect("written");
+    fs::set_permissions(theirs.join("like"), fs::Permissions::from_mode(0o606)).expect("ours");
+    let before = ["theirs", "root"].map(|folder| dump(&scratch.path(folder)));
     for (mount, expected) in [
         ("mount -t tmpfs x root/etc", "changed  etc: mount: none → another file system\n"),
         ("mount --bind root/etc root/etc", "changed  etc: mount: none → another file system\n"),
-        ("echo evi > evil; mount --bind evil root/etc/new", "changed  etc/new: size: 3 → 4\n"),
+        ("mount --bind theirs/evil root/etc/new", "changed  etc/new: mount: none → something else\n"),
+        ("mount --bind theirs/like root/etc/new", "changed  etc/new: mount: none → something else\n"),
+        ("mount --bind root/bin/su root/etc/new", "changed  etc/new: mount: none → something else\n"),
+        ("mount --bind theirs/evil root/bin/also", "changed  bin/also: mount: none → something else\n"),
+        ("mount --bind theirs/evil root/bin/sh", "changed  bin/sh: mount: none → something else\n"),
     ] {
-        let done = judged(mount);
-        assert!(done.code() == Some(8) && done.out().starts_with(expected), "{mount}: {done}");
+        let done = judged(mount, "");
+        assert!(done.code() == Some(8) && done.out() == expected, "{mount}: {done}");
+        let refused = judged(mount, "--repair");
+        let told = "which hides what is to be made right";
+        assert!(refused.code() == Some(1) && refused.err().contains(told), "{mount}: {refused}");
     }
-    assert_eq!(judged(":").code(), Some(0));
-    proof::ran("verify: mounts over the tree", 3);
+    for (folder, before) in ["theirs", "root"].iter().zip(&before) {
+        assert_eq!(differences(before, &dump(&scratch.path(folder)), &[]), [], "{folder} is not touched");
+    }
+    assert_eq!(judged(":", "").code(), Some(0));
+    proof::ran("verify: mounts over the tree", 7);
 }
 
 #[test]

@@ -48,19 +48,27 @@ pub(crate) fn stat_at(at: impl AsFd, name: &[u8]) -> Result<fs::Stat> {
     fs::statat(at, name, AtFlags::SYMLINK_NOFOLLOW)
 }
 
-/// Whether another file system, or a part of one, is mounted at a folder. Where the kernel does not say, the device
-/// of its parent tells.
-pub(crate) fn is_mount_point(folder: impl AsFd) -> bool {
-    let folder = folder.as_fd();
-    match fs::statx(folder, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS) {
-        Ok(found) if found.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT) => {
-            found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT)
-        }
-        _ => {
-            let above = fs::statat(folder, c"..", AtFlags::empty());
-            above.is_ok_and(|above| fs::fstat(folder).is_ok_and(|own| own.st_dev != above.st_dev))
-        }
-    }
+/// Whether another file system, or a part of one, is mounted at what is open. Where the kernel does not say, the device
+/// of the folder above tells.
+pub(crate) fn is_mount_point(handle: impl AsFd) -> bool {
+    let handle = handle.as_fd();
+    is_mount_root(handle, b"", AtFlags::EMPTY_PATH).unwrap_or_else(|| {
+        let above = fs::statat(handle, c"..", AtFlags::empty());
+        above.is_ok_and(|above| fs::fstat(handle).is_ok_and(|own| own.st_dev != above.st_dev))
+    })
+}
+
+/// Whether something is mounted over a name; nothing is opened, and nothing that would mount itself is woken. `None` where
+/// the kernel does not say (before Linux 5.8).
+pub(crate) fn is_mounted_over(at: impl AsFd, name: &[u8]) -> Option<bool> {
+    is_mount_root(at.as_fd(), name, AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT)
+}
+
+/// `STATX_ATTR_MOUNT_ROOT`, `statx(2)`.
+fn is_mount_root(at: BorrowedFd<'_>, name: &[u8], flags: AtFlags) -> Option<bool> {
+    let found = fs::statx(at, name, flags, StatxFlags::BASIC_STATS).ok()?;
+    let is_said = found.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT);
+    is_said.then(|| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
 pub(crate) fn create(at: impl AsFd, name: &[u8], mode: u16) -> Result<OwnedFd> {

@@ -184,8 +184,8 @@ pub enum Error {
         "{0} meets another name of its folder on this file system, which tells no case or form of letters apart"
     )]
     Collision(Shown),
-    /// Another file system hides what is to be made right.
-    #[error("another file system is mounted at {0}")]
+    /// A mount hides what is to be made right.
+    #[error("something is mounted over {0}, which hides what is to be made right")]
     MountedOver(Shown),
     /// A tree names a content that no layer left.
     #[error("{path} has its content in layer {layer}, which was not written")]
@@ -384,6 +384,7 @@ impl Diagnose for Error {
             }
             Self::NoPlaceForSnapshot(_) => Some("unpack to a folder whose parent can be written".into()),
             Self::Changed(_) => Some("run it again when nothing writes there".into()),
+            Self::MountedOver(_) => Some("take that mount away, and run it again".into()),
             Self::Collision(_) => Some("unpack to a file system that tells all names apart".into()),
             _ => None,
         }

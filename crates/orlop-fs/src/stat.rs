@@ -109,6 +109,19 @@ impl From<rustix::fs::Stat> for Stat {
 }
 
 impl FileKind {
+    /// In words.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Directory => "folder",
+            Self::Symlink => "symbolic link",
+            Self::CharDevice => "character device",
+            Self::BlockDevice => "block device",
+            Self::Fifo => "fifo",
+            Self::Socket => "socket",
+        }
+    }
+
     fn of(mode: RawMode) -> Self {
         match FileType::from_raw_mode(mode) {
             FileType::Directory => Self::Directory,

@@ -125,7 +125,7 @@ pub enum Aspect {
     Xattr(Box<[u8]>),
     /// Of which other path it is a further name.
     HardLink,
-    /// Another file system stands there.
+    /// Another file system, or a file of somewhere else, stands there.
     Mount,
 }
 
@@ -230,8 +230,7 @@ impl<'a> Worker<'a> {
         };
         let stat = Stat::from(fs::fstat(&folder).map_err(|error| self.failed("look at", task.id, error))?);
         if task.id != self.comparer.manifest.root() && self.is_mounted(&folder, &stat) {
-            let field = Field::new(Aspect::Mount, "none", "another file system");
-            self.differ(task.id, Change::Changed(vec![field]));
+            self.differ(task.id, Change::Changed(vec![mounted("another file system")]));
             return Ok(self.part);
         }
         let is_known = self.is_known(task.id, &stat);
@@ -291,14 +290,27 @@ impl<'a> Worker<'a> {
             self.queue.push(Task { place: Arc::clone(place), id });
             return Ok(());
         }
-        self.part.inodes.extend(links::Inode::of(id, &stat, self.comparer.has_names(id)));
-        if !self.is_known(id, &stat) && manifest.first(id) == id {
-            let (fields, read) = self.comparer.leaf(&handle, id, &stat)?;
-            self.part.read += read;
-            self.changed(id, fields);
+        let (is_known, is_first) = (self.is_known(id, &stat), manifest.first(id) == id);
+        let (fields, read) = match is_first && !is_known {
+            true => self.comparer.leaf(&handle, id, &stat)?,
+            false => (Vec::new(), 0),
+        };
+        self.part.read += read;
+        // What differs may be no file of the tree; of a further name only its inode is compared.
+        let may_be_hidden = !is_known && !(is_first && fields.is_empty());
+        if may_be_hidden && self.is_mounted_over(&handle, id, &stat) {
+            self.changed(id, vec![mounted("something else")]);
+            return Ok(());
         }
+        self.part.inodes.extend(links::Inode::of(id, &stat, self.comparer.has_names(id)));
+        self.changed(id, fields);
         self.note(id, &stat);
         Ok(())
+    }
+
+    fn is_mounted_over(&self, folder: &OwnedFd, id: NodeId, stat: &Stat) -> bool {
+        let is_elsewhere = stat.dev != self.comparer.root.dev;
+        call::is_mounted_over(folder, self.comparer.manifest.name(id)).unwrap_or(is_elsewhere)
     }
 
     fn is_known(&self, id: NodeId, stat: &Stat) -> bool {
@@ -327,17 +339,9 @@ impl<'a> Worker<'a> {
     }
 }
 
-/// A kind of file in words.
-pub(crate) fn kind_name(kind: FileKind) -> &'static str {
-    match kind {
-        FileKind::File => "file",
-        FileKind::Directory => "folder",
-        FileKind::Symlink => "symbolic link",
-        FileKind::CharDevice => "character device",
-        FileKind::BlockDevice => "block device",
-        FileKind::Fifo => "fifo",
-        FileKind::Socket => "socket",
-    }
+/// What hides a path of the tree.
+fn mounted(what: &'static str) -> Field {
+    Field::new(Aspect::Mount, "none", what)
 }
 
 impl Change {

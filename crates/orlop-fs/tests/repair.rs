@@ -2,10 +2,10 @@
 
 mod tampers;
 
-use orlop_fs::Dir;
 use orlop_fs::owner::Owner;
 use orlop_fs::staging::{Apply, Source, Supply, repair};
 use orlop_fs::verify::{Found, Shape, Verify, verify};
+use orlop_fs::{Dir, Error};
 use orlop_layer::tree::Content;
 use orlop_spec::Cancel;
 use std::collections::HashMap;
@@ -14,6 +14,7 @@ use std::num::NonZeroUsize;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use tampers::{Known, chmod, known, make, tampers};
+use testkit::disk::Bound;
 use testkit::dump::{Dump, differences, dump};
 use testkit::scratch::scratch_in_memory;
 use testkit::{is_root, proof, scratch};
@@ -134,6 +135,39 @@ fn a_killed_repair_leaves_names_that_the_next_one_removes() {
     assert_eq!(compare(&root, &known).differences.len(), 1);
     mend(&root, &known);
     same(&before, &dump(&root), "as before");
+}
+
+/// Between the look and the repair, somebody mounts a file over what differs.
+#[test]
+fn what_is_mounted_meanwhile_is_not_touched() {
+    let name = "verify: mounts between look and repair";
+    let scratch = scratch();
+    let root = make(&scratch, "tree");
+    let known = known(&root);
+    let theirs = scratch.file("theirs", "theirs");
+    chmod(&theirs, 0o604);
+    let before = dump(scratch.root());
+    type Tamper = fn(&Path);
+    let tampers: [(&str, Tamper); 3] = [
+        ("bin/su", |path| chmod(path, 0o700)),
+        ("bin/sh", |path| fs::write(path, "another").expect("written")),
+        ("etc/new", |path| fs::write(path, "new").expect("written")),
+    ];
+    for (path, tamper) in tampers {
+        tamper(&root.join(path));
+        let found = compare(&root, &known);
+        let Some(mount) = Bound::over(root.join(path), &theirs) else {
+            return proof::not_offered(name, "this user may not mount");
+        };
+        let supply = Contents(known.contents.clone());
+        let folder = Dir::open(&root).expect("opened");
+        let told = repair(&folder, &known.tree, &found.differences, &supply, &Apply::default());
+        assert!(matches!(told, Err(Error::MountedOver(_))), "{path}: {told:?}");
+        drop(mount);
+        mend(&root, &known);
+    }
+    same(&before, &dump(scratch.root()), "all is as it was");
+    proof::ran(name, tampers.len());
 }
 
 #[test]

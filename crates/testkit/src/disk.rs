@@ -2,7 +2,7 @@
 
 use crate::command::Command;
 use crate::peer::find;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A tmpfs, unmounted when it is dropped.
 pub struct SmallDisk(PathBuf);
@@ -19,6 +19,23 @@ impl SmallDisk {
 impl Drop for SmallDisk {
     fn drop(&mut self) {
         Command::new("umount").arg("--lazy").arg(&self.0).run();
+    }
+}
+
+/// A file or a folder that is shown at another place, where it is taken away when it is dropped.
+pub struct Bound(PathBuf);
+
+impl Bound {
+    /// Mounts `what` over `place`; `None` where this user or container may not mount.
+    pub fn over(place: PathBuf, what: &Path) -> Option<Self> {
+        let mount = Command::new("mount").arg("--bind").arg(what).arg(&place).run();
+        mount.success().then_some(Self(place))
+    }
+}
+
+impl Drop for Bound {
+    fn drop(&mut self) {
+        Command::new("umount").arg(&self.0).run();
     }
 }
 

@@ -42,7 +42,7 @@ pub struct Repaired {
 /// gives contents that were proven.
 ///
 /// # Errors
-/// Where another file system stands in the tree, too.
+/// Where something is mounted over what differs, too: that is never touched.
 pub fn repair(
     folder: &Dir,
     tree: &Tree,
@@ -137,6 +137,9 @@ impl Repair<'_, '_> {
     /// Sets what belongs to a file where it is.
     fn set(&mut self, path: &TreePath, meta: &Meta, fields: &[Field]) -> Result<()> {
         let (folder, name) = self.above(path)?;
+        if call::is_mounted_over(&folder, &name).unwrap_or(false) {
+            return Err(Error::MountedOver(folder.shown(&name)));
+        }
         let file = match folder.open_file(&name) {
             Err(error) if error.is_denied() => {
                 // The owner may have to be lent the permission; the mode is set in the end.
@@ -158,7 +161,10 @@ impl Repair<'_, '_> {
 
     fn remove(&mut self, path: &TreePath) -> Result<()> {
         let (folder, name) = self.above(path)?;
-        remove::remove_all(folder.as_fd(), &name).map_err(folder.failed("remove", &name))?;
+        remove::remove_all(folder.as_fd(), &name).map_err(|error| match error {
+            Errno::BUSY => Error::MountedOver(folder.shown(&name)),
+            error => folder.failed("remove", &name)(error),
+        })?;
         self.done.removed += 1;
         Ok(())
     }
@@ -260,7 +266,12 @@ impl Repair<'_, '_> {
             remove::remove_all(folder.as_fd(), name).map_err(folder.failed("remove", name))?;
         }
         self.done.made += 1;
-        folder.rename(aside, folder, name)?;
+        if let Err(error) = folder.rename(aside, folder, name) {
+            // It is not what this failure is about, and the next repair removes it.
+            call::remove_file(folder, aside).ok();
+            let is_mount = error.io_kind() == Some(io::ErrorKind::ResourceBusy);
+            return Err(if is_mount { Error::MountedOver(folder.shown(name)) } else { error });
+        }
         // Between two names of one file a rename does nothing.
         match call::remove_file(folder, aside) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),

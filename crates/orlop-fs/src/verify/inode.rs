@@ -2,7 +2,7 @@
 
 use super::expected::{Expected, counts, needs_privilege};
 use super::links::Names;
-use super::{Aspect, Field, Shape, Verify, kind_name};
+use super::{Aspect, Field, Shape, Verify};
 use crate::call;
 use crate::error::{Error, Shown};
 use crate::owner::Owner;
@@ -54,7 +54,7 @@ impl<'a> Comparer<'a> {
         let (node, name) = (self.manifest.node(id), self.manifest.name(id));
         let (expected, found) = (kind_of(&node.what), stat.kind);
         if expected != found {
-            let field = Field::new(Aspect::Type, kind_name(expected), kind_name(found));
+            let field = Field::new(Aspect::Type, expected.word(), found.word());
             return Ok((vec![field], 0));
         }
         let mut own = Vec::new();
