@@ -98,6 +98,11 @@ pub fn ostree_repository() -> PathBuf {
     variable("OSTREE_REPO").unwrap_or_else(|| "/ostree/repo".into()).into()
 }
 
+/// The folder that relative paths are from; an empty path where it was removed, so that nothing is there anyway.
+pub fn working_folder() -> PathBuf {
+    std::env::current_dir().unwrap_or_default()
+}
+
 /// The user's shell.
 pub fn shell() -> OsString {
     variable("SHELL").unwrap_or_else(|| "/bin/sh".into())

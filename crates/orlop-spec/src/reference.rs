@@ -25,7 +25,7 @@ pub use repository::is_tag;
 use crate::port::Selector;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// Where an image is, and which one of that place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,6 +136,20 @@ impl Transport {
         }
     }
 
+    fn path_mut(&mut self) -> Option<&mut PathBuf> {
+        match self {
+            Self::Layout(path) | Self::Dir(path) | Self::Rootfs(path) | Self::Local(path) => Some(path),
+            Self::OciArchive(file) | Self::DockerArchive(file) | Self::Tar(file) | Self::Aci(file) => {
+                match file {
+                    File::Path(path) => Some(path),
+                    File::Stream => None,
+                }
+            }
+            Self::Ostree { repository, .. } => Some(repository),
+            Self::Registry(_) | Self::LayoutUrl(_) | Self::Web(_) | Self::Store => None,
+        }
+    }
+
     /// The place as it is written in a reference, without a selector.
     fn print(&self) -> OsString {
         let mut text = OsString::from(self.name());
@@ -209,6 +223,16 @@ impl Reference {
         )
     }
 
+    /// The same place for whoever is in any folder: where it has a relative path, that is one from `folder`, which must be
+    /// absolute and without symbolic links, as the kernel tells where a process is.
+    #[must_use]
+    pub fn from_folder(mut self, folder: &Path) -> Self {
+        if let Some(path) = self.transport.path_mut().filter(|path| path.is_relative()) {
+            *path = joined(folder, path);
+        }
+        self
+    }
+
     /// The reference in the one spelling that parses to it again, paths byte for byte.
     pub fn to_os_string(&self) -> OsString {
         let mut text = self.transport.print();
@@ -223,6 +247,20 @@ impl Reference {
         }
         text
     }
+}
+
+/// A relative path from a folder on. What leads up at its beginning is taken off the folder, so that the folders below need
+/// not stay; further in it may follow a link, and stays.
+fn joined(folder: &Path, path: &Path) -> PathBuf {
+    let mut whole = folder.to_owned();
+    let mut rest = path.components().peekable();
+    while let Some(up) = rest.next_if(|it| matches!(it, Component::CurDir | Component::ParentDir)) {
+        if up == Component::ParentDir {
+            whole.pop();
+        }
+    }
+    whole.extend(rest);
+    whole
 }
 
 /// For messages: bytes of a path that are no text are replaced.

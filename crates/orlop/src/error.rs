@@ -132,6 +132,15 @@ pub enum Error {
         /// What it is called.
         reference: String,
     },
+    /// The image that a folder came from is no longer where it was.
+    #[error("the image that the folder came from is not where it was: {reference}")]
+    ImageGone {
+        /// Where it was.
+        reference: String,
+        /// What was found there.
+        #[source]
+        source: Fault,
+    },
     /// A manifest of Docker's schema 1 that does not say what it must.
     #[error("the manifest {digest} of Docker's schema 1 cannot be converted")]
     BadSchemaOne {
@@ -475,7 +484,7 @@ impl Diagnose for Error {
             | Self::NotLocked { .. }
             | Self::MixedSecurity { .. } => Kind::Policy,
             Self::BadLock { source, .. } => source.kind(),
-            Self::BadTar { source, .. } => source.kind(),
+            Self::BadTar { source, .. } | Self::ImageGone { source, .. } => source.kind(),
             Self::HelperFailed { .. } | Self::HelperRefused { .. } => Kind::Denied,
             Self::NotAnImage { .. }
             | Self::OtherFolder(_)
@@ -510,6 +519,7 @@ impl Diagnose for Error {
                 Some("where it is a copy of that folder, compare all of it with --paranoid".into())
             }
             Self::OtherImage { .. } => Some("name the right one with --base REF".into()),
+            Self::ImageGone { .. } => Some("say where it is now: --base REF".into()),
             Self::NotOnBase { .. } => Some(
                 "say which image it was made on with --old-base REF; `orlop inspect` lists the layers of both".into(),
             ),

@@ -205,6 +205,15 @@ pub fn parse(text: &OsStr, bare: Bare, lone_stream: LoneStream) -> Result<Refere
     Ok(grammar.parse(text)?)
 }
 
+/// A reference as text that means the same in every working folder, `folder` being the present one; nothing where no text
+/// does: where a path is no text, or a colon in it ends another path that is there, too.
+pub fn lasting(reference: &Reference, folder: &Path) -> Option<String> {
+    let anywhere = reference.clone().from_folder(folder);
+    let text = anywhere.to_os_string().into_string().ok()?;
+    let read = parse(text.as_ref(), Bare::Registry, LoneStream::Refused);
+    read.is_ok_and(|read| read == anywhere).then_some(text)
+}
+
 /// Parses the name of a whole place: where no tag was written, none is meant, for a registry either.
 pub fn parse_place(text: &OsStr, bare: Bare) -> Result<Reference> {
     let reference = parse(text, bare, LoneStream::Refused)?;

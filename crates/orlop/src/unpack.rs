@@ -51,7 +51,7 @@ pub struct Unpack {
     pub sync: Durable,
     /// The folder of the image that is unpacked; all of it where this is the root.
     pub subdir: TreePath,
-    /// Whether a snapshot is kept, and what the user called the image then.
+    /// Whether a snapshot is kept, and by what reference the image is found then.
     pub track: Option<String>,
 }
 

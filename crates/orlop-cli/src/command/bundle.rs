@@ -42,10 +42,11 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
         existing: arguments.target.existing(),
         sync: arguments.target.sync(),
         subdir: TreePath::root(),
-        track: arguments.track.then(|| arguments.place.words()),
+        track: None,
     };
     let line = shell.work(&arguments.work, |cx| {
         let place = arguments.place.open(cx)?;
+        let how = Unpack { track: arguments.track.then(|| place.lasting(cx)), ..how };
         let image = Image::fetch(cx, place.source(), place.selector(), &arguments.platform.platform())?;
         bundle(cx, &image, arguments.target.path(), &how, &options)?;
         Ok(arguments.target.line(&image))

@@ -147,7 +147,7 @@ fn put(
         let written = arguments.places.open(&arguments.reference, cx)?;
         let selector = Selector::Digest(root.digest.clone());
         let image = Manifest::fetch(cx, written.source(), &selector, &platform)?;
-        layer.refresh(compared, &image, &arguments.reference.to_string_lossy())?;
+        layer.refresh(compared, &image, &written.lasting(cx))?;
     }
     Ok(root)
 }
@@ -181,7 +181,8 @@ fn base<'a>(arguments: &'a Arguments, cx: &Context<'a>, about: &About) -> Result
         Err(fault) if fault.kind() == Kind::NotFound => {}
         Err(fault) => return Err(fault),
     }
-    named(arguments.places.open(&OsString::from(&about.reference), cx)?, wanted)
+    let before = arguments.places.open(&OsString::from(&about.reference), cx);
+    named(before.map_err(|fault| about.not_found(fault))?, wanted)
 }
 
 fn named<'a>(image: Image<'a>, wanted: &AnyDigest) -> Result<Base<'a>, Fault> {

@@ -47,10 +47,12 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
             let compared = tracked.compare(cx, &look, journal.as_ref(), (Hash::Changed, Renew::No))?;
             return Ok(Reverted { changes: changes(&compared), ..Reverted::default() });
         }
-        let base = arguments.base.clone().unwrap_or_else(|| OsString::from(&tracked.about.reference));
-        let place = arguments.places.open(&base, cx)?;
-        let selector = Selector::Digest(tracked.about.manifest.digest.clone());
-        let image = Image::fetch(cx, place.source(), &selector, &tracked.about.platform)?;
+        let about = &tracked.about;
+        let base = arguments.base.clone().unwrap_or_else(|| OsString::from(&about.reference));
+        let missed = |fault| if arguments.base.is_some() { fault } else { about.not_found(fault) };
+        let place = arguments.places.open(&base, cx).map_err(missed)?;
+        let selector = Selector::Digest(about.manifest.digest.clone());
+        let image = Image::fetch(cx, place.source(), &selector, &about.platform).map_err(missed)?;
         let spool = arguments.places.outside(cx).spool()?;
         revert(cx, &tracked, &image, &look, (journal.as_ref(), spool))
     })?;

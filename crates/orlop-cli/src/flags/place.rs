@@ -372,11 +372,6 @@ impl<L: Locking> Place<L> {
         self.places.open(&self.reference, cx)
     }
 
-    /// What the user called the image.
-    pub fn words(&self) -> String {
-        self.reference.to_string_lossy().into_owned()
-    }
-
     /// Opens the whole place to look at its names: no policy is asked.
     pub fn look_around<'a>(&'a self, cx: &Context<'a>) -> Result<Image<'a>, Fault> {
         let reference = transport::parse_place(&self.reference, Bare::Registry)?;
@@ -478,6 +473,15 @@ impl<'a> Image<'a> {
     /// The reference.
     pub fn reference(&self) -> &Reference {
         &self.reference
+    }
+
+    /// The reference for later, whoever's folder that is then.
+    pub fn lasting(&self, cx: &Context<'_>) -> String {
+        transport::lasting(&self.reference, &environment::working_folder()).unwrap_or_else(|| {
+            let text = "no text says where the image is: `repack` and `revert` must be told with --base REF";
+            cx.observer.event(Event::Warned(text.into()));
+            self.reference.to_string()
+        })
     }
 }
 

@@ -1,6 +1,11 @@
 //! Where images and snapshots are: indexes, registries, bundles, two runs at once.
 
 use crate::world::World;
+use orlop::fs::lock::Share;
+use orlop::fs::track;
+use orlop::spec::Limits;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use testkit::dump::differences;
 use testkit::proof;
 use testkit::registry::Registry;
@@ -93,6 +98,107 @@ fn a_bundle_holds_its_snapshot_and_may_be_moved() {
     it.ok(&["repack", "elsewhere", "oci:l:v2"]);
     let layers = it.ok(&["inspect", "--raw", "oci:l:v2"]).out().matches("image.layer").count();
     assert_eq!(layers, 3, "one layer for each repack");
+}
+
+/// However the place of the image was typed: it is found from any folder.
+#[test]
+fn the_image_is_found_from_any_folder() {
+    let it = World::new();
+    it.ok(&["copy", "oci:l:v1", "oci-archive:a.tar:v1"]);
+    it.ok(&["copy", "oci:l:v1", "docker-archive:d.tar:me/app:1"]);
+    it.ok(&["copy", "oci:l:v1", "dir:d"]);
+    it.sh("mkdir -p below/deep");
+    let here = it.0.root().file_name().expect("a name").to_string_lossy().into_owned();
+    let fresh = it.dump("root");
+    for (number, (folder, reference)) in [
+        (".", "oci:l:v1"),
+        (".", "oci:./below/../l:v1"),
+        (".", "./l:v1"),
+        ("l", "oci:.:v1"),
+        ("below/deep", "oci:../../l:v1"),
+        ("below", &format!("../../{here}/l:v1")),
+        (".", "oci-archive:a.tar:v1"),
+        (".", "./a.tar"),
+        ("below", "docker-archive:../d.tar"),
+        (".", "dir:d"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let root = it.path(&format!("root-{number}"));
+        let root = root.to_str().expect("text");
+        it.command(&["unpack", "--track", reference, root]).current_dir(it.path(folder)).ok();
+        it.sh(&format!("echo more >> {root}/etc/b; rm {root}/etc/d/c"));
+        let elsewhere = |words: &[&str]| it.command(words).current_dir("/").run();
+        let other = format!("oci:{}:{number}", it.path("other").display());
+        let done = elsewhere(&["repack", root, &other]);
+        assert!(done.success(), "{reference}: {done}");
+        let done = elsewhere(&["revert", root]);
+        assert!(done.success(), "{reference}: {done}");
+        assert_eq!(differences(&fresh, &it.dump(&format!("root-{number}")), &[]), [], "{reference}");
+    }
+    // A bundle, and a snapshot that went on to another image.
+    it.ok(&["bundle", "--track", "--cmd", "sh", "oci:l:v1", "bundle"]);
+    it.sh("echo more >> bundle/rootfs/etc/b");
+    it.command(&["repack", "--refresh", "../bundle", "oci:../new:v2"]).current_dir(it.path("below")).ok();
+    let made = it.dump("bundle/rootfs");
+    it.sh("rm bundle/rootfs/etc/b; mv l moved");
+    let bundle = it.path("bundle");
+    it.command(&["revert", bundle.to_str().expect("text")]).current_dir("/").ok();
+    assert_eq!(differences(&made, &it.dump("bundle/rootfs"), &[]), []);
+}
+
+/// What older versions wrote is a path from where the user was.
+#[test]
+fn a_relative_reference_of_an_older_snapshot_is_read_as_it_was() {
+    let it = World::new();
+    let place =
+        track::Tracked::open(&it.path("root"), Share::Exclusive, &Limits::default()).expect("tracked");
+    let mut snapshot = place.snapshot;
+    let text = String::from_utf8(snapshot.about).expect("JSON");
+    let whole = format!("oci:{}:v1", it.0.root().canonicalize().expect("there").join("l").display());
+    assert!(text.contains(&whole), "{text}");
+    snapshot.about = text.replace(&whole, "oci:l:v1").into_bytes();
+    place.place.write(&snapshot).expect("written");
+    it.sh("echo more >> root/etc/b");
+    let root = it.path("root");
+    let root = root.to_str().expect("text");
+    let done = it.command(&["revert", root]).current_dir("/").run();
+    assert!(done.code() == Some(2) && done.err().contains("--base REF"), "{done}");
+    it.ok(&["revert", "root"]);
+    assert_eq!(it.ok(&["diff", "root"]).out(), "");
+}
+
+/// Layout and folder that went elsewhere together: the path is another one, and nothing is guessed.
+#[test]
+fn an_image_that_was_moved_is_asked_for_by_name() {
+    let it = World::new();
+    it.sh("mkdir moved; mv l root .root.orlop-snapshot moved; echo more >> moved/root/etc/b");
+    for words in [&["revert", "moved/root"][..], &["repack", "moved/root", "oci:new:v2"]] {
+        let told = it.fails(words, 2);
+        assert!(told.contains("is not where it was") && told.contains("--base REF"), "{told}");
+    }
+    it.ok(&["repack", "moved/root", "oci:new:v2", "--base", "oci:moved/l:v1"]);
+    it.ok(&["revert", "moved/root", "--base", "oci:moved/l:v1"]);
+    assert_eq!(it.ok(&["diff", "moved/root"]).out(), "");
+}
+
+/// A path that no text says is told when the folder is made, and not when it is missed.
+#[test]
+fn a_place_that_no_text_says_is_told_at_once() {
+    let it = World::new();
+    let odd = OsStr::from_bytes(b"odd-\xff");
+    it.sh("mkdir a:b; cp -a l a:b/l; : > a");
+    std::os::unix::fs::symlink("l", it.0.root().join(odd)).expect("linked");
+    let odd = OsString::from_vec([b"oci:", odd.as_bytes(), b":v1"].concat());
+    for (folder, reference, name) in [(".", odd, "one"), ("a:b", "./l:v1".into(), "two")] {
+        let root = it.path(name);
+        let command = it.command(&["unpack", "--track"]).arg(&reference).arg(&root);
+        let done = command.current_dir(it.path(folder)).ok();
+        assert!(done.err().contains("--base REF"), "{done}");
+        it.sh(&format!("echo more >> {name}/etc/b"));
+        it.ok(&["revert", name, "--base", "oci:l:v1"]);
+    }
 }
 
 /// Whoever comes second waits; both have what is in the folder.

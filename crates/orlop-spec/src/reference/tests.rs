@@ -200,6 +200,45 @@ fn what_has_no_meaning_is_refused() {
     }
 }
 
+#[test]
+fn every_place_with_a_path_is_found_from_any_folder() {
+    let from = |text: &str| {
+        let reference = parse(text).expect(text).from_folder(Path::new("/w/here"));
+        assert_eq!(parse(&reference.to_string()), Ok(reference.clone()), "{text}");
+        assert_eq!(reference.clone().from_folder(Path::new("/elsewhere")), reference, "{text}");
+        reference.to_string()
+    };
+    for (text, expected) in [
+        ("oci:l:v1", "oci:/w/here/l:v1"),
+        ("oci:.:v1", "oci:/w/here:v1"),
+        ("oci:./a/../l", "oci:/w/here/a/../l"),
+        ("oci:../../../l:@1", "oci:/l:@1"),
+        ("./l:v1", "/w/here/l:v1"),
+        ("..", "/w"),
+        ("oci-archive:a.tar:v1", "oci-archive:/w/here/a.tar:v1"),
+        ("docker-archive:../a.tar:me/app:1", "docker-archive:/w/a.tar:me/app:1"),
+        ("dir:d", "dir:/w/here/d"),
+        ("rootfs:r", "rootfs:/w/here/r"),
+        ("tar:t", "tar:/w/here/t"),
+        ("aci:x.aci", "aci:/w/here/x.aci"),
+        ("ostree:repo@os/stable", "ostree:/w/here/repo@os/stable"),
+    ] {
+        assert_eq!(from(text), expected);
+    }
+    for text in [
+        "oci:/srv/./l:v1",
+        "/srv/x:v1",
+        "oci-archive:-:v1",
+        "tar:-",
+        "store:any",
+        "oci:https://h.example/d#v1",
+        "https://h.example/a.tar",
+        "docker://h.example/a:v1",
+    ] {
+        assert_eq!(from(text), text);
+    }
+}
+
 fn cases() -> u32 {
     if std::env::var_os("ORLOP_FULL").is_some() { 1_000_000 } else { 20_000 }
 }
@@ -259,7 +298,9 @@ proptest! {
         let bare = if bare { Bare::Registry } else { Bare::Store };
         let grammar = Grammar { bare, lone_stream: LoneStream::Tar, exists: &exists };
         if let Ok(reference) = grammar.parse(OsStr::new(&text)) {
-            prop_assert_eq!(grammar.parse(&reference.to_os_string()), Ok(reference));
+            prop_assert_eq!(grammar.parse(&reference.to_os_string()), Ok(reference.clone()));
+            let anywhere = reference.from_folder(Path::new("/w"));
+            prop_assert!(anywhere.transport.path().is_none_or(Path::is_absolute));
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::image::Image;
 use orlop_spec::digest::DiffId;
 use orlop_spec::platform::Platform;
 use orlop_spec::port::Result;
-use orlop_spec::{Descriptor, json};
+use orlop_spec::{Descriptor, Fault, Kind, json};
 use serde::{Deserialize, Serialize};
 
 const VERSION: u32 = 1;
@@ -16,7 +16,7 @@ const LARGEST: usize = 4 << 20;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct About {
     version: u32,
-    /// As the user typed it.
+    /// Where the image was, for whoever is in any folder; in older snapshots, and where no text says that, as the user typed it.
     pub reference: String,
     /// The image itself, not an index above it.
     pub manifest: Descriptor,
@@ -31,7 +31,7 @@ pub struct About {
 }
 
 impl About {
-    /// What is kept of an image that the user called `reference`.
+    /// What is kept of an image that is found by `reference`.
     pub fn of(image: &Image<'_>, reference: &str) -> Self {
         Self {
             version: VERSION,
@@ -41,6 +41,14 @@ impl About {
             platform: image.platform(),
             layers: image.manifest().layers.clone(),
             diff_ids: image.config().rootfs.diff_ids.clone(),
+        }
+    }
+
+    /// Why the image was not found where it was, and that somebody may say where it is.
+    pub fn not_found(&self, fault: Fault) -> Fault {
+        match fault.kind() {
+            Kind::NotFound => Error::ImageGone { reference: self.reference.clone(), source: fault }.into(),
+            _ => fault,
         }
     }
 

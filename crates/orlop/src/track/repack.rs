@@ -77,7 +77,7 @@ impl<'a> Layer<'a> {
         self.made.lock().expect("no holder panics").is_some()
     }
 
-    /// Lets the snapshot be of what the folder is now, and of the image with the layer, which the user called `reference`.
+    /// Lets the snapshot be of what the folder is now, and of the image with the layer, which is found by `reference`.
     ///
     /// # Errors
     /// Where `image` is another one.
