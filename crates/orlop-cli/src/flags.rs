@@ -18,6 +18,7 @@ mod target;
 mod time;
 mod tracked;
 mod tree;
+mod unrepresentable;
 
 pub use bundle::BundleFlags;
 pub use commit::CommitFlags;
@@ -40,6 +41,7 @@ pub use target::Target;
 pub use time::{moment, time, time_of_commit};
 pub use tracked::{LookFlags, journal, tracked};
 pub use tree::TreeFlags;
+pub use unrepresentable::UnrepresentableFlag;
 
 use clap::{Args, ValueEnum};
 use orlop::spec::Limits;

@@ -175,7 +175,7 @@ fn a_personality_does_not_show_flags_of_ours_as_its_own() {
     let done = orlop().args(["compat", "sloci-image", "marked", "new"]).current_dir(scratch.root()).run();
     assert_eq!(
         hint(&done),
-        "leave them out with --unrepresentable skip (a flag of `orlop build`, `orlop append`, `orlop insert`, `orlop repack`, `orlop revert`)"
+        "leave them out with --unrepresentable skip (a flag of `orlop build`, `orlop append`, `orlop insert`, `orlop repack`)"
     );
 }
 

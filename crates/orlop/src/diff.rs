@@ -160,7 +160,8 @@ fn compare<T: PartialEq>(
     }
 }
 
-fn kind_name(inode: &Inode) -> &'static str {
+/// A kind of file in words.
+pub(crate) fn kind_name(inode: &Inode) -> &'static str {
     match &inode.kind {
         InodeKind::File(_) => "file",
         InodeKind::Directory { .. } => "folder",

@@ -18,12 +18,12 @@ pub use about::About;
 pub use repack::{Layer, Repack};
 pub use revert::{Reverted, revert};
 
-use crate::diff::{self, Difference};
+use crate::diff::{self, Change, Difference, Field};
 use crate::error::Error;
 use crate::hashed::Hashed;
 use orlop_fs::lock::Share;
 use orlop_fs::scan::Unrepresentable;
-use orlop_fs::track::{self, Compare, Compared, Hash, Renew, Trust};
+use orlop_fs::track::{self, Compare, Compared, Hash, Renew, Stray, Strays, Trust};
 use orlop_fs::{Dir, snapshot};
 use orlop_layer::TreePath;
 use orlop_layer::tree::{Content, InodeKind, Tree};
@@ -47,13 +47,14 @@ pub struct Look {
     pub trust: Trust,
     /// Paths at and beneath which nothing counts as changed.
     pub masks: Vec<TreePath>,
-    /// What to do with names that an image cannot hold.
-    pub unrepresentable: Unrepresentable,
+    /// What becomes of names that an image cannot hold; to [`revert`] they are always additions.
+    pub strays: Strays,
 }
 
 impl Default for Look {
     fn default() -> Self {
-        Self { trust: Trust::Facts, masks: Vec::new(), unrepresentable: Unrepresentable::Refuse }
+        let strays = Strays::LeftOut(Unrepresentable::Refuse);
+        Self { trust: Trust::Facts, masks: Vec::new(), strays }
     }
 }
 
@@ -88,7 +89,7 @@ impl Tracked {
             hash,
             renew,
             masks: &look.masks,
-            unrepresentable: look.unrepresentable,
+            strays: look.strays,
             journal,
             now: track::clock(root),
             limits: cx.limits,
@@ -99,12 +100,33 @@ impl Tracked {
     }
 }
 
-/// The changes as those between two images are told.
+/// The changes as those between two images are told, and among them what no image can hold, where that counts as added.
 pub fn changes(compared: &Compared) -> Vec<Difference> {
-    diff::trees(&hashed(compared, &compared.older), &hashed(compared, &compared.newer))
-        .into_iter()
-        .map(|difference| Difference { layers: (None, None), ..difference })
-        .collect()
+    let (older, newer) = (hashed(compared, &compared.older), hashed(compared, &compared.newer));
+    let changes = diff::trees(&older, &newer).into_iter();
+    let strays = compared.strays.iter().map(|stray| added(&compared.older, stray));
+    let mut changes: Vec<Difference> =
+        changes.map(|difference| Difference { layers: (None, None), ..difference }).chain(strays).collect();
+    // Each of both is sorted. What had the place of a stray comes first of the two, and is said by the other.
+    changes.sort_by(|one, other| one.path.components().cmp(other.path.components()));
+    changes.dedup_by(|stray, gone| {
+        let is_one = stray.path == gone.path;
+        if is_one {
+            std::mem::swap(stray, gone);
+        }
+        is_one
+    });
+    changes
+}
+
+/// What no image can hold was added, or took the place of another file.
+fn added(older: &Tree, Stray { path, kind }: &Stray) -> Difference {
+    let instead_of = path.components().try_fold(older.root(), |at, name| older.child(at, name));
+    let change = instead_of.map_or(Change::Added, |id| {
+        let (before, after) = (diff::kind_name(older.inode(id)), kind.word());
+        Change::Changed(vec![Field { name: "type".into(), before: before.into(), after: after.into() }])
+    });
+    Difference { path: path.clone(), change, layers: (None, None) }
 }
 
 fn hashed(compared: &Compared, tree: &Tree) -> Hashed {

@@ -7,8 +7,7 @@ use crate::shell::Shell;
 use clap::Args;
 use orlop::diff::{Change, Configs, Difference, Field, configs, trees};
 use orlop::fs::lock::Share;
-use orlop::fs::scan::Unrepresentable;
-use orlop::fs::track::{Hash, Renew, Trust};
+use orlop::fs::track::{Hash, Renew, Strays, Trust};
 use orlop::hashed::Hashed;
 use orlop::image::Image;
 use orlop::layer::path::printable;
@@ -78,7 +77,7 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
 fn of_tracked(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     let tracked = tracked(Path::new(&arguments.before), Share::Shared, &arguments.work.limits())?;
     let trust = if arguments.paranoid { Trust::Nothing } else { Trust::Facts };
-    let look = Look { trust, unrepresentable: Unrepresentable::Skip, ..Look::default() };
+    let look = Look { trust, strays: Strays::Added, ..Look::default() };
     let files = shell.read(&arguments.work, |cx| {
         let journal = journal(&arguments.places, cx);
         let compared = tracked.compare(cx, &look, journal.as_ref(), (Hash::Changed, Renew::No))?;

@@ -1,9 +1,8 @@
 //! `orlop repack DIR REF`
 
 use super::{Outcome, diff};
-use crate::flags::{
-    self, HistoryFlags, Image, LookFlags, Places, Show, Work, journal, moment, name, tracked, wrote,
-};
+use crate::flags::{self, HistoryFlags, Image, LookFlags, Places, Show, UnrepresentableFlag, Work};
+use crate::flags::{journal, moment, name, tracked, wrote};
 use crate::shell::Shell;
 use clap::Args;
 use orlop::build::Form;
@@ -11,7 +10,7 @@ use orlop::copy::Platforms;
 use orlop::edit::{self, Step, Subject, Taken};
 use orlop::fs::Dir;
 use orlop::fs::lock::Share;
-use orlop::fs::track::{Compared, Hash, Renew};
+use orlop::fs::track::{Compared, Hash, Renew, Strays};
 use orlop::image::Image as Manifest;
 use orlop::index::Place;
 use orlop::layer::codec::Codec;
@@ -20,7 +19,7 @@ use orlop::spec::port::{Name, Seen, Selector};
 use orlop::spec::reference::Reference;
 use orlop::spec::time::Timestamp;
 use orlop::spec::{Algorithm, AnyDigest, Context, Descriptor, Event, Fault, Kind};
-use orlop::track::{About, Layer, Repack, Tracked, changes};
+use orlop::track::{About, Layer, Look, Repack, Tracked, changes};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -47,10 +46,12 @@ pub struct Arguments {
     base: Option<OsString>,
     #[command(flatten)]
     look: LookFlags,
+    #[command(flatten)]
+    unrepresentable: UnrepresentableFlag,
     /// Let the snapshot be of what DIR is now: the next `repack` goes on from there
     #[arg(long, help_heading = "Files")]
     refresh: bool,
-    /// Tell what was changed, as `diff` does, and write nothing
+    /// Tell what the layer would hold, as `diff` tells it, and write nothing
     #[arg(long, help_heading = "Running", conflicts_with = "refresh")]
     dry_run: bool,
     /// When the image was made: RFC 3339, or seconds since 1970 [default: $SOURCE_DATE_EPOCH, else the newest time in the
@@ -88,7 +89,7 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
         let journal = journal(&arguments.places, cx);
         let renew = if arguments.refresh { Renew::Yes } else { Renew::No };
         let hash = Hash::Doubtful;
-        let compared = tracked.compare(cx, &arguments.look.look(), journal.as_ref(), (hash, renew))?;
+        let compared = tracked.compare(cx, &arguments.look(), journal.as_ref(), (hash, renew))?;
         let root = put(arguments, cx, (&tracked, compared), (&repack, journal.as_ref()), (&target, &name))?;
         Ok((name, root))
     })?;
@@ -98,6 +99,10 @@ pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
 }
 
 impl Arguments {
+    fn look(&self) -> Look {
+        self.look.look(Strays::LeftOut(self.unrepresentable.choice()))
+    }
+
     fn repack(&self) -> Result<Repack, Fault> {
         let step = self.history.step("orlop repack", self.created)?;
         Ok(Repack {
@@ -112,7 +117,7 @@ fn foresee(arguments: &Arguments, tracked: &Tracked, shell: &Shell) -> Result<Ou
     let files = shell.read(&arguments.work, |cx| {
         let journal = journal(&arguments.places, cx);
         let how = (Hash::Changed, Renew::No);
-        Ok(changes(&tracked.compare(cx, &arguments.look.look(), journal.as_ref(), how)?))
+        Ok(changes(&tracked.compare(cx, &arguments.look(), journal.as_ref(), how)?))
     })?;
     shell.print(diff::told(&files, arguments.show.format, diff::Telling::Names))?;
     Ok(Outcome::Done)

@@ -5,7 +5,7 @@ use crate::flags::{LookFlags, Places, Show, Work, journal, tracked};
 use crate::shell::Shell;
 use clap::Args;
 use orlop::fs::lock::Share;
-use orlop::fs::track::{Hash, Renew};
+use orlop::fs::track::{Hash, Renew, Strays};
 use orlop::image::Image;
 use orlop::spec::Fault;
 use orlop::spec::port::Selector;
@@ -16,7 +16,8 @@ use std::path::PathBuf;
 /// Make a tracked folder again what it was when it was unpacked, or repacked with --refresh.
 ///
 /// What was changed is taken from the image that the folder came from, and nothing else is touched; of the layers, only those
-/// are read that hold it. What was changed is told as `diff` tells it.
+/// are read that hold it. What an image cannot hold, such as a socket, was added and is taken away. What is masked, or has
+/// something mounted over it, stays as it is. What was changed is told as `diff` tells it.
 #[derive(Args)]
 pub struct Arguments {
     /// The tracked folder: a root filesystem, or a bundle
@@ -40,7 +41,7 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments, shell: &Shell) -> Result<Outcome, Fault> {
     let tracked = tracked(&arguments.folder, Share::Exclusive, &arguments.work.limits())?;
-    let look = arguments.look.look();
+    let look = arguments.look.look(Strays::Added);
     let Reverted { changes, left, .. } = shell.work(&arguments.work, |cx| {
         let journal = journal(&arguments.places, cx);
         if arguments.dry_run {

@@ -2,12 +2,12 @@
 
 use super::{Owners, Places};
 use crate::environment;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use orlop::fs::Dir;
 use orlop::fs::lock::Share;
 use orlop::fs::owner::Owner;
-use orlop::fs::scan::{Unrepresentable, check_fakeroot};
-use orlop::fs::track::Trust;
+use orlop::fs::scan::check_fakeroot;
+use orlop::fs::track::{Strays, Trust};
 use orlop::layer::TreePath;
 use orlop::spec::{Context, Fault, Limits};
 use orlop::track::{Look, Tracked};
@@ -24,31 +24,14 @@ pub struct LookFlags {
     mask_path: Vec<TreePath>,
     /// Believe no time and no inode number: hash every file. DIR may then be a copy of the folder, with its snapshot beside it
     #[arg(long)]
-    pub paranoid: bool,
-    /// What to do with names that an image cannot hold, because they begin with `.wh.`
-    #[arg(long, value_name = "WHAT", default_value = "refuse")]
-    unrepresentable: Choice,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Choice {
-    /// Fail and list them
-    Refuse,
-    /// Leave them out and report them
-    Skip,
+    paranoid: bool,
 }
 
 impl LookFlags {
     /// What the library is handed.
-    pub fn look(&self) -> Look {
-        Look {
-            trust: if self.paranoid { Trust::Nothing } else { Trust::Facts },
-            masks: self.mask_path.clone(),
-            unrepresentable: match self.unrepresentable {
-                Choice::Refuse => Unrepresentable::Refuse,
-                Choice::Skip => Unrepresentable::Skip,
-            },
-        }
+    pub fn look(&self, strays: Strays) -> Look {
+        let trust = if self.paranoid { Trust::Nothing } else { Trust::Facts };
+        Look { trust, masks: self.mask_path.clone(), strays }
     }
 }
 

@@ -1,9 +1,8 @@
 //! How trees are read: owners, and what is left out.
 
-use super::Owners;
-use clap::{Args, ValueEnum};
+use super::{Owners, UnrepresentableFlag};
+use clap::Args;
 use orlop::fs::glob::Glob;
-use orlop::fs::scan::Unrepresentable;
 use orlop::spec::Fault;
 use orlop::trees::Reading;
 
@@ -13,29 +12,17 @@ use orlop::trees::Reading;
 pub struct TreeFlags {
     #[command(flatten)]
     owners: Owners,
-    /// What to do with names that an image cannot hold, because they begin with `.wh.`
-    #[arg(long, value_name = "WHAT", default_value = "refuse")]
-    unrepresentable: UnrepresentableChoice,
+    #[command(flatten)]
+    unrepresentable: UnrepresentableFlag,
     /// Leave out what this pattern matches: a name, or a path from the root where it holds a slash
     #[arg(long, value_name = "GLOB", value_parser = glob)]
     exclude: Vec<Glob>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum UnrepresentableChoice {
-    /// Fail and list them
-    Refuse,
-    /// Leave them out and report them
-    Skip,
-}
-
 impl TreeFlags {
     /// What the library is handed.
     pub fn reading(&self) -> Result<Reading, Fault> {
-        let unrepresentable = match self.unrepresentable {
-            UnrepresentableChoice::Refuse => Unrepresentable::Refuse,
-            UnrepresentableChoice::Skip => Unrepresentable::Skip,
-        };
+        let unrepresentable = self.unrepresentable.choice();
         Ok(Reading { owner: self.owners.owner()?, unrepresentable, exclude: self.exclude.clone() })
     }
 }

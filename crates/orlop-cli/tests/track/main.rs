@@ -4,6 +4,8 @@
 mod crash;
 mod hostile;
 mod laws;
+mod mounts;
 mod peers;
 mod place;
+mod strays;
 mod world;

@@ -116,13 +116,6 @@ impl Walk {
         }
     }
 
-    /// Leaves out what is in the folder that was entered last.
-    pub(crate) fn pass_over(&mut self) {
-        if let Some(frame) = self.frames.last_mut() {
-            frame.names = Vec::new().into_iter();
-        }
-    }
-
     /// Opens a file for reading, together with its attributes.
     pub(crate) fn open_file(&mut self, found: &Found) -> Result<(OwnedFd, Xattrs)> {
         self.lending(found, "read", |folder, name| {

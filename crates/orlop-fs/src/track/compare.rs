@@ -1,20 +1,21 @@
 //! A folder and its snapshot, walked side by side.
 
+mod apart;
+
 use super::sides::Sides;
 use super::take::{Names, has_names, what};
-use super::{Compare, Compared, Hash, Renew, Sha256, Trust, hash_zeros, scan_options, sha256_of};
+use super::{Compare, Compared, Hash, Renew, Sha256, Stray, Trust, hash_zeros, scan_options, sha256_of};
 use crate::error::Error;
-use crate::loss::{LossKind, Losses};
-use crate::scan::Unrepresentable;
+use crate::loss::Losses;
 use crate::scan::content::Content as Reading;
 use crate::scan::view;
 use crate::scan::walk::{Found, Walk};
 use crate::snapshot::{Content, Facts, Groups, RecordId, Snapshot, Stamp, What};
 use crate::stat::{FileKind, Stat};
 use crate::verify::{is_settled, tells_changes};
-use crate::{Dir, Result, call};
-use orlop_layer::{Chunk, Device, Kind, Meta, Time, TreePath, Xattrs, whiteout};
-use orlop_spec::{Algorithm, Event, Hasher};
+use crate::{Dir, Result};
+use orlop_layer::{Chunk, Device, Kind, Meta, Time, TreePath, Xattrs};
+use orlop_spec::{Algorithm, Hasher};
 use std::collections::{HashMap, HashSet};
 
 /// Tells what was changed in `folder` since `snapshot` was taken. What has inode number and ctime of the snapshot is believed
@@ -43,6 +44,8 @@ pub fn compare(folder: &Dir, snapshot: &Snapshot, how: &Compare<'_>) -> Result<C
         reading: Reading::default(),
         refused: Vec::new(),
         losses: Losses::default(),
+        strays: Vec::new(),
+        spared: Vec::new(),
     };
     comparison.run()
 }
@@ -72,6 +75,8 @@ struct Comparison<'a> {
     reading: Reading,
     refused: Vec<TreePath>,
     losses: Losses,
+    strays: Vec<Stray>,
+    spared: Vec<TreePath>,
 }
 
 /// A folder that the walk is in.
@@ -83,6 +88,8 @@ struct Folder {
     rest: std::ops::Range<u32>,
     /// Whether both trees have it.
     is_told: bool,
+    /// Whether no tree can have it, nor what is in it.
+    is_stray: bool,
 }
 
 /// A file of the folder, as it is.
@@ -126,6 +133,8 @@ impl Comparison<'_> {
             newer,
             snapshot: self.next.map(|next| next.snapshot),
             losses: self.losses,
+            strays: self.strays,
+            spared: self.spared,
             names: self.names.into(),
             read: self.read,
             known,
@@ -134,11 +143,13 @@ impl Comparison<'_> {
 
     fn one(&mut self, found: &Found) -> Result<()> {
         let record = self.record(found)?;
-        if self.is_left_out(found) {
-            return record.map_or(Ok(()), |record| self.gone(record));
-        }
-        if self.is_masked(found) {
+        if self.is_spared(found, record) {
+            self.spared.push(found.path.clone());
             return self.keep(record);
+        }
+        if self.is_stray(found) {
+            self.gone_if_any(record)?;
+            return self.stray(found);
         }
         match (found.stat.kind, record.map(|record| self.kind_of(record))) {
             (FileKind::Directory, Some(FileKind::Directory)) => self.folder(found, record),
@@ -192,45 +203,6 @@ impl Comparison<'_> {
         Ok(())
     }
 
-    /// Whether an image cannot have a name.
-    fn is_left_out(&mut self, found: &Found) -> bool {
-        if found.path.is_root() {
-            return false;
-        }
-        let (path, observer) = (found.path.as_bytes(), self.how.observer);
-        if found.stat.kind == FileKind::Socket {
-            self.losses.add(LossKind::Socket, path, "no image can hold a socket", observer);
-            return true;
-        }
-        let is_reserved = whiteout::is_reserved(found.name());
-        if is_reserved {
-            match self.how.unrepresentable {
-                Unrepresentable::Refuse => self.refused.push(found.path.clone()),
-                Unrepresentable::Skip => {
-                    let why = "in an image this name means a removal";
-                    self.losses.add(LossKind::Name, path, why, observer);
-                }
-            }
-        }
-        is_reserved
-    }
-
-    fn is_masked(&mut self, found: &Found) -> bool {
-        if found.path.is_root() {
-            return false;
-        }
-        let is_elsewhere = found.stat.dev != self.root.dev;
-        if is_elsewhere {
-            self.tell_of_mount(&found.path);
-        }
-        is_elsewhere || self.how.masks.contains(&found.path)
-    }
-
-    fn tell_of_mount(&self, path: &TreePath) {
-        let text = format!("another file system is mounted at {path}: what is beneath counts as unchanged");
-        self.how.observer.event(Event::Warned(text));
-    }
-
     fn kind_of(&self, record: RecordId) -> FileKind {
         match self.snapshot.record(self.snapshot.first(record)).what {
             // A first name is no further one.
@@ -265,18 +237,14 @@ impl Comparison<'_> {
         };
         if !found.path.is_root() {
             self.walk.enter(found)?;
-            if call::is_mount_point(self.walk.here()) {
-                self.walk.pass_over();
-                self.tell_of_mount(&found.path);
-                return self.keep(record);
-            }
         }
         let older = record.map(|record| self.older_meta(record, &found.stat, &xattrs));
         let newer = self.view(&found.stat, xattrs.clone());
         let is_same = older.as_ref() == Some(&newer);
         self.note(found, Facts::of(&found.stat), &xattrs, What::Directory)?;
         let rest = record.map_or(0..0, |record| index(record) + 1..index(self.snapshot.end(record)));
-        self.branch.push(Folder { path: found.path.clone(), older, newer, rest, is_told: false });
+        let path = found.path.clone();
+        self.branch.push(Folder { path, older, newer, rest, is_told: false, is_stray: false });
         if !is_same {
             self.lose(found, &xattrs);
             self.tell_folders()?;
@@ -465,8 +433,11 @@ impl Comparison<'_> {
 
     /// A name that the folder had, and all that was beneath it.
     fn gone(&mut self, record: RecordId) -> Result<()> {
-        self.tell_folders()?;
         let base = self.branch.last().map_or_else(TreePath::root, |folder| folder.path.clone());
+        if self.how.masks.contains(&base.join(self.snapshot.name(record))) {
+            return self.keep(Some(record));
+        }
+        self.tell_folders()?;
         let mut open: Vec<(usize, TreePath)> = Vec::new();
         for id in (index(record)..index(self.snapshot.end(record))).map(RecordId::at) {
             let depth = self.snapshot.record(id).depth();

@@ -26,7 +26,7 @@ pub use take::{Take, take};
 use crate::loss::Losses;
 use crate::scan::{ScanOptions, Unreadable, Unrepresentable};
 use crate::snapshot::{RecordId, Snapshot};
-use crate::{Dir, Stat};
+use crate::{Dir, FileKind, Stat};
 use orlop_layer::tree::{Content, Tree};
 use orlop_layer::{Time, TreePath};
 use orlop_spec::{Cancel, Limits, Observer};
@@ -59,6 +59,24 @@ pub enum Renew {
     Yes,
 }
 
+/// What becomes of what an image cannot hold: sockets, and names that mean a removal there (`.wh.…`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strays {
+    /// Sockets are left out and counted, and so are such names, or they are refused.
+    LeftOut(Unrepresentable),
+    /// They were added like other files: [`Compared::strays`].
+    Added,
+}
+
+/// A name that an image cannot hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stray {
+    /// Where.
+    pub path: TreePath,
+    /// What is there.
+    pub kind: FileKind,
+}
+
 /// How a folder is compared with its snapshot.
 #[derive(Clone, Copy)]
 pub struct Compare<'a> {
@@ -71,7 +89,7 @@ pub struct Compare<'a> {
     /// Paths at and beneath which nothing counts as changed.
     pub masks: &'a [TreePath],
     /// Names that an image cannot hold.
-    pub unrepresentable: Unrepresentable,
+    pub strays: Strays,
     /// Where lent modes are written down, as in [`ScanOptions`].
     pub journal: Option<&'a Dir>,
     /// A time before the look, by the clock of the file system.
@@ -93,8 +111,12 @@ pub struct Compared {
     pub newer: Tree,
     /// The next snapshot, where it was asked for. Of changed files it may not know the content.
     pub snapshot: Option<Snapshot>,
-    /// What an image cannot hold.
+    /// What an image cannot hold, where it was left out.
     pub losses: Losses,
+    /// What an image cannot hold, where it counts as added, in the order of the walk; both trees have the folders above.
+    pub strays: Vec<Stray>,
+    /// What was found and not looked at: what is masked, and what something is mounted over, in the order of the walk.
+    pub spared: Vec<TreePath>,
     /// How many names were looked at.
     pub names: u64,
     /// Bytes of contents that were read.

@@ -13,14 +13,14 @@ use crate::image::Image;
 use crate::layers;
 use orlop_fs::owner::{self, Owner};
 use orlop_fs::staging::{Apply, Source, Supply, repair};
-use orlop_fs::track::{Compared, Hash, Renew};
+use orlop_fs::track::{Compared, Hash, Renew, Strays};
 use orlop_fs::verify::{self, Aspect};
 use orlop_fs::{Dir, Error as FsError, File, FileKind};
 use orlop_layer::decode::Visit;
 use orlop_layer::tree::{Content, InodeId, InodeKind, Tree};
 use orlop_layer::{Entry, Error as LayerError, Kind, TreePath};
-use orlop_spec::Context;
 use orlop_spec::port::Result;
+use orlop_spec::{Context, Event};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// What was taken back.
@@ -48,6 +48,7 @@ pub fn revert(
     if image.config().rootfs.diff_ids != tracked.about.diff_ids {
         return Err(Error::OtherImage { reference: tracked.about.reference.clone() }.into());
     }
+    let look = &Look { strays: Strays::Added, ..look.clone() };
     let compared = tracked.compare(cx, look, journal, (Hash::Changed, Renew::No))?;
     let changes = changes(&compared);
     let differences = differences(&compared, &changes, tracked.folder.snapshot.owner);
@@ -60,8 +61,11 @@ pub fn revert(
         ..Apply::default()
     };
     repair(&tracked.folder.root, &compared.older, &differences, &contents, &apply)?;
-    let mut again = tracked.compare(cx, look, journal, (Hash::Doubtful, Renew::Yes))?;
+    // What is mounted and what is lost, the first look has told.
+    let quiet = &Context { observer: &(), ..*cx };
+    let mut again = tracked.compare(quiet, look, journal, (Hash::Doubtful, Renew::Yes))?;
     let left = super::changes(&again);
+    tell_what_is_left(cx, &left);
     if let Some(mut snapshot) = again.snapshot.take().filter(|_| left.is_empty()) {
         snapshot.about.clone_from(&tracked.folder.snapshot.about);
         tracked.folder.place.write(&snapshot)?;
@@ -69,8 +73,18 @@ pub fn revert(
     Ok(Reverted { changes, layers, left })
 }
 
-/// As a repair wants them: what was added, is missing, or is of another type stands for all that is in it.
+fn tell_what_is_left(cx: &Context<'_>, left: &[Difference]) {
+    if let [first, more @ ..] = left {
+        let others = if more.is_empty() { String::new() } else { format!(", and {} others", more.len()) };
+        let text = format!("{} is not what it was even now{others}; `orlop diff DIR` tells all", first.path);
+        cx.observer.event(Event::Warned(text));
+    }
+}
+
+/// As a repair wants them: what was added, is missing, or is of another type stands for all that is in it. A folder that
+/// holds what is spared stays, and what else was added to it goes by itself.
 fn differences(compared: &Compared, changes: &[Difference], owner: Owner) -> Vec<verify::Difference> {
+    let staying = folders_above(&compared.spared);
     let mut whole: Option<TreePath> = None;
     let mut differences = Vec::new();
     for Difference { path, change, .. } in changes {
@@ -90,12 +104,28 @@ fn differences(compared: &Compared, changes: &[Difference], owner: Owner) -> Vec
             verify::Change::Changed(fields) => fields.iter().any(|field| field.aspect == Aspect::Type),
             _ => true,
         };
+        if is_whole && staying.contains(path) {
+            continue;
+        }
         if is_whole {
             whole = Some(path.clone());
         }
         differences.push(verify::Difference { path: path.clone(), change });
     }
     differences
+}
+
+fn folders_above(paths: &[TreePath]) -> HashSet<TreePath> {
+    let mut folders = HashSet::new();
+    for path in paths {
+        let mut below = path.clone();
+        // Those above a folder that is there are there.
+        while let Some(folder) = below.split().map(|(folder, _)| folder).filter(|it| !folders.contains(it)) {
+            folders.insert(folder.clone());
+            below = folder;
+        }
+    }
+    folders
 }
 
 fn field(aspect: Aspect) -> verify::Field {

@@ -14,7 +14,7 @@ use crate::unpack::ROOTFS;
 use orlop_fs::Dir;
 use orlop_fs::owner::Owner;
 use orlop_fs::scan::Unrepresentable;
-use orlop_fs::track::{Changes, Compare, Hash, Renew, Trust, compare};
+use orlop_fs::track::{Changes, Compare, Hash, Renew, Strays, Trust, compare};
 use orlop_host::umoci::UmociError;
 use orlop_host::umoci::meta::{self, MapOptions, Meta, Rootless};
 use orlop_host::umoci::mtree::{Mtree, file_name};
@@ -167,7 +167,7 @@ impl Layer<'_> {
             hash: Hash::Doubtful,
             renew: Renew::No,
             masks: &masks,
-            unrepresentable: Unrepresentable::Refuse,
+            strays: Strays::LeftOut(Unrepresentable::Refuse),
             journal: None,
             now: None,
             limits: cx.limits,

@@ -2,8 +2,9 @@
 
 use crate::world::{NOW, THEN, World};
 use orlop::fs::owner::Owner;
+use orlop::fs::scan::Unrepresentable;
 use orlop::fs::snapshot::{Content, Facts, Groups, RecordId, Snapshot, Stamp, What};
-use orlop::fs::track::{self, Hash, Renew, Tracked, Trust};
+use orlop::fs::track::{self, Hash, Renew, Strays, Tracked, Trust};
 use orlop::fs::{Dir, FileKind};
 use orlop::layer::Xattrs;
 use orlop::spec::{Algorithm, Digest, Limits};
@@ -144,7 +145,7 @@ fn told(root: &Path, snapshot: &Snapshot) -> Vec<String> {
         hash: Hash::Doubtful,
         renew: Renew::No,
         masks: &[],
-        unrepresentable: orlop::fs::scan::Unrepresentable::Refuse,
+        strays: Strays::LeftOut(Unrepresentable::Refuse),
         journal: None,
         now: None,
         limits: &limits,

@@ -1,11 +1,12 @@
 //! Random trees, random edits on the disk.
 //!
 //! Laws: `unpack(repack(edit(unpack(image)))) = edit(unpack(image))`, in every aspect of every file; what the
-//! comparison tells is nothing exactly where nothing was changed; `revert(edit(unpack(image))) = unpack(image)`.
+//! comparison tells is nothing exactly where nothing was changed; `revert(edit(unpack(image))) = unpack(image)`, whatever no
+//! image can hold was strewn among it.
 
 use crate::world::{NOW, THEN, World};
 use orlop::fs::owner::Owner;
-use orlop::fs::track::{Renew, Trust};
+use orlop::fs::track::{Renew, Strays, Trust};
 use orlop::track::Look;
 use proptest::prelude::*;
 use std::fs;
@@ -159,7 +160,48 @@ fn remove(path: &Path) -> std::io::Result<()> {
     if fs::symlink_metadata(path)?.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
 }
 
-fn holds(first: &[Edit], second: &[Edit], then: &[Edit]) {
+/// What no image can hold, in the place of whatever is there.
+#[derive(Clone, Debug)]
+enum Stray {
+    Socket(Spot),
+    File(Spot),
+    Folder(Spot),
+}
+
+fn stray() -> impl Strategy<Value = Stray> {
+    prop_oneof![spot().prop_map(Stray::Socket), spot().prop_map(Stray::File), spot().prop_map(Stray::Folder)]
+}
+
+fn strew(root: &Path, strays: &[Stray]) -> usize {
+    strays.iter().filter(|stray| strew_one(root, stray).is_ok()).count()
+}
+
+fn strew_one(root: &Path, stray: &Stray) -> std::io::Result<()> {
+    let reserved = |spot: &Spot| {
+        let path = path(root, spot);
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        path.with_file_name(format!(".wh.{name}"))
+    };
+    match stray {
+        Stray::Socket(spot) => {
+            let path = path(root, spot);
+            let folder = path.parent().expect("below the root");
+            fs::create_dir_all(folder)?;
+            if path.symlink_metadata().is_ok() {
+                remove(&path)?;
+            }
+            std::os::unix::net::UnixListener::bind(&path).map(drop)
+        }
+        Stray::File(spot) => fs::write(reserved(spot), "x"),
+        Stray::Folder(spot) => {
+            fs::create_dir(reserved(spot))?;
+            fs::write(reserved(spot).join("a"), "x")?;
+            symlink("a", reserved(spot).join(".wh.b"))
+        }
+    }
+}
+
+fn holds(first: &[Edit], second: &[Edit], then: &[Edit], strays: &[Stray]) {
     let world = World::new(if is_root() { Owner::Exact } else { Owner::Squash });
     fs::create_dir(world.path("tree")).expect("a folder");
     do_all(&world.path("tree"), first);
@@ -180,8 +222,15 @@ fn holds(first: &[Edit], second: &[Edit], then: &[Edit]) {
     let paranoid = Look { trust: Trust::Nothing, ..Look::default() };
     assert_eq!(world.changes("root", &paranoid), world.changes("root", &look));
 
+    let all = Look { strays: Strays::Added, ..Look::default() };
+    let without = world.changes("root", &all);
+    assert_eq!(without, world.changes("root", &look), "there are none");
+    let count = strew(&world.path("root"), strays);
+    let told = world.changes("root", &all);
+    assert!(count == 0 || told != without);
     let reverted = world.revert("root", THEN).expect("reverted");
-    assert_eq!(reverted.left, []);
+    assert_eq!((reverted.changes, reverted.left), (told, vec![]));
+    assert_eq!(world.changes("root", &all), []);
     assert_eq!(differences(&unpacked, &dump(&world.path("root")), &[]), []);
     assert_eq!(world.changes("root", &look), []);
 
@@ -210,8 +259,9 @@ proptest! {
 
     #[test]
     fn repacked_is_what_was_edited_and_reverted_what_was_not(
-        first in edits(30), second in edits(20), then in edits(10)
+        first in edits(30), second in edits(20), then in edits(10),
+        strays in prop::collection::vec(stray(), 0..6)
     ) {
-        holds(&first, &second, &then);
+        holds(&first, &second, &then, &strays);
     }
 }
