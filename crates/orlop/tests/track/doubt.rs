@@ -61,6 +61,8 @@ fn what_is_as_new_as_the_snapshot_is_hashed() {
 fn a_change_behind_an_old_time_is_found() {
     let world = world();
     world.unpack(THEN, "root", Some(THEN));
+    world.settle("root");
+    assert_eq!(read(&world, Trust::Facts), 0, "what has the facts that it had is believed");
     let file = world.path("root/z");
     let meta = fs::metadata(&file).expect("there");
     fs::write(&file, "ZZZZ").expect("written");

@@ -213,6 +213,8 @@ fn holds(first: &[Edit], second: &[Edit], then: &[Edit], strays: &[Stray]) {
     assert!(!world.repack("root", &look, Renew::No).expect("repacked"));
     assert_eq!(world.root(THEN), world.root(NOW), "no digest changes");
 
+    // What is told from here on, facts tell.
+    world.settle("root");
     do_all(&world.path("root"), second);
     let changed = dump(&world.path("root"));
     let made = world.repack("root", &look, Renew::No).expect("repacked");

@@ -11,7 +11,7 @@ use orlop::fs::track::{Compared, Hash, Renew};
 use orlop::fs::{Dir, File};
 use orlop::image::Image;
 use orlop::index::Place;
-use orlop::layer::TreePath;
+use orlop::layer::{Time, TreePath};
 use orlop::spec::descriptor::Annotations;
 use orlop::spec::edit::Edit;
 use orlop::spec::port::{Catalog, Name, Result, Selector};
@@ -21,6 +21,7 @@ use orlop::trees::{FolderTree, Reading, TreeSource as _};
 use orlop::unpack::{Unpack, unpack};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 use testkit::scratch::{Scratch, scratch_in_memory};
 use testkit::suites::Place as _;
 use testkit::suites::memory::Memory;
@@ -107,6 +108,18 @@ impl World {
 
     pub(crate) fn tracked(&self, folder: &str) -> Tracked {
         Tracked::open(&self.path(folder), Share::Exclusive, &self.limits).expect("tracked")
+    }
+
+    /// Makes the snapshot one that was taken long after the folder was changed last, so that its facts are believed; whoever
+    /// changes the folder from here on does so at another time.
+    pub(crate) fn settle(&self, folder: &str) {
+        let tracked = self.tracked(folder);
+        let mut snapshot = tracked.folder.snapshot;
+        let now = snapshot.now.expect("the file system tells the time");
+        snapshot.now = Some(Time::from_seconds(now.seconds + 10));
+        tracked.folder.place.write(&snapshot).expect("written");
+        // Longer than a step of the clock.
+        std::thread::sleep(Duration::from_millis(12));
     }
 
     /// Repacks the folder as `now`; tells whether a layer was made.
