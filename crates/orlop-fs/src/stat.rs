@@ -35,6 +35,23 @@ pub fn at(path: impl AsRef<Path>) -> Result<Stat> {
     rustix::fs::stat(path).map(Stat::from).map_err(|error| Error::io("look at", path, error))
 }
 
+/// What the file system of a path forbids or leaves out; links are followed. Who is root of a user namespace alone cannot take any of it
+/// away in a mount of it, and must say it again (`mount_namespaces(7)`, "Restrictions on mount namespaces").
+pub fn locked_options(path: impl AsRef<Path>) -> Result<Vec<&'static str>> {
+    use rustix::fs::StatVfsMountFlags as Flags;
+    let path = path.as_ref().as_os_str().as_bytes();
+    let found = rustix::fs::statvfs(path).map_err(|error| Error::io("look at", path, error))?.f_flag;
+    let known = [
+        (Flags::RDONLY, "ro"),
+        (Flags::NOSUID, "nosuid"),
+        (Flags::NODEV, "nodev"),
+        (Flags::NOEXEC, "noexec"),
+        (Flags::NOATIME, "noatime"),
+        (Flags::NODIRATIME, "nodiratime"),
+    ];
+    Ok(known.into_iter().filter(|(flag, _)| found.contains(*flag)).map(|(_, word)| word).collect())
+}
+
 /// The path of a file that the user named, absolute and without links; whatever it is, it is not opened for its content.
 pub fn real_path(path: impl AsRef<Path>) -> Result<PathBuf> {
     let path = path.as_ref().as_os_str().as_bytes();

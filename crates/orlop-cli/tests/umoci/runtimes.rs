@@ -5,6 +5,9 @@ use serde_json::{Map, Value};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// A file of the host.
+const RESOLVER: &str = "/etc/resolv.conf";
+
 /// What runtimes are told, file by file: those of the folder, and those of the bundles in it. `record.py` has the same.
 pub(super) fn found(folder: &Path) -> Value {
     let within = fs::read_dir(folder).expect("a folder").map(|file| file.expect("listed").path());
@@ -36,8 +39,12 @@ fn in_order(told: &Value) -> Value {
         let list = told.pointer_mut(at).and_then(Value::as_array_mut).expect("a list");
         list.sort_by_key(ToString::to_string);
     }
-    if !Path::new("/etc/resolv.conf").exists() {
-        told["mounts"].as_array_mut().expect("a list").retain(|it| it["destination"] != "/etc/resolv.conf");
+    let mounts = told["mounts"].as_array_mut().expect("a list");
+    let is_there = Path::new(RESOLVER).exists();
+    mounts.retain(|it| is_there || it["destination"] != RESOLVER);
+    for names in mounts.iter_mut().filter(|it| it["destination"] == RESOLVER) {
+        // What else there is depends on how the host has it.
+        names["options"].as_array_mut().expect("a list").retain(|it| it == "rbind" || it == "ro");
     }
     told
 }

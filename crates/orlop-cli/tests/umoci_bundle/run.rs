@@ -113,3 +113,40 @@ fn a_limit_of_open_files_is_one_that_the_caller_may_set() {
     let limit = serde_json::json!([{ "type": "RLIMIT_NOFILE", "soft": 300, "hard": 300 }]);
     assert_eq!(config["process"]["rlimits"], limit);
 }
+
+/// What the host's file system of names forbids is said again, or no ordinary user could mount it. As 0.6.0 has it, which does not
+/// keep an order.
+#[test]
+fn the_file_of_names_is_mounted_as_the_host_has_it() {
+    let name = "umoci: names of the host";
+    if !ready(name) {
+        return;
+    }
+    let world = World::new();
+    let program = testkit::command::orlop_path();
+    let cases = [
+        ("", vec!["rbind", "ro"]),
+        ("nosuid,nodev", vec!["nosuid", "nodev", "rbind", "ro"]),
+        ("ro,nosuid,noexec,noatime", vec!["nosuid", "noexec", "noatime", "rbind", "ro"]),
+    ];
+    for (how, expected) in &cases {
+        let held = "mkdir -p etc; mount -t tmpfs tmpfs etc; echo nameserver 192.0.2.1 >etc/resolv.conf";
+        let shown = format!("mount -o 'remount,{how}' etc; mount --bind etc /etc");
+        let words = "compat umoci raw config --rootless --image image:base config.json";
+        let line = format!("{held}; {shown}; exec {} {words}", program.display());
+        let done =
+            Command::new("unshare").args(["--mount", "sh", "-ec", &line]).current_dir(world.path("")).run();
+        assert!(done.success(), "{how}: {done}");
+        let config: Value = serde_json::from_str(&world.read("config.json")).expect("JSON");
+        let mounts = config["mounts"].as_array().expect("a list");
+        let of = mounts.iter().find(|it| it["destination"] == "/etc/resolv.conf").expect("a mount");
+        assert_eq!(of["options"], serde_json::json!(expected), "{how}");
+    }
+    let line = format!(
+        "mkdir -p none; mount --bind none /etc; exec {} compat umoci raw config --rootless --image image:base config.json",
+        program.display()
+    );
+    Command::new("unshare").args(["--mount", "sh", "-ec", &line]).current_dir(world.path("")).ok();
+    assert!(!world.read("config.json").contains("resolv.conf"), "there is none to mount");
+    proof::ran(name, cases.len() + 1);
+}

@@ -58,9 +58,11 @@ fn share_network(config: &mut Value) {
     for sys in mounts.iter_mut().filter(|mount| mount["destination"] == "/sys") {
         sys["type"] = "bind".into();
     }
-    if stat::at(RESOLVER).is_ok() {
+    if let Ok(mut options) = stat::locked_options(RESOLVER) {
+        options.retain(|option| *option != "ro");
+        options.extend(["rbind", "ro"]);
         mounts.push(json!({
-            "destination": RESOLVER, "type": "bind", "source": RESOLVER, "options": ["rbind", "ro"],
+            "destination": RESOLVER, "type": "bind", "source": RESOLVER, "options": options,
         }));
     }
 }
