@@ -475,7 +475,7 @@ impl<'a> Image<'a> {
         &self.reference
     }
 
-    /// The reference for later, whoever's folder that is then.
+    /// The reference as it is found from every working folder; as it is, and told to be so, where no text says that.
     pub fn lasting(&self, cx: &Context<'_>) -> String {
         transport::lasting(&self.reference, &environment::working_folder()).unwrap_or_else(|| {
             let text = "no text says where the image is: `repack` and `revert` must be told with --base REF";

@@ -77,6 +77,21 @@ fn a_layer_lacks_them_and_a_revert_is_not_asked() {
     it.fails(&["revert", "root", "--unrepresentable", "skip"], 64);
 }
 
+/// They are in no tree, and its limits hold for them all the same.
+#[test]
+fn d1_more_of_them_than_a_tree_may_hold_is_a_limit() {
+    let it = World::new();
+    it.sh("mkdir root/.wh.d; for number in $(seq 40); do : > root/.wh.d/$number; done");
+    let before = it.dump("root");
+    for words in [&["diff", "root"][..], &["revert", "root"]] {
+        let done = it.command(words).args(["--max-entries", "40"]).run();
+        assert!(done.code() == Some(9) && done.err().contains("the number of entries"), "{done}");
+    }
+    assert_eq!(differences(&before, &it.dump("root"), &[]), []);
+    it.ok(&["revert", "root", "--max-entries", "41"]);
+    assert_eq!(it.ok(&["diff", "root"]).out(), "");
+}
+
 #[test]
 fn what_is_masked_stays_whatever_it_is_and_wherever() {
     let it = World::new();
