@@ -291,14 +291,15 @@ impl<'a> Worker<'a> {
             return Ok(());
         }
         let (is_known, is_first) = (self.is_known(id, &stat), manifest.first(id) == id);
-        let (fields, read) = match is_first && !is_known {
-            true => self.comparer.leaf(&handle, id, &stat)?,
-            false => (Vec::new(), 0),
-        };
-        self.part.read += read;
+        let mut fields = Vec::new();
+        if is_first && !is_known {
+            let read;
+            (fields, read) = self.comparer.leaf(&handle, id, &stat)?;
+            self.part.read += read;
+        }
         // What differs may be no file of the tree; of a further name only its inode is compared.
-        let may_be_hidden = !is_known && !(is_first && fields.is_empty());
-        if may_be_hidden && self.is_mounted_over(&handle, id, &stat) {
+        let is_right = is_known || is_first && fields.is_empty();
+        if !is_right && self.is_mounted_over(&handle, id, &stat) {
             self.changed(id, vec![mounted("something else")]);
             return Ok(());
         }

@@ -137,6 +137,8 @@ fn a_killed_repair_leaves_names_that_the_next_one_removes() {
     same(&before, &dump(&root), "as before");
 }
 
+type Tamper = fn(&Path);
+
 /// Between the look and the repair, somebody mounts a file over what differs.
 #[test]
 fn what_is_mounted_meanwhile_is_not_touched() {
@@ -147,7 +149,6 @@ fn what_is_mounted_meanwhile_is_not_touched() {
     let theirs = scratch.file("theirs", "theirs");
     chmod(&theirs, 0o604);
     let before = dump(scratch.root());
-    type Tamper = fn(&Path);
     let tampers: [(&str, Tamper); 3] = [
         ("bin/su", |path| chmod(path, 0o700)),
         ("bin/sh", |path| fs::write(path, "another").expect("written")),
