@@ -229,7 +229,7 @@ fn holds(first: &[Edit], second: &[Edit], then: &[Edit], strays: &[Stray]) {
     assert_eq!(without, world.changes("root", &look), "there are none");
     let count = strew(&world.path("root"), strays);
     let told = world.changes("root", &all);
-    assert!(count == 0 || told != without);
+    assert!(count == 0 || !told.is_empty(), "one is there, though it may have the place of what was told");
     let reverted = world.revert("root", THEN).expect("reverted");
     assert_eq!((reverted.changes, reverted.left), (told, vec![]));
     assert_eq!(world.changes("root", &all), []);
