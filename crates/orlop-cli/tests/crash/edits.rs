@@ -286,7 +286,7 @@ fn whole(work: &Path, target: &str) -> Vec<String> {
             names.map(|name| format!("store:{}", name.file_name().expect("a name").display())).collect()
         }
         "dir" if !work.join(place).join("manifest.json").exists() => Vec::new(),
-        "oci" if !work.join(place).join("index.json").exists() => Vec::new(),
+        "oci" if state(work, target).is_empty() => Vec::new(),
         _ if !work.join(place).exists() => Vec::new(),
         transport => vec![format!("{transport}:{place}")],
     }

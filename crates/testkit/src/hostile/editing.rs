@@ -53,6 +53,16 @@ pub const EDITS: [Edit; 15] = [
     edit("config IMAGE --set-platform linux/s390x", Effect::Other),
 ];
 
+/// Good images that an edit refuses, and what it says.
+const REFUSED: [(&str, &str, &str); 4] = [
+    ("22 a layer not to be distributed", "flatten IMAGE", NOT_FREE),
+    ("22 a layer not to be distributed", "flatten IMAGE --last 2 --compress gzip", NOT_FREE),
+    ("29 indexes 2 deep", "convert IMAGE --compress none --media-types docker", FLAT),
+    ("29 indexes 10 deep", "convert IMAGE --compress none --media-types docker", FLAT),
+];
+const NOT_FREE: &str = "one of the layers is not to be distributed";
+const FLAT: &str = "Docker's lists hold images, and this index holds another index";
+
 impl Trial {
     /// Gives a case to an edit, and tells everything that is wrong.
     pub fn edit(&self, case: &Case, edit: &Edit) -> Vec<String> {
@@ -64,6 +74,7 @@ impl Trial {
         let after = dump(&input);
         let mut wrong = always(&done);
         if done.success() {
+            wrong.extend(refusal(case, edit).map(|says| format!("it was not refused by: {says}")));
             wrong.extend(kept(case, &before, &after));
             wrong.extend(self.unpacked(case, edit, &source));
         } else {
@@ -114,8 +125,17 @@ fn refused(case: &Case, edit: &Edit, done: &Finished) -> Option<String> {
     if !done.err().lines().any(|line| line.starts_with("error: ")) {
         return Some("it does not say what is wrong".into());
     }
+    if let Some(says) = refusal(case, edit) {
+        return (!done.err().contains(says)).then(|| format!("it was not refused by: {says}"));
+    }
     let is_good = case.verb == Verb::Unpack && matches!(case.expected, Expected::Tree(_));
     (is_good && edit.effect != Effect::Other).then(|| "a good image was refused".into())
+}
+
+/// By which words an edit refuses a good image.
+fn refusal(case: &Case, edit: &Edit) -> Option<&'static str> {
+    let known = REFUSED.iter().find(|(name, words, _)| *name == case.name && *words == edit.words);
+    known.map(|(.., says)| *says)
 }
 
 fn judge(case: &Case, edit: &Edit, done: &Finished, target: &Path) -> Option<String> {
