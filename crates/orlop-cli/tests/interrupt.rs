@@ -56,10 +56,27 @@ fn signal(child: &Child, signal: Signal) {
     kill_process(id, signal).expect("it runs");
 }
 
+/// Waits until a process catches the signal; `prlimit` before it does not.
+fn listens(child: &Child, signal: Signal) {
+    let end = Instant::now() + Duration::from_secs(10);
+    let catches = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).expect("it runs");
+        let caught =
+            status.lines().find_map(|line| line.strip_prefix("SigCgt:")).expect("every process says it");
+        let caught = u64::from_str_radix(caught.trim(), 16).expect("a mask");
+        caught & (1 << (signal.as_raw() - 1)) != 0
+    };
+    while !catches() {
+        assert!(Instant::now() < end, "it catches no signal");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 /// A signal ends within seconds what would take long.
 fn ends_by_a_signal(folder: &Scratch, mut command: Command) {
     let command = command.current_dir(folder.root()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn().expect("orlop starts");
+    listens(&child, Signal::INT);
     std::thread::sleep(Duration::from_millis(300));
     assert!(child.try_wait().expect("it is ours").is_none(), "{command:?} ended by itself");
     let start = Instant::now();
