@@ -8,7 +8,7 @@ use libfuzzer_sys::fuzz_target;
 use orlop_fs::Dir;
 use orlop_fs::scan::Unrepresentable;
 use orlop_fs::snapshot::Snapshot;
-use orlop_fs::track::{Compare, Hash, Renew, Trust, compare};
+use orlop_fs::track::{Compare, Hash, Renew, Strays, Trust, compare};
 use orlop_fuzz::limits;
 use orlop_layer::tree::{Content, Tree};
 use orlop_spec::digest::TreeId;
@@ -44,7 +44,7 @@ fuzz_target!(|bytes: &[u8]| {
         hash: Hash::Changed,
         renew: Renew::Yes,
         masks: &[],
-        unrepresentable: Unrepresentable::Refuse,
+        strays: Strays::LeftOut(Unrepresentable::Refuse),
         journal: None,
         now: None,
         limits: &limits,
