@@ -4,9 +4,13 @@ use crate::disk::Disk;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use testkit::command::orlop_path;
 use testkit::torture::{self, Feature, Power};
 use testkit::{Command, Finished, is_root};
+
+/// A build without optimisation compresses the huge file of a full run for minutes.
+const LONG: Duration = Duration::from_secs(900);
 
 /// Who mounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +89,7 @@ impl World {
             .env("ORLOP_ROOT", store)
             .env("HOME", self.path("."))
             .current_dir(self.path("."))
+            .time(LONG)
             .run()
     }
 
